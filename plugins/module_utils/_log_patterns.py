@@ -240,9 +240,7 @@ PATTERNS: Tuple[LogPattern, ...] = (
     ),
     LogPattern(
         id="peer_access",
-        pattern=_regex(
-            r"peer access is not supported between these two devices", r"Can't enable access between nodes"
-        ),
+        pattern=_regex(r"peer access is not supported between these two devices", r"Can't enable access between nodes"),
         cause="The custom all-reduce needs GPUs that reach each other's memory (NVLink or peer to peer).",
         remedy="Build with --use_custom_all_reduce disable.",
         sources=_issues(_TRTLLM, 1499, 1374, 1588),
@@ -358,23 +356,28 @@ def explain(log: str) -> List[Dict[str, str]]:
     ]
 
 
-# The server's own words, the most telling form first. Triton puts its messages in quotes since 24.04.
-_REASONS: Tuple[Pattern[str], ...] = (
-    re.compile(r"(failed to load '[^']+' version \d+: .+?)\"?$", re.MULTILINE),
-    re.compile(r"^\|\s*([^|]+?)\s*\|\s*\d+\s*\|\s*UNAVAILABLE: (.+?)\s*\|\s*$", re.MULTILINE),
-    re.compile(r"^E\d{4} [\d:.]+ \d+ \S+?\] \"?((?:failed|unable|Poll failed|error)\b.+?)\"?$", re.MULTILINE | re.I),
-)
-_TRACEBACK = re.compile(r"^(?:\S* ?)Traceback \(most recent call last\):\n(?:[ \t].*\n|\n)*(\S.*)$", re.MULTILINE)
-_LAST_RESORT: Tuple[Pattern[str], ...] = (
-    re.compile(r"^E\d{4} [\d:.]+ \d+ \S+?\] \"?(.+?)\"?$", re.MULTILINE),
-    re.compile(r"^error: (.+)$", re.MULTILINE),
+# The server's own words, the most telling form first. Since 24.04 Triton puts messages in quotes, newlines escaped.
+_END = r"\s*(?:\\n|\"?$)"
+_E_LINE = r"^E\d{4} [\d:.]+\s+\d+ \S+\] "
+# Errors that every server without a GPU logs and lives with.
+_HARMLESS = r"(?!\"?(?:CudaDriverHelper has not been initialized|unable to create stream for ))"
+_REASONS: Tuple[Pattern[str], ...] = tuple(
+    re.compile(expression, re.MULTILINE)
+    for expression in (
+        r"(failed to load '[^']+' version \d+: .+?)" + _END,
+        r"^\|\s*([^|\s]+)\s*\|\s*\d+\s*\|\s*UNAVAILABLE: (.+?)\s*\|\s*$",
+        r"(Poll failed for model directory '.+?)" + _END,
+        r"^Traceback \(most recent call last\):\n(?:[ \t].*\n|\n)*(\S.*)$",
+        _E_LINE + _HARMLESS + r"\"?(.+?)" + _END,
+        r"^error: (.+)$",
+    )
 )
 
 
 def server_reason(log: str) -> str:
     """The words in which the server itself says why it failed; empty if it does not."""
-    for pattern in _REASONS + (_TRACEBACK,) + _LAST_RESORT:
+    for pattern in _REASONS:
         match = pattern.search(log)
         if match:
-            return ": ".join(group.strip() for group in match.groups())
+            return ": ".join(match.groups())
     return ""
