@@ -1,0 +1,163 @@
+# Copyright (c) 2026 tritonops.trtllm contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# PRIVATE to the collection: may change without notice.
+
+"""How far a long step is: written by the module on the host, read and shown by the action on the controller."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+import time
+import typing as t
+from contextlib import contextmanager
+
+WRITE_INTERVAL = 1.0
+BYTES = "bytes"
+
+
+class Progress:
+    """Keeps progress.json true, rewritten atomically and at most once a second. Safe to call from threads."""
+
+    def __init__(self, path: str, clock: t.Callable[[], float] = time.time) -> None:
+        self._path = path
+        self._clock = clock
+        self._mutex = threading.Lock()
+        self._written = 0.0
+        self._state: t.Dict[str, t.Any] = {}
+
+    def start(self, phase: str, total: t.Optional[int] = None, unit: str = BYTES, done: int = 0) -> None:
+        """Enter a phase. `done` is what an earlier run had already achieved: it does not count for the rate."""
+        with self._mutex:
+            now = self._clock()
+            self._state = {
+                "phase": phase,
+                "done": done,
+                "initial": done,
+                "total": total,
+                "unit": unit,
+                "started": now,
+                "updated": now,
+            }
+            self._write(now)
+
+    def advance(self, amount: int) -> None:
+        with self._mutex:
+            self._set(self._state["done"] + amount, self._state["total"])
+
+    def update(self, done: int, total: t.Optional[int] = None) -> None:
+        with self._mutex:
+            self._set(done, self._state["total"] if total is None else total)
+
+    def note(self, text: str) -> None:
+        """Say why nothing moves at present; the next figure takes it away again."""
+        with self._mutex:
+            self._state["note"] = text
+            self._write(self._clock())
+
+    def _set(self, done: int, total: t.Optional[int]) -> None:
+        now = self._clock()
+        if done != self._state["done"]:
+            self._state.pop("note", None)
+        self._state.update(done=done, total=total, updated=now)
+        if now - self._written >= WRITE_INTERVAL:
+            self._write(now)
+
+    def _write(self, now: float) -> None:
+        temporary = f"{self._path}.new"
+        with open(temporary, "w", encoding="ascii") as stream:
+            json.dump(self._state, stream)
+        os.replace(temporary, self._path)
+        self._written = now
+
+
+def bytes_in(root: str) -> int:
+    """Bytes of all files below root, of which any may come and go meanwhile."""
+    total = 0
+    for folder, _dirs, names in os.walk(root):
+        for name in names:
+            try:
+                total += os.lstat(os.path.join(folder, name)).st_size
+            except OSError:
+                continue
+    return total
+
+
+@contextmanager
+def sampled(progress: Progress, measure: t.Callable[[], int]) -> t.Iterator[None]:
+    """Update the progress by measuring once a second, for work that does not report itself."""
+    stop = threading.Event()
+
+    def sample() -> None:
+        while not stop.wait(WRITE_INTERVAL):
+            progress.update(measure())
+
+    thread = threading.Thread(target=sample, name="progress", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+
+
+def human_bytes(count: float) -> str:
+    for unit in ("B", "kB", "MB", "GB"):
+        if abs(count) < 999.5:
+            return f"{count:.0f} {unit}" if unit in ("B", "kB") or count >= 100 else f"{count:.3g} {unit}"
+        count /= 1000
+    return f"{count:.3g} TB"
+
+
+def human_seconds(seconds: float) -> str:
+    whole = int(seconds + 0.5)
+    if whole < 90:
+        return f"{whole} s"
+    if whole < 5400:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+def progress_line(
+    progress: t.Mapping[str, t.Any], now: float, previous: t.Optional[t.Mapping[str, t.Any]] = None
+) -> str:
+    """One line such as `convert: 62 % of 269 MB, 31 MB/s, 4 s left`.
+
+    `now` is the reader's clock on the progress' own time line; `previous` is an earlier reading, for the present rate.
+    """
+    done, total = progress["done"], progress.get("total")
+    rate = _rate(progress, previous)
+    parts = [_amount(done, total, progress["unit"])]
+    if rate:
+        parts.append(f"{_count(rate, progress['unit'])}/s")
+    if rate and total and done < total:
+        parts.append(f"{human_seconds((total - done) / rate)} left")
+    else:
+        parts.append(f"{human_seconds(max(0.0, now - progress['started']))} so far")
+    parts.append(progress.get("note", ""))
+    return f"{progress['phase']}: {', '.join(part for part in parts if part)}"
+
+
+def _rate(progress: t.Mapping[str, t.Any], previous: t.Optional[t.Mapping[str, t.Any]]) -> float:
+    same_phase = previous is not None and previous["phase"] == progress["phase"]
+    since, base = (
+        (previous["updated"], previous["done"])
+        if previous is not None and same_phase
+        else (progress["started"], progress.get("initial", 0))
+    )
+    elapsed = progress["updated"] - since
+    return max(0.0, (progress["done"] - base) / elapsed) if elapsed > 0 else 0.0
+
+
+def _amount(done: float, total: t.Optional[float], unit: str) -> str:
+    if not total:
+        return _count(done, unit) if done else ""
+    share = f"{min(100, int(100 * done / total))} %"
+    return f"{share} of {_count(total, unit)}"
+
+
+def _count(count: float, unit: str) -> str:
+    return human_bytes(count) if unit == BYTES else f"{count:.3g} {unit}"
