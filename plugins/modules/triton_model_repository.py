@@ -1,0 +1,344 @@
+#!/usr/bin/python
+# Copyright (c) 2026 tritonops.trtllm contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: triton_model_repository
+short_description: Make a Triton model repository from a release's templates
+version_added: "0.1.0"
+description:
+  - Fills the C(${placeholder}) marks in the C(config.pbtxt) of every model, changes fields, copies the models' other files,
+    and hard-links an engine and the files of a tokenizer.
+  - Every configuration is checked with Triton's own C(ModelConfig) message, and the ensemble's steps against the models
+    they name, before anything is written. All problems are reported at once.
+  - The repository is built in C(<dest>.partial) and renamed, so that O(dest) is always complete.
+requirements:
+  - tritonclient[grpc] (for C(tritonclient.grpc.model_config_pb2)); not needed in check mode where O(dest) does not exist yet
+  - protobuf
+extends_documentation_fragment:
+  - tritonops.trtllm.attributes
+attributes:
+  check_mode:
+    support: full
+    details:
+      - Without the Python packages the configurations are rendered and compared but not validated; a warning says so.
+      - Where O(src), O(engine) or O(tokenizer) is still to be made by an earlier task and O(dest) does not exist, the
+        prediction is that O(dest) will be made.
+  diff_mode:
+    support: full
+  idempotent:
+    support: full
+options:
+  src:
+    description:
+      - The folder of model templates on the host, such as C(all_models/inflight_batcher_llm) of the TensorRT-LLM backend.
+    type: path
+    required: true
+  dest:
+    description:
+      - The folder of the model repository. It is replaced as a whole when anything in it differs.
+      - A folder that has anything but models in it is refused.
+    type: path
+    required: true
+  release:
+    description:
+      - The release that O(src) belongs to, for messages.
+    type: str
+    default: ''
+  parameters:
+    description:
+      - The values of placeholders, as model to placeholder to value. V(null) leaves a placeholder unfilled.
+      - A placeholder outside quotes must be filled. One inside quotes may be left; the backend takes it for unset.
+      - A value for a placeholder that the template does not have is an error.
+      - Values are escaped as the place in the template demands, so that they may contain anything.
+    type: dict
+    default: {}
+  overrides:
+    description:
+      - Fields of the configuration to set after the placeholders, as model to a tree of fields of C(ModelConfig).
+      - Messages are merged, lists are replaced. C(parameters) is a mapping of key to its C(string_value), which is
+        merged; V(null) removes an entry.
+      - The configuration of a model with overrides is written anew, without the comments after its head.
+    type: dict
+    default: {}
+  required:
+    description:
+      - Placeholders that must be filled although the configuration would parse without, as model to a list of names.
+    type: dict
+    default: {}
+  models:
+    description:
+      - The models to take from O(src); all of them by default.
+    type: list
+    elements: str
+    default: []
+  engine:
+    description:
+      - The folder of a built engine. Its C(config.json) and C(rank*.engine) are put into version 1 of O(engine_model).
+    type: path
+  engine_model:
+    description:
+      - The model that gets the engine.
+    type: str
+    default: tensorrt_llm
+  image_digest:
+    description:
+      - The digest of the image that is going to serve; an O(engine) that another image built is refused.
+    type: str
+  tokenizer:
+    description:
+      - The folder of the model's weights. Its tokenizer and configuration files are put into O(tokenizer_dest), its
+        weights are not.
+    type: path
+  tokenizer_dest:
+    description:
+      - The folder for the tokenizer.
+    type: path
+  hard_link:
+    description:
+      - Hard-link the engine and the tokenizer, so that they take no room of their own. Across file systems they are copied.
+      - With V(false) they are always copied.
+    type: bool
+    default: true
+author:
+  - tritonops.trtllm contributors (@tritonops)
+"""
+
+EXAMPLES = r"""
+- name: Make the model repository of a release
+  tritonops.trtllm.triton_model_repository:
+    src: /opt/trtllm/backend/0123456789abcdef/all_models/inflight_batcher_llm
+    dest: /opt/trtllm/releases/one/model_repository
+    release: v0.16.0
+    parameters:
+      ensemble:
+        triton_max_batch_size: 1
+      preprocessing:
+        triton_max_batch_size: 1
+        preprocessing_instance_count: 1
+        tokenizer_dir: /release/tokenizer
+      postprocessing:
+        triton_max_batch_size: 1
+        postprocessing_instance_count: 1
+        tokenizer_dir: /release/tokenizer
+        skip_special_tokens: true
+      tensorrt_llm:
+        triton_backend: tensorrtllm
+        triton_max_batch_size: 1
+        decoupled_mode: true
+        max_queue_delay_microseconds: 100
+        max_queue_size: 0
+        encoder_input_features_data_type: TYPE_FP16
+        batching_strategy: inflight_fused_batching
+        engine_dir: /release/model_repository/tensorrt_llm/1
+        batch_scheduler_policy: max_utilization
+      tensorrt_llm_bls:
+        triton_max_batch_size: 1
+        decoupled_mode: true
+        bls_instance_count: 1
+    required:
+      tensorrt_llm: [engine_dir, batching_strategy]
+      preprocessing: [tokenizer_dir]
+      postprocessing: [tokenizer_dir]
+    engine: /opt/trtllm/engine/fedcba9876543210
+    image_digest: sha256:aa2f8e1f8a4f0a4f5d6f1d2f7d0f6a4b9f3a6cf0c7a4bb21f0f3e1fca84cf1d2
+    tokenizer: /opt/trtllm/weights/00112233445566ff
+    tokenizer_dest: /opt/trtllm/releases/one/tokenizer
+
+- name: Change fields that no placeholder reaches
+  tritonops.trtllm.triton_model_repository:
+    src: /opt/templates
+    dest: /opt/models
+    overrides:
+      tensorrt_llm:
+        max_batch_size: 1
+        instance_group:
+          - count: 1
+            kind: KIND_CPU
+        parameters:
+          gpt_model_path: /opt/models/tensorrt_llm/1
+"""
+
+RETURN = r"""
+path:
+  description: The folder of the model repository.
+  returned: success
+  type: str
+  sample: /opt/trtllm/releases/one/model_repository
+tokenizer_path:
+  description: The folder of the tokenizer; V(null) without O(tokenizer_dest).
+  returned: success
+  type: str
+  sample: /opt/trtllm/releases/one/tokenizer
+models:
+  description: By name, the sha256 of each model's configuration and the placeholders that were left in it.
+  returned: success, unless in check mode the sources are still to be made
+  type: dict
+  sample:
+    ensemble:
+      config_sha256: 5c0b32c9a1e3a2a0a6f30fd3b79c3c0a2d26a5a4ab6ed8bd3b1f5a0fd2a7a1d4
+      placeholders_unfilled: []
+changed_files:
+  description: Paths, relative to their folder, that are new, different or gone.
+  returned: success
+  type: list
+  elements: str
+  sample: [tensorrt_llm/config.pbtxt]
+reason:
+  description: Why something was changed; V(null) if nothing was.
+  returned: success
+  type: str
+  sample: /opt/trtllm/releases/one/model_repository does not exist
+release:
+  description: The release as given.
+  returned: success
+  type: str
+  sample: v0.16.0
+"""
+
+import os
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible_collections.tritonops.trtllm.plugins.module_utils import _model_repository as repository
+from ansible_collections.tritonops.trtllm.plugins.module_utils._artifact import (
+    ArtifactError,
+    check_engine_image,
+    locked,
+)
+from ansible_collections.tritonops.trtllm.plugins.module_utils._model_config import (
+    PROTOBUF_IMPORT_ERROR,
+    ConfigError,
+)
+
+
+class Target(t.NamedTuple):
+    """A folder that this module owns, and what it is to consist of."""
+
+    dest: str
+    tree: repository.Tree
+
+    def reason(self, changed: t.Sequence[str]) -> str:
+        if not os.path.isdir(self.dest):
+            return f"{self.dest} does not exist"
+        return f"{self.dest} differs in {', '.join(changed)}"
+
+
+def absent_sources(params: t.Mapping[str, t.Any]) -> t.List[str]:
+    return [params[name] for name in ("src", "engine", "tokenizer") if params[name] and not os.path.isdir(params[name])]
+
+
+def check_paths(params: t.Mapping[str, t.Any]) -> None:
+    repository.check_folders(
+        {"dest": params["dest"], "tokenizer_dest": params["tokenizer_dest"]},
+        {name: params[name] for name in ("src", "engine", "tokenizer")},
+    )
+    repository.check_replaceable(params["dest"], repository.is_model, "a model repository")
+    if params["tokenizer_dest"]:
+        repository.check_replaceable(params["tokenizer_dest"], repository.is_tokenizer, "a tokenizer's folder")
+
+
+def make_plan(module: AnsibleModule) -> repository.Plan:
+    """Render everything, with as much validation as the host's packages allow."""
+    params = module.params
+    overrides, required = params["overrides"], params["required"]
+    if PROTOBUF_IMPORT_ERROR:
+        if not module.check_mode or (overrides and os.path.isdir(params["dest"])):
+            module.fail_json(msg=missing_required_lib("tritonclient[grpc]"), exception=PROTOBUF_IMPORT_ERROR)
+        module.warn("The configurations are not validated, for the Python package tritonclient[grpc] is not there yet.")
+        if overrides:
+            # They cannot be applied, and what they fill cannot be known: only "dest does not exist" is predicted.
+            overrides, required = {}, {}
+    request = repository.Request(
+        src=params["src"],
+        parameters=params["parameters"],
+        overrides=overrides,
+        required=required,
+        models=params["models"],
+        release=params["release"],
+        engine=params["engine"] or "",
+        engine_model=params["engine_model"],
+        hard_link=params["hard_link"],
+    )
+    return repository.plan_repository(request, validate=not PROTOBUF_IMPORT_ERROR)
+
+
+def targets_of(module: AnsibleModule, plan: repository.Plan) -> t.List[Target]:
+    """The tokenizer first: whoever sees the repository finds it there."""
+    params = module.params
+    targets = [Target(params["dest"], plan.tree)]
+    if params["tokenizer"]:
+        tree = repository.plan_tokenizer(params["tokenizer"], params["hard_link"])
+        targets.insert(0, Target(params["tokenizer_dest"], tree))
+    return targets
+
+
+def run(module: AnsibleModule) -> t.Dict[str, t.Any]:
+    params = module.params
+    result = {"path": params["dest"], "tokenizer_path": params["tokenizer_dest"], "release": params["release"]}
+    check_paths(params)
+    absent = absent_sources(params)
+    if module.check_mode and absent and not os.path.isdir(params["dest"]):
+        reason = f"{params['dest']} does not exist; neither does {', '.join(absent)} yet"
+        diff = {"before_header": params["dest"], "after_header": params["dest"], "before": "", "after": f"{reason}\n"}
+        return {**result, "changed": True, "changed_files": [], "reason": reason, "diff": [diff]}
+    if params["engine"] and params["image_digest"]:
+        check_engine_image(params["engine"], params["image_digest"])
+    plan = make_plan(module)
+    outcome = converge(targets_of(module, plan), module.check_mode)
+    return {**result, **outcome, "models": plan.models()}
+
+
+def converge(targets: t.Sequence[Target], check_mode: bool) -> t.Dict[str, t.Any]:
+    changed_files, reasons, diff = [], [], []
+    for target in targets:
+        changed = target.tree.changes(target.dest)
+        if not changed:
+            continue
+        changed_files += changed
+        reasons.append(target.reason(changed))
+        diff += target.tree.diff(target.dest, changed)
+        if not check_mode:
+            with locked(target.dest):
+                repository.publish(target.tree, target.dest)
+    return {
+        "changed": bool(changed_files),
+        "changed_files": changed_files,
+        "reason": "; ".join(reasons) or None,
+        "diff": diff,
+    }
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "src": {"type": "path", "required": True},
+            "dest": {"type": "path", "required": True},
+            "release": {"type": "str", "default": ""},
+            "parameters": {"type": "dict", "default": {}},
+            "overrides": {"type": "dict", "default": {}},
+            "required": {"type": "dict", "default": {}},
+            "models": {"type": "list", "elements": "str", "default": []},
+            "engine": {"type": "path"},
+            "engine_model": {"type": "str", "default": "tensorrt_llm"},
+            "image_digest": {"type": "str"},
+            "tokenizer": {"type": "path"},
+            "tokenizer_dest": {"type": "path"},
+            "hard_link": {"type": "bool", "default": True},
+        },
+        required_together=[("tokenizer", "tokenizer_dest")],
+        required_by={"image_digest": ("engine",)},
+        supports_check_mode=True,
+    )
+    try:
+        result = run(module)
+    except (repository.RepositoryError, ConfigError, ArtifactError) as exc:
+        module.fail_json(msg=str(exc))
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()
