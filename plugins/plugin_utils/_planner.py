@@ -102,6 +102,7 @@ class _Planner:
             "convert": None if spec.engine_dir else self.convert,
             "build": None if spec.engine_dir else self.build,
             "engine_dir": spec.engine_dir or self.build["dest"],
+            "engine_check": {"path": spec.engine_dir, "image_digest": self.image["identity"]} if spec.engine_dir else {},
             "repository": repository,
             "overrides": spec.repository_overrides,
             "required": self._required(),
@@ -137,6 +138,7 @@ class _Planner:
             "reference": image.reference,
             "digest": image.digest,
             "archive": image.archive,
+            "check": {"path": image.archive, "digest": image.digest} if image.source == "archive" else {},
             "identity": identity,
             "run": run[image.source],
             "dest": self._dest("image", artifact_key(inputs)),
@@ -144,14 +146,16 @@ class _Planner:
 
     def _weights(self) -> dict[str, Any]:
         model, weights = self.spec.model, self.spec.weights
-        inputs = {"repository": model.repository, "revision": model.revision, "path": weights.path}
+        at_hub = {"repository": model.repository, "revision": model.revision}
+        dest = self._dest("weights", artifact_key({**at_hub, "path": weights.path}))
         return {
-            "repository": model.repository,
-            "revision": model.revision,
+            **at_hub,
             "endpoint": weights.endpoint,
             "path": weights.path,
             "offline": weights.offline,
-            "dest": self._dest("weights", artifact_key(inputs)),
+            "dest": dest,
+            # Nothing to ask a hub for where none is used.
+            "hub": {} if weights.path or weights.offline else {**at_hub, "endpoint": weights.endpoint, "dest": dest},
             "bytes": model.shape.parameters * 2,
         }
 
@@ -285,10 +289,11 @@ class _Planner:
 
     def _budget(self) -> dict[str, Any]:
         """Bytes each step needs below the root folder; the release itself is hard links."""
-        engine = 0 if self.spec.engine_dir else self.build["bytes"]
-        checkpoint = 0 if self.spec.engine_dir else self.convert["bytes"]
-        parts = {"weights": self.weights["bytes"], "checkpoint": checkpoint, "engine": engine}
-        return {"disk": {**parts, "total": sum(parts.values())}}
+        steps = {"weights": self.weights}
+        if not self.spec.engine_dir:
+            steps.update(checkpoint=self.convert, engine=self.build)
+        disk = [{"what": what, "path": step["dest"], "bytes": step["bytes"]} for what, step in steps.items()]
+        return {"disk": disk, "disk_total": sum(entry["bytes"] for entry in disk)}
 
     def _warnings(self) -> list[str]:
         spec, warnings = self.spec, []

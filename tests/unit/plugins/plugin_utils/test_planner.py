@@ -126,14 +126,17 @@ def test_an_engine_of_ones_own_needs_no_build() -> None:
     plan = plan_for(engine_dir="/srv/engine")
     assert plan["convert"] is None and plan["build"] is None
     assert plan["engine_dir"] == "/srv/engine"
-    assert plan["budget"]["disk"]["total"] == plan["budget"]["disk"]["weights"]
+    assert [entry["what"] for entry in plan["budget"]["disk"]] == ["weights"]
+    assert plan["engine_check"] == {"path": "/srv/engine", "image_digest": DIGEST}
 
 
 def test_disk_follows_the_model_and_its_precision() -> None:
-    disk = plan_for()["budget"]["disk"]
+    def disk(**changes: Any) -> dict[str, int]:
+        return {entry["what"]: entry["bytes"] for entry in plan_for(**changes)["budget"]["disk"]}
+
     # 46.7 G parameters (the model's own card) of two bytes.
-    assert disk["weights"] == pytest.approx(93.4e9, rel=0.01)
-    assert plan_for(precision="float32")["budget"]["disk"]["engine"] == 2 * disk["engine"]
+    assert disk()["weights"] == pytest.approx(93.4e9, rel=0.01)
+    assert disk(precision="float32")["engine"] == 2 * disk()["engine"]
 
 
 def test_a_preset_can_be_pinned_elsewhere() -> None:
