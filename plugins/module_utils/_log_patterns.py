@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from typing import Dict, List, NamedTuple, Optional, Pattern, Tuple
+import typing as t
 
 _BACKEND = "https://github.com/triton-inference-server/tensorrtllm_backend"
 _SERVER = "https://github.com/triton-inference-server/server"
@@ -14,27 +14,27 @@ _CLI = "https://github.com/triton-inference-server/triton_cli"
 _TRTLLM = "https://github.com/NVIDIA/TensorRT-LLM"
 
 
-class LogPattern(NamedTuple):
+class LogPattern(t.NamedTuple):
     """One known failure. Without a pattern it shows itself only by behaviour, and is found by its id."""
 
     id: str
-    pattern: Optional[Pattern[str]]
+    pattern: t.Pattern[str] | None
     cause: str
     remedy: str
-    sources: Tuple[str, ...]
+    sources: tuple[str, ...]
     affects: str = "all"
     follow_up: bool = False  # says that something failed, but not what
 
 
-def _issues(repository: str, *numbers: int) -> Tuple[str, ...]:
-    return tuple("{0}/issues/{1}".format(repository, number) for number in numbers)
+def _issues(repository: str, *numbers: int) -> tuple[str, ...]:
+    return tuple(f"{repository}/issues/{number}" for number in numbers)
 
 
-def _regex(*alternatives: str) -> Pattern[str]:
+def _regex(*alternatives: str) -> t.Pattern[str]:
     return re.compile("|".join(alternatives), re.MULTILINE)
 
 
-PATTERNS: Tuple[LogPattern, ...] = (
+PATTERNS: tuple[LogPattern, ...] = (
     LogPattern(
         id="engine_trt_version",
         pattern=_regex(
@@ -332,7 +332,7 @@ PATTERNS: Tuple[LogPattern, ...] = (
     ),
 )
 
-BY_ID: Dict[str, LogPattern] = {known.id: known for known in PATTERNS}
+BY_ID: dict[str, LogPattern] = {known.id: known for known in PATTERNS}
 
 
 def _line_at(text: str, position: int) -> str:
@@ -341,7 +341,7 @@ def _line_at(text: str, position: int) -> str:
     return text[start : end if end >= 0 else len(text)].strip()
 
 
-def explain(log: str) -> List[Dict[str, str]]:
+def explain(log: str) -> list[dict[str, str]]:
     """Every known failure in a log, earliest first; follow-ups only where nothing says more."""
     found = []
     for known in PATTERNS:
@@ -361,7 +361,7 @@ _END = r"\s*(?:\\n|\"?$)"
 _E_LINE = r"^E\d{4} [\d:.]+\s+\d+ \S+\] "
 # Errors that every server without a GPU logs and lives with.
 _HARMLESS = r"(?!\"?(?:CudaDriverHelper has not been initialized|unable to create stream for ))"
-_REASONS: Tuple[Pattern[str], ...] = tuple(
+_REASONS: tuple[t.Pattern[str], ...] = tuple(
     re.compile(expression, re.MULTILINE)
     for expression in (
         r"(failed to load '[^']+' version \d+: .+?)" + _END,

@@ -13,7 +13,7 @@ import re
 import traceback
 import typing as t
 
-PROTOBUF_IMPORT_ERROR: t.Optional[str] = None
+PROTOBUF_IMPORT_ERROR: str | None = None
 try:
     from google.protobuf import json_format, text_format
     from tritonclient.grpc.model_config_pb2 import ModelConfig
@@ -43,7 +43,7 @@ class Placeholder(t.NamedTuple):
     quoted: bool
 
 
-def placeholders(template: str) -> t.List[Placeholder]:
+def placeholders(template: str) -> list[Placeholder]:
     """Every placeholder that counts, in order; those in comments do not."""
     found = []
     for token in _TOKEN.finditer(template):
@@ -73,7 +73,7 @@ def _escape(text: str) -> str:
     return _CONTROL.sub(lambda match: _ESCAPES.get(match.group(), f"\\{ord(match.group()):03o}"), text)
 
 
-def template_problems(template: str, values: t.Mapping[str, t.Any], required: t.Iterable[str]) -> t.List[str]:
+def template_problems(template: str, values: t.Mapping[str, t.Any], required: t.Iterable[str]) -> list[str]:
     """What keeps these values from filling the template; required ones are only checked for existence here."""
     found = placeholders(template)
     names = sorted({item.name for item in found})
@@ -95,7 +95,7 @@ def template_problems(template: str, values: t.Mapping[str, t.Any], required: t.
     return problems
 
 
-def _value_problems(item: Placeholder, value: t.Any) -> t.List[str]:
+def _value_problems(item: Placeholder, value: t.Any) -> list[str]:
     where = f"config.pbtxt line {item.line}"
     if value is None:
         return [] if item.quoted else [f"placeholder '{item.name}' ({where}) must be filled, it is not inside quotes"]
@@ -124,7 +124,7 @@ def fill(template: str, values: t.Mapping[str, t.Any]) -> str:
     return _TOKEN.sub(replace, template)
 
 
-def required_problems(text: str, required: t.Iterable[str]) -> t.List[str]:
+def required_problems(text: str, required: t.Iterable[str]) -> list[str]:
     """Placeholders that parse when left unfilled, but that the server cannot do without."""
     left = {item.name: item.line for item in placeholders(text)}
     return [
@@ -134,7 +134,7 @@ def required_problems(text: str, required: t.Iterable[str]) -> t.List[str]:
     ]
 
 
-def unfilled(text: str) -> t.List[str]:
+def unfilled(text: str) -> list[str]:
     return sorted({item.name for item in placeholders(text)})
 
 
@@ -191,7 +191,7 @@ def _head_comment(text: str) -> str:
     return f"{match.group()}\n" if match else ""
 
 
-def config_problems(folder: str, config: t.Any) -> t.List[str]:
+def config_problems(folder: str, config: t.Any) -> list[str]:
     """What Triton refuses in one model's configuration though it parses."""
     problems = []
     if config.name != folder:
@@ -203,7 +203,7 @@ def config_problems(folder: str, config: t.Any) -> t.List[str]:
     return problems
 
 
-def ensemble_problems(configs: t.Mapping[str, t.Any]) -> t.Dict[str, t.List[str]]:
+def ensemble_problems(configs: t.Mapping[str, t.Any]) -> dict[str, list[str]]:
     """By ensemble: steps that name a model, input or output that is not there, and tensors that come from nowhere."""
     found = {}
     for name, config in configs.items():
@@ -216,7 +216,7 @@ def ensemble_problems(configs: t.Mapping[str, t.Any]) -> t.Dict[str, t.List[str]
     return found
 
 
-def _step_problems(ensemble: t.Any, step: t.Any, configs: t.Mapping[str, t.Any]) -> t.List[str]:
+def _step_problems(ensemble: t.Any, step: t.Any, configs: t.Mapping[str, t.Any]) -> list[str]:
     model = configs.get(step.model_name)
     if model is None:
         return [
@@ -226,7 +226,7 @@ def _step_problems(ensemble: t.Any, step: t.Any, configs: t.Mapping[str, t.Any])
     for kind, mapping, tensors in (("input", step.input_map, model.input), ("output", step.output_map, model.output)):
         names = [tensor.name for tensor in tensors]
         problems += [
-            f"the step of model '{step.model_name}' maps {kind} '{key}', which that model does not have{near(key, names)}"
+            f"the step of model '{step.model_name}' maps {kind} '{key}', which it does not have{near(key, names)}"
             for key in sorted(mapping)
             if key not in names
         ]
@@ -238,7 +238,7 @@ def _step_problems(ensemble: t.Any, step: t.Any, configs: t.Mapping[str, t.Any])
     return problems
 
 
-def _flow_problems(ensemble: t.Any, steps: t.Iterable[t.Any]) -> t.List[str]:
+def _flow_problems(ensemble: t.Any, steps: t.Iterable[t.Any]) -> list[str]:
     made = {tensor.name for tensor in ensemble.input}
     made.update(name for step in steps for name in step.output_map.values())
     wanted = {name for step in steps for name in step.input_map.values()}

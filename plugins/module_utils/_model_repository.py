@@ -36,7 +36,7 @@ class RepositoryError(Exception):
 class Entry:
     """One file: either its content, or the file it is copied or linked from."""
 
-    content: t.Optional[bytes] = None
+    content: bytes | None = None
     source: str = ""
     link: bool = False
 
@@ -72,8 +72,8 @@ class Entry:
 class Tree:
     """The files and folders that a folder is to consist of, by relative path."""
 
-    entries: t.Dict[str, Entry] = field(default_factory=dict)
-    folders: t.Set[str] = field(default_factory=set)
+    entries: dict[str, Entry] = field(default_factory=dict)
+    folders: set[str] = field(default_factory=set)
 
     def add(self, path: str, entry: Entry) -> None:
         self.entries[path] = entry
@@ -84,7 +84,7 @@ class Tree:
             self.folders.add(path)
             path = os.path.dirname(path)
 
-    def changes(self, dest: str) -> t.List[str]:
+    def changes(self, dest: str) -> list[str]:
         """Paths that are missing from dest, differ there, or should not be there."""
         files, folders = _walk(dest)
         changed = {path for path, entry in self.entries.items() if not entry.is_at(os.path.join(dest, path))}
@@ -100,7 +100,7 @@ class Tree:
         for path, entry in self.entries.items():
             entry.put(os.path.join(dest, path))
 
-    def diff(self, dest: str, changed: t.Iterable[str]) -> t.List[t.Dict[str, str]]:
+    def diff(self, dest: str, changed: t.Iterable[str]) -> list[dict[str, str]]:
         rows = []
         for path in changed:
             there = os.path.join(dest, path)
@@ -135,9 +135,9 @@ class Request:
 @dataclass
 class Plan:
     tree: Tree
-    configs: t.Dict[str, str]
+    configs: dict[str, str]
 
-    def models(self) -> t.Dict[str, t.Dict[str, t.Any]]:
+    def models(self) -> dict[str, dict[str, t.Any]]:
         return {
             name: {
                 "config_sha256": hashlib.sha256(text.encode("utf-8")).hexdigest(),
@@ -244,7 +244,7 @@ def publish(tree: Tree, dest: str) -> None:
         raise RepositoryError(f"cannot write {dest}: {exc}") from exc
 
 
-def _models_in(src: str) -> t.List[str]:
+def _models_in(src: str) -> list[str]:
     if not os.path.isdir(src):
         raise RepositoryError(
             f"src {src} is not a folder: name the folder of model templates, such as inflight_batcher_llm"
@@ -255,7 +255,7 @@ def _models_in(src: str) -> t.List[str]:
     return models
 
 
-def _unknown_models(request: Request, chosen: t.Iterable[str], available: t.Sequence[str]) -> t.List[str]:
+def _unknown_models(request: Request, chosen: t.Iterable[str], available: t.Sequence[str]) -> list[str]:
     named = {
         "models": chosen,
         "parameters": request.parameters,
@@ -271,9 +271,9 @@ def _unknown_models(request: Request, chosen: t.Iterable[str], available: t.Sequ
     ]
 
 
-def _repository_problems(configs: t.Mapping[str, str]) -> t.List[str]:
+def _repository_problems(configs: t.Mapping[str, str]) -> list[str]:
     """What Triton's own message and rules say against the configurations."""
-    problems: t.List[str] = []
+    problems: list[str] = []
     parsed = {}
     for name, text in configs.items():
         try:
@@ -303,7 +303,7 @@ def _model_tree(request: Request, configs: t.Mapping[str, str]) -> Tree:
     return tree
 
 
-def _add_engine(tree: Tree, request: Request) -> t.List[str]:
+def _add_engine(tree: Tree, request: Request) -> list[str]:
     if not os.path.isdir(request.engine):
         return [f"engine {request.engine} is not a folder: build the engine first"]
     if request.engine_model not in tree.folders:
@@ -327,9 +327,10 @@ def _matches(name: str, patterns: t.Iterable[str]) -> bool:
     return any(fnmatch.fnmatch(name, pattern) for pattern in patterns)
 
 
-def _walk(root: str) -> t.Tuple[t.Set[str], t.Set[str]]:
+def _walk(root: str) -> tuple[set[str], set[str]]:
     """Relative paths of the files and of the folders below root; what Python compiled is neither."""
-    files, folders = set(), set()
+    files: set[str] = set()
+    folders: set[str] = set()
     for folder, subfolders, names in os.walk(root):
         subfolders[:] = [name for name in subfolders if name != "__pycache__"]
         files.update(os.path.relpath(os.path.join(folder, name), root) for name in names)

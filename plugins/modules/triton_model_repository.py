@@ -10,13 +10,13 @@ module: triton_model_repository
 short_description: Make a Triton model repository from a release's templates
 version_added: "0.1.0"
 description:
-  - Fills the C(${placeholder}) marks in the C(config.pbtxt) of every model, changes fields, copies the models' other files,
-    and hard-links an engine and the files of a tokenizer.
+  - Fills the C(${placeholder}) marks in the C(config.pbtxt) of every model, changes fields, copies the models' other
+    files, and hard-links an engine and the files of a tokenizer.
   - Every configuration is checked with Triton's own C(ModelConfig) message, and the ensemble's steps against the models
     they name, before anything is written. All problems are reported at once.
   - The repository is built in C(<dest>.partial) and renamed, so that O(dest) is always complete.
 requirements:
-  - tritonclient[grpc] (for C(tritonclient.grpc.model_config_pb2)); not needed in check mode where O(dest) does not exist yet
+  - tritonclient[grpc]; not needed in check mode where O(dest) does not exist yet
   - protobuf
 extends_documentation_fragment:
   - tritonops.trtllm.attributes
@@ -34,7 +34,7 @@ attributes:
 options:
   src:
     description:
-      - The folder of model templates on the host, such as C(all_models/inflight_batcher_llm) of the TensorRT-LLM backend.
+      - The folder of model templates, such as C(all_models/inflight_batcher_llm) of the TensorRT-LLM backend.
     type: path
     required: true
   dest:
@@ -99,8 +99,8 @@ options:
     type: path
   hard_link:
     description:
-      - Hard-link the engine and the tokenizer, so that they take no room of their own. Across file systems they are copied.
-      - With V(false) they are always copied.
+      - Hard-link the engine and the tokenizer, so that they take no room of their own.
+      - Across file systems they are copied. With V(false) they are always copied.
     type: bool
     default: true
 author:
@@ -227,7 +227,7 @@ class Target(t.NamedTuple):
         return f"{self.dest} differs in {', '.join(changed)}"
 
 
-def absent_sources(params: t.Mapping[str, t.Any]) -> t.List[str]:
+def absent_sources(params: t.Mapping[str, t.Any]) -> list[str]:
     return [params[name] for name in ("src", "engine", "tokenizer") if params[name] and not os.path.isdir(params[name])]
 
 
@@ -266,7 +266,7 @@ def make_plan(module: AnsibleModule) -> repository.Plan:
     return repository.plan_repository(request, validate=not PROTOBUF_IMPORT_ERROR)
 
 
-def targets_of(module: AnsibleModule, plan: repository.Plan) -> t.List[Target]:
+def targets_of(module: AnsibleModule, plan: repository.Plan) -> list[Target]:
     """The tokenizer first: whoever sees the repository finds it there."""
     params = module.params
     targets = [Target(params["dest"], plan.tree)]
@@ -276,7 +276,7 @@ def targets_of(module: AnsibleModule, plan: repository.Plan) -> t.List[Target]:
     return targets
 
 
-def run(module: AnsibleModule) -> t.Dict[str, t.Any]:
+def run(module: AnsibleModule) -> dict[str, t.Any]:
     params = module.params
     result = {"path": params["dest"], "tokenizer_path": params["tokenizer_dest"], "release": params["release"]}
     check_paths(params)
@@ -292,7 +292,7 @@ def run(module: AnsibleModule) -> t.Dict[str, t.Any]:
     return {**result, **outcome, "models": plan.models()}
 
 
-def converge(targets: t.Sequence[Target], check_mode: bool) -> t.Dict[str, t.Any]:
+def converge(targets: t.Sequence[Target], check_mode: bool) -> dict[str, t.Any]:
     changed_files, reasons, diff = [], [], []
     for target in targets:
         changed = target.tree.changes(target.dest)

@@ -1,0 +1,234 @@
+#!/usr/bin/python
+# Copyright (c) 2026 tritonops.trtllm contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: triton_generate
+short_description: Ask a Triton server for one completion
+version_added: "0.1.0"
+description:
+  - Sends one prompt to the generate extension of a Triton server, and fails unless tokens come back, and a text that is
+    as expected.
+  - It changes nothing, so that it runs in check mode just the same.
+requirements:
+  - requests
+extends_documentation_fragment:
+  - tritonops.trtllm.attributes
+  - tritonops.trtllm.attributes.info_module
+options:
+  url:
+    description:
+      - The address of Triton's HTTP endpoint.
+      - Proxies of the environment are not used for an address of the loopback interface.
+    type: str
+    default: http://127.0.0.1:8000
+  model:
+    description:
+      - The model to ask.
+    type: str
+    default: ensemble
+  prompt:
+    description:
+      - The text to complete.
+    type: str
+    required: true
+  max_tokens:
+    description:
+      - How many tokens to generate at most.
+    type: int
+    default: 64
+  parameters:
+    description:
+      - Further fields of the request, such as C(temperature). They win over what the module sends of itself.
+    type: dict
+    default: {}
+  stream:
+    description:
+      - Ask for a stream of events (C(generate_stream)), as a decoupled model can give one.
+    type: bool
+    default: false
+  pattern:
+    description:
+      - A regular expression that has to be found in the text.
+    type: str
+  min_tokens:
+    description:
+      - How many tokens there have to be at least.
+    type: int
+    default: 1
+  timeout:
+    description:
+      - How long it may take, in seconds.
+    type: float
+    default: 120
+  text_input_field:
+    description:
+      - The model's input for the prompt.
+    type: str
+    default: text_input
+  text_output_field:
+    description:
+      - The model's output with the text.
+    type: str
+    default: text_output
+  max_tokens_field:
+    description:
+      - The model's input for O(max_tokens). The models of the LLM API call it V(sampling_param_max_tokens).
+    type: str
+    default: max_tokens
+author:
+  - tritonops.trtllm contributors (@tritonops)
+seealso:
+  - module: tritonops.trtllm.triton_health
+"""
+
+EXAMPLES = r"""
+- name: Ask a question
+  tritonops.trtllm.triton_generate:
+    prompt: What is cloud computing?
+    max_tokens: 64
+    pattern: (?i)cloud
+  register: completion
+
+- name: Stream the answer of a model of the LLM API
+  tritonops.trtllm.triton_generate:
+    model: tensorrt_llm
+    prompt: What is cloud computing?
+    max_tokens_field: sampling_param_max_tokens
+    stream: true
+    parameters:
+      sampling_param_temperature: 0.7
+"""
+
+RETURN = r"""
+text:
+  description: The text.
+  returned: when the server answered
+  type: str
+  sample: Cloud computing is a technology that lets people use computers of others.
+tokens:
+  description: How many tokens were generated.
+  returned: when the server answered
+  type: int
+  sample: 64
+counted_by:
+  description: >-
+    What the tokens were counted by. V(log_probs) is exact, V(events) counts the events of a stream that have
+    text, V(words) counts words, of which there are at most as many as tokens.
+  returned: when the server answered
+  type: str
+  sample: log_probs
+latency_seconds:
+  description: From the request to the end of the answer.
+  returned: when the server answered
+  type: float
+  sample: 3.214
+tokens_per_second:
+  description: Tokens by latency; V(null) where the tokens are counted by words.
+  returned: when the server answered
+  type: float
+  sample: 19.91
+first_token_seconds:
+  description: From the request to the first event; V(null) without O(stream).
+  returned: when the server answered
+  type: float
+  sample: 0.152
+events:
+  description: How many answers the server gave; 1 without O(stream).
+  returned: when the server answered
+  type: int
+  sample: 64
+response:
+  description: The last answer as it came.
+  returned: when the server answered
+  type: dict
+  sample:
+    model_name: ensemble
+    model_version: "1"
+    text_output: Cloud computing is a technology that lets people use computers of others.
+explanations:
+  description: The known failures that the server's words show.
+  returned: failure
+  type: list
+  elements: dict
+  sample: []
+"""
+
+import re
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible_collections.tritonops.trtllm.plugins.module_utils import _completion as completion
+from ansible_collections.tritonops.trtllm.plugins.module_utils._log_patterns import explain
+from ansible_collections.tritonops.trtllm.plugins.module_utils._triton_http import (
+    REQUESTS_IMPORT_ERROR,
+    Deadline,
+    Refused,
+    TritonClient,
+    Unreachable,
+)
+
+
+def facts(answer: completion.Completion) -> dict[str, t.Any]:
+    return {**vars(answer), "tokens_per_second": answer.tokens_per_second}
+
+
+def complaint(params: t.Mapping[str, t.Any], answer: completion.Completion) -> str | None:
+    """What is wrong with the answer, if anything."""
+    if answer.tokens < params["min_tokens"]:
+        return f"{answer.tokens} tokens came back, not {params['min_tokens']} or more; the text is: {answer.text!r}"
+    if params["pattern"] and not re.search(params["pattern"], answer.text):
+        return f"the text does not match {params['pattern']!r}, it is: {answer.text!r}"
+    return None
+
+
+def check_pattern(module: AnsibleModule) -> None:
+    try:
+        re.compile(module.params["pattern"] or "")
+    except re.error as exc:
+        module.fail_json(msg=f"pattern {module.params['pattern']!r} is not a regular expression: {exc}")
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "url": {"type": "str", "default": "http://127.0.0.1:8000"},
+            "model": {"type": "str", "default": "ensemble"},
+            "prompt": {"type": "str", "required": True},
+            "max_tokens": {"type": "int", "default": 64},
+            "parameters": {"type": "dict", "default": {}},
+            "stream": {"type": "bool", "default": False},
+            "pattern": {"type": "str"},
+            "min_tokens": {"type": "int", "default": 1},
+            "timeout": {"type": "float", "default": 120},
+            "text_input_field": {"type": "str", "default": "text_input"},
+            "text_output_field": {"type": "str", "default": "text_output"},
+            "max_tokens_field": {"type": "str", "default": "max_tokens"},
+        },
+        supports_check_mode=True,
+    )
+    if REQUESTS_IMPORT_ERROR:
+        module.fail_json(msg=missing_required_lib("requests"), exception=REQUESTS_IMPORT_ERROR)
+    check_pattern(module)
+    params = module.params
+    fields = ("model", "prompt", "max_tokens", "stream", "parameters")
+    names = ("text_input_field", "text_output_field", "max_tokens_field")
+    request = completion.Request(**{name: params[name] for name in fields + names})
+    where = f"model {params['model']} of {params['url']}"
+    try:
+        answer = completion.complete(TritonClient(params["url"], Deadline(params["timeout"])), request)
+    except (Refused, Unreachable, completion.CompletionError) as exc:
+        known = explain(str(exc))
+        remedy = f" Known cause: {known[0]['cause']} Remedy: {known[0]['remedy']}" if known else ""
+        module.fail_json(msg=f"{where} gave no completion: {exc}.{remedy}", explanations=known)
+    wrong = complaint(params, answer)
+    if wrong:
+        module.fail_json(msg=f"{where} gave a poor completion: {wrong}", explanations=[], **facts(answer))
+    module.exit_json(changed=False, **facts(answer))
+
+
+if __name__ == "__main__":
+    main()

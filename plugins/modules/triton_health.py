@@ -1,0 +1,203 @@
+#!/usr/bin/python
+# Copyright (c) 2026 tritonops.trtllm contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: triton_health
+short_description: Wait until a Triton server and its models are ready
+version_added: "0.1.0"
+description:
+  - Waits until the server is live, then ready, then every model is READY and takes requests.
+  - Fails at once, not at the deadline, when waiting is in vain, that is when a model is UNAVAILABLE with a reason, when
+    the systemd unit has failed, stopped or been restarted, or when the container has exited, was restarted or is missing.
+  - The message has the server's own reason, and for known failures the cause and the remedy.
+  - It changes nothing, so that it runs in check mode just the same.
+requirements:
+  - requests
+  - docker (the Docker SDK for Python), only with O(container)
+extends_documentation_fragment:
+  - tritonops.trtllm.attributes
+  - tritonops.trtllm.attributes.info_module
+options:
+  url:
+    description:
+      - The address of Triton's HTTP endpoint.
+      - Proxies of the environment are not used for an address of the loopback interface.
+    type: str
+    default: http://127.0.0.1:8000
+  models:
+    description:
+      - The models that have to be ready; by default all that the server has loaded or tried to load.
+    type: list
+    elements: str
+    default: []
+  deadline:
+    description:
+      - How long to wait at most, in seconds. A server that hangs does not make it longer.
+    type: float
+    default: 600
+  interval:
+    description:
+      - The pause between two looks, in seconds.
+    type: float
+    default: 1
+  unit:
+    description:
+      - The systemd unit that runs the server, to notice its end and read its journal.
+    type: str
+  container:
+    description:
+      - The name of the server's container, to notice its end and read its log.
+      - Together with O(unit) it may be missing at first, for the unit makes it.
+    type: str
+author:
+  - tritonops.trtllm contributors (@tritonops)
+seealso:
+  - module: tritonops.trtllm.triton_generate
+"""
+
+EXAMPLES = r"""
+- name: Wait for a server that a systemd unit runs
+  tritonops.trtllm.triton_health:
+    models: [ensemble, preprocessing, tensorrt_llm, postprocessing]
+    unit: trtllm.service
+    deadline: 1200
+
+- name: Wait for all models of a server in a container
+  tritonops.trtllm.triton_health:
+    url: http://127.0.0.1:8000
+    container: triton
+"""
+
+RETURN = r"""
+live:
+  description: Whether the server is live.
+  returned: always
+  type: bool
+  sample: true
+ready:
+  description: Whether the server is ready.
+  returned: always
+  type: bool
+  sample: true
+models:
+  description: >-
+    The models looked at. A state is as in the server's index, V(NOT READY) if the model itself says so, or empty.
+  returned: always
+  type: list
+  elements: dict
+  sample:
+    - name: ensemble
+      version: "1"
+      state: READY
+      reason: ""
+waited:
+  description: How long it took, in seconds.
+  returned: always
+  type: float
+  sample: 12.3
+server:
+  description: What the server says of itself (name, version, extensions); empty if it does not answer.
+  returned: always
+  type: dict
+  sample:
+    name: triton
+    version: 2.51.0
+    extensions: [model_repository, statistics]
+reason:
+  description: The server's own words.
+  returned: failure
+  type: str
+  sample: "failed to load 'tensorrt_llm' version 1: Internal: MPI size 1 != TP size 8 * PP size 1"
+explanations:
+  description: The known failures that the log shows, earliest first.
+  returned: failure
+  type: list
+  elements: dict
+  sample:
+    - id: mpi_world_size
+      cause: tritonserver was started with another number of ranks than the engine was built for.
+      remedy: Start as many ranks as the engine has.
+      line: "MPI size 1 != TP size 8 * PP size 1"
+log:
+  description: The last lines of the log, with O(unit) or O(container).
+  returned: failure
+  type: list
+  elements: str
+  sample: ["error: creating server: Internal - failed to load all models"]
+"""
+
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible_collections.tritonops.trtllm.plugins.module_utils import _triton_health as health
+from ansible_collections.tritonops.trtllm.plugins.module_utils._triton_http import (
+    REQUESTS_IMPORT_ERROR,
+    Deadline,
+    Refused,
+    TritonClient,
+)
+
+
+def watches_of(module: AnsibleModule) -> list[health.Watch]:
+    watches: list[health.Watch] = []
+    unit, container = module.params["unit"], module.params["container"]
+    if unit:
+        watches.append(health.UnitWatch(unit, module.run_command))
+    if container:
+        watches.append(health.ContainerWatch(container, health.docker_client(), may_be_missing=bool(unit)))
+    return watches
+
+
+def facts(report: health.Report) -> dict[str, t.Any]:
+    return {
+        "live": report.live,
+        "ready": report.ready,
+        "models": report.models,
+        "waited": report.waited,
+        "server": report.server,
+    }
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "url": {"type": "str", "default": "http://127.0.0.1:8000"},
+            "models": {"type": "list", "elements": "str", "default": []},
+            "deadline": {"type": "float", "default": 600},
+            "interval": {"type": "float", "default": 1},
+            "unit": {"type": "str"},
+            "container": {"type": "str"},
+        },
+        supports_check_mode=True,
+    )
+    if REQUESTS_IMPORT_ERROR:
+        module.fail_json(msg=missing_required_lib("requests"), exception=REQUESTS_IMPORT_ERROR)
+    if module.params["container"] and health.DOCKER_IMPORT_ERROR:
+        module.fail_json(msg=missing_required_lib("docker"), exception=health.DOCKER_IMPORT_ERROR)
+    params = module.params
+    client = TritonClient(params["url"], Deadline(params["deadline"]))
+    try:
+        report = health.wait_until_ready(client, params["models"], params["interval"], watches_of(module))
+    except health.HealthError as exc:
+        module.fail_json(
+            msg=f"Triton at {params['url']}: {exc}",
+            reason=exc.reason,
+            explanations=exc.explanations,
+            log=exc.log,
+            **facts(exc.report),
+        )
+    except Refused as exc:
+        module.fail_json(
+            msg=f"Triton at {params['url']} does not tell its state: {exc}. Name the models it should have."
+        )
+    except health.DockerError as exc:
+        module.fail_json(msg=f"cannot ask Docker about container {params['container']}: {exc}")
+    module.exit_json(changed=False, **facts(report))
+
+
+if __name__ == "__main__":
+    main()
