@@ -1,0 +1,50 @@
+# Copyright (c) 2026 tritonops.trtllm contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+.NOTPARALLEL:
+.PHONY: setup lint sanity unit molecule integration test engine images rehearse rehearse-clean build help
+
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+export MOLECULE_GLOB := molecule/*/molecule.yml
+
+help: ## Show this
+	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 16
+
+setup: ## Make .venv, and .venv-2.21 where a Python 3.12 is found
+	@scripts/setup
+
+lint: setup ## Every linter and the argument_specs check
+	@scripts/lint
+
+sanity: setup ## ansible-test sanity, on both versions of ansible-core
+	@scripts/sanity
+
+unit: setup ## Unit tests, on both versions of ansible-core
+	@scripts/each-python -m pytest -q tests/unit
+
+molecule: setup engine ## Every scenario, or SCENARIO=x
+	rehearsal/bin/images
+	rehearsal/bin/wheelhouse
+	molecule test $(if $(SCENARIO),-s $(SCENARIO),--all)
+
+integration: setup engine ## Tests of the rehearsed site
+	python -m pytest tests/integration
+
+test: setup lint sanity unit molecule integration ## Everything that CI runs
+
+engine: ## A Docker engine on this machine
+	rehearsal/bin/engine
+
+images: engine ## The images of the rehearsal
+	rehearsal/bin/images
+
+rehearse: ## Serve a model on this machine, without a GPU, by the real playbook
+	@scripts/setup --first-only
+	ansible-playbook -i inventories/rehearsal tritonops.trtllm.rehearse
+
+rehearse-clean: ## Remove what the rehearsal started; images and downloads stay
+	rehearsal/bin/clean
+
+build: setup ## The collection's tarball, in .cache
+	ansible-galaxy collection build --force --output-path .cache
