@@ -1,0 +1,117 @@
+# Copyright (c) 2026 tritonops.trtllm contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Who listens on which TCP port of this host, from /proc alone."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import typing as t
+
+_LISTEN = "0A"
+
+IPAddress = t.Union[ipaddress.IPv4Address, ipaddress.IPv6Address]
+
+
+class Listener(t.NamedTuple):
+    """One listening socket."""
+
+    address: IPAddress
+    port: int
+    inode: str
+
+
+class Holder(t.NamedTuple):
+    """A process with a listening socket."""
+
+    pid: int
+    command: str
+
+
+def _address(digits: str) -> IPAddress:
+    """The kernel prints 32 bit words in the byte order of the machine, which is little-endian wherever Triton runs."""
+    words = [bytes.fromhex(digits[at : at + 8])[::-1] for at in range(0, len(digits), 8)]
+    address = ipaddress.ip_address(b"".join(words))
+    mapped = getattr(address, "ipv4_mapped", None)
+    return mapped or address
+
+
+def parse_table(text: str) -> list[Listener]:
+    """The listening sockets of a /proc/net/tcp or tcp6."""
+    listeners = []
+    for line in text.splitlines()[1:]:
+        fields = line.split()
+        if len(fields) > 9 and fields[3] == _LISTEN:
+            address, port = fields[1].split(":")
+            listeners.append(Listener(_address(address), int(port, 16), fields[9]))
+    return listeners
+
+
+def listening(proc: str = "/proc") -> list[Listener]:
+    """All listening TCP sockets."""
+    found: list[Listener] = []
+    for table in ("tcp", "tcp6"):
+        try:
+            with open(os.path.join(proc, "net", table), encoding="ascii") as stream:
+                found.extend(parse_table(stream.read()))
+        except FileNotFoundError:
+            continue  # a kernel without IPv6
+    return found
+
+
+def collides(listener: Listener, address: str, port: int) -> bool:
+    """Whether binding to address:port would fail because of the listener."""
+    wanted = ipaddress.ip_address(address)
+    if listener.port != port:
+        return False
+    return listener.address == wanted or listener.address.is_unspecified or wanted.is_unspecified
+
+
+def read_text(path: str) -> str:
+    """A file of /proc, or nothing when the process has gone meanwhile or is not ours to look at."""
+    try:
+        with open(path, encoding="utf-8", errors="replace") as stream:
+            return stream.read()
+    except OSError:
+        return ""
+
+
+def command_of(pid: int, proc: str = "/proc") -> str:
+    """The command line of a process."""
+    words = read_text("%s/%d/cmdline" % (proc, pid)).replace("\0", " ").strip()
+    return words or read_text("%s/%d/comm" % (proc, pid)).strip()
+
+
+def _sockets_of(pid: str, proc: str) -> t.Iterator[str]:
+    folder = os.path.join(proc, pid, "fd")
+    try:
+        names = os.listdir(folder)
+    except OSError:
+        return
+    for name in names:
+        try:
+            target = os.readlink(os.path.join(folder, name))
+        except OSError:
+            continue
+        if target.startswith("socket:["):
+            yield target[len("socket:[") : -1]
+
+
+def holders(inodes: t.Collection[str], proc: str = "/proc") -> dict[str, Holder]:
+    """By socket inode: the process which has it. A socket shared by several belongs to the oldest, the parent."""
+    wanted = set(inodes)
+    found: dict[str, Holder] = {}
+    if not wanted:
+        return found
+    for pid in sorted((name for name in os.listdir(proc) if name.isdigit()), key=int):
+        for inode in _sockets_of(pid, proc):
+            if inode in wanted and inode not in found:
+                found[inode] = Holder(int(pid), command_of(int(pid), proc))
+    return found
+
+
+def cgroups_of(pid: int, proc: str = "/proc") -> list[str]:
+    """The control group paths of a process, of either version."""
+    lines = read_text("%s/%d/cgroup" % (proc, pid)).splitlines()
+    return [line.split(":", 2)[2] for line in lines if line.count(":") >= 2]

@@ -1,0 +1,298 @@
+# Copyright (c) 2026 tritonops.trtllm contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What must be true of a host before anything is changed on it. Each check returns its findings; none raises or writes."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import re
+import tarfile
+import typing as t
+
+from ansible_collections.tritonops.trtllm.plugins.module_utils._artifact import (
+    EngineImageMismatch,
+    check_engine_image,
+    list_files,
+    read_artifact,
+)
+from ansible_collections.tritonops.trtllm.plugins.module_utils._listeners import (
+    Holder,
+    Listener,
+    cgroups_of,
+    collides,
+    holders,
+    listening,
+    read_text,
+)
+from ansible_collections.tritonops.trtllm.plugins.module_utils._progress import human_bytes
+
+Finding = t.Dict[str, str]
+
+_MACHINE_ALIASES = {"amd64": "x86_64", "arm64": "aarch64"}
+_IMAGE_ID_IN_CONFIG = re.compile(r"([0-9a-f]{64})(?:\.json)?$")
+
+
+def finding(name: str, severity: str, message: str, remedy: str) -> Finding:
+    return {"id": name, "severity": severity, "message": message, "remedy": remedy}
+
+
+def error(name: str, message: str, remedy: str) -> Finding:
+    return finding(name, "error", message, remedy)
+
+
+# --- ports ---------------------------------------------------------------------------------------------------------
+
+
+class Container(t.NamedTuple):
+    """What the engine says about the container of our own service."""
+
+    id: str
+    published: t.FrozenSet[int]
+
+
+class OwnService(t.NamedTuple):
+    """How to recognise a port that is taken by the service which this very play manages."""
+
+    unit: str | None = None
+    container: Container | None = None
+
+
+def is_own(holder: Holder, port: int, own: OwnService, proc: str) -> bool:
+    groups = [part for path in cgroups_of(holder.pid, proc) for part in path.split("/")]
+    if own.unit and own.unit in groups:
+        return True
+    if own.container is None:
+        return False
+    # A published port is held by a docker-proxy in the engine's own control group.
+    by_proxy = "docker-proxy" in holder.command and port in own.container.published
+    return by_proxy or any(own.container.id in part for part in groups)
+
+
+def _port_taken(wanted: t.Mapping[str, t.Any], listener: Listener, holder: Holder | None, variable: str) -> Finding:
+    who = "pid %d: %s" % holder if holder else "a process of another user or of the kernel"
+    return error(
+        "port_taken",
+        "port %d on %s%s is taken by %s (it listens on %s)"
+        % (
+            wanted["port"],
+            wanted["address"],
+            " (%s)" % wanted["what"] if wanted.get("what") else "",
+            who,
+            listener.address,
+        ),
+        "stop it, or choose another port in %s" % variable,
+    )
+
+
+def check_ports(
+    ports: t.Sequence[t.Mapping[str, t.Any]], own: OwnService, variable: str, proc: str = "/proc"
+) -> list[Finding]:
+    """One finding for each wanted port that somebody else listens on."""
+    listeners = listening(proc) if ports else []
+    clashes = [
+        (wanted, listener)
+        for wanted in ports
+        for listener in listeners
+        if collides(listener, wanted["address"], wanted["port"])
+    ]
+    who = holders([listener.inode for _wanted, listener in clashes], proc)
+    found: dict[int, Finding] = {}
+    for wanted, listener in clashes:
+        holder = who.get(listener.inode)
+        if holder is None or not is_own(holder, wanted["port"], own, proc):
+            found.setdefault(wanted["port"], _port_taken(wanted, listener, holder, variable))
+    return list(found.values())
+
+
+# --- disk and memory -----------------------------------------------------------------------------------------------
+
+
+class Space(t.NamedTuple):
+    """A file system, what is to be put on it and what is free."""
+
+    mount: str
+    needed: int
+    free: int
+    parts: t.List[str]
+
+
+def nearest_existing(path: str) -> str:
+    while not os.path.exists(path):
+        path = os.path.dirname(path)
+    return path
+
+
+def mount_of(path: str) -> str:
+    path = os.path.realpath(path)
+    while not os.path.ismount(path):
+        path = os.path.dirname(path)
+    return path
+
+
+def is_complete(folder: str) -> bool:
+    """Whether it is a finished artifact: those get their name and their record last."""
+    return read_artifact(folder) is not None
+
+
+def measure_disk(wanted: t.Sequence[t.Mapping[str, t.Any]]) -> list[Space]:
+    """Sum what is still needed by file system. A finished artifact needs nothing more, a half-made one only the rest."""
+    by_device: dict[int, Space] = {}
+    for item in wanted:
+        existing = nearest_existing(item["path"])
+        device = os.stat(existing).st_dev
+        if device not in by_device:
+            stat = os.statvfs(existing)
+            by_device[device] = Space(mount_of(existing), 0, stat.f_bavail * stat.f_frsize, [])
+        if is_complete(item["path"]):
+            continue
+        needed = max(0, item["bytes"] - sum(list_files(item["path"] + ".partial").values()))
+        space = by_device[device]
+        by_device[device] = space._replace(
+            needed=space.needed + needed,
+            parts=space.parts + ["%s %s in %s" % (item.get("what") or "data", human_bytes(needed), item["path"])],
+        )
+    return list(by_device.values())
+
+
+def check_disk(spaces: t.Sequence[Space], variable: str) -> list[Finding]:
+    return [
+        error(
+            "disk_space",
+            "the file system %s has %s free, %s is needed: %s"
+            % (space.mount, human_bytes(space.free), human_bytes(space.needed), ", ".join(space.parts)),
+            "free %s there, or choose another folder in %s" % (human_bytes(space.needed - space.free), variable),
+        )
+        for space in spaces
+        if space.needed > space.free
+    ]
+
+
+def memory_total(proc: str = "/proc") -> int:
+    match = re.search(r"^MemTotal:\s+(\d+) kB", read_text(os.path.join(proc, "meminfo")), re.MULTILINE)
+    return int(match.group(1)) * 1024 if match else 0
+
+
+def check_memory(needed: int, total: int, variable: str) -> list[Finding]:
+    if needed <= total:
+        return []
+    return [
+        error(
+            "memory",
+            "the host has %s of memory, %s is needed" % (human_bytes(total), human_bytes(needed)),
+            "use a larger host or a smaller model; the need is set in %s" % variable,
+        )
+    ]
+
+
+# --- the system ----------------------------------------------------------------------------------------------------
+
+
+def architecture() -> str:
+    machine = platform.machine()
+    return _MACHINE_ALIASES.get(machine, machine)
+
+
+def check_architecture(machine: str, supported: t.Sequence[str]) -> list[Finding]:
+    if not supported or machine in supported:
+        return []
+    return [
+        error(
+            "architecture",
+            "the processor is %s, supported: %s" % (machine, ", ".join(supported)),
+            "use a host of that architecture: the backend's images exist for no other",
+        )
+    ]
+
+
+def os_release(root: str = "/") -> dict[str, str]:
+    """ID and VERSION_ID of the distribution."""
+    text = read_text(os.path.join(root, "etc/os-release"))
+    return {key: value.strip("\"'") for key, value in re.findall(r"^([A-Z_]+)=(.*)$", text, re.MULTILINE)}
+
+
+def _version(text: str) -> list[int]:
+    return [int(number) for number in re.findall(r"\d+", text)]
+
+
+def check_os(release: t.Mapping[str, str], supported: t.Mapping[str, str]) -> list[Finding]:
+    """A distribution that nobody has tried may well work: that is a warning. A known one that is too old is not."""
+    if not supported:
+        return []
+    name, version = release.get("ID", "unknown"), release.get("VERSION_ID", "")
+    known = ", ".join("%s %s or later" % item for item in sorted(supported.items()))
+    if name not in supported:
+        return [
+            finding("os_untested", "warning", "%s %s is not among the tested systems: %s" % (name, version, known), "none")
+        ]
+    # Rolling releases have no number.
+    if version and _version(version) < _version(supported[name]):
+        message = "%s %s is too old, supported: %s" % (name, version, known)
+        return [error("os_unsupported", message, "upgrade the host's system")]
+    return []
+
+
+def check_systemd(root: str = "/") -> list[Finding]:
+    # The documented way to ask, sd_booted(3).
+    if os.path.isdir(os.path.join(root, "run/systemd/system")):
+        return []
+    return [
+        error(
+            "systemd",
+            "the system was not started by systemd, which is to run the service",
+            "use a host that systemd runs on; in a container make it process 1",
+        )
+    ]
+
+
+# --- image archive -------------------------------------------------------------------------------------------------
+
+
+def image_ids(path: str) -> list[str]:
+    """The ids of the images in what C(docker save) has written."""
+    # Uncompressed only: in a compressed archive the list of images cannot be reached without unpacking all of it.
+    with tarfile.open(path, mode="r:") as archive:
+        stream = archive.extractfile("manifest.json")
+        if stream is None:
+            raise KeyError("manifest.json is not a file")
+        manifest = json.loads(stream.read().decode("utf-8"))
+    matches = (_IMAGE_ID_IN_CONFIG.search(image["Config"]) for image in manifest)
+    return ["sha256:" + match.group(1) for match in matches if match]
+
+
+def _is_compressed(path: str) -> bool:
+    with open(path, "rb") as stream:
+        return stream.read(4).startswith((b"\x1f\x8b", b"BZh", b"\xfd7zX", b"\x28\xb5\x2f\xfd"))
+
+
+def check_archive(path: str, digest: str | None, variable: str) -> list[Finding]:
+    try:
+        if _is_compressed(path):
+            message = "%s is compressed: which image is in it shows only when it is loaded" % path
+            return [finding("archive_unchecked", "warning", message, "keep it uncompressed to have it checked now")]
+        ids = image_ids(path)
+    except OSError as exc:
+        return [error("archive_missing", "the image archive cannot be read: %s" % exc, "correct %s" % variable)]
+    except (tarfile.TarError, KeyError, TypeError, ValueError) as exc:
+        message = "%s is not an archive of docker save: %s" % (path, exc)
+        return [error("archive_unreadable", message, "make it again with docker save, or correct %s" % variable)]
+    if digest and digest not in ids:
+        message = "the archive %s has the image %s, wanted is %s" % (path, ", ".join(ids) or "none", digest)
+        return [error("archive_image", message, "correct the archive or the digest in %s" % variable)]
+    return []
+
+
+# --- engine --------------------------------------------------------------------------------------------------------
+
+
+def check_engine(path: str, image_digest: str, variable: str) -> list[Finding]:
+    """An engine that is not there yet is going to be built by the right image."""
+    if not is_complete(path):
+        return []
+    try:
+        check_engine_image(path, image_digest)
+    except EngineImageMismatch as exc:
+        return [error("engine_image", str(exc), "name another engine or another image in %s" % variable)]
+    return []
