@@ -1,0 +1,106 @@
+# Copyright (c) 2026 tritonops.trtllm contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Runs playbooks against the rehearsal's host, and commands on it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Callable, Mapping
+
+PROJECT = Path(__file__).resolve().parents[2]
+STATE = PROJECT / ".cache" / "rehearsal"
+HOST = "trtllm-rehearsal"
+RECAP = re.compile(r"^rehearsal +: (.*)$", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Played:
+    """How a playbook ended. `recap` has the host's counters: ok, changed, failed, …"""
+
+    returncode: int
+    output: str
+    seconds: float
+
+    @property
+    def recap(self) -> dict[str, int]:
+        line = RECAP.search(self.output)
+        assert line, self.output[-3000:]
+        return {name: int(count) for name, count in (pair.split("=") for pair in line.group(1).split())}
+
+    @property
+    def changed(self) -> int:
+        return self.recap["changed"]
+
+
+class Site:
+    """The host `trtllm-rehearsal` and the playbooks that are run against it."""
+
+    root = "/opt/trtllm"
+
+    def start(self, playbook: str, *options: str, variables: Mapping[str, Any] | None = None) -> subprocess.Popen[str]:
+        """Start a playbook in a process group of its own."""
+        command = [
+            str(Path(sys.executable).with_name("ansible-playbook")),
+            *("-i", str(PROJECT / "inventories" / "rehearsal"), f"tritonops.trtllm.{playbook}"),
+            *options,
+            *(("-e", json.dumps(variables)) if variables else ()),
+        ]
+        environment = {**os.environ, "ANSIBLE_NOCOLOR": "1", "ANSIBLE_INJECT_FACT_VARS": "false"}
+        return subprocess.Popen(
+            command,
+            cwd=PROJECT,
+            env=environment,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+    def play(self, playbook: str, *options: str, variables: Mapping[str, Any] | None = None) -> Played:
+        began = time.monotonic()
+        process = self.start(playbook, *options, variables=variables)
+        output, _none = process.communicate()
+        print(output)
+        return Played(process.returncode, output, time.monotonic() - began)
+
+    def play_and_kill(self, playbook: str, when: Callable[[], bool], **keywords: Any) -> None:
+        """Kill -9 the playbook and what it runs on the host, as soon as `when` holds."""
+        process = self.start(playbook, **keywords)
+        while not when():
+            if process.poll() is not None:
+                output = process.communicate()[0]
+                raise AssertionError(f"the play ended before it could be killed:\n{output[-3000:]}")
+            time.sleep(0.05)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+        self.run("pkill", "--signal", "KILL", "--full", "AnsiballZ|ansible-tmp", check=False)
+
+    def run(self, *command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Run a command on the host."""
+        return subprocess.run(["docker", "exec", HOST, *command], text=True, capture_output=True, check=check)
+
+    def read(self, *command: str) -> str:
+        return self.run(*command).stdout
+
+    def exists(self, pattern: str) -> bool:
+        """Whether a path that matches the shell pattern is on the host."""
+        return self.run("sh", "-c", f"ls -d {pattern}", check=False).returncode == 0
+
+    def json(self, path: str) -> Any:
+        return json.loads(self.read("cat", path))
+
+    def wait(self, seconds: float, condition: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + seconds
+        while not condition():
+            assert time.monotonic() < deadline, f"{condition} did not come true in {seconds} s"
+            time.sleep(0.2)

@@ -1,0 +1,46 @@
+# Copyright (c) 2026 tritonops.trtllm contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The first deployment, killed in each of its long steps, and then let through."""
+
+from __future__ import annotations
+
+import pytest
+from site_under_test import Site
+
+STAGES = ("image", "weights", "checkpoint", "engine")
+
+
+def finished(site: Site, stage: str) -> bool:
+    return site.exists(f"{site.root}/{stage}/????????????????")
+
+
+def test_check_mode_on_a_bare_host_predicts_and_changes_nothing(site: Site) -> None:
+    site.play("rehearse", "--tags", "rehearsal").recap if False else None
+    before = site.read("sh", "-c", "dpkg --list | sha256sum; ls /opt /etc/systemd/system")
+    played = site.play("site", "--check", "--diff")
+    assert played.returncode == 0
+    assert played.changed > 0
+    assert site.read("sh", "-c", "dpkg --list | sha256sum; ls /opt /etc/systemd/system") == before
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_killed_step_leaves_nothing_under_a_final_name(site: Site, stage: str) -> None:
+    site.play_and_kill("site", lambda: site.exists(f"{site.root}/{stage}/*.partial/payload"))
+    site.wait(30, lambda: not site.run("pgrep", "--full", "AnsiballZ", check=False).stdout)
+    assert not finished(site, stage)
+    for earlier in STAGES[: STAGES.index(stage)]:
+        assert finished(site, earlier)
+
+
+def test_the_next_run_ends_well(site: Site) -> None:
+    played = site.play("rehearse")
+    assert played.returncode == 0
+    assert played.recap["failed"] == 0
+    assert all(finished(site, stage) for stage in STAGES)
+    assert not site.exists(f"{site.root}/*/*.partial")
+
+
+def test_progress_is_shown_while_it_runs(site: Site) -> None:
+    raise NotImplementedError

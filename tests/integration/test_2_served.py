@@ -1,0 +1,129 @@
+# Copyright (c) 2026 tritonops.trtllm contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the rehearsed site serves, how its container is closed in, and that nothing moves without a reason."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+from typing import Any
+
+import pytest
+import requests
+from site_under_test import HOST, PROJECT, Site
+from tokenizers import Tokenizer
+
+URL = "http://localhost:8000/v2/models/ensemble"
+QUESTION = {"text_input": "What is cloud computing?", "max_tokens": 64, "bad_words": "", "stop_words": ""}
+
+
+@pytest.fixture(scope="module")
+def reference() -> dict[str, Any]:
+    """What transformers answers greedily; rehearsal/reference/record.py recorded it."""
+    recorded = json.loads((PROJECT / "rehearsal/reference/smollm2-135m-instruct.json").read_text())
+    return next(entry for entry in recorded["completions"] if entry["prompt"] == QUESTION["text_input"])
+
+
+def ask(**changes: Any) -> dict[str, Any]:
+    answer = requests.post(f"{URL}/generate", json={**QUESTION, **changes}, timeout=120)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def test_the_tutorials_curl_gets_the_tokens_of_transformers(reference: dict[str, Any]) -> None:
+    command = ["curl", "--silent", "-X", "POST", f"{URL}/generate".removeprefix("http://"), "-d", json.dumps(QUESTION)]
+    text = json.loads(subprocess.run(command, text=True, capture_output=True, check=True).stdout)["text_output"]
+    tokenizer = Tokenizer.from_file(str(PROJECT / ".cache/rehearsal/models/HuggingFaceTB/SmolLM2-135M-Instruct/tokenizer.json"))
+    assert tokenizer.encode(text).ids == reference["input_ids"] + reference["output_ids"]
+
+
+def test_streaming_gives_the_same_text_in_several_events(reference: dict[str, Any]) -> None:
+    with requests.post(f"{URL}/generate_stream", json={**QUESTION, "stream": True}, stream=True, timeout=120) as answer:
+        events = [json.loads(line.removeprefix(b"data:")) for line in answer.iter_lines() if line.startswith(b"data:")]
+    assert len(events) > 1
+    assert "".join(event["text_output"] for event in events).strip() == reference["text"].strip()
+
+
+def test_several_questions_at_once_do_not_mix() -> None:
+    alone = [ask(text_input=prompt, max_tokens=8)["text_output"] for prompt in ("The sea is", "Two plus two is")]
+    processes = [
+        subprocess.Popen(
+            ["curl", "--silent", f"{URL}/generate", "-d", json.dumps({**QUESTION, "text_input": prompt, "max_tokens": 8})],
+            stdout=subprocess.PIPE,
+        )
+        for prompt in ("The sea is", "Two plus two is")
+    ]
+    assert [json.loads(process.communicate()[0])["text_output"] for process in processes] == alone
+
+
+def test_nothing_listens_beyond_loopback(site: Site) -> None:
+    listening = [line.split()[3] for line in site.read("ss", "-ltnH").splitlines()]
+    assert any(address.endswith(":8000") for address in listening)
+    assert [address for address in listening if not address.startswith(("127.", "[::1]"))] == []
+
+
+def test_the_container_is_closed_in(site: Site) -> None:
+    container = json.loads(site.read("docker", "inspect", "trtllm"))[0]
+    host = container["HostConfig"]
+    assert host["ReadonlyRootfs"] and not host["Privileged"]
+    assert host["CapDrop"] == ["ALL"] and "no-new-privileges" in host["SecurityOpt"]
+    assert host["ShmSize"] == 2 << 30
+    assert {limit["Name"]: limit["Hard"] for limit in host["Ulimits"]} == {"memlock": -1, "stack": 67108864}
+    assert [mount["RW"] for mount in container["Mounts"]] == [False]
+    assert container["Config"]["User"].split(":")[0] not in ("", "0")
+    assert container["Config"]["Image"].startswith("sha256:")
+
+
+def test_the_unit_runs_the_container_in_the_foreground(site: Site) -> None:
+    shown = site.read("systemctl", "show", "trtllm.service", "-p", "ActiveState,UnitFileState,Restart,NRestarts")
+    assert dict(line.split("=") for line in shown.split()) == {
+        "ActiveState": "active",
+        "UnitFileState": "enabled",
+        "Restart": "always",
+        "NRestarts": "0",
+    }
+
+
+@pytest.mark.parametrize("kind", ["weights", "checkpoint", "engine", "backend"])
+def test_an_artifact_says_what_it_is_made_of(site: Site, kind: str) -> None:
+    folder = site.read("sh", "-c", f"ls -d {site.root}/{kind}/????????????????").strip()
+    record = site.json(f"{folder}/artifact.json")
+    assert record["key"] == folder.rsplit("/", maxsplit=1)[-1] and record["files"]
+    name, entry = min(record["files"].items(), key=lambda item: item[1]["size"])
+    content = subprocess.run(["docker", "exec", HOST, "cat", f"{folder}/{name}"], capture_output=True, check=True).stdout
+    assert hashlib.sha256(content).hexdigest() == entry["sha256"]
+
+
+def test_the_engine_takes_its_room_once(site: Site) -> None:
+    inodes = site.read("sh", "-c", f"stat --format %i {site.root}/engine/*/rank0.engine "
+                       f"{site.root}/current/model_repository/tensorrt_llm/1/rank0.engine").split()
+    assert len(set(inodes)) == 1
+
+
+def test_a_second_run_changes_nothing_and_predicts_nothing(site: Site) -> None:
+    for options in ((), ("--check", "--diff")):
+        played = site.play("rehearse", *options)
+        assert played.returncode == 0
+        assert played.changed == 0, played.output[-3000:]
+
+
+def test_verify_proves_what_is_served(site: Site) -> None:
+    played = site.play("verify")
+    assert played.returncode == 0 and played.changed == 0
+    assert "cloud computing" in played.output.lower()
+
+
+def test_it_comes_back_after_a_crash_of_the_server(site: Site) -> None:
+    site.run("docker", "kill", "--signal", "KILL", "trtllm")
+    site.wait(60, lambda: "NRestarts=1" in site.read("systemctl", "show", "trtllm.service", "-p", "NRestarts"))
+    assert site.play("verify").returncode == 0
+
+
+def test_it_survives_a_reboot(site: Site) -> None:
+    subprocess.run(["docker", "restart", HOST], check=True, capture_output=True)
+    site.wait(60, lambda: site.run("systemctl", "is-active", "docker.service", check=False).returncode == 0)
+    assert site.play("verify").returncode == 0
+    assert "cloud" in ask(max_tokens=16)["text_output"].lower()

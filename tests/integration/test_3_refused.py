@@ -1,0 +1,68 @@
+# Copyright (c) 2026 tritonops.trtllm contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Bad input: one clear message each, before anything is changed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from site_under_test import Site
+
+GATED = {"preset": "smollm2-135m-instruct", "repository": "rehearsal/Gated"}
+
+
+@pytest.mark.parametrize(
+    ("variables", "says"),
+    [
+        ({"trtllm_model": "smollm2-135m-instrukt"}, ["not a known model", "did you mean smollm2-135m-instruct"]),
+        ({"trtllm_release": "0.17.9"}, ["not a known release", "0.17.0"]),
+        ({"trtllm_parallelism": {"tensor": 2}}, ["does not divide the 9 attention heads", "1, 3"]),
+        (
+            {"trtllm_repository_parameters": {"tensorrt_llm": {"batching_stratgy": "V1"}}},
+            ["no placeholder batching_stratgy", "did you mean batching_strategy"],
+        ),
+        ({"trtllm_model": GATED}, ["rehearsal/Gated", "token", "trtllm_token_file"]),
+    ],
+    ids=["model", "release", "heads", "parameter", "token-missing"],
+)
+def test_bad_input_is_refused_before_anything_changes(site: Site, variables: dict[str, Any], says: list[str]) -> None:
+    refused(site, variables, says)
+
+
+def refused(site: Site, variables: dict[str, Any], says: list[str]) -> None:
+    played = site.play("site", variables=variables)
+    assert played.returncode != 0
+    assert played.recap["changed"] == 0 and played.recap["failed"] == 1
+    for words in says:
+        assert words in played.output, f"{words!r} is not in the output"
+
+
+def test_a_refused_token(site: Site, tmp_path: Any) -> None:
+    token = tmp_path / "token"
+    token.write_text("hf_wrong")
+    refused(site, {"trtllm_model": GATED, "trtllm_token_file": str(token)}, ["rehearsal/Gated", "refused"])
+
+
+def test_a_root_folder_without_space(site: Site) -> None:
+    site.run("sh", "-c", "mkdir -p /mnt/small && mountpoint -q /mnt/small || mount -t tmpfs -o size=50m tmpfs /mnt/small")
+    refused(site, {"trtllm_root": "/mnt/small/trtllm"}, ["GB", "/mnt/small", "trtllm_root"])
+    site.run("umount", "/mnt/small")
+
+
+def test_a_port_that_is_taken(site: Site) -> None:
+    site.run("systemd-run", "--unit", "squatter", "socat", "TCP-LISTEN:8090,bind=127.0.0.1,fork", "-")
+    site.wait(10, lambda: ":8090" in site.read("ss", "-ltnH"))
+    refused(site, {"trtllm_server": {"http_port": 8090}}, ["8090", "socat"])
+    site.run("systemctl", "stop", "squatter")
+
+
+def test_an_engine_of_another_image(site: Site) -> None:
+    engine = site.read("sh", "-c", f"ls -d {site.root}/engine/????????????????").strip()
+    site.run("cp", "--archive", "--link", engine, "/root/other-engine")
+    site.run("sh", "-c", "sed -i.bak 's/\"image\": \"sha256:[0-9a-f]*/\"image\": \"sha256:" + "e" * 64 + "/' "
+             "/root/other-engine/artifact.json")
+    refused(site, {"trtllm_engine_dir": "/root/other-engine"}, ["was built by image", "e" * 64])
+    site.run("rm", "--recursive", "/root/other-engine")
