@@ -50,6 +50,7 @@ DEFAULT_IGNORE = (
 OTHER_WEIGHTS = (".bin", ".pt", ".pth", ".gguf", ".h5", ".msgpack")
 LIBRARY_FOLDER = ".cache"
 
+DOWNLOAD_CHUNK = 1 << 20
 MAX_ATTEMPTS = 6
 MAX_DELAY = 30.0
 # A hub that asks for a longer pause is told to the user instead of waited for.
@@ -79,7 +80,11 @@ def load_library(ca_bundle: t.Optional[str] = None) -> t.Any:
     os.environ.update(LIBRARY_SETTINGS)
     if ca_bundle:
         os.environ["SSL_CERT_FILE"] = ca_bundle
-    return import_module("huggingface_hub")
+    library = import_module("huggingface_hub")
+    # A broken connection loses what has not filled a chunk yet: the library's 10 MB are much on a slow line.
+    constants: t.Any = import_module("huggingface_hub.constants")
+    constants.DOWNLOAD_CHUNK_SIZE = DOWNLOAD_CHUNK
+    return library
 
 
 @dataclass(frozen=True)
@@ -317,8 +322,9 @@ class Hub:
     def _remedy(self, exc: BaseException) -> str:
         kinds = {kind.__name__ for kind in type(exc).__mro__}
         status = status_of(exc)
-        if status in (401, 403) and "RepositoryNotFoundError" not in kinds:
-            return self._access_remedy("GatedRepoError" in kinds, status)
+        gated = "GatedRepoError" in kinds
+        if status in (401, 403) and (gated or "RepositoryNotFoundError" not in kinds):
+            return self._access_remedy(gated, status)
         if "RevisionNotFoundError" in kinds:
             return "Correct revision: a commit, branch or tag of that repository"
         if "RepositoryNotFoundError" in kinds or status == 404:

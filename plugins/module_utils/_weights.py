@@ -314,7 +314,7 @@ def snapshot(source: Source) -> t.Dict[str, t.Any]:
         "path": request.dest,
         "commit": source.commit,
         "files": sorted(files),
-        "size": sum(entry["size"] for entry in files.values()),
+        "total_size": sum(entry["size"] for entry in files.values()),
         "downloaded": source.downloaded,
         "artifact": outcome.artifact,
         "diff": difference(before, request.dest, inputs, outcome.reason),

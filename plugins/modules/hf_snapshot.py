@@ -147,13 +147,13 @@ files:
   type: list
   elements: str
   sample: [config.json, model.safetensors, tokenizer.json]
-size:
+total_size:
   description: Bytes of all files.
   returned: success
   type: int
   sample: 269060552
 downloaded:
-  description: Bytes that this run has fetched; less than O(ignore:size) when an earlier run was gone on with.
+  description: Bytes that this run has fetched; less than RV(total_size) when an earlier run was gone on with.
   returned: success
   type: int
   sample: 269060552

@@ -39,12 +39,13 @@ FAULTS = ("cut", "flip", "stall", "unauthorized", "gated", "not_found", "rate_li
 
 @dataclass
 class Fault:
-    """Something that goes wrong `times` times for the paths that match (-1: always)."""
+    """Something that goes wrong `times` times for the paths that match (-1: always), after `skip` good ones."""
 
     kind: str
     path: str = "*"
     method: str = "*"
     times: int = 1
+    skip: int = 0
     after: int = 0
     seconds: float = 1.0
 
@@ -56,6 +57,9 @@ class Fault:
         if self.kind not in kinds or not self.times:
             return False
         if not fnmatch(method, self.method) or not fnmatch(path, f"*{self.path}"):
+            return False
+        if self.skip:
+            self.skip -= 1
             return False
         self.times -= 1 if self.times > 0 else 0
         return True

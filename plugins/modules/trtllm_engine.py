@@ -1,0 +1,132 @@
+#!/usr/bin/python
+# Copyright (c) 2026 tritonops.trtllm contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: trtllm_engine
+
+short_description: Build TensorRT-LLM engines from a checkpoint
+
+version_added: "0.1.0"
+
+description:
+  - Runs the release's own C(trtllm-build) in the backend's container, without network or privileges.
+  - Everything happens in O(dest) with C(.partial) appended; the engine is verified (configuration, a file for each rank) and then
+    renamed. A second run with the same inputs does nothing.
+  - An engine works only with the image and the kind of GPU that it was built with; both are part of its inputs.
+
+extends_documentation_fragment:
+  - tritonops.trtllm.attributes
+  - tritonops.trtllm.tool_step
+
+options:
+  gpu:
+    description:
+      - Name of the GPU the engine is built for, such as V(NVIDIA A100-SXM4-40GB). Another name makes another engine.
+    type: str
+
+author:
+  - tritonops.trtllm contributors (@tritonops)
+
+seealso:
+  - module: tritonops.trtllm.trtllm_checkpoint
+"""
+
+EXAMPLES = r"""
+---
+- name: Build engines of Mixtral for eight GPUs
+  tritonops.trtllm.trtllm_engine:
+    src: /opt/trtllm/checkpoint/5d0c1f6b2a8e9734
+    dest: /opt/trtllm/engine/c49b01ad7e3f5862
+    image: nvcr.io/nvidia/tritonserver@sha256:0f1e2d3c4b5a69788796a5b4c3d2e1f00f1e2d3c4b5a69788796a5b4c3d2e1f0
+    release: 0.17.0
+    command:
+      - trtllm-build
+      - --checkpoint_dir
+      - /src
+      - --output_dir
+      - /dest
+      - --gemm_plugin
+      - float16
+    world_size: 8
+    gpus: [all]
+    gpu: NVIDIA A100-SXM4-40GB
+  vars:
+    ansible_python_interpreter: /opt/trtllm/venv/bin/python
+"""
+
+RETURN = r"""
+path:
+  description: The folder with the engines, O(dest).
+  returned: success
+  type: str
+  sample: /opt/trtllm/engine/c49b01ad7e3f5862
+reason:
+  description: Why the engines had to be built; null when they were there.
+  returned: success
+  type: str
+  sample: "inputs changed: image"
+command:
+  description: The tool and its arguments.
+  returned: always
+  type: list
+  elements: str
+  sample: [trtllm-build, --checkpoint_dir, /src, --output_dir, /dest, --gemm_plugin, float16]
+duration:
+  description: Seconds that it took; null when there was nothing to do.
+  returned: success
+  type: float
+  sample: 1284.2
+world_size:
+  description: Number of ranks.
+  returned: success
+  type: int
+  sample: 8
+total_size:
+  description: Bytes of all files.
+  returned: success
+  type: int
+  sample: 93502316544
+rc:
+  description: Exit code of the tool.
+  returned: when the tool failed
+  type: int
+  sample: 1
+tool_log:
+  description: File on the host with the tool's output.
+  returned: when the tool failed
+  type: str
+  sample: /opt/trtllm/engine/c49b01ad7e3f5862.partial/tool.log
+"""
+
+from ansible_collections.tritonops.trtllm.plugins.module_utils._artifact import ArtifactError
+from ansible_collections.tritonops.trtllm.plugins.module_utils._tool_step import (
+    Kind,
+    check_ranks,
+    check_world_size,
+    read_config,
+    run_step,
+)
+
+
+def check_engine(folder: str, world_size: int) -> None:
+    """A configuration of a build for so many ranks, and an engine for each."""
+    config = read_config(folder)
+    if not isinstance(config.get("build_config"), dict):
+        raise ArtifactError("config.json has no build_config")
+    check_world_size(config.get("pretrained_config", {}).get("mapping", {}), world_size)
+    check_ranks(folder, ".engine", world_size)
+
+
+def main() -> None:
+    run_step(
+        Kind(name="engine", phase="build", check=check_engine, inputs=("gpu",)),
+        {"gpu": {"type": "str"}},
+    )
+
+
+if __name__ == "__main__":
+    main()

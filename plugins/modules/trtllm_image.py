@@ -1,0 +1,187 @@
+#!/usr/bin/python
+# Copyright (c) 2026 tritonops.trtllm contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: trtllm_image
+
+short_description: Have a backend image in the Docker engine, by digest
+
+version_added: "0.1.0"
+
+description:
+  - Pulls an image from a registry by the digest of its manifest, or loads it from an archive of C(docker save) and makes sure that it
+    is the image with the id that was asked for.
+  - A record of it is kept in O(dest); the image itself is in the engine.
+
+extends_documentation_fragment:
+  - tritonops.trtllm.attributes
+
+attributes:
+  check_mode:
+    support: full
+    details:
+      - Without an engine or the Docker SDK for Python on the host, only O(dest) is looked at.
+  diff_mode:
+    support: full
+    details:
+      - Shows the record, not the content of the image.
+  idempotent:
+    support: full
+
+options:
+  source:
+    description:
+      - Where the image comes from.
+    type: str
+    choices: [registry, archive]
+    required: true
+  reference:
+    description:
+      - Name of the image in its registry, such as V(nvcr.io/nvidia/tritonserver). A tag in it is not looked at.
+      - Required for O(source=registry).
+    type: str
+  digest:
+    description:
+      - For O(source=registry) the digest of the manifest, for O(source=archive) the id that the image must have; V(sha256:) and
+        64 hexadecimal digits.
+    type: str
+    required: true
+  archive:
+    description:
+      - Archive of C(docker save) on the host, plain or compressed.
+      - Required for O(source=archive).
+    type: path
+  dest:
+    description:
+      - Folder that will hold the record, C(artifact.json).
+    type: path
+    required: true
+  docker_config:
+    description:
+      - File on the host as C(docker login) writes it, with the registry's credentials.
+      - If not given, that is C(~/.docker/config.json) when it exists.
+    type: path
+  docker_host:
+    description:
+      - URL of the Docker engine. If not given, the environment variable E(DOCKER_HOST), or the local socket.
+    type: str
+
+requirements:
+  - docker >= 7.0 (the Docker SDK for Python)
+
+author:
+  - tritonops.trtllm contributors (@tritonops)
+
+seealso:
+  - module: tritonops.trtllm.trtllm_checkpoint
+"""
+
+EXAMPLES = r"""
+---
+- name: Pull the backend's image
+  tritonops.trtllm.trtllm_image:
+    source: registry
+    reference: nvcr.io/nvidia/tritonserver
+    digest: sha256:0f1e2d3c4b5a69788796a5b4c3d2e1f00f1e2d3c4b5a69788796a5b4c3d2e1f0
+    dest: /opt/trtllm/image/8a6f3c2e1d0b9574
+  vars:
+    ansible_python_interpreter: /opt/trtllm/venv/bin/python
+
+- name: Load it from an archive on a host without a registry
+  tritonops.trtllm.trtllm_image:
+    source: archive
+    archive: /srv/images/backend.tar
+    digest: sha256:7788796a5b4c3d2e1f00f1e2d3c4b5a697887960f1e2d3c4b5a69788796a5b4c
+    dest: /opt/trtllm/image/1d0b95748a6f3c2e
+  vars:
+    ansible_python_interpreter: /opt/trtllm/venv/bin/python
+"""
+
+RETURN = r"""
+image:
+  description: What to run, as V(repository@sha256:…) or V(sha256:…).
+  returned: success
+  type: str
+  sample: nvcr.io/nvidia/tritonserver@sha256:0f1e2d3c4b5a69788796a5b4c3d2e1f00f1e2d3c4b5a69788796a5b4c3d2e1f0
+image_id:
+  description: Id of the image in the engine; null while it is not there.
+  returned: success
+  type: str
+  sample: sha256:7788796a5b4c3d2e1f00f1e2d3c4b5a697887960f1e2d3c4b5a69788796a5b4c
+labels:
+  description: The image's labels.
+  returned: success
+  type: dict
+  sample: {"com.nvidia.build.ref": "abcdef"}
+size:
+  description: Bytes of the image in the engine; null while it is not there.
+  returned: success
+  type: int
+  sample: 38654705664
+reason:
+  description: Why the image had to be fetched; null when it was there.
+  returned: success
+  type: str
+  sample: "image sha256:7788796a5b4c3d2e1f00f1e2d3c4b5a697887960f1e2d3c4b5a69788796a5b4c is not in the engine"
+"""
+
+import re
+import traceback
+
+from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+
+from ansible_collections.tritonops.trtllm.plugins.module_utils._artifact import ArtifactError
+from ansible_collections.tritonops.trtllm.plugins.module_utils._containers import Engine, EngineError, load_sdk
+from ansible_collections.tritonops.trtllm.plugins.module_utils._image import ImageRequest, image_result
+
+
+def connect(module: AnsibleModule) -> Engine | None:
+    """The engine; None in check mode on a host that has none yet."""
+    try:
+        return Engine(load_sdk(), module.params["docker_host"])
+    except ImportError:
+        if not module.check_mode:
+            module.fail_json(msg=missing_required_lib("docker"), exception=traceback.format_exc())
+    except EngineError:
+        if not module.check_mode:
+            raise
+    return None
+
+
+def request_of(module: AnsibleModule) -> ImageRequest:
+    params = module.params
+    if not re.fullmatch(r"sha256:[0-9a-f]{64}", params["digest"]):
+        raise EngineError(f"digest: {params['digest']!r} is not of the form sha256: and 64 hexadecimal digits")
+    names = ("dest", "source", "digest", "reference", "archive", "docker_config")
+    return ImageRequest(**{name: params[name] for name in names}, check_mode=module.check_mode)
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "source": {"type": "str", "choices": ["registry", "archive"], "required": True},
+            "reference": {"type": "str"},
+            "digest": {"type": "str", "required": True},
+            "archive": {"type": "path"},
+            "dest": {"type": "path", "required": True},
+            "docker_config": {"type": "path"},
+            "docker_host": {"type": "str"},
+        },
+        required_if=[("source", "registry", ["reference"]), ("source", "archive", ["archive"])],
+        supports_check_mode=True,
+    )
+    try:
+        result = image_result(request_of(module), connect(module))
+    except ArtifactError as exc:
+        module.fail_json(msg=str(exc))
+    except OSError as exc:
+        module.fail_json(msg=f"cannot make {module.params['dest']}: {exc}")
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()

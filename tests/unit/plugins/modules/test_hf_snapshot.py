@@ -1,0 +1,431 @@
+# Copyright (c) 2026 tritonops.trtllm contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The module against the rehearsal's hub, by the real huggingface_hub."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from ansible.module_utils.testing import patch_module_args
+from ansible_collections.tritonops.trtllm.plugins.module_utils import _hf_hub
+from ansible_collections.tritonops.trtllm.plugins.module_utils._artifact import read_artifact
+
+# The library reads it once: a stalled connection is given up after a second instead of ten.
+os.environ["HF_HUB_DOWNLOAD_TIMEOUT"] = "1"
+from ansible_collections.tritonops.trtllm.plugins.modules import hf_snapshot
+
+ROOT = Path(__file__).parents[4]
+REPOSITORY = "tiny/llama"
+CANARY = "hf_canaryCANARYcanary"
+BIG = 300_000
+CHUNK = 10_000
+
+pytest.importorskip("huggingface_hub")
+
+
+def load_server():
+    spec = importlib.util.spec_from_file_location("rehearsal_hub_server", ROOT / "rehearsal/hub/server.py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+server = load_server()
+
+
+@pytest.fixture
+def tree(tmp_path):
+    folder = tmp_path / "models" / REPOSITORY
+    (folder / "original").mkdir(parents=True)
+    (folder / "config.json").write_text('{"architectures": ["LlamaForCausalLM"]}')
+    (folder / "tokenizer.json").write_text("{}")
+    (folder / "README.md").write_text("# tiny")
+    (folder / "model.safetensors").write_bytes(os.urandom(BIG))
+    (folder / "pytorch_model.bin").write_bytes(b"the same again")
+    (folder / "original" / "params.json").write_text("{}")
+    return folder
+
+
+@pytest.fixture
+def hub(tree):
+    hub = server.Hub(root=tree.parents[1])
+    with server.HubServer(hub) as http:
+        thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        hub.url = http.url
+        hub.commit = hub.repository(REPOSITORY).commit
+        yield hub
+        http.shutdown()
+        thread.join()
+
+
+@pytest.fixture(autouse=True)
+def no_waiting(monkeypatch, tmp_path):
+    monkeypatch.setattr(_hf_hub, "MAX_DELAY", 0.05)
+    monkeypatch.setattr(_hf_hub, "DOWNLOAD_CHUNK", CHUNK)
+    monkeypatch.setattr("time.sleep", lambda _seconds, _sleep=time.sleep: _sleep(0.01))
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("HF_TOKEN", raising=False)
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def run(capsys, tmp_path, hub):
+    def call(check=False, **arguments):
+        arguments = {
+            "repository": REPOSITORY,
+            "revision": hub.commit,
+            "dest": str(tmp_path / "weights" / "key"),
+            "endpoint": hub.url,
+            "_ansible_check_mode": check,
+            "_ansible_diff": True,
+            **arguments,
+        }
+        with patch_module_args({name: value for name, value in arguments.items() if value is not None}):
+            with pytest.raises(SystemExit):
+                hf_snapshot.main()
+        out = capsys.readouterr().out
+        assert CANARY not in out
+        return json.loads(out)
+
+    return call
+
+
+def fetched(hub, name="model.safetensors"):
+    return [byte_range for method, path, byte_range in hub.requests if method == "GET" and path.endswith(name)]
+
+
+def dest_files(tmp_path):
+    dest = tmp_path / "weights" / "key"
+    return sorted(str(path.relative_to(dest)) for path in dest.rglob("*") if path.is_file())
+
+
+def test_a_model_is_fetched_once(run, hub, tree, tmp_path):
+    predicted = run(check=True)
+    assert predicted["changed"] and not (tmp_path / "weights").exists()
+    result = run()
+    assert result["changed"], result
+    assert result["reason"] == predicted["reason"] == f"no artifact at {tmp_path}/weights/key"
+    assert result["commit"] == hub.commit
+    assert result["files"] == ["config.json", "model.safetensors", "tokenizer.json"]
+    assert dest_files(tmp_path) == ["artifact.json", *result["files"]]
+    assert result["total_size"] == result["downloaded"] == sum((tree / name).stat().st_size for name in result["files"])
+    assert (tmp_path / "weights/key/model.safetensors").read_bytes() == (tree / "model.safetensors").read_bytes()
+    assert result["diff"]["after"] == predicted["diff"]["after"]
+    hub.requests.clear()
+    again = run()
+    assert (again["changed"], again["reason"], again["downloaded"]) == (False, None, 0)
+    assert hub.requests == []
+
+
+def test_a_branch_is_resolved_and_its_commit_recorded(run, hub, tmp_path):
+    result = run(revision="main")
+    assert (result["changed"], result["commit"]) == (True, hub.commit)
+    record = read_artifact(str(tmp_path / "weights/key"))
+    assert record["inputs"]["commit"] == hub.commit
+    assert record["versions"]["huggingface_hub"]
+    assert run(revision=hub.commit)["changed"] is False
+
+
+def test_other_patterns_are_other_inputs(run):
+    run()
+    result = run(allow_patterns=["config.json"], ignore_patterns=[])
+    assert result["reason"] == "inputs changed: allow_patterns, ignore_patterns"
+    assert result["files"] == ["config.json"]
+
+
+def test_verify_mends_a_flipped_byte(run, tmp_path):
+    run()
+    damaged = tmp_path / "weights/key/model.safetensors"
+    content = bytearray(damaged.read_bytes())
+    content[1000] ^= 1
+    damaged.write_bytes(content)
+    assert run()["changed"] is False
+    result = run(verify=True)
+    assert result["reason"].startswith("file model.safetensors has sha256")
+    assert run(verify=True)["changed"] is False
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"kind": "cut", "path": "model.safetensors", "method": "GET", "after": 200_000},
+        {"kind": "stall", "path": "model.safetensors", "method": "GET", "after": 200_000, "seconds": 1.5},
+    ],
+)
+def test_a_broken_transfer_goes_on_where_it_broke_off(run, hub, fault):
+    hub.faults = [server.Fault(**fault)]
+    result = run()
+    assert result["changed"], result
+    ranges = fetched(hub)
+    assert ranges[0] is None and ranges[1] == "bytes=200000-"
+
+
+def test_a_dying_hub_is_reported_and_the_next_run_resumes(run, hub, tmp_path):
+    hub.faults = [
+        server.Fault("cut", "model.safetensors", "GET", after=200_000),
+        server.Fault("unavailable", "model.safetensors", "HEAD", times=-1, skip=1),
+    ]
+    failed = run()
+    assert failed["failed"]
+    assert f"cannot fetch {REPOSITORY}@{hub.commit} at {hub.url}: the hub says 503" in failed["msg"]
+    assert "The hub is temporarily unavailable" in failed["msg"] and "run again" in failed["msg"]
+    assert not (tmp_path / "weights/key").exists()
+    hub.faults = []
+    hub.requests.clear()
+    result = run()
+    assert fetched(hub) == ["bytes=200000-"]
+    assert result["downloaded"] == BIG - 200_000
+
+
+def test_kill_9_leaves_no_final_name_and_the_next_run_resumes(run, hub, tmp_path):
+    hub.bytes_per_second = 200_000
+    dest = tmp_path / "weights" / "key"
+    code = (
+        "from ansible_collections.tritonops.trtllm.plugins.module_utils import _hf_hub, _weights\n"
+        f"request = _weights.Request({str(dest)!r}, {REPOSITORY!r}, {hub.commit!r}, None, {hub.url!r}, False, None,"
+        " _hf_hub.DEFAULT_ALLOW, _hf_hub.DEFAULT_IGNORE, 4, False, False)\n"
+        f"_hf_hub.DOWNLOAD_CHUNK = {CHUNK}\n"
+        "_weights.snapshot(_weights.HubSource(request, _hf_hub.load_library(), None))\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", code]) as child:
+        begun = Path(f"{dest}.partial/payload/.cache/huggingface/download")
+        wait_until(lambda: any(path.stat().st_size > CHUNK for path in begun.glob("*.incomplete")))
+        child.send_signal(signal.SIGKILL)
+    assert not dest.exists()
+    hub.bytes_per_second = 0
+    hub.requests.clear()
+    result = run()
+    assert result["changed"]
+    assert fetched(hub)[0].startswith("bytes=")
+    assert result["downloaded"] < result["total_size"]
+
+
+def wait_until(condition, seconds=20):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_a_flipped_byte_on_the_way_is_fetched_again(run, hub, tree, tmp_path):
+    hub.faults = [server.Fault("flip", "model.safetensors", "GET", after=1234)]
+    assert run()["changed"]
+    assert len(fetched(hub)) == 2
+    assert (tmp_path / "weights/key/model.safetensors").read_bytes() == (tree / "model.safetensors").read_bytes()
+
+
+@pytest.mark.parametrize("name, digest", [("model.safetensors", "sha256"), ("config.json", "git sha1")])
+def test_a_file_that_stays_damaged_is_named(run, hub, tmp_path, name, digest):
+    hub.faults = [server.Fault("flip", name, "GET", after=5, times=-1)]
+    failed = run()
+    blob = hub.repository(REPOSITORY).blobs[name]
+    assert f"{name} of {REPOSITORY}@{hub.commit}" in failed["msg"]
+    assert f"arrived damaged twice: expected {digest} {blob.etag}, got {digest} " in failed["msg"]
+    assert not (tmp_path / "weights/key").exists()
+    assert not (tmp_path / "weights/key.partial/payload" / name).exists()
+
+
+def test_a_beginning_that_is_too_long_is_thrown_away(run, hub, tmp_path):
+    hub.faults = [
+        server.Fault("cut", "model.safetensors", "GET", after=20_000),
+        server.Fault("unavailable", "model.safetensors", "HEAD", times=-1, skip=1),
+    ]
+    run()
+    begun = next((tmp_path / "weights/key.partial/payload").rglob("*.incomplete"))
+    begun.write_bytes(b"x" * (BIG + 1))
+    hub.faults = []
+    assert run()["changed"]
+
+
+@pytest.mark.parametrize("kind", ["unavailable", "rate_limit"])
+def test_a_passing_failure_is_waited_for(run, hub, kind):
+    hub.faults = [server.Fault(kind, f"/revision/{hub.commit}", seconds=0.01)]
+    assert run()["changed"]
+
+
+def test_a_long_retry_after_is_told(run, hub):
+    hub.faults = [server.Fault("rate_limit", times=-1, seconds=3600)]
+    failed = run()
+    assert "the hub says 429: We had to rate limit your IP" in failed["msg"]
+    assert "The hub asks to wait 60 min 00 s: run again then; a token (token_file or HF_TOKEN)" in failed["msg"]
+
+
+def test_no_hub_at_all(run, tmp_path):
+    failed = run(endpoint="http://127.0.0.1:9")
+    assert "at http://127.0.0.1:9: ConnectError: " in failed["msg"]
+    assert "check endpoint, ca_bundle" in failed["msg"]
+    assert not (tmp_path / "weights").exists()
+
+
+def gate(hub):
+    hub.gated, hub.token = {REPOSITORY}, CANARY
+
+
+def test_gated_without_token(run, hub, tmp_path):
+    gate(hub)
+    for check in (True, False):
+        failed = run(check=check)
+        assert "the hub says 401: Access to model tiny/llama is restricted. Please log in." in failed["msg"]
+        assert f"accept the model's licence at {hub.url}/{REPOSITORY}" in failed["msg"]
+        assert "set token_file (or HF_TOKEN)" in failed["msg"]
+    assert not (tmp_path / "weights").exists()
+
+
+def test_gated_with_a_refused_token(run, hub, tmp_path):
+    gate(hub)
+    token = tmp_path / "token"
+    token.write_text("hf_wrong")
+    failed = run(token_file=str(token))
+    assert "the hub says 401: Invalid credentials in Authorization header" in failed["msg"]
+    assert "The token was refused" in failed["msg"] and "hf_wrong" not in json.dumps(failed)
+
+
+def test_gated_without_the_licence(run, hub, tmp_path, monkeypatch):
+    gate(hub)
+    monkeypatch.setenv("HF_TOKEN", CANARY)
+    hub.faults = [server.Fault("gated", "config.json", times=-1)]
+    failed = run()
+    assert "the hub says 403: Access to model tiny/llama is restricted" in failed["msg"]
+    assert "The token works, but its account has no access" in failed["msg"]
+
+
+def test_gated_with_a_token_that_is_nowhere_afterwards(run, hub, tmp_path):
+    gate(hub)
+    token = tmp_path / "token"
+    token.write_text(f"{CANARY}\n")
+    assert run(token_file=str(token))["changed"]
+    token.unlink()
+    leaks = [path for path in tmp_path.rglob("*") if path.is_file() and CANARY.encode() in path.read_bytes()]
+    assert leaks == []
+
+
+@pytest.mark.parametrize("content, words", [(None, "cannot read the token"), (" \n", "is empty")])
+def test_a_token_file_that_does_not_help(run, tmp_path, content, words):
+    token = tmp_path / "token"
+    if content is not None:
+        token.write_text(content)
+    assert words in run(token_file=str(token))["msg"]
+
+
+@pytest.mark.parametrize(
+    "arguments, words",
+    [
+        ({"repository": "tiny/none"}, "the hub says 404: Repository not found. Correct repository or endpoint; if it is"),
+        ({"revision": "0" * 40}, f"the hub says 404: Invalid rev id: {'0' * 40}. Correct revision"),
+        ({"repository": "a/b/c"}, "it has the form organisation/name"),
+        ({"allow_patterns": ["*.xyz"]}, "has no file that allow_patterns and ignore_patterns let through"),
+        ({"repository": None}, "one of the following is required: repository, src"),
+    ],
+)
+def test_bad_input_changes_nothing(run, tmp_path, arguments, words):
+    failed = run(**arguments)
+    assert failed["failed"] and words in failed["msg"]
+    assert not (tmp_path / "weights").exists()
+
+
+def test_weights_only_as_bin(run, hub, tree):
+    (tree / "model.safetensors").unlink()
+    hub._repositories.clear()
+    failed = run(revision="main")
+    assert "has no safetensors weights, only pytorch_model.bin: choose a revision" in failed["msg"]
+
+
+def test_no_space(run, tmp_path, monkeypatch):
+    monkeypatch.setattr("shutil.disk_usage", lambda _path: SimpleNamespace(free=7))
+    failed = run()
+    assert "no space left for the weights (tiny/llama)" in failed["msg"]
+    assert "ENOSPC): 300 kB needed, 7 B available" in failed["msg"]
+    assert not (tmp_path / "weights").exists()
+
+
+def test_a_folder_as_source(run, hub, tree, tmp_path):
+    result = run(repository=None, src=str(tree))
+    assert (result["changed"], result["commit"]) == (True, None)
+    assert result["files"] == ["config.json", "model.safetensors", "tokenizer.json"]
+    assert run(repository=None, src=str(tree), verify=True)["changed"] is False
+    (tree / "config.json").write_text("{}")
+    assert run(repository=None, src=str(tree))["reason"] == "inputs changed: listing"
+    assert hub.requests == []
+
+
+def test_a_folder_that_is_not_there_or_not_whole(run, tree):
+    assert "does not exist on this host" in run(repository=None, src="/nowhere")["msg"]
+    index = {"weight_map": {"a": "model-00001-of-00002.safetensors", "b": "model.safetensors"}}
+    (tree / "model.safetensors.index.json").write_text(json.dumps(index))
+    assert "names model-00001-of-00002.safetensors; complete the folder" in run(repository=None, src=str(tree))["msg"]
+
+
+def test_offline_takes_the_librarys_cache(run, hub, tmp_path):
+    library = _hf_hub.load_library()
+    cache = str(tmp_path / "cache")
+    library.snapshot_download(REPOSITORY, endpoint=hub.url, cache_dir=cache, token=False)
+    hub.requests.clear()
+    result = run(offline=True, revision="main", cache_dir=cache)
+    assert (result["changed"], result["commit"]) == (True, hub.commit), result
+    assert run(offline=True, revision="main", cache_dir=cache)["changed"] is False
+    assert hub.requests == []
+
+
+def test_offline_sees_a_damaged_cache(run, hub, tmp_path):
+    library = _hf_hub.load_library()
+    cache = tmp_path / "cache"
+    library.snapshot_download(REPOSITORY, endpoint=hub.url, cache_dir=str(cache), token=False)
+    blob = next(path for path in cache.rglob("blobs/*") if path.stat().st_size == BIG)
+    blob.write_bytes(b"x" * BIG)
+    assert "model.safetensors" in run(offline=True, cache_dir=str(cache))["msg"]
+
+
+def test_offline_finishes_a_complete_download(run, hub, tmp_path, monkeypatch):
+    with monkeypatch.context() as patched:
+        patched.setattr("os.rename", lambda *_args: (_ for _ in ()).throw(OSError(5, "pulled the plug")))
+        assert "pulled the plug" in run()["msg"]
+    hub.requests.clear()
+    assert run(offline=True)["changed"]
+    assert hub.requests == []
+
+
+def test_offline_with_nothing_there(run, tmp_path):
+    failed = run(offline=True, cache_dir=str(tmp_path / "cache"))
+    assert f"offline is set, but {REPOSITORY}@" in failed["msg"]
+    assert "Unset offline, or give the folder of a copy as src" in failed["msg"]
+
+
+@pytest.fixture
+def no_library(monkeypatch):
+    def load(_ca_bundle):
+        raise ImportError("huggingface_hub")
+
+    monkeypatch.setattr(hf_snapshot, "load_library", load)
+
+
+def test_check_mode_predicts_without_the_library(run, no_library, hub):
+    assert run(check=True)["changed"]
+    assert hub.requests == []
+    assert "huggingface_hub" in run()["msg"]
+
+
+def test_check_mode_knows_a_recorded_branch_without_the_library(run, hub, monkeypatch):
+    run(revision="main")
+    monkeypatch.setattr(hf_snapshot, "load_library", lambda _ca: (_ for _ in ()).throw(ImportError()))
+    result = run(check=True, revision="main")
+    assert (result["changed"], result["commit"]) == (False, hub.commit)
+
+
+def test_check_mode_before_the_token_is_there(run, hub):
+    gate(hub)
+    assert run(check=True, token_file="/nowhere/hf_token")["changed"]
