@@ -31,7 +31,7 @@ def problems(role: Path) -> list[str]:
     # What has to be given cannot have a default.
     optional = {name for name, spec in options.items() if not spec.get("required")}
     return [
-        *(f"{role.name}: {name} has a default and is not in argument_specs" for name in sorted(defaults - set(options))),
+        *(f"{role.name}: {name} has a default but no argument_specs" for name in sorted(defaults - set(options))),
         *(f"{role.name}: {name} is optional and has no default" for name in sorted(optional - defaults)),
         *(f"{role.name}: {name} is required and has a default" for name in sorted(defaults & set(options) - optional)),
         *(

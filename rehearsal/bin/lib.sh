@@ -85,7 +85,11 @@ stop_recorded() {
 
 # The address under which containers on Docker's default bridge reach this machine.
 bridge_address() {
-    docker network inspect bridge --format '{{(index .IPAM.Config 0).Gateway}}'
+    local bridge address
+    bridge=$(docker network inspect bridge --format '{{index .Options "com.docker.network.bridge.name"}}')
+    address=$(ip -4 -brief address show "$bridge" | awk '{sub("/.*", "", $3); print $3}')
+    [ -n "$address" ] || die "Docker's bridge $bridge has no address"
+    echo "$address"
 }
 
 # The certificates that this machine trusts in addition to its distribution's; empty on most machines.
