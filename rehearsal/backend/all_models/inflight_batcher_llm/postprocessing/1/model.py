@@ -1,0 +1,40 @@
+# Copyright (c) 2026 tritonops.trtllm contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Token ids to text."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import triton_python_backend_utils as pb_utils
+from trtllm_cpu.tokenizer import Tokenizer
+
+FALSE = ("false", "0", "f", "n", "no")
+
+
+class TritonPythonModel:
+    def initialize(self, args: Mapping[str, str]) -> None:
+        parameters = json.loads(args["model_config"])["parameters"]
+        self._tokenizer = Tokenizer(parameters["tokenizer_dir"]["string_value"])
+        # an unfilled placeholder means yes, as in the release
+        self._skip_special_tokens = parameters["skip_special_tokens"]["string_value"].lower() not in FALSE
+
+    def execute(self, requests: list[Any]) -> list[Any]:
+        return [self._answer(request) for request in requests]
+
+    def _answer(self, request: Any) -> Any:
+        tokens = pb_utils.get_input_tensor_by_name(request, "TOKENS_BATCH").as_numpy()
+        lengths = pb_utils.get_input_tensor_by_name(request, "SEQUENCE_LENGTH").as_numpy()
+        texts = [
+            [self._decode(beam[:length].tolist()) for beam, length in zip(beams, beam_lengths)]
+            for beams, beam_lengths in zip(tokens, lengths)
+        ]
+        output = pb_utils.Tensor("OUTPUT", np.array(texts, np.object_))
+        return pb_utils.InferenceResponse(output_tensors=[output])
+
+    def _decode(self, ids: list[int]) -> bytes:
+        return self._tokenizer.decode(ids, self._skip_special_tokens).encode()

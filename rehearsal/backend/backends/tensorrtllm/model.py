@@ -1,0 +1,8 @@
+# Copyright (c) 2026 tritonops.trtllm contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Triton's python-based backend "tensorrtllm": a model with this backend in its config.pbtxt is run by this class."""
+
+from trtllm_cpu.serving import TritonPythonModel
+
+__all__ = ["TritonPythonModel"]

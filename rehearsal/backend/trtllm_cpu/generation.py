@@ -1,0 +1,193 @@
+# Copyright (c) 2026 tritonops.trtllm contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""In-flight batching: each step takes the next tokens of every running sequence through the network together."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from .network import Chunk, KVCache, Llama
+from .sampling import Sampler, Sampling, ends_with_any
+
+# A long prompt goes in by parts of this size, so that the others' tokens do not wait for all of it.
+PREFILL_TOKENS = 512
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The engine's build limits."""
+
+    max_seq_len: int
+    max_num_tokens: int
+    max_batch_size: int
+
+    @property
+    def max_input_len(self) -> int:
+        return min(self.max_seq_len - 1, self.max_num_tokens)
+
+
+@dataclass
+class Update:
+    """What a step brought to one sequence."""
+
+    tokens: list[int] = field(default_factory=list)
+    log_probs: list[float] = field(default_factory=list)
+    logits: list[np.ndarray] = field(default_factory=list)
+    finished: bool = False
+    error: str | None = None
+
+
+@dataclass
+class Request:
+    """One sequence to complete. `on_update` is called from the generating thread and must not block for long."""
+
+    prompt: list[int]
+    max_new_tokens: int
+    sampling: Sampling
+    on_update: Callable[[Update], None]
+    is_cancelled: Callable[[], bool] = lambda: False
+    on_context_logits: Callable[[np.ndarray], None] | None = None
+
+
+class RequestError(ValueError):
+    """The request cannot be served by this engine."""
+
+
+class Running:
+    """A request in the batch."""
+
+    def __init__(self, request: Request, cache: KVCache, max_new_tokens: int):
+        self.request = request
+        self.cache = cache
+        self.max_new_tokens = max_new_tokens
+        self.tokens = list(request.prompt)
+        self.sampler = Sampler(request.sampling)
+
+    @property
+    def generated(self) -> int:
+        return len(self.tokens) - len(self.request.prompt)
+
+    def next_tokens(self, budget: int) -> Sequence[int]:
+        return self.tokens[self.cache.length : self.cache.length + budget]
+
+    def accept(self, logits: np.ndarray) -> Update:
+        """Choose the next token; the end token itself is not part of the answer."""
+        sampling = self.request.sampling
+        token, log_prob = self.sampler.choose(logits, self.tokens, self.generated)
+        if token == sampling.end_id:
+            return Update(finished=True)
+        self.tokens.append(token)
+        done = self.generated >= self.max_new_tokens
+        stopped = self.generated >= sampling.min_length and ends_with_any(
+            self.tokens[len(self.request.prompt) :], sampling.stop_words
+        )
+        return Update([token], [log_prob], [logits], finished=done or stopped)
+
+
+class Generator:
+    """The queue of requests and the batch that is running."""
+
+    def __init__(self, network: Llama, limits: Limits):
+        self._network = network
+        self._limits = limits
+        self._waiting: deque[Running] = deque()
+        self._running: list[Running] = []
+        self._wake = threading.Condition()
+        self._closed = False
+
+    def submit(self, request: Request) -> None:
+        running = self._admit(request)
+        with self._wake:
+            self._waiting.append(running)
+            self._wake.notify()
+
+    def _admit(self, request: Request) -> Running:
+        length, limits = len(request.prompt), self._limits
+        if length > limits.max_input_len:
+            raise RequestError(
+                f"Prompt length ({length}) exceeds maximum input length ({limits.max_input_len}). Set log level to "
+                "info and check TRTGptModel logs for how maximum input length is set"
+            )
+        if length == 0:
+            raise RequestError("Prompt length (0) must be at least 1")
+        if request.max_new_tokens < 1:
+            raise RequestError(f"maxNewTokens ({request.max_new_tokens}) must be greater than 0")
+        vocab = self._network.shape.vocab
+        if not all(0 <= token < vocab for token in request.prompt):
+            raise RequestError(f"input_ids must be in the range [0, {vocab})")
+        allowed = min(request.max_new_tokens, limits.max_seq_len - length)
+        return Running(request, self._network.new_cache(), allowed)
+
+    def serve(self) -> None:
+        """Step as long as there is work, wait when there is none; returns after `close`."""
+        while True:
+            with self._wake:
+                self._wake.wait_for(lambda: self._closed or self._waiting or self._running)
+                if self._closed:
+                    return
+            try:
+                self.step()
+            except Exception as error:  # one broken step must not leave every later request without an answer
+                self._fail_running(f"{type(error).__name__}: {error}")
+
+    def close(self) -> None:
+        with self._wake:
+            self._closed = True
+            self._wake.notify()
+
+    def step(self) -> None:
+        """One pass through the network for everything that is running."""
+        self._drop_cancelled()
+        self._fill_batch()
+        planned = self._plan()
+        if not planned:
+            return
+        hidden = self._network.forward([Chunk(running.cache, tokens) for running, tokens in planned])
+        for (running, _tokens), states in zip(planned, hidden):
+            if running.generated == 0 and running.request.on_context_logits:
+                running.request.on_context_logits(self._network.logits(states))
+        complete = [index for index, (run, _) in enumerate(planned) if run.cache.length == len(run.tokens)]
+        if complete:
+            rows = self._network.logits(np.stack([hidden[index][-1] for index in complete]))
+            for index, row in zip(complete, rows):
+                self._advance(planned[index][0], row)
+
+    def _fail_running(self, reason: str) -> None:
+        failed, self._running = self._running, []
+        for running in failed:
+            running.request.on_update(Update(finished=True, error=reason))
+
+    def _advance(self, running: Running, logits: np.ndarray) -> None:
+        update = running.accept(logits)
+        if update.finished:
+            self._running.remove(running)
+        running.request.on_update(update)
+
+    def _drop_cancelled(self) -> None:
+        for running in [run for run in self._running if run.request.is_cancelled()]:
+            self._running.remove(running)
+            running.request.on_update(Update(finished=True, error="Request was cancelled"))
+
+    def _fill_batch(self) -> None:
+        with self._wake:
+            while self._waiting and len(self._running) < self._limits.max_batch_size:
+                self._running.append(self._waiting.popleft())
+
+    def _plan(self) -> list[tuple[Running, Sequence[int]]]:
+        """Sequences that generate come first, one token each; prompts share what is left of the step."""
+        budget = min(self._limits.max_num_tokens, max(PREFILL_TOKENS, len(self._running)))
+        by_need = sorted(self._running, key=lambda run: len(run.tokens) - run.cache.length)
+        planned = []
+        for running in by_need:
+            tokens = running.next_tokens(budget)
+            if not tokens:
+                break
+            planned.append((running, tokens))
+            budget -= len(tokens)
+        return planned

@@ -1,0 +1,24 @@
+# Copyright (c) 2026 tritonops.trtllm contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Lines in the shape that TensorRT-LLM's own Python tools print."""
+
+from __future__ import annotations
+
+import time
+
+
+def info(text: str) -> None:
+    _line("I", text)
+
+
+def warning(text: str) -> None:
+    _line("W", text)
+
+
+def _line(severity: str, text: str) -> None:
+    print(f"[{time.strftime('%m/%d/%Y-%H:%M:%S')}] [TRT-LLM] [{severity}] {text}", flush=True)
+
+
+def clock(seconds: float) -> str:
+    return time.strftime("%H:%M:%S", time.gmtime(seconds))

@@ -1,0 +1,171 @@
+# Copyright (c) 2026 tritonops.trtllm contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The two command line tools of the image: convert_checkpoint.py and trtllm-build."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from . import VERSION, checkpoint, engine, log
+from .cli import load_flags, parse
+from .tensors import Snapshot
+
+
+def convert_checkpoint(argv: list[str] | None = None) -> int:
+    args = parse("convert_checkpoint.py", [load_flags(VERSION)["convert_checkpoint"]], argv)
+    print(f"[TensorRT-LLM] TensorRT-LLM version: {VERSION}\n{VERSION}", flush=True)
+    started = time.monotonic()
+    try:
+        _convert(args)
+    except (OSError, KeyError, ValueError) as error:
+        print(f"convert_checkpoint.py: error: {error}", file=sys.stderr)
+        return 1
+    print(f"Total time of converting checkpoints: {log.clock(time.monotonic() - started)}", flush=True)
+    return 0
+
+
+def _convert(args: argparse.Namespace) -> None:
+    if args.model_dir is None:
+        raise ValueError("--model_dir is required")
+    source = Path(args.model_dir)
+    snapshot = Snapshot(source)
+    config = checkpoint.make_config(
+        json.loads((source / "config.json").read_text(encoding="utf-8")),
+        checkpoint.choose_dtype(args.dtype, snapshot),
+        args.tp_size,
+        args.pp_size,
+        args.use_parallel_embedding,
+        args.embedding_sharding_dim,
+    )
+    problems = checkpoint.find_problems(config)
+    if problems:
+        raise ValueError("; ".join(problems))
+    checkpoint.convert(config, snapshot, Path(args.output_dir), _print_tensors)
+
+
+def _print_tensors(rank: int, done: int, total: int) -> None:
+    if done % 50 == 0 or done == total:
+        log.info(f"rank {rank}: {done}/{total} tensors converted")
+
+
+def trtllm_build(argv: list[str] | None = None) -> int:
+    tables = load_flags(VERSION)
+    args = parse("trtllm-build", [tables["trtllm_build"], tables["plugin_config"]], argv)
+    print(f"[TensorRT-LLM] TensorRT-LLM version: {VERSION}", flush=True)
+    started = time.monotonic()
+    try:
+        _build(args, plugins=[name.lstrip("-") for name in tables["plugin_config"]])
+    except (OSError, KeyError, ValueError, engine.EngineError) as error:
+        print(f"trtllm-build: error: {error}", file=sys.stderr)
+        return 1
+    log.info(f"Total time of building all engines: {log.clock(time.monotonic() - started)}")
+    return 0
+
+
+def _build(args: argparse.Namespace, plugins: list[str]) -> None:
+    if args.checkpoint_dir is None:
+        raise ValueError("--checkpoint_dir is required")
+    source, output = Path(args.checkpoint_dir), Path(args.output_dir)
+    config = json.loads((source / "config.json").read_text(encoding="utf-8"))
+    plugin_config = _plugin_config(args, plugins, config["dtype"])
+    build_config = _build_config(args, config, plugin_config)
+    if args.logits_dtype is not None:
+        config["logits_dtype"] = args.logits_dtype
+    for rank in range(config["mapping"]["world_size"]):
+        if args.dry_run:
+            log.info(f"rank {rank}: dry run, no engine is written")
+            continue
+        output.mkdir(parents=True, exist_ok=True)
+        _build_rank(config, source, output, rank)
+    if not args.dry_run:
+        whole = {"version": VERSION, "pretrained_config": config, "build_config": build_config}
+        (output / "config.json").write_text(json.dumps(whole, indent=4), encoding="utf-8")
+
+
+def _build_rank(config: dict[str, Any], source: Path, output: Path, rank: int) -> None:
+    started = time.monotonic()
+
+    def progress(done: int, total: int) -> None:
+        if done % 50 == 0 or done == total:
+            log.info(f"rank {rank}: {done}/{total} tensors built")
+
+    engine.build_rank(config, source, output, rank, progress)
+    log.info(f"Build engine rank{rank}.engine done, elapsed {log.clock(time.monotonic() - started)}")
+
+
+def _plugin_config(args: argparse.Namespace, names: list[str], dtype: str) -> dict[str, Any]:
+    """The plug-ins' settings as the engine records them: booleans, dtypes, null for what is off."""
+    values = {"enable": True, "disable": False}
+    config: dict[str, Any] = {"dtype": dtype}
+    for name in names:
+        value = getattr(args, name)
+        if name.endswith("_plugin"):
+            value = {"auto": dtype, "disable": None}.get(value, value)
+        config[name] = values.get(value, value) if isinstance(value, str) else value
+        log.info(f"Set {name} to {config[name]}.")
+    config["paged_kv_cache"] = _kv_cache_type(args) == "PAGED"
+    return config
+
+
+def _kv_cache_type(args: argparse.Namespace) -> str:
+    if args.kv_cache_type is not None:
+        return str(args.kv_cache_type).upper()
+    return "CONTINUOUS" if args.paged_kv_cache == "disable" else "PAGED"
+
+
+def _build_config(args: argparse.Namespace, config: dict[str, Any], plugins: dict[str, Any]) -> dict[str, Any]:
+    positions = config["max_position_embeddings"]
+    max_seq_len = args.max_seq_len
+    if max_seq_len is None:
+        max_seq_len = positions
+        log.info(f"max_seq_len is not specified, using deduced value {max_seq_len}")
+    elif max_seq_len > positions:
+        log.warning(f"max_seq_len {max_seq_len} is larger than max_position_embeddings {positions}")
+    sizes = {
+        "max_batch_size": args.max_batch_size,
+        "max_input_len": args.max_input_len,
+        "max_seq_len": max_seq_len,
+        "max_num_tokens": args.max_num_tokens,
+    }
+    wrong = [f"{name} must be greater than 0, got {value}" for name, value in sizes.items() if value < 1]
+    if wrong:
+        raise ValueError("; ".join(wrong))
+    return {
+        **sizes,
+        "opt_batch_size": 8,
+        "max_beam_width": args.max_beam_width,
+        "opt_num_tokens": args.opt_num_tokens or args.max_batch_size * args.max_beam_width,
+        "max_prompt_embedding_table_size": args.max_prompt_embedding_table_size,
+        "max_encoder_input_len": args.max_encoder_input_len,
+        "kv_cache_type": _kv_cache_type(args),
+        "gather_context_logits": args.gather_context_logits or args.gather_all_token_logits,
+        "gather_generation_logits": args.gather_generation_logits or args.gather_all_token_logits,
+        "strongly_typed": True,
+        "force_num_profiles": None,
+        "profiling_verbosity": args.profiling_verbosity,
+        "enable_debug_output": args.enable_debug_output,
+        "max_draft_len": args.max_draft_len,
+        "speculative_decoding_mode": 1,
+        "use_refit": False,
+        "input_timing_cache": args.input_timing_cache,
+        "output_timing_cache": args.output_timing_cache,
+        "lora_config": {
+            "lora_dir": [],
+            "lora_ckpt_source": args.lora_ckpt_source,
+            "max_lora_rank": args.max_lora_rank,
+            "lora_target_modules": [],
+            "trtllm_modules_to_hf_modules": {},
+        },
+        "weight_sparsity": args.weight_sparsity,
+        "weight_streaming": args.weight_streaming,
+        "plugin_config": plugins,
+        "use_strip_plan": args.strip_plan,
+        "monitor_memory": args.monitor_memory,
+        "use_mrope": False,
+    }
