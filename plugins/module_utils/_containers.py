@@ -35,6 +35,7 @@ REMEDIES = (
     ("no such host", "correct reference, or check the host's DNS and proxy settings"),
     ("connection refused", "check that the registry runs and is reachable from the host"),
     ("could not select device driver", "install the NVIDIA Container Toolkit (role nvidia_ctk) or leave gpus empty"),
+    ("error setting rlimit", "the engine may not raise its own limits (no CAP_SYS_RESOURCE): lower or empty ulimits"),
     ("no such image", "make the image present first, with tritonops.trtllm.trtllm_image"),
 )
 
@@ -123,6 +124,20 @@ class Engine:
             return
         except self._sdk.errors.APIError as exc:
             raise engine_error(f"cannot remove the container {name} of an earlier run", exc) from exc
+
+    def copy_out(self, image: str, path: str, spool: t.IO[bytes]) -> None:
+        """Write a tar of the image's folder to spool, by way of a container that is never started."""
+        try:
+            container = self._client.containers.create(image, command=["true"])
+        except self._sdk.errors.DockerException as exc:
+            raise engine_error(f"cannot make a container of {image}", exc) from exc
+        try:
+            blocks, _stat = container.get_archive(path)
+            spool.writelines(blocks)
+        except self._sdk.errors.DockerException as exc:
+            raise engine_error(f"cannot copy {path} out of {image}", exc) from exc
+        finally:
+            container.remove()
 
     def run(self, tool: Tool, log: str) -> None:
         """Run a tool to its end with its output in the file log; ToolFailed unless it ends well."""

@@ -94,41 +94,19 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils._artifact import 
     ensure,
     read_artifact,
 )
-
-try:
-    import docker
-    from docker.errors import DockerException, NotFound
-
-    DOCKER_IMPORT_ERROR = None
-except ImportError:
-    DOCKER_IMPORT_ERROR = traceback.format_exc()
+from ansible_collections.tritonops.trtllm.plugins.module_utils._containers import Engine, load_sdk
 
 
-def copy_out(image: str, path: str, payload: str) -> None:
-    """Copy the image's folder into payload, by way of a container that is never started."""
-    client = docker.from_env()
-    container = client.containers.create(image, command=["true"])
-    try:
-        blocks, _stat = container.get_archive(path)
-        with tempfile.TemporaryFile() as spool:
-            for block in blocks:
-                spool.write(block)
-            spool.seek(0)
-            with tarfile.open(fileobj=spool) as archive:
-                _extract(archive, payload)
-    finally:
-        container.remove()
-
-
-def _extract(archive: tarfile.TarFile, payload: str) -> None:
-    members = [member for member in archive if member.isfile() or member.isdir()]
-    outside = [member.name for member in members if os.path.isabs(member.name) or ".." in member.name.split("/")]
-    if outside:
-        raise ArtifactError(f"the image's archive names paths outside of its folder: {', '.join(outside)}")
-    for member in members:
-        # Templates are data: whoever owned them in the image, they are readable here.
-        member.mode = 0o755 if member.isdir() else 0o644
-        archive.extract(member, payload)
+def extract(spool: t.IO[bytes], payload: str) -> None:
+    """Unpack the engine's tar of a folder; templates are data, readable whoever owned them in the image."""
+    with tarfile.open(fileobj=spool) as archive:
+        members = [member for member in archive if member.isfile() or member.isdir()]
+        outside = [member.name for member in members if os.path.isabs(member.name) or ".." in member.name.split("/")]
+        if outside:
+            raise ArtifactError(f"the image's archive names paths outside of its folder: {', '.join(outside)}")
+        for member in members:
+            member.mode = 0o755 if member.isdir() else 0o644
+            archive.extract(member, payload)
 
 
 def main() -> None:
@@ -144,10 +122,15 @@ def main() -> None:
     inputs = {"image": image, "path": path}
 
     def make(draft: Draft) -> t.Dict[str, t.Any]:
-        if DOCKER_IMPORT_ERROR is not None:
-            module.fail_json(msg=missing_required_lib("docker"), exception=DOCKER_IMPORT_ERROR)
+        try:
+            sdk = load_sdk()
+        except ImportError:
+            module.fail_json(msg=missing_required_lib("docker"), exception=traceback.format_exc())
         progress = draft.begin()
-        copy_out(image, path, draft.payload)
+        with tempfile.TemporaryFile() as spool:
+            Engine(sdk).copy_out(image, path, spool)
+            spool.seek(0)
+            extract(spool, draft.payload)
         return draft.publish({"image": image}, progress)
 
     before = read_artifact(dest)
@@ -155,15 +138,12 @@ def main() -> None:
         outcome = ensure(dest, inputs, make, check_mode=module.check_mode)
     except ArtifactError as exc:
         module.fail_json(msg=str(exc))
-    except Exception as exc:
-        if DOCKER_IMPORT_ERROR is not None or not isinstance(exc, DockerException):
-            raise
-        remedy = "check that the release has it there" if isinstance(exc, NotFound) else "check that Docker is running"
-        module.fail_json(msg=f"{path} could not be taken out of {image}: {exc}; {remedy}", exception=traceback.format_exc())
-    result = {"changed": outcome.changed, "path": os.path.join(dest, os.path.basename(path)), "reason": outcome.reason}
-    if module._diff and outcome.changed:
-        result["diff"] = difference(before, dest, inputs)
-    module.exit_json(**result)
+    module.exit_json(
+        changed=outcome.changed,
+        path=os.path.join(dest, os.path.basename(path)),
+        reason=outcome.reason,
+        diff=difference(before, dest, inputs, outcome.reason),
+    )
 
 
 if __name__ == "__main__":

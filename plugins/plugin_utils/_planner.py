@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import Any, Mapping
 
 from ansible_collections.tritonops.trtllm.plugins.module_utils._artifact import artifact_key
+from ansible_collections.tritonops.trtllm.plugins.module_utils._hf_hub import DEFAULT_ALLOW, DEFAULT_IGNORE
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._catalogue import Catalogue
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._spec import (
     PRECISIONS,
@@ -116,6 +117,8 @@ class _Planner:
             "refusals": [],
         }
 
+    # The inputs below are those that the modules write into artifact.json: a folder's name is its record's key.
+
     def _dest(self, kind: str, key: str) -> str:
         return f"{self.spec.root}/{kind}/{key}"
 
@@ -127,12 +130,11 @@ class _Planner:
         build = {"release": self.spec.release["release"], "sources": self.spec.release["sources"]}
         # A build's image id is not known before; what goes into it is.
         identity = image.digest or f"build:{artifact_key(build)}"
-        inputs = {"source": image.source, "reference": image.reference, "digest": identity}
         run = {
             "registry": f"{image.reference}@{image.digest}",
             "archive": image.digest,
             "build": f"tritonops/backend:{self.spec.release['release']}-{identity[-12:]}",
-        }
+        }[image.source]
         return {
             "source": image.source,
             "reference": image.reference,
@@ -140,19 +142,27 @@ class _Planner:
             "archive": image.archive,
             "check": {"path": image.archive, "digest": image.digest} if image.source == "archive" else {},
             "identity": identity,
-            "run": run[image.source],
-            "dest": self._dest("image", artifact_key(inputs)),
+            "run": run,
+            "dest": self._dest("image", artifact_key({"image": run})),
         }
 
     def _weights(self) -> dict[str, Any]:
         model, weights = self.spec.model, self.spec.weights
         at_hub = {"repository": model.repository, "revision": model.revision}
-        dest = self._dest("weights", artifact_key({**at_hub, "path": weights.path}))
+        inputs = {
+            "repository": model.repository,
+            "commit": model.revision,
+            "allow_patterns": DEFAULT_ALLOW,
+            "ignore_patterns": DEFAULT_IGNORE,
+        }
+        key = artifact_key({"src": weights.path} if weights.path else inputs)
+        dest = self._dest("weights", key)
         return {
             **at_hub,
             "endpoint": weights.endpoint,
             "path": weights.path,
             "offline": weights.offline,
+            "key": key,
             "dest": dest,
             # Nothing to ask a hub for where none is used.
             "hub": {} if weights.path or weights.offline else {**at_hub, "endpoint": weights.endpoint, "dest": dest},
@@ -163,7 +173,8 @@ class _Planner:
         """Templates and scripts: out of the image where it carries them, else from a clone of the release."""
         release = self.spec.release
         in_image = self.layout["all_models"] is not None and self.layout["examples"] is not None
-        inputs = {"image": self.image["identity"]} if in_image else {"sources": release["sources"]}
+        of_image = {"image": self.image["run"], "path": self.layout["all_models"]}
+        inputs = of_image if in_image else {"sources": release["sources"]}
         key = artifact_key(inputs)
         dest = self._dest("backend", key)
         clone = release["layout"]["clone"]
@@ -185,12 +196,21 @@ class _Planner:
         argv += self._moe_flags()
         # One worker holds one copy of the model; more of them is what exhausts 40 GB GPUs and host memory.
         argv += ["--workers", "1"]
-        inputs = {"weights": self.weights["dest"], "image": self.image["identity"], "argv": argv, "converter": "upstream"}
+        key = artifact_key({**self._tool_inputs(self.weights["key"], argv), "converter": "upstream"})
         return {
             "converter": "upstream",
             "argv": argv,
-            "dest": self._dest("checkpoint", artifact_key(inputs)),
+            "key": key,
+            "dest": self._dest("checkpoint", key),
             "bytes": self._checkpoint_bytes(),
+        }
+
+    def _tool_inputs(self, source: str, argv: list[str]) -> dict[str, Any]:
+        return {
+            "source": source,
+            "image": self.image["identity"],
+            "command": argv,
+            "release": self.spec.release["release"],
         }
 
     def _moe_flags(self) -> list[str]:
@@ -221,16 +241,12 @@ class _Planner:
         argv += ["--max_num_tokens", str(limits.max_num_tokens), "--max_beam_width", str(limits.max_beam_width)]
         argv += ["--workers", str(max(1, min(len(self.gpus), spec.parallelism.world_size)))]
         gpu = self.gpus[0]["name"] if self.gpus else ""
-        inputs = {
-            "checkpoint": self.convert["dest"],
-            "image": self.image["identity"],
-            "argv": argv,
-            "gpu": gpu,
-        }
+        key = artifact_key({**self._tool_inputs(self.convert["key"], argv), **({"gpu": gpu} if gpu else {})})
         return {
             "argv": argv,
             "gpu": gpu,
-            "dest": self._dest("engine", artifact_key(inputs)),
+            "key": key,
+            "dest": self._dest("engine", key),
             "bytes": self._checkpoint_bytes(),
         }
 
