@@ -168,7 +168,7 @@ def plan_repository(request: Request, validate: bool = True) -> Plan:
         problems += _repository_problems(configs)
     tree = _model_tree(request, configs)
     if request.engine:
-        problems += _add_engine(tree, request)
+        problems += _add_engine(tree, request, chosen)
     if problems:
         origin = f"{request.src}{f' of release {request.release}' if request.release else ''}"
         raise RepositoryError(f"cannot make a model repository from {origin}: {'; '.join(problems)}")
@@ -191,6 +191,8 @@ def render(
 
 def plan_tokenizer(weights: str, hard_link: bool) -> Tree:
     """The tokenizer and configuration files of a folder of weights."""
+    if not os.path.isdir(weights):
+        raise RepositoryError(f"tokenizer {weights} is not a folder: download the model first")
     names = [name for name in sorted(os.listdir(weights)) if _is_tokenizer_file(os.path.join(weights, name))]
     if not any(_matches(name, VOCABULARIES) for name in names):
         raise RepositoryError(
@@ -303,10 +305,10 @@ def _model_tree(request: Request, configs: t.Mapping[str, str]) -> Tree:
     return tree
 
 
-def _add_engine(tree: Tree, request: Request) -> list[str]:
+def _add_engine(tree: Tree, request: Request, models: t.Container[str]) -> list[str]:
     if not os.path.isdir(request.engine):
         return [f"engine {request.engine} is not a folder: build the engine first"]
-    if request.engine_model not in tree.folders:
+    if request.engine_model not in models:
         return [f"there is no model '{request.engine_model}' to put the engine into"]
     names = [name for name in sorted(os.listdir(request.engine)) if _matches(name, ENGINE_FILES)]
     missing = [pattern for pattern in ENGINE_FILES if not fnmatch.filter(names, pattern)]

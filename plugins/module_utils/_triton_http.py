@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ipaddress
 import json
+import socket
 import time
 import traceback
 import typing as t
@@ -138,7 +139,8 @@ class TritonClient:
             try:
                 return _without_error(response.json(), response.status_code)
             except ValueError as exc:
-                raise Refused(f"{path} answered with something else than JSON: {response.text[:200]}", response.status_code) from exc
+                words = f"{path} answered with something else than JSON: {response.text[:200]}"
+                raise Refused(words, response.status_code) from exc
 
     def _request(self, method: str, path: str, **options: t.Any) -> t.Any:
         with _reachable(self.url):
@@ -149,20 +151,21 @@ class TritonClient:
 def _reachable(url: str) -> t.Iterator[None]:
     try:
         yield
-    except requests.exceptions.Timeout as exc:
-        raise Unreachable(f"{url} accepted the request but did not answer in time") from exc
     except requests.exceptions.RequestException as exc:
-        raise Unreachable(f"{url} cannot be reached: {_root_cause(exc)}") from exc
+        causes = list(_causes(exc))
+        # A stream that stalls ends in a ConnectionError, for requests.
+        if isinstance(exc, requests.exceptions.Timeout) or any(isinstance(cause, socket.timeout) for cause in causes):
+            raise Unreachable(f"{url} accepted the request but did not answer in time") from exc
+        # The operating system's own words, which requests and urllib3 wrap several times.
+        words = [cause.strerror for cause in causes if isinstance(cause, OSError) and cause.strerror]
+        raise Unreachable(f"{url} cannot be reached: {words[0] if words else exc}") from exc
 
 
-def _root_cause(exc: BaseException) -> str:
-    """The operating system's own words, which requests and urllib3 wrap several times."""
+def _causes(exc: BaseException) -> t.Iterator[BaseException]:
     cause: BaseException | None = exc
     while cause is not None:
-        if isinstance(cause, OSError) and cause.strerror:
-            return cause.strerror
+        yield cause
         cause = cause.__cause__ or cause.__context__
-    return str(exc)
 
 
 def _without_error(answer: t.Any, status: int) -> t.Any:

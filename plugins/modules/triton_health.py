@@ -12,7 +12,8 @@ version_added: "0.1.0"
 description:
   - Waits until the server is live, then ready, then every model is READY and takes requests.
   - Fails at once, not at the deadline, when waiting is in vain, that is when a model is UNAVAILABLE with a reason, when
-    the systemd unit has failed, stopped or been restarted, or when the container has exited, was restarted or is missing.
+    the systemd unit has failed, stopped or been restarted, or when the container has exited, been restarted or is
+    missing.
   - The message has the server's own reason, and for known failures the cause and the remedy.
   - It changes nothing, so that it runs in check mode just the same.
 requirements:
@@ -191,9 +192,8 @@ def main() -> None:
             **facts(exc.report),
         )
     except Refused as exc:
-        module.fail_json(
-            msg=f"Triton at {params['url']} does not tell its state: {exc}. Name the models it should have."
-        )
+        hint = "where its model-repository API is restricted, name the models that it should have"
+        module.fail_json(msg=f"Triton at {params['url']} does not tell its state: {exc}; {hint}")
     except health.DockerError as exc:
         module.fail_json(msg=f"cannot ask Docker about container {params['container']}: {exc}")
     module.exit_json(changed=False, **facts(report))

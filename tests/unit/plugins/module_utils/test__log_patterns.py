@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import pytest
-
 from ansible_collections.tritonops.trtllm.plugins.module_utils import _log_patterns
 from ansible_collections.tritonops.trtllm.plugins.module_utils._log_patterns import explain, server_reason
 
@@ -48,7 +47,7 @@ SAMPLES = [
     ("already_running", "tritonserver process(es) already found with PID(s): [211]."),
     (
         "shm_size",
-        "Unable to initialize shared memory key 'triton_python_backend_shm_region_3' to requested size (67108864 bytes).",
+        "Unable to initialize shared memory key 'triton_python_backend_shm_region_3' to requested size.",
     ),
     ("shm_size", "If you are running Triton inside docker, use '--shm-size' flag to control the shared memory region"),
     (
@@ -103,9 +102,9 @@ I1122 18:27:13.818558 1 http_server.cc:4713] "Started HTTPService at 127.0.0.1:8
 
 LOAD_FAILURE = r"""
 E1122 18:26:50.433130 1 server.cc:241] "CudaDriverHelper has not been initialized."
-I1122 18:26:50.697241 1 pb_stub.cc:366] "Failed to initialize Python stub: ValueError: no such file\n\nAt:\n  /release/m.py"
-E1122 18:26:50.800472 1 backend_model.cc:692] "ERROR: Failed to create instance: ValueError: no such file\n\nAt:\n  m.py"
-E1122 18:26:50.800587 1 model_lifecycle.cc:642] "failed to load 'preprocessing' version 1: Internal: ValueError: no such file\n\nAt:\n  /release/model.py(3): initialize\n"
+I1122 18:26:50.697241 1 pb_stub.cc:366] "Failed to initialize Python stub: ValueError: no such file\n\nAt:\n  m.py"
+E1122 18:26:50.800472 1 backend_model.cc:692] "ERROR: Failed to create instance: ValueError: no such file\n\nAt"
+E1122 18:26:50.800587 1 m.cc:642] "failed to load 'preprocessing' version 1: Internal: ValueError: no such file\n\nAt:\n  m.py"
 I1122 18:26:50.800606 1 model_lifecycle.cc:777] "failed to load 'preprocessing'"
 """
 
@@ -161,8 +160,8 @@ def test_a_follow_up_counts_only_alone() -> None:
         ),
         (
             'E1122 18:26:50.433130 1 server.cc:241] "CudaDriverHelper has not been initialized."\n'
-            "E1122 18:27:47.002196 1 main.cc:245] \"failed to start HTTP service: Socket '127.0.0.1:8000' already in use \"\n",
-            "failed to start HTTP service: Socket '127.0.0.1:8000' already in use",
+            'E1122 18:27:47.002196 1 main.cc:245] "failed to start HTTP service: Socket already in use "\n',
+            "failed to start HTTP service: Socket already in use",
         ),
         (
             'Traceback (most recent call last):\n  File "convert.py", line 3, in <module>\n    main()\n'

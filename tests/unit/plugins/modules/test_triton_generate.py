@@ -1,0 +1,191 @@
+# Copyright (c) 2026 tritonops.trtllm contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One completion, how its tokens are counted, and what a poor one is."""
+
+from __future__ import annotations
+
+import time
+import typing as t
+
+import pytest
+from ansible_collections.tritonops.trtllm.plugins.modules import triton_generate
+from ansible_collections.tritonops.trtllm.tests.unit.support.module_run import Result, run_module
+from ansible_collections.tritonops.trtllm.tests.unit.support.triton_stub import (
+    HANG_UP,
+    RECORDED,
+    STALL,
+    TritonStub,
+    as_events,
+    as_json,
+)
+
+PROMPT = "What is cloud computing?"
+GENERATE = "POST /v2/models/ensemble/generate"
+STREAM = "POST /v2/models/ensemble/generate_stream"
+METADATA = "GET /v2/models/ensemble"
+
+
+@pytest.fixture(name="stub")
+def fixture_stub() -> t.Iterator[TritonStub]:
+    with TritonStub() as stub:
+        yield stub
+
+
+@pytest.fixture(name="generate")
+def fixture_generate(stub: TritonStub, capsys: pytest.CaptureFixture[str]) -> t.Callable[..., Result]:
+    def run(**arguments: t.Any) -> Result:
+        return run_module(triton_generate, capsys, **{"url": stub.url, "prompt": PROMPT, "timeout": 5, **arguments})
+
+    return run
+
+
+def inputs(*names: str) -> dict[str, t.Any]:
+    return as_json({"name": "ensemble", "inputs": [{"name": name} for name in names]})
+
+
+def test_one_completion(stub: TritonStub, generate: t.Callable[..., Result]) -> None:
+    result = generate(max_tokens=4, pattern="word[23]")
+    assert not result.get("failed") and not result["changed"]
+    assert result["text"] == " word0 word1 word2 word3"
+    assert (result["tokens"], result["counted_by"], result["events"]) == (4, "log_probs", 1)
+    assert 0 < result["latency_seconds"] < 2 and result["tokens_per_second"] > 1
+    assert result["first_token_seconds"] is None
+    assert result["response"]["model_name"] == "ensemble"
+    # What the tutorial's curl sends, and a way to count.
+    assert stub.requests[-1] == (
+        GENERATE,
+        {"text_input": PROMPT, "max_tokens": 4, "bad_words": "", "stop_words": "", "return_log_probs": True},
+    )
+
+
+def test_check_mode_asks_as_well(generate: t.Callable[..., Result]) -> None:
+    assert generate(check=True)["tokens"] == 4
+
+
+def test_a_single_log_prob_comes_without_a_list(stub: TritonStub, generate: t.Callable[..., Result]) -> None:
+    stub.routes[GENERATE] = RECORDED["generate_one_token"]
+    assert generate()["tokens"] == 1
+
+
+def test_a_stream(stub: TritonStub, generate: t.Callable[..., Result]) -> None:
+    result = generate(stream=True)
+    assert result["text"] == " word0 word1 word2"
+    assert (result["tokens"], result["counted_by"], result["events"]) == (3, "log_probs", 3)
+    assert 0 <= result["first_token_seconds"] <= result["latency_seconds"]
+    assert stub.requests[-1][0] == STREAM and stub.requests[-1][1]["stream"] is True
+
+
+def test_a_stream_that_repeats_itself(stub: TritonStub, generate: t.Callable[..., Result]) -> None:
+    stub.routes[STREAM] = as_events(
+        {"text_output": "Cloud", "output_log_probs": -0.1},
+        {"text_output": "Cloud comp", "output_log_probs": [-0.1, -0.2]},
+        {"text_output": "Cloud computing", "output_log_probs": [-0.1, -0.2, -0.3]},
+    )
+    result = generate(stream=True)
+    assert (result["text"], result["tokens"], result["events"]) == ("Cloud computing", 3, 3)
+
+
+def test_equal_log_probs_are_not_a_repetition(stub: TritonStub, generate: t.Callable[..., Result]) -> None:
+    stub.routes[STREAM] = as_events(*[{"text_output": "ha", "output_log_probs": -0.1}] * 3)
+    result = generate(stream=True)
+    assert (result["text"], result["tokens"]) == ("hahaha", 3)
+
+
+def test_events_are_counted_where_there_are_no_log_probs(stub: TritonStub, generate: t.Callable[..., Result]) -> None:
+    stub.routes[METADATA] = inputs("text_input", "sampling_param_max_tokens", "streaming")
+    stub.routes[STREAM] = as_events({"text_output": "a"}, {"text_output": "b"}, {"text_output": ""})
+    result = generate(stream=True, max_tokens_field="sampling_param_max_tokens")
+    assert (result["text"], result["tokens"], result["counted_by"], result["events"]) == ("ab", 2, "events", 3)
+    assert stub.requests[-1][1] == {"text_input": PROMPT, "sampling_param_max_tokens": 64, "streaming": True}
+
+
+def test_words_are_counted_where_there_is_nothing_else(stub: TritonStub, generate: t.Callable[..., Result]) -> None:
+    stub.routes[METADATA] = inputs("text_input", "max_tokens")
+    stub.routes[GENERATE] = as_json({"text_output": f"{PROMPT} It is a thing."})
+    result = generate()
+    assert (result["tokens"], result["counted_by"], result["tokens_per_second"]) == (4, "words", None)
+    stub.routes[GENERATE] = as_json({"text_output": PROMPT})
+    assert "0 tokens came back, not 1 or more" in generate()["msg"]
+
+
+def test_several_beams_give_the_first(stub: TritonStub, generate: t.Callable[..., Result]) -> None:
+    stub.routes[GENERATE] = as_json({"text_output": ["one", "two"], "output_log_probs": [-1, -2]})
+    assert generate()["text"] == "one"
+
+
+def test_parameters_win(stub: TritonStub, generate: t.Callable[..., Result]) -> None:
+    generate(parameters={"temperature": 0.5, "return_log_probs": False})
+    body = stub.requests[-1][1]
+    assert body["temperature"] == 0.5 and body["return_log_probs"] is False
+
+
+def test_too_few_tokens(generate: t.Callable[..., Result]) -> None:
+    result = generate(min_tokens=5)
+    assert result["failed"] and "4 tokens came back, not 5 or more; the text is: ' word0 word1" in result["msg"]
+    assert result["text"] == " word0 word1 word2 word3"
+
+
+def test_another_text_than_expected(generate: t.Callable[..., Result]) -> None:
+    message = generate(pattern="(?i)cloud")["msg"]
+    assert "the text does not match '(?i)cloud', it is: ' word0 word1 word2 word3'" in message
+
+
+def test_no_pattern(generate: t.Callable[..., Result]) -> None:
+    assert "is not a regular expression" in generate(pattern="(")["msg"]
+
+
+def test_a_decoupled_model_says_no_with_status_200(stub: TritonStub, generate: t.Callable[..., Result]) -> None:
+    stub.routes[GENERATE] = RECORDED["decoupled_generate"]
+    result = generate()
+    assert "exactly 1 response" in result["msg"] and "Remedy: Ask with generate_stream" in result["msg"]
+    assert result["explanations"][0]["id"] == "decoupled_generate"
+
+
+@pytest.mark.parametrize(
+    ("recording", "words"),
+    [
+        ("model_error", "Prompt length (2000) exceeds maximum input length (1024). Known cause: The prompt is longer"),
+        ("wrong_type", "attempt to access JSON non-signed-integer as signed-integer"),
+        ("missing_input", "missing required input(s) ['max_tokens']"),
+    ],
+)
+def test_the_servers_own_words(recording: str, words: str, stub: TritonStub, generate: t.Callable[..., Result]) -> None:
+    stub.routes[GENERATE] = RECORDED[recording]
+    assert words in generate()["msg"]
+
+
+def test_an_error_in_a_stream(stub: TritonStub, generate: t.Callable[..., Result]) -> None:
+    stub.routes[STREAM] = RECORDED["stream_error"]
+    assert "Prompt length (2000) exceeds" in generate(stream=True)["msg"]
+    stub.routes[STREAM] = as_events({"text_output": "a", "output_log_probs": -1}, {"error": "out of blocks"})
+    assert "gave no completion: out of blocks" in generate(stream=True)["msg"]
+
+
+def test_an_unknown_model(generate: t.Callable[..., Result]) -> None:
+    assert "model nope of http" in generate(model="nope")["msg"]
+    assert "Request for unknown model: 'nope' is not found" in generate(model="nope")["msg"]
+
+
+def test_an_input_that_the_model_does_not_have(generate: t.Callable[..., Result]) -> None:
+    message = generate(max_tokens_field="sampling_param_max_tokens")["msg"]
+    assert "max_tokens_field is 'sampling_param_max_tokens'; its inputs are text_input, max_tokens" in message
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_server_that_stalls(stream: bool, stub: TritonStub, generate: t.Callable[..., Result]) -> None:
+    stub.routes[GENERATE] = STALL
+    stub.routes[STREAM] = as_events({"text_output": "a", "output_log_probs": -1}, STALL)
+    started = time.monotonic()
+    assert "did not answer in time" in generate(stream=stream, timeout=0.4)["msg"]
+    assert time.monotonic() - started < 2
+
+
+def test_a_server_that_dies(stub: TritonStub, generate: t.Callable[..., Result]) -> None:
+    stub.routes[GENERATE] = HANG_UP
+    assert "cannot be reached" in generate()["msg"]
+
+
+def test_missing_requests(monkeypatch: pytest.MonkeyPatch, generate: t.Callable[..., Result]) -> None:
+    monkeypatch.setattr(triton_generate, "REQUESTS_IMPORT_ERROR", "no requests")
+    assert "requests" in generate()["msg"]

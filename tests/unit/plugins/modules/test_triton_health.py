@@ -1,0 +1,308 @@
+# Copyright (c) 2026 tritonops.trtllm contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Readiness, and every way in which it does not come."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+import typing as t
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from ansible_collections.tritonops.trtllm.plugins.module_utils import _triton_health
+from ansible_collections.tritonops.trtllm.plugins.modules import triton_health
+from ansible_collections.tritonops.trtllm.tests.unit.support.module_run import Result, run_module
+from ansible_collections.tritonops.trtllm.tests.unit.support.triton_stub import RECORDED, STALL, TritonStub, as_json
+
+LOAD_FAILURE = (
+    "E1122 18:26:50.800587 1 model_lifecycle.cc:642] \"failed to load 'tensorrt_llm' version 1: Internal: unexpected "
+    'error when creating modelInstanceState: MPI size 1 != TP size 8 * PP size 1\\n"\n'
+    "error: creating server: Internal - failed to load all models\n"
+)
+
+
+@pytest.fixture(name="stub")
+def fixture_stub() -> t.Iterator[TritonStub]:
+    with TritonStub() as stub:
+        yield stub
+
+
+@pytest.fixture(name="health")
+def fixture_health(stub: TritonStub, capsys: pytest.CaptureFixture[str]) -> t.Callable[..., Result]:
+    def run(**arguments: t.Any) -> Result:
+        return run_module(triton_health, capsys, **{"url": stub.url, "deadline": 5, "interval": 0.02, **arguments})
+
+    return run
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class Unit:
+    """A systemctl and a journalctl in front of the real ones."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.folder = folder
+        self.set()
+        (folder / "log").write_text("", encoding="utf-8")
+        self._program("systemctl", f'cat "{folder}/state"')
+        self._program("journalctl", f'echo "$@" >> "{folder}/asked"; [ "$1" = --sync ] || cat "{folder}/log"')
+        monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
+
+    def _program(self, name: str, line: str) -> None:
+        path = self.folder / name
+        path.write_text(f"#!/bin/sh\n{line}\n", encoding="utf-8")
+        path.chmod(0o755)
+
+    def set(self, **changes: str) -> None:
+        state = {
+            "LoadState": "loaded",
+            "ActiveState": "active",
+            "SubState": "running",
+            "Result": "success",
+            "NRestarts": "0",
+            "InvocationID": "aaaa",
+            "ExecMainStatus": "0",
+            **changes,
+        }
+        aside = self.folder / "state.new"
+        aside.write_text("".join(f"{key}={value}\n" for key, value in state.items()), encoding="utf-8")
+        aside.rename(self.folder / "state")
+
+    def fail(self, log: str, **changes: str) -> None:
+        (self.folder / "log").write_text(log, encoding="utf-8")
+        failed = {"ActiveState": "failed", "SubState": "failed", "Result": "exit-code", "ExecMainStatus": "1"}
+        self.set(**{**failed, **changes})
+
+
+@pytest.fixture(name="unit")
+def fixture_unit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Unit:
+    return Unit(tmp_path, monkeypatch)
+
+
+class Containers:
+    """What the Docker SDK shows of one container."""
+
+    def __init__(self, status: str = "running", **state: t.Any) -> None:
+        self.state = {"Status": status, "StartedAt": "then", "ExitCode": 0, **state}
+        self.output = b""
+        self.present = True
+
+    def get(self, _name: str) -> SimpleNamespace:
+        if not self.present:
+            raise _triton_health.NotFound("No such container")
+        return SimpleNamespace(id="cafe", attrs={"State": self.state}, logs=lambda tail: self.output)
+
+
+@pytest.fixture(name="containers")
+def fixture_containers(monkeypatch: pytest.MonkeyPatch) -> Containers:
+    containers = Containers()
+    monkeypatch.setattr(_triton_health, "docker_client", lambda: SimpleNamespace(containers=containers))
+    return containers
+
+
+def test_everything_ready(health: t.Callable[..., Result]) -> None:
+    result = health()
+    assert not result.get("failed") and not result["changed"]
+    assert result["live"] and result["ready"]
+    assert result["models"] == [
+        {"name": name, "version": "1", "state": "READY", "reason": ""} for name in ("ensemble", "lm")
+    ]
+    assert result["server"]["version"] == "2.51.0"
+    assert result["waited"] < 2
+
+
+def test_check_mode_looks_as_well(health: t.Callable[..., Result]) -> None:
+    assert health(check=True)["ready"] is True
+
+
+def test_only_the_models_asked_for(health: t.Callable[..., Result]) -> None:
+    assert [row["name"] for row in health(models=["ensemble"])["models"]] == ["ensemble"]
+
+
+def test_waits_through_every_stage(stub: TritonStub, health: t.Callable[..., Result]) -> None:
+    unavailable = as_json({"error": "try later"}, status=503)
+    stub.routes["GET /v2/health/live"] = [unavailable, RECORDED["ok"]]
+    stub.routes["GET /v2/health/ready"] = [RECORDED["not_ready"], RECORDED["not_ready"], RECORDED["ok"]]
+    stub.routes["POST /v2/repository/index"] = [unavailable, RECORDED["index_loading"], RECORDED["index_ready"]]
+    stub.routes["GET /v2/models/lm/ready"] = [RECORDED["model_not_ready"], RECORDED["ok"]]
+    result = health()
+    assert not result.get("failed")
+    asked = [route for route, _body in stub.requests]
+    assert asked.count("GET /v2/health/live") == 5
+    assert asked.count("GET /v2/models/lm/ready") == 2
+
+
+def test_connection_refused_is_not_yet(health: t.Callable[..., Result]) -> None:
+    started = time.monotonic()
+    result = health(url=f"http://127.0.0.1:{free_port()}", deadline=0.3)
+    assert 0.3 <= time.monotonic() - started < 2
+    assert result["failed"] and not result["live"]
+    assert "not ready after 0.3 s, the server is not live" in result["msg"] and "refused" in result["msg"]
+
+
+def test_a_stopped_server_does_not_outlast_the_deadline(stub: TritonStub, health: t.Callable[..., Result]) -> None:
+    stub.routes["GET /v2/health/live"] = STALL
+    started = time.monotonic()
+    result = health(deadline=0.5)
+    assert time.monotonic() - started < 1.5
+    assert "did not answer in time" in result["msg"]
+
+
+def test_a_proxy_is_not_asked_for_loopback(monkeypatch: pytest.MonkeyPatch, health: t.Callable[..., Result]) -> None:
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, f"http://127.0.0.1:{free_port()}")
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    assert not health(deadline=1).get("failed")
+
+
+def test_an_unavailable_model_fails_at_once(stub: TritonStub, health: t.Callable[..., Result]) -> None:
+    stub.routes["GET /v2/health/ready"] = RECORDED["not_ready"]
+    stub.routes["POST /v2/repository/index"] = RECORDED["index_broken"]
+    result = health(deadline=60)
+    assert result["waited"] < 5
+    assert result["reason"].startswith("Internal: ValueError: Couldn't instantiate the backend tokenizer")
+    assert (
+        "model broken is UNAVAILABLE: Internal: ValueError" in result["msg"]
+        and "Remedy: Install sentencepiece" in result["msg"]
+    )
+    assert result["explanations"][0]["id"] == "tokenizer"
+    assert result["live"] and not result["ready"]
+
+
+def test_a_failed_model_that_nobody_asked_for(stub: TritonStub, health: t.Callable[..., Result]) -> None:
+    stub.routes["POST /v2/repository/index"] = RECORDED["index_broken"]
+    assert not health(models=["ensemble"]).get("failed")
+    # A strict server never gets ready with it.
+    stub.routes["GET /v2/health/ready"] = RECORDED["not_ready"]
+    assert "model broken is UNAVAILABLE" in health(models=["ensemble"], deadline=60)["msg"]
+
+
+def test_a_model_that_is_not_in_the_repository(health: t.Callable[..., Result]) -> None:
+    assert "model ensembel is not in the model repository" in health(models=["ensembel"], deadline=60)["msg"]
+
+
+def test_the_deadline_says_what_is_missing(stub: TritonStub, health: t.Callable[..., Result]) -> None:
+    stub.routes["GET /v2/health/ready"] = RECORDED["not_ready"]
+    stub.routes["POST /v2/repository/index"] = RECORDED["index_loading"]
+    result = health(deadline=0.2, models=["ensemble", "lm"])
+    assert "the server is live, but not ready; ensemble is not loaded, lm is LOADING" in result["msg"]
+    assert [row["state"] for row in result["models"]] == ["", "LOADING"]
+
+
+def test_a_restricted_index(stub: TritonStub, health: t.Callable[..., Result]) -> None:
+    stub.routes["POST /v2/repository/index"] = as_json({"error": "This API is restricted"}, status=403)
+    assert not health(models=["ensemble"]).get("failed")
+    assert "This API is restricted; where its model-repository API is restricted, name the models" in health()["msg"]
+
+
+def test_a_unit_that_fails_during_the_wait(stub: TritonStub, unit: Unit, health: t.Callable[..., Result]) -> None:
+    stub.routes["GET /v2/health/live"] = RECORDED["not_ready"]
+    threading.Timer(0.2, unit.fail, [LOAD_FAILURE]).start()
+    result = health(deadline=60, unit="trtllm.service")
+    assert result["waited"] < 5
+    assert "unit trtllm.service is failed (failed): result exit-code, exit status 1: failed to load" in result["msg"]
+    assert "MPI size 1 != TP size 8 * PP size 1" in result["reason"]
+    assert result["explanations"][0]["id"] == "mpi_world_size" and "Remedy: Start tensor parallel" in result["msg"]
+    assert result["log"] == LOAD_FAILURE.splitlines()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"NRestarts": "1"}, {"InvocationID": "bbbb"}, {"ActiveState": "activating", "SubState": "auto-restart"}],
+    ids=["NRestarts", "InvocationID", "auto-restart"],
+)
+def test_a_restart_is_a_death(
+    changes: dict[str, str], stub: TritonStub, unit: Unit, health: t.Callable[..., Result]
+) -> None:
+    stub.routes["GET /v2/health/live"] = RECORDED["not_ready"]
+    active = {"ActiveState": "active", "SubState": "running"}
+    threading.Timer(0.2, lambda: unit.fail(LOAD_FAILURE, **{**active, **changes})).start()
+    result = health(deadline=60, unit="trtllm.service")
+    assert result["waited"] < 5 and result["explanations"][0]["id"] == "mpi_world_size"
+    # The journal of the invocation that died, not of the one that came after it.
+    assert "_SYSTEMD_INVOCATION_ID=aaaa + INVOCATION_ID=aaaa" in (unit.folder / "asked").read_text(encoding="utf-8")
+
+
+def test_a_unit_that_is_not_running_or_not_there(unit: Unit, health: t.Callable[..., Result]) -> None:
+    unit.set(ActiveState="inactive", SubState="dead")
+    assert "unit trtllm.service is inactive (dead)" in health(unit="trtllm.service")["msg"]
+    unit.set(LoadState="not-found", ActiveState="inactive")
+    assert "unit trtllm.service does not exist" in health(unit="trtllm.service")["msg"]
+
+
+def test_a_unit_that_starts_and_is_ready(unit: Unit, health: t.Callable[..., Result]) -> None:
+    unit.set(ActiveState="activating", SubState="start-pre")
+    assert not health(unit="trtllm.service").get("failed")
+
+
+def test_a_unit_that_ends_well_without_a_word(unit: Unit, health: t.Callable[..., Result]) -> None:
+    unit.fail("some line\n", ActiveState="inactive", Result="success", ExecMainStatus="0")
+    result = health(unit="trtllm.service")
+    assert result["explanations"][0]["id"] == "launch_script_returns" and "in the foreground" in result["msg"]
+
+
+def test_a_container_that_exits_during_the_wait(
+    stub: TritonStub, containers: Containers, health: t.Callable[..., Result]
+) -> None:
+    stub.routes["GET /v2/health/live"] = RECORDED["not_ready"]
+    containers.output = LOAD_FAILURE.encode()
+    threading.Timer(0.2, lambda: containers.state.update(Status="exited", ExitCode=1)).start()
+    result = health(deadline=60, container="triton")
+    assert result["waited"] < 5
+    assert "container triton is exited: exit code 1: failed to load 'tensorrt_llm' version 1" in result["msg"]
+    assert result["explanations"][0]["id"] == "mpi_world_size"
+
+
+def test_a_container_killed_for_memory(containers: Containers, health: t.Callable[..., Result]) -> None:
+    containers.state.update(Status="exited", ExitCode=137, OOMKilled=True)
+    assert "exit code 137, killed for lack of memory" in health(container="triton")["msg"]
+
+
+def test_a_container_that_was_restarted(
+    stub: TritonStub, containers: Containers, health: t.Callable[..., Result]
+) -> None:
+    stub.routes["GET /v2/health/live"] = RECORDED["not_ready"]
+    threading.Timer(0.2, lambda: containers.state.update(StartedAt="later")).start()
+    assert "container triton was restarted" in health(deadline=60, container="triton")["msg"]
+
+
+def test_a_missing_container(
+    stub: TritonStub, unit: Unit, containers: Containers, health: t.Callable[..., Result]
+) -> None:
+    containers.present = False
+    assert "container triton does not exist" in health(container="triton")["msg"]
+    # A unit is about to make it; once it was there it must not go.
+    assert not health(container="triton", unit="trtllm.service").get("failed")
+    containers.present = True
+    stub.routes["GET /v2/health/live"] = RECORDED["not_ready"]
+    threading.Timer(0.2, lambda: setattr(containers, "present", False)).start()
+    assert "container triton is gone" in health(container="triton", unit="trtllm.service", deadline=60)["msg"]
+
+
+def test_docker_does_not_answer(monkeypatch: pytest.MonkeyPatch, health: t.Callable[..., Result]) -> None:
+    monkeypatch.setenv("DOCKER_HOST", f"tcp://127.0.0.1:{free_port()}")
+    message = health(container="triton")["msg"]
+    assert message.startswith("cannot ask Docker about container triton: ")
+
+
+def test_the_last_lines_where_nothing_is_known(unit: Unit, health: t.Callable[..., Result]) -> None:
+    unit.fail("".join(f"line {number}\n" for number in range(40)))
+    result = health(unit="trtllm.service")
+    assert "Last lines of the log:\nline 25\n" in result["msg"] and result["msg"].endswith("line 39.")
+    assert len(result["log"]) == 40
+
+
+def test_missing_packages(monkeypatch: pytest.MonkeyPatch, health: t.Callable[..., Result]) -> None:
+    monkeypatch.setattr(_triton_health, "DOCKER_IMPORT_ERROR", "no docker")
+    assert "docker" in health(container="triton")["msg"]
+    monkeypatch.setattr(triton_health, "REQUESTS_IMPORT_ERROR", "no requests")
+    assert "requests" in health()["msg"]

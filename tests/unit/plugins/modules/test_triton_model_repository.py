@@ -1,0 +1,415 @@
+# Copyright (c) 2026 tritonops.trtllm contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A model repository: made, left alone, exchanged, refused."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import stat
+import typing as t
+from pathlib import Path
+
+import pytest
+from ansible_collections.tritonops.trtllm.plugins.module_utils import _model_config, _model_repository
+from ansible_collections.tritonops.trtllm.plugins.modules import triton_model_repository
+from ansible_collections.tritonops.trtllm.tests.unit.support.module_run import Result, run_module
+
+UPSTREAM = Path(__file__).resolve().parents[4].parent / "shared" / "upstream" / "config"
+DIGEST = "sha256:" + "a" * 64
+
+ENSEMBLE = """\
+# A comment that stays.
+name: "ensemble"
+platform: "ensemble"
+max_batch_size: ${triton_max_batch_size}
+input [ { name: "text_input" data_type: TYPE_STRING dims: [ 1 ] } ]
+output [ { name: "text_output" data_type: TYPE_STRING dims: [ 1 ] } ]
+ensemble_scheduling { step [ {
+  model_name: "tensorrt_llm" model_version: -1
+  input_map { key: "IN" value: "text_input" } output_map { key: "OUT" value: "text_output" }
+} ] }
+"""
+MODEL = """\
+name: "tensorrt_llm"
+backend: "${triton_backend}"
+max_batch_size: ${triton_max_batch_size}
+input [ { name: "IN" data_type: TYPE_STRING dims: [ 1 ] } ]
+output [ { name: "OUT" data_type: TYPE_STRING dims: [ 1 ] } ]
+parameters { key: "gpt_model_path" value { string_value: "${engine_dir}" } }
+parameters { key: "max_beam_width" value { string_value: "${max_beam_width}" } }
+"""
+PARAMETERS: dict[str, t.Any] = {
+    "ensemble": {"triton_max_batch_size": 1},
+    "tensorrt_llm": {"triton_max_batch_size": 1, "triton_backend": "tensorrtllm", "engine_dir": "/release/1"},
+}
+
+
+class Site:
+    """Templates, an engine and weights as the roles leave them, and the folder to make."""
+
+    def __init__(self, root: Path) -> None:
+        self.src, self.dest = root / "templates", root / "release/model_repository"
+        self.engine, self.weights, self.tokenizer = root / "engine", root / "weights", root / "release/tokenizer"
+        write(self.src / "ensemble/config.pbtxt", ENSEMBLE)
+        write(self.src / "tensorrt_llm/config.pbtxt", MODEL)
+        write(self.src / "tensorrt_llm/1/model.py", "print()\n").chmod(0o755)
+        write(self.src / "tensorrt_llm/1/lib/decode.py", "pass\n")
+        write(self.src / "tensorrt_llm/1/__pycache__/model.pyc", "compiled")
+        write(self.engine / "config.json", "{}")
+        write(self.engine / "rank0.engine", "engine 0")
+        write(self.engine / "rank1.engine", "engine 1")
+        write(self.engine / "build.log", "noise")
+        write(self.engine / "artifact.json", json.dumps({"inputs": {"image": DIGEST}, "files": {}}))
+        for name in ("tokenizer.json", "tokenizer_config.json", "config.json", "chat_template.jinja", "merges.txt"):
+            write(self.weights / name, name)
+        for name in (
+            "model.safetensors",
+            "model.safetensors.index.json",
+            "artifact.json",
+            "README.md",
+            ".gitattributes",
+        ):
+            write(self.weights / name, name)
+
+    def arguments(self, **changes: t.Any) -> dict[str, t.Any]:
+        arguments = {"src": str(self.src), "dest": str(self.dest), "parameters": PARAMETERS}
+        return {
+            **arguments,
+            **{key: str(value) if isinstance(value, Path) else value for key, value in changes.items()},
+        }
+
+    def everything(self, **changes: t.Any) -> dict[str, t.Any]:
+        made_of = {
+            "engine": self.engine,
+            "image_digest": DIGEST,
+            "tokenizer": self.weights,
+            "tokenizer_dest": self.tokenizer,
+        }
+        return self.arguments(**{**made_of, **changes})
+
+
+def write(path: Path, content: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(content, encoding="utf-8")
+    return path
+
+
+def listing(root: Path) -> list[str]:
+    return sorted(str(path.relative_to(root)) + "/" * path.is_dir() for path in root.rglob("*"))
+
+
+@pytest.fixture(name="site")
+def fixture_site(tmp_path: Path) -> Site:
+    return Site(tmp_path)
+
+
+@pytest.fixture(name="make")
+def fixture_make(capsys: pytest.CaptureFixture[str]) -> t.Callable[..., Result]:
+    return lambda arguments, check=False: run_module(triton_model_repository, capsys, check=check, **arguments)
+
+
+def test_everything_is_made(site: Site, make: t.Callable[..., Result]) -> None:
+    os.umask(0o077)
+    try:
+        result = make(site.everything(release="v0.16.0"))
+    finally:
+        os.umask(0o022)
+    assert result["changed"] and result["reason"].endswith(f"{site.dest} does not exist")
+    assert (result["path"], result["tokenizer_path"], result["release"]) == (
+        str(site.dest),
+        str(site.tokenizer),
+        "v0.16.0",
+    )
+    assert listing(site.dest) == [
+        "ensemble/",
+        "ensemble/1/",
+        "ensemble/config.pbtxt",
+        "tensorrt_llm/",
+        "tensorrt_llm/1/",
+        "tensorrt_llm/1/config.json",
+        "tensorrt_llm/1/lib/",
+        "tensorrt_llm/1/lib/decode.py",
+        "tensorrt_llm/1/model.py",
+        "tensorrt_llm/1/rank0.engine",
+        "tensorrt_llm/1/rank1.engine",
+        "tensorrt_llm/config.pbtxt",
+    ]
+    assert listing(site.tokenizer) == [
+        "chat_template.jinja",
+        "config.json",
+        "merges.txt",
+        "tokenizer.json",
+        "tokenizer_config.json",
+    ]
+    assert (site.dest / "tensorrt_llm/1/rank1.engine").samefile(site.engine / "rank1.engine")
+    assert (site.tokenizer / "tokenizer.json").samefile(site.weights / "tokenizer.json")
+    assert not (site.dest / "tensorrt_llm/1/model.py").samefile(site.src / "tensorrt_llm/1/model.py")
+    # The server is another user, whatever the umask is.
+    modes = {path: stat.S_IMODE((site.dest / path).stat().st_mode) for path in listing(site.dest)}
+    assert modes["tensorrt_llm/1/lib/"] == modes["tensorrt_llm/1/model.py"] == 0o755
+    assert modes["ensemble/config.pbtxt"] == modes["tensorrt_llm/1/lib/decode.py"] == 0o644
+    assert stat.S_IMODE(site.dest.stat().st_mode) == 0o755
+
+
+def test_models_in_the_result(site: Site, make: t.Callable[..., Result]) -> None:
+    models = make(site.arguments())["models"]
+    assert models["tensorrt_llm"]["placeholders_unfilled"] == ["max_beam_width"]
+    assert models["ensemble"]["placeholders_unfilled"] == []
+    assert len(models["ensemble"]["config_sha256"]) == 64
+    assert (site.dest / "ensemble/config.pbtxt").read_text(encoding="utf-8").startswith("# A comment that stays.\n")
+
+
+def test_check_mode_predicts_and_a_second_run_does_nothing(site: Site, make: t.Callable[..., Result]) -> None:
+    predicted = make(site.everything(), check=True)
+    assert predicted["changed"] and not site.dest.exists() and not site.tokenizer.exists()
+    made = make(site.everything())
+    assert (made["changed_files"], made["diff"], made["reason"]) == (
+        predicted["changed_files"],
+        predicted["diff"],
+        predicted["reason"],
+    )
+    again = make(site.everything())
+    assert (again["changed"], again["changed_files"], again["reason"], again["diff"]) == (False, [], None, [])
+    assert again["models"] == made["models"]
+    assert make(site.everything(), check=True)["changed"] is False
+
+
+def test_a_change_is_shown_and_exchanged_as_a_whole(site: Site, make: t.Callable[..., Result]) -> None:
+    make(site.arguments(engine=site.engine))
+    inode = site.dest.stat().st_ino
+    (site.dest / "tensorrt_llm/1/stray.txt").write_text("stray", encoding="utf-8")
+    parameters = {**PARAMETERS, "tensorrt_llm": {**PARAMETERS["tensorrt_llm"], "max_beam_width": 2}}
+    arguments = site.arguments(engine=site.engine, parameters=parameters)
+    predicted, result = make(arguments, check=True), make(arguments)
+    assert (
+        result["changed_files"]
+        == predicted["changed_files"]
+        == ["tensorrt_llm/1/stray.txt", "tensorrt_llm/config.pbtxt"]
+    )
+    assert result["reason"] == f"{site.dest} differs in tensorrt_llm/1/stray.txt, tensorrt_llm/config.pbtxt"
+    stray, config = result["diff"]
+    assert (stray["before"], stray["after"]) == ("stray", "")
+    assert "${max_beam_width}" in config["before"] and '"2"' in config["after"]
+    assert site.dest.stat().st_ino != inode and not (site.dest / "tensorrt_llm/1/stray.txt").exists()
+    left = {path.name for path in site.dest.parent.iterdir()}
+    assert left == {"model_repository", "model_repository.lock"}
+
+
+def test_another_engine_of_the_same_size(site: Site, make: t.Callable[..., Result]) -> None:
+    make(site.arguments(engine=site.engine))
+    (site.engine / "rank1.engine").unlink()
+    os.utime(write(site.engine / "rank1.engine", "ENGINE 1"), (1, 1))
+    result = make(site.arguments(engine=site.engine))
+    assert result["changed_files"] == ["tensorrt_llm/1/rank1.engine"]
+    assert (site.dest / "tensorrt_llm/1/rank1.engine").read_text(encoding="utf-8") == "ENGINE 1"
+
+
+@pytest.mark.parametrize("how", ["asked for", "forced"])
+def test_copies_instead_of_links(
+    how: str, site: Site, make: t.Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_args: t.Any, **_kwargs: t.Any) -> None:
+        raise OSError(errno.EXDEV, "Invalid cross-device link")
+
+    if how == "forced":
+        monkeypatch.setattr(_model_repository.os, "link", refuse)
+    arguments = site.everything(hard_link=how == "forced")
+    assert make(arguments)["changed"]
+    copy = site.dest / "tensorrt_llm/1/rank0.engine"
+    assert copy.read_text(encoding="utf-8") == "engine 0" and not copy.samefile(site.engine / "rank0.engine")
+    assert not make(arguments)["changed"]
+
+
+def test_a_killed_run_leaves_no_trace(site: Site, make: t.Callable[..., Result]) -> None:
+    write(site.dest.parent / "model_repository.partial/ensemble/half", "")
+    write(site.dest.parent / "model_repository.old/ensemble/config.pbtxt", "")
+    assert make(site.arguments())["changed"]
+    assert {path.name for path in site.dest.parent.iterdir()} == {"model_repository", "model_repository.lock"}
+
+
+def test_a_failure_while_building_leaves_the_old_one(
+    site: Site, make: t.Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make(site.arguments())
+    before = (site.dest / "tensorrt_llm/config.pbtxt").read_bytes()
+
+    def full(*_args: t.Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(_model_repository.shutil, "copy2", full)
+    parameters = {**PARAMETERS, "tensorrt_llm": {**PARAMETERS["tensorrt_llm"], "max_beam_width": 2}}
+    assert "No space left on device" in make(site.arguments(parameters=parameters))["msg"]
+    assert (site.dest / "tensorrt_llm/config.pbtxt").read_bytes() == before
+
+
+def test_all_problems_at_once_and_nothing_written(site: Site, make: t.Callable[..., Result]) -> None:
+    parameters = {
+        "ensemble": {},
+        "tensorrt_llm": {"triton_max_batch_size": 1, "triton_bakcend": "tensorrtllm"},
+        "tensorrt_lm": {"a": 1},
+    }
+    message = make(
+        site.arguments(
+            release="v0.16.0", parameters=parameters, required={"tensorrt_llm": ["engine_dir"]}, engine=site.src
+        )
+    )["msg"]
+    assert message.startswith(f"cannot make a model repository from {site.src} of release v0.16.0: ")
+    for words in (
+        "parameters names model 'tensorrt_lm', which is not there (did you mean tensorrt_llm?)",
+        "model 'ensemble': placeholder 'triton_max_batch_size' (config.pbtxt line 4) must be filled",
+        "model 'tensorrt_llm': the template has no placeholder 'triton_bakcend', for which the value 'tensorrtllm'",
+        "(did you mean triton_backend",
+        "model 'tensorrt_llm': placeholder 'engine_dir' (config.pbtxt line 6) must be filled",
+    ):
+        assert words in message
+    assert not site.dest.parent.exists()
+
+
+def test_what_triton_itself_would_refuse(site: Site, make: t.Callable[..., Result]) -> None:
+    write(site.src / "tensorrt_llm/config.pbtxt", MODEL.replace('name: "tensorrt_llm"', 'name: "trtllm"'))
+    parameters = {**PARAMETERS, "ensemble": {"triton_max_batch_size": 8}}
+    message = make(site.arguments(parameters=parameters))["msg"]
+    assert "model 'tensorrt_llm': the configuration's name is 'trtllm'" in message
+    assert "model 'ensemble': max_batch_size 8 is more than the 1 of its model 'tensorrt_llm'" in message
+    parameters["ensemble"]["triton_max_batch_size"] = "many"
+    assert "config.pbtxt line 4, column 17" in make(site.arguments(parameters=parameters))["msg"]
+    assert "step uses model 'tensorrt_llm', which is not in" in make(site.arguments(models=["ensemble"]))["msg"]
+
+
+def test_a_subset_of_models(site: Site, make: t.Callable[..., Result]) -> None:
+    assert list(make(site.arguments(models=["tensorrt_llm"]))["models"]) == ["tensorrt_llm"]
+    assert "models names model 'nope'" in make(site.arguments(models=["nope"]))["msg"]
+
+
+def test_overrides(site: Site, make: t.Callable[..., Result]) -> None:
+    overrides = {
+        "tensorrt_llm": {"instance_group": [{"count": 1, "kind": "KIND_CPU"}], "parameters": {"gpt_model_path": "/x"}}
+    }
+    make(site.arguments(overrides=overrides))
+    config = _model_config.parse((site.dest / "tensorrt_llm/config.pbtxt").read_text(encoding="utf-8"))
+    assert config.parameters["gpt_model_path"].string_value == "/x" and config.instance_group[0].count == 1
+    assert not make(site.arguments(overrides=overrides))["changed"]
+    message = make(site.arguments(overrides={"tensorrt_llm": {"instance_gruop": []}}))["msg"]
+    assert "model 'tensorrt_llm': override instance_gruop = []" in message and "did you mean instance_group?" in message
+
+
+def test_an_engine_of_another_image(site: Site, make: t.Callable[..., Result]) -> None:
+    other = "sha256:" + "b" * 64
+    message = make(site.everything(image_digest=other))["msg"]
+    assert DIGEST in message and other in message
+    assert not site.dest.parent.exists()
+
+
+def test_engines_that_are_none(site: Site, make: t.Callable[..., Result]) -> None:
+    assert "has no rank*.engine: build" in make(site.arguments(engine=site.weights))["msg"]
+    assert "is not a folder: build the engine first" in make(site.arguments(engine=site.engine / "no"))["msg"]
+    message = make(site.arguments(engine=site.engine, engine_model="nope"))["msg"]
+    assert "there is no model 'nope' to put the engine into" in message
+
+
+def test_weights_without_a_tokenizer(site: Site, make: t.Callable[..., Result]) -> None:
+    (site.weights / "tokenizer.json").unlink()
+    assert f"{site.weights} has no tokenizer" in make(site.everything())["msg"]
+    assert "is not a folder" in make(site.everything(tokenizer=site.weights / "no"))["msg"]
+    assert not site.dest.exists()
+
+
+@pytest.mark.parametrize("path", ["templates", "templates/new", "."])
+def test_dest_on_top_of_a_source(path: str, site: Site, make: t.Callable[..., Result]) -> None:
+    message = make(site.arguments(dest=site.src.parent / path))["msg"]
+    assert "must not be the same folder or one inside the other" in message
+    assert listing(site.src)
+
+
+def test_folders_that_are_something_else(site: Site, make: t.Callable[..., Result]) -> None:
+    write(site.dest / "etc/passwd", "")
+    assert f"{site.dest} is not a model repository, for it has etc" in make(site.arguments())["msg"]
+    write(site.tokenizer / "home", "")
+    (site.dest / "etc/passwd").unlink()
+    (site.dest / "etc").rmdir()
+    assert "is not a tokenizer's folder, for it has home" in make(site.everything())["msg"]
+
+
+def test_templates_that_are_none(site: Site, make: t.Callable[..., Result]) -> None:
+    assert "is not a folder: name the folder of model templates" in make(site.arguments(src=site.src / "no"))["msg"]
+    assert "has no model" in make(site.arguments(src=site.weights))["msg"]
+
+
+def test_check_mode_before_anything_is_there(site: Site, make: t.Callable[..., Result]) -> None:
+    result = make(site.everything(src=site.src / "no", engine=site.engine / "no"), check=True)
+    assert result["changed"] and f"neither does {site.src / 'no'}, {site.engine / 'no'} yet" in result["reason"]
+
+
+def test_without_protobuf(site: Site, make: t.Callable[..., Result], monkeypatch: pytest.MonkeyPatch) -> None:
+    arguments = site.arguments()
+    overridden = site.arguments(overrides={"tensorrt_llm": {"max_batch_size": 2}})
+    monkeypatch.setattr(triton_model_repository, "PROTOBUF_IMPORT_ERROR", "no protobuf")
+    monkeypatch.setattr(_model_config, "parse", None)
+    assert "tritonclient" in make(arguments)["msg"] and not site.dest.exists()
+    for wanted in (arguments, overridden):
+        result = make(wanted, check=True)
+        assert result["changed"] and "not validated" in str(result["warnings"])
+    monkeypatch.undo()
+    make(arguments)
+    monkeypatch.setattr(triton_model_repository, "PROTOBUF_IMPORT_ERROR", "no protobuf")
+    assert make(arguments, check=True)["changed"] is False
+    # What the overrides would make of it cannot be told.
+    assert "tritonclient" in make(overridden, check=True)["msg"]
+
+
+TUTORIAL_BATCH = {"triton_max_batch_size": 1}
+TUTORIAL_TOKENIZER = {"tokenizer_dir": "/weights/Mixtral-8x7B-Instruct-v0.1"}
+TUTORIAL_CPU = [{"count": 1, "kind": "KIND_CPU"}]
+TUTORIAL_PARAMETERS = {
+    "ensemble": TUTORIAL_BATCH,
+    "preprocessing": {**TUTORIAL_BATCH, **TUTORIAL_TOKENIZER, "preprocessing_instance_count": 1},
+    "postprocessing": {**TUTORIAL_BATCH, **TUTORIAL_TOKENIZER, "postprocessing_instance_count": 1},
+    "tensorrt_llm": {
+        **TUTORIAL_BATCH,
+        "decoupled_mode": True,
+        "max_queue_delay_microseconds": 100,
+        "batching_strategy": "inflight_fused_batching",
+        "engine_dir": "/release/model_repository/tensorrt_llm/1",
+        "batch_scheduler_policy": "max_utilization",
+    },
+    "tensorrt_llm_bls": {**TUTORIAL_BATCH, "decoupled_mode": True, "bls_instance_count": 1},
+}
+
+
+@pytest.mark.skipif(not UPSTREAM.is_dir(), reason="needs upstream's templates beside the checkout")
+@pytest.mark.parametrize("overrides", [False, True], ids=["placeholders", "overrides"])
+def test_the_five_edits_of_the_tutorial(overrides: bool, site: Site, make: t.Callable[..., Result]) -> None:
+    arguments = site.arguments(src=UPSTREAM / "v0.9.0", parameters=TUTORIAL_PARAMETERS)
+    # v0.9.0 has these as literals, or not at all.
+    tree = {"parameters": {"skip_special_tokens": True}, "instance_group": TUTORIAL_CPU}
+    if overrides:
+        arguments["overrides"] = {
+            "preprocessing": tree,
+            "postprocessing": tree,
+            "tensorrt_llm": {"instance_group": TUTORIAL_CPU},
+        }
+    assert make(arguments)["changed"]
+    configs = {
+        path.parent.name: _model_config.parse(path.read_text(encoding="utf-8"))
+        for path in site.dest.glob("*/config.pbtxt")
+    }
+    assert {config.max_batch_size for config in configs.values()} == {1}
+    assert [configs[name].model_transaction_policy.decoupled for name in ("tensorrt_llm", "tensorrt_llm_bls")] == [
+        True
+    ] * 2
+    for config in configs.values():
+        assert [(group.count, group.kind) for group in config.instance_group] in ([(1, 2)], [])
+    llm = configs["tensorrt_llm"]
+    assert list(llm.dynamic_batching.preferred_batch_size) == [1]
+    assert llm.dynamic_batching.max_queue_delay_microseconds == 100
+    assert llm.parameters["gpt_model_type"].string_value == "inflight_fused_batching"
+    assert llm.parameters["gpt_model_path"].string_value == "/release/model_repository/tensorrt_llm/1"
+    assert llm.parameters["batch_scheduler_policy"].string_value == "max_utilization"
+    for name in ("preprocessing", "postprocessing"):
+        assert configs[name].parameters["tokenizer_dir"].string_value == "/weights/Mixtral-8x7B-Instruct-v0.1"
+        assert configs[name].parameters["skip_special_tokens"].string_value == ("true" if overrides else "True") * (
+            overrides or name == "postprocessing"
+        )

@@ -1,0 +1,31 @@
+# Copyright (c) 2026 tritonops.trtllm contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Run a module's main() as Ansible does: arguments in, JSON out."""
+
+from __future__ import annotations
+
+import json
+import types
+import typing as t
+
+import pytest
+from ansible.module_utils.testing import patch_module_args
+
+Result = t.Dict[str, t.Any]
+
+
+def run_module(
+    module: types.ModuleType, capsys: pytest.CaptureFixture[str], check: bool = False, **arguments: t.Any
+) -> Result:
+    internal = {"_ansible_check_mode": check, "_ansible_diff": True}
+    with patch_module_args({**arguments, **internal}), pytest.raises(SystemExit):
+        module.main()
+    return json.loads(capsys.readouterr().out)
+
+
+def failure(module: types.ModuleType, capsys: pytest.CaptureFixture[str], **arguments: t.Any) -> str:
+    """The message of a run that has to fail."""
+    result = run_module(module, capsys, **arguments)
+    assert result.get("failed"), result
+    return result["msg"]
