@@ -7,7 +7,7 @@
 
 set -euo pipefail
 
-root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd -P)
 cache=${TRTLLM_CACHE:-$root/.cache}
 state=$cache/rehearsal
 base_image=tritonops/debian:bookworm

@@ -27,10 +27,10 @@ WantedBy=multi-user.target
 @pytest.fixture(scope="module")
 def probe(host):
     """A minimal image, loaded from an archive, and an enabled unit that runs it."""
-    files = "usr/bin/sleep lib lib64 usr/lib64 $(ldd /usr/bin/sleep | grep -o '/lib[^ ]*' | sed 's#^/#usr/#')"
-    host.run_expect([0], f"cd / && tar -c {files} | docker import - probe && docker save probe -o /tmp/probe.tar")
+    files = "usr/bin/sleep $(ldd /usr/bin/sleep | grep -o '/lib[^ ]*')"
+    host.run_expect([0], f"cd / && tar --dereference -c {files} | docker import - probe && docker save probe -o /tmp/probe.tar")
     host.run_expect([0], "docker rmi probe && docker load -i /tmp/probe.tar")
-    host.run_expect([0], "printf %s > /etc/systemd/system/probe.service" % "%s", UNIT)
+    host.run_expect([0], "echo %s > /etc/systemd/system/probe.service", UNIT)
     host.run_expect([0], "systemctl enable --now probe.service")
 
 
