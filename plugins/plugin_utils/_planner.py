@@ -326,7 +326,7 @@ class _Planner:
 
 
 def launch_argv(world_size: int, server: Any, oversubscribe: bool = False) -> list[str]:
-    """The mpirun line of upstream's launch script (which forks and returns), in the foreground and on one address.
+    """The mpirun line of upstream's launch script, which itself forks and returns: a container around it ends at once.
 
     One tritonserver a rank; ranks above 0 load the `tensorrt_llm` model only and follow rank 0.
     """
@@ -336,6 +336,5 @@ def launch_argv(world_size: int, server: Any, oversubscribe: bool = False) -> li
         if rank:
             argv += ["--model-control-mode=explicit", "--load-model=tensorrt_llm"]
         argv += [f"--{kind}-port={getattr(server, f'{kind}_port')}" for kind in PORTS]
-        argv += [f"--{kind}-address={server.address}" for kind in PORTS]
         argv += ["--disable-auto-complete-config", f"--backend-config=python,shm-region-prefix-name=prefix{rank}_", ":"]
     return argv
