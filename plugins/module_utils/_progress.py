@@ -16,6 +16,8 @@ import typing as t
 from contextlib import contextmanager
 
 WRITE_INTERVAL = 1.0
+# What would take longer is stalled rather than slow.
+LONGEST_FORECAST = 100 * 3600.0
 BYTES = "bytes"
 
 
@@ -133,8 +135,9 @@ def progress_line(
     parts = [_amount(done, total, progress["unit"])]
     if rate:
         parts.append(f"{_count(rate, progress['unit'])}/s")
-    if rate and total and done < total:
-        parts.append(f"{human_seconds((total - done) / rate)} left")
+    left = (total - done) / rate if rate and total else 0.0
+    if 0 < left < LONGEST_FORECAST:
+        parts.append(f"{human_seconds(left)} left")
     else:
         parts.append(f"{human_seconds(max(0.0, now - progress['started']))} so far")
     parts.append(progress.get("note", ""))

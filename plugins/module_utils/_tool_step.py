@@ -227,7 +227,7 @@ class ToolStep:
 
     def _step_error(self, what: str, log: str, exit_code: int = 0) -> StepError:
         text = _tail(log)
-        known = [f"Cause: {hit['cause']}. Remedy: {hit['remedy']}" for hit in explain(text)[:1]]
+        known = [f"Cause: {hit['cause']} Remedy: {hit['remedy']}" for hit in explain(text)[:1]]
         last = "\n".join(text.rstrip().splitlines()[-LAST_LINES:]) or "(nothing)"
         return StepError(
             "\n".join([what, *known, f"Its last words (all of them are in {log}):", last]),

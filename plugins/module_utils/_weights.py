@@ -248,19 +248,23 @@ class FolderSource(Source):
 
 def _copy_files(draft: Draft, folder: str, files: t.Sequence[RepoFile], progress: t.Any) -> None:
     """Copy what an earlier run has not copied yet; a file under its own name is whole."""
-    total = sum(file.size for file in files)
-    progress.start("copy", total=total, done=bytes_in(draft.payload))
+    beginnings = draft.path("copy")
+    os.makedirs(beginnings, exist_ok=True)
+
+    def measure() -> int:
+        return bytes_in(draft.payload) + bytes_in(beginnings)
 
     def one(file: RepoFile) -> None:
         target = os.path.join(draft.payload, file.name)
         if os.path.exists(target) and os.path.getsize(target) == file.size:
             return
         os.makedirs(os.path.dirname(target), exist_ok=True)
-        unfinished = draft.path(f"{hashlib.sha256(file.name.encode('utf-8')).hexdigest()}.copy")
+        unfinished = os.path.join(beginnings, hashlib.sha256(file.name.encode("utf-8")).hexdigest())
         shutil.copyfile(os.path.join(folder, file.name), unfinished)
         os.rename(unfinished, target)
 
-    with sampled(progress, lambda: bytes_in(draft.payload)), ThreadPoolExecutor(2) as pool:
+    progress.start("copy", total=sum(file.size for file in files), done=bytes_in(draft.payload))
+    with sampled(progress, measure), ThreadPoolExecutor(2) as pool:
         list(pool.map(one, files))
 
 

@@ -52,10 +52,16 @@ class Narrator:
 
     def __init__(self, say: t.Callable[[str], None]) -> None:
         self._say = say
+        self._since: t.Optional[float] = None
         self._shown: t.Optional[Reading] = None
         self._line = ""
 
     def hear(self, reading: Reading) -> None:
+        if self._since is None:
+            self._since = reading.now - 2 * POLL_INTERVAL
+        if reading.progress["updated"] < self._since:
+            # What a killed run has left, until ours clears it away.
+            return
         line = progress_line(reading.progress, reading.now, self._shown.progress if self._shown else None)
         if line != self._line and self._due(reading):
             self._say(line)

@@ -108,7 +108,7 @@ def state(phase="convert", done=0, total=269 * MB, started=0.0, updated=0.0, **m
             2,
             state(done=167 * MB, updated=2, initial=165 * MB),
             None,
-            "convert: 62 % of 269 MB, 1 MB/s, 102 s left".replace("102 s", "1 min 42 s"),
+            "convert: 62 % of 269 MB, 1 MB/s, 1 min 42 s left",
         ),
         (
             12,
@@ -121,6 +121,8 @@ def state(phase="convert", done=0, total=269 * MB, started=0.0, updated=0.0, **m
         (40, state(total=None, done=5 * MB, updated=40), None, "convert: 5 MB, 125 kB/s, 40 s so far"),
         (40, state("publish", total=None), None, "publish: 40 s so far"),
         (40, state(done=269 * MB, updated=40), state(done=269 * MB, updated=38), "convert: 100 % of 269 MB, 40 s so far"),
+        # Stalled: no forecast of weeks.
+        (9, state(done=1, updated=9), None, "convert: 0 % of 269 MB, 0 B/s, 9 s so far"),
         # More than was expected is not more than everything.
         (40, state(done=300 * MB, updated=40), state(done=300 * MB, updated=38), "convert: 100 % of 269 MB, 40 s so far"),
         (

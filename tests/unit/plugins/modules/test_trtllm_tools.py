@@ -1,0 +1,349 @@
+# Copyright (c) 2026 tritonops.trtllm contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""trtllm_checkpoint and trtllm_engine against a stand-in for the Docker SDK's client, with the SDK's own types and errors."""
+
+from __future__ import annotations
+
+import json
+import os
+import struct
+from pathlib import Path
+
+import pytest
+from ansible.module_utils.testing import patch_module_args
+from ansible_collections.tritonops.trtllm.plugins.module_utils._artifact import read_artifact
+from ansible_collections.tritonops.trtllm.plugins.modules import trtllm_checkpoint, trtllm_engine
+
+docker = pytest.importorskip("docker")
+pytest.importorskip("safetensors")
+
+IMAGE = "sha256:" + "ab" * 32
+
+
+class FakeContainer:
+    def __init__(self, engine, created):
+        self.engine = engine
+        self.created = created
+        self.attrs = {"State": {"OOMKilled": engine.out_of_memory}}
+        self.started = False
+
+    def attach(self, **options):
+        assert options == {"stdout": True, "stderr": True, "stream": True, "logs": True}
+        assert not self.started
+        return self._output()
+
+    def _output(self):
+        assert self.started
+        target = {mount["Target"]: mount["Source"] for mount in self.created["mounts"]}
+        self.engine.tool(Path(target["/dest"]))
+        yield self.engine.output
+
+    def start(self):
+        self.started = True
+
+    def wait(self):
+        return {"Error": None, "StatusCode": self.engine.exit_code}
+
+    def reload(self):
+        pass
+
+    def remove(self, force, v):
+        assert force and v
+        self.engine.removed.append(self.created["name"])
+        del self.engine.existing[self.created["name"]]
+
+
+class FakeEngine:
+    """As much of docker.DockerClient as is used."""
+
+    def __init__(self):
+        self.existing = {}
+        self.created = []
+        self.removed = []
+        self.tool = lambda dest: None
+        self.output = b"converting\n"
+        self.exit_code = 0
+        self.out_of_memory = False
+        self.containers = self
+
+    def ping(self):
+        return True
+
+    def get(self, name):
+        if name not in self.existing:
+            raise docker.errors.NotFound("No such container: " + name)
+        return self.existing[name]
+
+    def create(self, **created):
+        if created["name"] in self.existing:
+            raise docker.errors.APIError("Conflict. The container name is already in use")
+        self.created.append(created)
+        self.existing[created["name"]] = FakeContainer(self, created)
+        return self.existing[created["name"]]
+
+
+@pytest.fixture
+def engine(monkeypatch):
+    fake = FakeEngine()
+    monkeypatch.setattr(docker, "from_env", lambda **_options: fake)
+    return fake
+
+
+@pytest.fixture
+def src(tmp_path):
+    folder = tmp_path / "weights"
+    folder.mkdir()
+    (folder / "config.json").write_text("{}")
+    return folder
+
+
+@pytest.fixture
+def run(capsys, tmp_path, src):
+    def call(module=trtllm_checkpoint, check=False, **arguments):
+        arguments = {
+            "src": str(src),
+            "dest": str(tmp_path / "out" / "key"),
+            "image": IMAGE,
+            "release": "0.17.0",
+            "command": ["python3", "/app/examples/llama/convert_checkpoint.py", "--model_dir", "/src"],
+            "world_size": 2,
+            "_ansible_check_mode": check,
+            **arguments,
+        }
+        with patch_module_args(arguments), pytest.raises(SystemExit):
+            module.main()
+        return json.loads(capsys.readouterr().out)
+
+    return call
+
+
+def write_safetensors(path):
+    header = json.dumps({"w": {"dtype": "F16", "shape": [2], "data_offsets": [0, 4]}}).encode()
+    path.write_bytes(struct.pack("<Q", len(header)) + header + b"1234")
+
+
+def convert(dest, ranks=2):
+    (dest / "config.json").write_text(json.dumps({"mapping": {"world_size": ranks}}))
+    for rank in range(ranks):
+        write_safetensors(dest / f"rank{rank}.safetensors")
+
+
+def build(dest):
+    config = {"build_config": {"max_batch_size": 1}, "pretrained_config": {"mapping": {"world_size": 2}}}
+    (dest / "config.json").write_text(json.dumps(config))
+    for rank in range(2):
+        (dest / f"rank{rank}.engine").write_bytes(b"engine")
+
+
+def test_a_checkpoint_is_made_once(run, engine, tmp_path):
+    engine.tool = convert
+    predicted = run(check=True)
+    assert predicted["changed"] and engine.created == [] and not (tmp_path / "out").exists()
+    result = run(expected_bytes=1000, gpus=["all"])
+    assert result["changed"], result
+    assert (result["reason"], result["world_size"]) == (predicted["reason"], 2)
+    dest = tmp_path / "out/key"
+    assert sorted(os.listdir(dest)) == [
+        "artifact.json",
+        "config.json",
+        "rank0.safetensors",
+        "rank1.safetensors",
+        "tool.log",
+    ]
+    assert (dest / "tool.log").read_bytes() == b"converting\n"
+    record = read_artifact(str(dest))
+    assert record["inputs"]["image"] == IMAGE and record["inputs"]["converter"] == "upstream"
+    assert engine.existing == {}
+    again = run()
+    assert (again["changed"], again["reason"], again["duration"]) == (False, None, None)
+    assert len(engine.created) == 1
+
+
+def test_the_container_sees_nothing_but_its_folders(run, engine, src, tmp_path):
+    engine.tool = convert
+    clone = tmp_path / "clone"
+    clone.mkdir()
+    run(gpus=["0", "1"], shm_size="4g", env={"TOKENIZERS_PARALLELISM": False}, backend_files=str(clone))
+    created = engine.created[0]
+    partial = f"{tmp_path}/out/key.partial/payload"
+    assert created["mounts"] == [
+        {"Target": "/src", "Source": str(src), "Type": "bind", "ReadOnly": True},
+        {"Target": "/backend", "Source": str(clone), "Type": "bind", "ReadOnly": True},
+        {"Target": "/dest", "Source": partial, "Type": "bind", "ReadOnly": False},
+    ]
+    assert created["network_mode"] == "none"
+    assert (created["cap_drop"], created["security_opt"]) == (["ALL"], ["no-new-privileges:true"])
+    assert created["environment"] == {"TOKENIZERS_PARALLELISM": "False"}
+    assert created["shm_size"] == "4g"
+    assert created["ulimits"] == [
+        {"Name": "memlock", "Soft": -1, "Hard": -1},
+        {"Name": "stack", "Soft": 67108864, "Hard": 67108864},
+    ]
+    request = created["device_requests"][0]
+    assert (request["DeviceIDs"], request["Count"], request["Capabilities"]) == (["0", "1"], 0, [["gpu"]])
+    record = read_artifact(f"{tmp_path}/out/key")
+    assert created["name"] == f"trtllm-checkpoint-{record['key']}"
+
+
+@pytest.mark.parametrize("gpus, requests", [([], []), (["all"], [(-1, [])])])
+def test_gpus(run, engine, gpus, requests):
+    engine.tool = convert
+    run(gpus=gpus)
+    assert [(item["Count"], item["DeviceIDs"]) for item in engine.created[0]["device_requests"]] == requests
+
+
+def test_an_orphan_goes_before_its_folder_is_emptied(run, engine, tmp_path):
+    engine.tool = convert
+    run()
+    name = engine.created[0]["name"]
+    partial = tmp_path / "out/key.partial/payload"
+    (tmp_path / "out/key/config.json").unlink()
+    partial.mkdir(parents=True)
+    (partial / "rank7.safetensors").write_bytes(b"half")
+    orphan = engine.existing[name] = FakeContainer(engine, {"name": name})
+    seen = []
+    orphan.remove = lambda force, v: (seen.append((partial / "rank7.safetensors").exists()), engine.existing.clear())
+    result = run()
+    assert seen == [True]
+    assert result["reason"] == "file config.json is missing"
+    assert not (tmp_path / "out/key/rank7.safetensors").exists()
+
+
+@pytest.mark.parametrize(
+    "change, reason",
+    [
+        ({"image": "sha256:other"}, "inputs changed: image"),
+        ({"image_digest": "sha256:other"}, "inputs changed: image"),
+        ({"release": "0.18.0"}, "inputs changed: release"),
+        ({"command": ["other"]}, "inputs changed: command"),
+        ({"env": {"A": "b"}}, "inputs changed: env"),
+    ],
+)
+def test_what_makes_another_checkpoint(run, engine, change, reason):
+    engine.tool = convert
+    run()
+    assert run(check=True, **change)["reason"] == reason
+
+
+def test_other_weights_make_another_checkpoint(run, engine, src):
+    engine.tool = convert
+    run()
+    (src / "config.json").write_text('{"hidden_size": 1}')
+    assert run(check=True)["reason"] == "inputs changed: source"
+
+
+def test_failure_tells_cause_remedy_and_last_words(run, engine, tmp_path):
+    engine.exit_code = 1
+    words = "Traceback\nAssertionError: MPI size 1 != TP size 8 * PP size 1"
+    engine.output = ("noise\n" * 500 + words).encode()
+    failed = run()
+    log = f"{tmp_path}/out/key.partial/tool.log"
+    assert failed["msg"].startswith("convert_checkpoint.py failed with exit code 1\nCause: ")
+    assert " Remedy: " in failed["msg"]
+    assert f"Its last words (all of them are in {log}):\n" in failed["msg"]
+    assert failed["msg"].endswith(words) and failed["msg"].count("noise") < 20
+    assert (failed["rc"], failed["tool_log"]) == (1, log)
+    assert engine.existing == {} and not (tmp_path / "out/key").exists()
+    engine.exit_code, engine.tool = 0, convert
+    assert run()["changed"]
+
+
+@pytest.mark.parametrize("oom, by", [(True, "the kernel's out-of-memory killer"), (False, "signal 9")])
+def test_exit_137_is_memory(run, engine, oom, by):
+    engine.exit_code, engine.out_of_memory = 137, oom
+    assert f"failed with exit code 137, ended by {by}. Remedy: the host ran out of memory" in run()["msg"]
+
+
+def only_config(dest):
+    (dest / "config.json").write_text("{}")
+
+
+def truncated(dest):
+    convert(dest)
+    (dest / "rank1.safetensors").write_bytes((dest / "rank1.safetensors").read_bytes()[:-1])
+
+
+@pytest.mark.parametrize(
+    "tool, words",
+    [
+        (lambda dest: None, "left no whole checkpoint: config.json is missing"),
+        (lambda dest: (dest / "config.json").write_text("{"), "config.json is not JSON"),
+        (only_config, "rank0.safetensors is missing, rank1.safetensors is missing"),
+        (lambda dest: convert(dest, 3), "config.json says world_size 3 instead of 2"),
+        (truncated, "rank1.safetensors is not a whole safetensors file"),
+    ],
+)
+def test_a_tool_that_ends_well_but_leaves_rubbish(run, engine, tmp_path, tool, words):
+    engine.tool = tool
+    failed = run()
+    assert failed["failed"] and words in failed["msg"]
+    assert not (tmp_path / "out/key").exists()
+
+
+@pytest.mark.parametrize(
+    "arguments, words",
+    [
+        ({"env": {"HF_TOKEN": "x", "API_KEY": "y"}}, "env: API_KEY, HF_TOKEN: secrets do not go into"),
+        ({"src": "/nowhere"}, "the source /nowhere does not exist: make it first"),
+        ({"ulimits": ["stack"]}, "ulimits: 'stack' is not of the form name=soft[:hard]"),
+        ({"user": "root"}, "user: 'root' is not of the form uid or uid:gid"),
+        ({"expected_bytes": 10**18}, "no space left for the checkpoint"),
+    ],
+)
+def test_bad_input(run, engine, tmp_path, arguments, words):
+    failed = run(**arguments)
+    assert failed["failed"] and words in failed["msg"]
+    assert engine.created == [] and not (tmp_path / "out/key").exists()
+
+
+def test_a_source_removed_for_its_space(run, engine, tmp_path):
+    engine.tool = convert
+    assert run(check=True, src="/gone/0123456789abcdef")["changed"]
+    assert "does not exist any more" in run(src="/gone/0123456789abcdef")["msg"]
+
+
+def test_no_image(run, monkeypatch, engine):
+    def create(**_created):
+        raise docker.errors.ImageNotFound("404 Client Error", explanation=f"No such image: {IMAGE}")
+
+    monkeypatch.setattr(engine, "create", create)
+    assert run()["msg"] == (
+        f"cannot make a container of {IMAGE}: No such image: {IMAGE}. Remedy: make the image present first, with"
+        " tritonops.trtllm.trtllm_image"
+    )
+
+
+def test_no_engine(run, monkeypatch):
+    def from_env(**_options):
+        raise docker.errors.DockerException("Error while fetching server API version")
+
+    monkeypatch.setattr(docker, "from_env", from_env)
+    failed = run(docker_host="unix:///nowhere")
+    assert failed["msg"].startswith("the Docker engine at unix:///nowhere does not answer: Error while fetching")
+
+
+def test_an_engine_is_built_once(run, engine, tmp_path):
+    engine.tool = build
+    arguments = {"module": trtllm_engine, "command": ["trtllm-build"], "gpu": "A100"}
+    assert run(**arguments)["changed"]
+    assert engine.created[0]["name"].startswith("trtllm-engine-")
+    assert run(**arguments)["changed"] is False
+    assert run(**{**arguments, "gpu": "H100"}, check=True)["reason"] == "inputs changed: gpu"
+    assert read_artifact(f"{tmp_path}/out/key")["command"] == ["trtllm-build"]
+
+
+@pytest.mark.parametrize(
+    "tool, words",
+    [
+        (convert, "left no whole engine: config.json has no build_config"),
+        (lambda dest: (build(dest), (dest / "rank1.engine").unlink()), "rank1.engine is missing"),
+        (lambda dest: (build(dest), (dest / "rank2.engine").touch()), "rank2.engine is one rank too many"),
+        (lambda dest: (build(dest), (dest / "rank0.engine").write_bytes(b"")), "rank0.engine is empty"),
+    ],
+)
+def test_a_build_that_is_not_whole(run, engine, tool, words):
+    engine.tool = tool
+    failed = run(module=trtllm_engine, command=["trtllm-build"])
+    assert failed["failed"] and words in failed["msg"]
