@@ -7,7 +7,6 @@ from __future__ import annotations
 import typing as t
 
 from ansible.errors import AnsibleFilterError
-
 from ansible_collections.tritonops.trtllm.plugins.module_utils._artifact import artifact_key
 
 
@@ -21,5 +20,5 @@ def key_of(inputs: t.Any) -> str:
 
 
 class FilterModule:
-    def filters(self) -> t.Dict[str, t.Callable[..., t.Any]]:
+    def filters(self) -> dict[str, t.Callable[..., t.Any]]:
         return {"artifact_key": key_of}

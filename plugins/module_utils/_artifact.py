@@ -27,6 +27,7 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils._progress import 
 
 ARTIFACT_JSON = "artifact.json"
 KEY_LENGTH = 16
+KEY = re.compile(rf"[0-9a-f]{{{KEY_LENGTH}}}")
 HASH_THREADS = 4
 CHUNK = 1 << 20
 
@@ -60,7 +61,7 @@ def artifact_key(inputs: t.Mapping[str, t.Any]) -> str:
     return hashlib.sha256(text.encode("ascii")).hexdigest()[:KEY_LENGTH]
 
 
-def list_files(root: str) -> t.Dict[str, int]:
+def list_files(root: str) -> dict[str, int]:
     """Relative path and size of every file below root, without artifact.json itself."""
     found = {}
     for folder, _dirs, names in os.walk(root):
@@ -78,7 +79,7 @@ def listing_hash(root: str) -> str:
     return hashlib.sha256(json.dumps(rows).encode("utf-8")).hexdigest()
 
 
-def sha256_of(path: str, on_bytes: t.Optional[t.Callable[[int], None]] = None) -> str:
+def sha256_of(path: str, on_bytes: t.Callable[[int], None] | None = None) -> str:
     digest = hashlib.sha256()
     with open(path, "rb") as stream:
         for block in iter(lambda: stream.read(CHUNK), b""):
@@ -88,7 +89,7 @@ def sha256_of(path: str, on_bytes: t.Optional[t.Callable[[int], None]] = None) -
     return digest.hexdigest()
 
 
-def hash_files(root: str, names: t.Iterable[str], progress: t.Optional[Progress] = None) -> t.Dict[str, str]:
+def hash_files(root: str, names: t.Iterable[str], progress: Progress | None = None) -> dict[str, str]:
     """sha256 of each file, a few at a time (hashlib lets go of the interpreter lock)."""
     on_bytes = progress.advance if progress else None
     names = list(names)
@@ -97,7 +98,7 @@ def hash_files(root: str, names: t.Iterable[str], progress: t.Optional[Progress]
         return dict(zip(names, digests))
 
 
-def read_artifact(dest: str) -> t.Optional[t.Dict[str, t.Any]]:
+def read_artifact(dest: str) -> dict[str, t.Any] | None:
     """The record of the artifact at dest; None when there is none that can be read."""
     try:
         with open(os.path.join(dest, ARTIFACT_JSON), encoding="utf-8") as stream:
@@ -118,12 +119,12 @@ def source_key(src: str) -> str:
     if os.path.isdir(src):
         return listing_hash(src)
     name = os.path.basename(os.path.normpath(src))
-    if re.fullmatch(r"[0-9a-f]{%d}" % KEY_LENGTH, name):
+    if KEY.fullmatch(name):
         return name
     raise ArtifactError(f"the source {src} does not exist: make it first, or correct src")
 
 
-def state_of(dest: str, inputs: t.Mapping[str, t.Any], verify: bool = False) -> t.Optional[str]:
+def state_of(dest: str, inputs: t.Mapping[str, t.Any], verify: bool = False) -> str | None:
     """Why the artifact at dest has to be made (a sentence), or None when it is there and as it should be."""
     if not os.path.lexists(dest):
         return f"no artifact at {dest}"
@@ -133,13 +134,13 @@ def state_of(dest: str, inputs: t.Mapping[str, t.Any], verify: bool = False) -> 
     return _inputs_reason(record["inputs"], canonical(inputs)) or _files_reason(dest, record.get("files", {}), verify)
 
 
-def _inputs_reason(old: t.Mapping[str, t.Any], new: t.Mapping[str, t.Any]) -> t.Optional[str]:
+def _inputs_reason(old: t.Mapping[str, t.Any], new: t.Mapping[str, t.Any]) -> str | None:
     absent = object()
     changed = sorted(name for name in set(old) | set(new) if old.get(name, absent) != new.get(name, absent))
     return f"inputs changed: {', '.join(changed)}" if changed else None
 
 
-def _files_reason(dest: str, files: t.Mapping[str, t.Mapping[str, t.Any]], verify: bool) -> t.Optional[str]:
+def _files_reason(dest: str, files: t.Mapping[str, t.Mapping[str, t.Any]], verify: bool) -> str | None:
     present = list_files(dest)
     for name, expected in files.items():
         if name not in present:
@@ -179,7 +180,7 @@ def check_space(folder: str, needed: int, what: str) -> None:
         raise ArtifactError(space_message(what, folder, needed, available))
 
 
-def space_message(what: str, folder: str, needed: t.Optional[int], available: int) -> str:
+def space_message(what: str, folder: str, needed: int | None, available: int) -> str:
     wanted = f"{human_bytes(needed)} needed, " if needed is not None else ""
     return (
         f"no space left for {what} in {folder} ({errno.errorcode[errno.ENOSPC]}): {wanted}{human_bytes(available)}"
@@ -193,7 +194,7 @@ def _lock_holder(stream: t.TextIO) -> str:
 
 
 @contextmanager
-def locked(dest: str) -> t.Iterator[t.Optional[str]]:
+def locked(dest: str) -> t.Iterator[str | None]:
     """Hold the lock of dest; yields the pid of the run that had to be waited for, if any.
 
     The lock is the kernel's: it goes with the process, however that ends. The file stays, for removing a
@@ -218,10 +219,10 @@ class Draft:
     """An artifact in the making: <dest>.partial with its payload, which publish() turns into dest."""
 
     dest: str
-    inputs: t.Dict[str, t.Any]
+    inputs: dict[str, t.Any]
     started: float = field(default_factory=time.time)
     # sha256 of payload files that were hashed on the way: they are not read a second time.
-    digests: t.Dict[str, str] = field(default_factory=dict)
+    digests: dict[str, str] = field(default_factory=dict)
 
     @property
     def partial(self) -> str:
@@ -245,7 +246,7 @@ class Draft:
         write_json(inputs_file, self.inputs)
         return Progress(self.path("progress.json"))
 
-    def publish(self, record: t.Mapping[str, t.Any], progress: Progress) -> t.Dict[str, t.Any]:
+    def publish(self, record: t.Mapping[str, t.Any], progress: Progress) -> dict[str, t.Any]:
         """Hash, record, sync and rename: from here on dest is complete."""
         sizes = list_files(self.payload)
         missing = [name for name in sizes if name not in self.digests]
@@ -272,16 +273,16 @@ class Draft:
 class Outcome:
     """What ensure() found and did."""
 
-    reason: t.Optional[str]
-    artifact: t.Optional[t.Dict[str, t.Any]]
-    waited_for: t.Optional[str] = None
+    reason: str | None
+    artifact: dict[str, t.Any] | None
+    waited_for: str | None = None
 
     @property
     def changed(self) -> bool:
         return self.reason is not None
 
     @property
-    def sentence(self) -> t.Optional[str]:
+    def sentence(self) -> str | None:
         """The reason as the user is told it."""
         if self.reason is None and self.waited_for:
             return f"made meanwhile by another run (pid {self.waited_for})"
@@ -291,7 +292,7 @@ class Outcome:
 def ensure(
     dest: str,
     inputs: t.Mapping[str, t.Any],
-    make: t.Callable[[Draft], t.Dict[str, t.Any]],
+    make: t.Callable[[Draft], dict[str, t.Any]],
     verify: bool = False,
     check_mode: bool = False,
 ) -> Outcome:
@@ -313,8 +314,8 @@ def ensure(
 
 
 def difference(
-    before: t.Optional[t.Mapping[str, t.Any]], dest: str, inputs: t.Mapping[str, t.Any], reason: t.Optional[str]
-) -> t.Dict[str, t.Any]:
+    before: t.Mapping[str, t.Any] | None, dest: str, inputs: t.Mapping[str, t.Any], reason: str | None
+) -> dict[str, t.Any]:
     """before/after for --diff, of what identifies an artifact."""
     old = {"inputs": before["inputs"], "state": reason or "complete"} if before else None
     return {

@@ -217,9 +217,7 @@ def _blocks(path: str, progress: Progress) -> t.Iterator[bytes]:
     progress.start("unpack")
 
 
-def _metered(
-    events: t.Iterable[t.Mapping[str, t.Any]], progress: Progress
-) -> t.Iterator[t.Mapping[str, t.Any]]:
+def _metered(events: t.Iterable[t.Mapping[str, t.Any]], progress: Progress) -> t.Iterator[t.Mapping[str, t.Any]]:
     """The events of a pull, counting the layers' bytes on the way."""
     layers: dict[str, tuple[int, int]] = {}
     for event in events:

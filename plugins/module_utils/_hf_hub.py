@@ -75,7 +75,7 @@ class Cancelled(Exception):
     """Another file has failed for good."""
 
 
-def load_library(ca_bundle: t.Optional[str] = None) -> t.Any:
+def load_library(ca_bundle: str | None = None) -> t.Any:
     """Import huggingface_hub with our settings; ImportError when it is not installed."""
     os.environ.update(LIBRARY_SETTINGS)
     if ca_bundle:
@@ -93,14 +93,14 @@ class RepoFile:
 
     name: str
     size: int
-    sha256: t.Optional[str]
-    sha1: t.Optional[str]
+    sha256: str | None
+    sha1: str | None
 
     @property
     def expected(self) -> str:
         return f"sha256 {self.sha256}" if self.sha256 else f"git sha1 {self.sha1}"
 
-    def check(self, path: str) -> t.Tuple[t.Optional[str], str]:
+    def check(self, path: str) -> tuple[str | None, str]:
         """(what is wrong with the file at path or None, its sha256)."""
         size = os.path.getsize(path)
         sha256, sha1 = hashlib.sha256(), hashlib.sha1(b"blob %d\0" % size)
@@ -119,7 +119,7 @@ class RepoFile:
         return (f"expected {self.expected}, got {got}" if wrong else None), sha256.hexdigest()
 
 
-def select(names: t.Iterable[str], allow: t.Sequence[str], ignore: t.Sequence[str]) -> t.List[str]:
+def select(names: t.Iterable[str], allow: t.Sequence[str], ignore: t.Sequence[str]) -> list[str]:
     """The names that match a pattern of allow and none of ignore (`*` also matches `/`, as in huggingface_hub)."""
     return [
         name
@@ -128,9 +128,7 @@ def select(names: t.Iterable[str], allow: t.Sequence[str], ignore: t.Sequence[st
     ]
 
 
-def select_weights(
-    where: str, names: t.Sequence[str], allow: t.Sequence[str], ignore: t.Sequence[str]
-) -> t.List[str]:
+def select_weights(where: str, names: t.Sequence[str], allow: t.Sequence[str], ignore: t.Sequence[str]) -> list[str]:
     """select(), refusing a repository whose weights are not what is asked for."""
     chosen = select(names, allow, ignore)
     if not chosen:
@@ -146,7 +144,7 @@ def select_weights(
     return chosen
 
 
-def failure_delay(exc: BaseException, attempt: int) -> t.Optional[float]:
+def failure_delay(exc: BaseException, attempt: int) -> float | None:
     """Seconds to wait before trying again; None when trying again is no use."""
     backoff = min(MAX_DELAY, 2.0**attempt)
     status = status_of(exc)
@@ -164,7 +162,7 @@ def is_transfer_error(exc: BaseException) -> bool:
     return "TransportError" in names or ("OSError" in names and getattr(exc, "errno", None) is None)
 
 
-def status_of(exc: BaseException) -> t.Optional[int]:
+def status_of(exc: BaseException) -> int | None:
     response = getattr(exc, "response", None)
     return response.status_code if response is not None else None
 
@@ -187,9 +185,7 @@ def root_cause(exc: BaseException) -> BaseException:
 class Hub:
     """One repository at one revision of a hub."""
 
-    def __init__(
-        self, library: t.Any, repository: str, revision: str, endpoint: t.Optional[str], token: t.Optional[str]
-    ) -> None:
+    def __init__(self, library: t.Any, repository: str, revision: str, endpoint: str | None, token: str | None) -> None:
         self._library = library
         self._repository = repository
         self._revision = revision
@@ -197,13 +193,13 @@ class Hub:
         self._token = token
         self._stop = threading.Event()
         # False, not None: None would let the library look for a token of its own.
-        self._access: t.Dict[str, t.Any] = {"endpoint": self._endpoint, "token": token or False}
+        self._access: dict[str, t.Any] = {"endpoint": self._endpoint, "token": token or False}
 
     @property
     def where(self) -> str:
         return f"{self._repository}@{self._revision} at {self._endpoint}"
 
-    def resolve(self, progress: t.Optional[Progress] = None) -> t.Tuple[str, t.List[RepoFile]]:
+    def resolve(self, progress: Progress | None = None) -> tuple[str, list[RepoFile]]:
         """The commit of the revision and all its files."""
 
         def call() -> t.Any:
@@ -225,11 +221,11 @@ class Hub:
         folder: str,
         progress: Progress,
         workers: int,
-        cache_dir: t.Optional[str],
-    ) -> t.Dict[str, str]:
+        cache_dir: str | None,
+    ) -> dict[str, str]:
         """Have the files in folder, each of them checked; returns their sha256."""
 
-        def one(file: RepoFile) -> t.Tuple[str, str]:
+        def one(file: RepoFile) -> tuple[str, str]:
             try:
                 return file.name, self._fetch_checked(commit, file, folder, progress, cache_dir)
             except BaseException:
@@ -245,7 +241,7 @@ class Hub:
         return dict(future.result() for future in futures)
 
     def _fetch_checked(
-        self, commit: str, file: RepoFile, folder: str, progress: Progress, cache_dir: t.Optional[str]
+        self, commit: str, file: RepoFile, folder: str, progress: Progress, cache_dir: str | None
     ) -> str:
         problem = None
         for _attempt in range(2):
@@ -261,7 +257,7 @@ class Hub:
             " or a proxy on the way alters files: set another endpoint"
         )
 
-    def _download(self, commit: str, file: RepoFile, folder: str, cache_dir: t.Optional[str]) -> None:
+    def _download(self, commit: str, file: RepoFile, folder: str, cache_dir: str | None) -> None:
         if self._stop.is_set():
             raise Cancelled()
         try:
@@ -283,7 +279,7 @@ class Hub:
     def _retrying(
         self,
         call: t.Callable[[], t.Any],
-        progress: t.Optional[Progress] = None,
+        progress: Progress | None = None,
         measure: t.Callable[[], int] = lambda: 0,
     ) -> t.Any:
         """Call again after a passing failure; only attempts that bring nothing count."""
@@ -373,7 +369,7 @@ def _meter(stop: threading.Event) -> t.Any:
         def __exit__(self, *_exc: t.Any) -> None:
             pass
 
-        def update(self, _count: t.Optional[float] = None) -> None:
+        def update(self, _count: float | None = None) -> None:
             if stop.is_set():
                 raise Cancelled()
 

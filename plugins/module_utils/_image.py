@@ -87,14 +87,12 @@ def _check_archive(request: ImageRequest, must_exist: bool) -> None:
         raise
     if request.digest not in ids:
         raise EngineError(
-            f"the archive {request.archive} holds image {' or '.join(sorted(ids))}, not {request.digest}: correct digest,"
-            " or give the archive of that image"
+            f"the archive {request.archive} holds image {' or '.join(sorted(ids))}, not {request.digest}: correct"
+            " digest, or give the archive of that image"
         )
 
 
-def _bring(
-    request: ImageRequest, engine: Engine, reason: str | None
-) -> tuple[str | None, dict[str, t.Any]]:
+def _bring(request: ImageRequest, engine: Engine, reason: str | None) -> tuple[str | None, dict[str, t.Any]]:
     with locked(request.dest):
         draft = Draft(request.dest, request.inputs)
         progress = draft.begin()
@@ -117,7 +115,7 @@ def _fetch(request: ImageRequest, engine: Engine, progress: Progress) -> dict[st
     known = engine.image(request.image)
     if known is None:
         raise EngineError(
-            f"the engine has taken {request.archive or request.reference}, but does not know {request.image} afterwards:"
-            " correct digest to the id that `docker image ls --digests --no-trunc` shows for it"
+            f"the engine has taken {request.archive or request.reference}, but does not know {request.image}"
+            " afterwards: correct digest to the id that `docker image ls --digests --no-trunc` shows for it"
         )
     return known

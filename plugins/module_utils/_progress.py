@@ -29,9 +29,9 @@ class Progress:
         self._clock = clock
         self._mutex = threading.Lock()
         self._written = 0.0
-        self._state: t.Dict[str, t.Any] = {}
+        self._state: dict[str, t.Any] = {}
 
-    def start(self, phase: str, total: t.Optional[int] = None, unit: str = BYTES, done: int = 0) -> None:
+    def start(self, phase: str, total: int | None = None, unit: str = BYTES, done: int = 0) -> None:
         """Enter a phase. `done` is what an earlier run had already achieved: it does not count for the rate."""
         with self._mutex:
             now = self._clock()
@@ -50,7 +50,7 @@ class Progress:
         with self._mutex:
             self._set(self._state["done"] + amount, self._state["total"])
 
-    def update(self, done: int, total: t.Optional[int] = None) -> None:
+    def update(self, done: int, total: int | None = None) -> None:
         with self._mutex:
             self._set(done, self._state["total"] if total is None else total)
 
@@ -60,7 +60,7 @@ class Progress:
             self._state["note"] = text
             self._write(self._clock())
 
-    def _set(self, done: int, total: t.Optional[int]) -> None:
+    def _set(self, done: int, total: int | None) -> None:
         now = self._clock()
         if done != self._state["done"]:
             self._state.pop("note", None)
@@ -123,9 +123,7 @@ def human_seconds(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
 
 
-def progress_line(
-    progress: t.Mapping[str, t.Any], now: float, previous: t.Optional[t.Mapping[str, t.Any]] = None
-) -> str:
+def progress_line(progress: t.Mapping[str, t.Any], now: float, previous: t.Mapping[str, t.Any] | None = None) -> str:
     """One line such as `convert: 62 % of 269 MB, 31 MB/s, 4 s left`.
 
     `now` is the reader's clock on the progress' own time line; `previous` is an earlier reading, for the present rate.
@@ -144,7 +142,7 @@ def progress_line(
     return f"{progress['phase']}: {', '.join(part for part in parts if part)}"
 
 
-def _rate(progress: t.Mapping[str, t.Any], previous: t.Optional[t.Mapping[str, t.Any]]) -> float:
+def _rate(progress: t.Mapping[str, t.Any], previous: t.Mapping[str, t.Any] | None) -> float:
     same_phase = previous is not None and previous["phase"] == progress["phase"]
     since, base = (
         (previous["updated"], previous["done"])
@@ -155,7 +153,7 @@ def _rate(progress: t.Mapping[str, t.Any], previous: t.Optional[t.Mapping[str, t
     return max(0.0, (progress["done"] - base) / elapsed) if elapsed > 0 else 0.0
 
 
-def _amount(done: float, total: t.Optional[float], unit: str) -> str:
+def _amount(done: float, total: float | None, unit: str) -> str:
     if not total:
         return _count(done, unit) if done else ""
     share = f"{min(100, int(100 * done / total))} %"

@@ -17,7 +17,6 @@ import typing as t
 from dataclasses import dataclass
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
-
 from ansible_collections.tritonops.trtllm.plugins.module_utils._artifact import (
     ArtifactError,
     Draft,
@@ -210,7 +209,8 @@ class ToolStep:
         try:
             self._kind.check(folder, self._params["world_size"])
         except ArtifactError as exc:
-            raise self._step_error(f"{self._command_name} ended well, but left no whole {self._kind.name}: {exc}", log)
+            what = f"{self._command_name} ended well, but left no whole {self._kind.name}: {exc}"
+            raise self._step_error(what, log) from exc
 
     @property
     def _command_name(self) -> str:

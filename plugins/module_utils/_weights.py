@@ -47,12 +47,12 @@ class Request:
     """What hf_snapshot is asked for."""
 
     dest: str
-    repository: t.Optional[str]
+    repository: str | None
     revision: str
-    src: t.Optional[str]
-    endpoint: t.Optional[str]
+    src: str | None
+    endpoint: str | None
     offline: bool
-    cache_dir: t.Optional[str]
+    cache_dir: str | None
     allow: t.Sequence[str]
     ignore: t.Sequence[str]
     max_workers: int
@@ -63,13 +63,13 @@ class Request:
 class Source:
     """Where the files come from. prepare() refuses what cannot work before anything is changed; make() does it."""
 
-    commit: t.Optional[str] = None
+    commit: str | None = None
     downloaded = 0
 
     def __init__(self, request: Request) -> None:
         self.request = request
 
-    def inputs(self) -> t.Dict[str, t.Any]:
+    def inputs(self) -> dict[str, t.Any]:
         return {
             "repository": self.request.repository,
             "commit": self.commit,
@@ -80,7 +80,7 @@ class Source:
     def prepare(self) -> None:
         raise NotImplementedError
 
-    def make(self, draft: Draft) -> t.Dict[str, t.Any]:
+    def make(self, draft: Draft) -> dict[str, t.Any]:
         raise NotImplementedError
 
     def _check_space(self, size: int) -> None:
@@ -91,11 +91,11 @@ class Source:
 class HubSource(Source):
     """The hub itself, or a mirror of it."""
 
-    def __init__(self, request: Request, library: t.Any, token: t.Optional[str]) -> None:
+    def __init__(self, request: Request, library: t.Any, token: str | None) -> None:
         super().__init__(request)
         self._library = library
         self._hub = Hub(library, request.repository or "", request.revision, request.endpoint, token)
-        self._files: t.List[RepoFile] = []
+        self._files: list[RepoFile] = []
         if COMMIT.fullmatch(request.revision):
             self.commit = request.revision
         else:
@@ -103,9 +103,7 @@ class HubSource(Source):
 
     def _resolve(self) -> None:
         self.commit, files = self._hub.resolve()
-        names = select_weights(
-            self._hub.where, [file.name for file in files], self.request.allow, self.request.ignore
-        )
+        names = select_weights(self._hub.where, [file.name for file in files], self.request.allow, self.request.ignore)
         self._files = [file for file in files if file.name in names]
 
     def prepare(self) -> None:
@@ -114,7 +112,7 @@ class HubSource(Source):
         self._hub.check_access(str(self.commit), self._files[0].name)
         self._check_space(sum(file.size for file in self._files))
 
-    def make(self, draft: Draft) -> t.Dict[str, t.Any]:
+    def make(self, draft: Draft) -> dict[str, t.Any]:
         progress = draft.begin(keep=True)
         write_json(draft.path(LISTING), [file.__dict__ for file in self._files])
         total = sum(file.size for file in self._files)
@@ -147,7 +145,7 @@ class OfflineSource(Source):
         self._library = library
         self.commit = self._known_commit()
         self._folder = ""
-        self._files: t.List[RepoFile] = []
+        self._files: list[RepoFile] = []
 
     def _known_commit(self) -> str:
         revision = self.request.revision
@@ -192,7 +190,7 @@ class OfflineSource(Source):
         _check_shards(self._folder, names)
         self._check_space(sum(file.size for file in self._files))
 
-    def _finished_download(self) -> t.List[RepoFile]:
+    def _finished_download(self) -> list[RepoFile]:
         """The files of a .partial that only lacks its last steps."""
         partial = f"{self.request.dest}.partial"
         try:
@@ -203,7 +201,7 @@ class OfflineSource(Source):
         payload = os.path.join(partial, "payload")
         return files if all(os.path.isfile(os.path.join(payload, file.name)) for file in files) else []
 
-    def make(self, draft: Draft) -> t.Dict[str, t.Any]:
+    def make(self, draft: Draft) -> dict[str, t.Any]:
         progress = draft.begin(keep=True)
         if self._folder != draft.payload:
             _copy_files(draft, self._folder, self._files, progress)
@@ -230,17 +228,15 @@ class FolderSource(Source):
         names = select_weights(self._src, visible, request.allow, request.ignore)
         self._files = [RepoFile(name, sizes[name], None, None) for name in names]
 
-    def inputs(self) -> t.Dict[str, t.Any]:
-        rows = [
-            [file.name, file.size, os.stat(os.path.join(self._src, file.name)).st_mtime_ns] for file in self._files
-        ]
+    def inputs(self) -> dict[str, t.Any]:
+        rows = [[file.name, file.size, os.stat(os.path.join(self._src, file.name)).st_mtime_ns] for file in self._files]
         return {"src": self._src, "listing": hashlib.sha256(json.dumps(rows).encode("utf-8")).hexdigest()}
 
     def prepare(self) -> None:
         _check_shards(self._src, [file.name for file in self._files])
         self._check_space(sum(file.size for file in self._files))
 
-    def make(self, draft: Draft) -> t.Dict[str, t.Any]:
+    def make(self, draft: Draft) -> dict[str, t.Any]:
         progress = draft.begin(keep=True)
         _copy_files(draft, self._src, self._files, progress)
         return draft.publish({"source": self._src}, progress)
@@ -304,7 +300,7 @@ class PredictedSource(Source):
         """There is nothing here to ask."""
 
 
-def snapshot(source: Source) -> t.Dict[str, t.Any]:
+def snapshot(source: Source) -> dict[str, t.Any]:
     """Have the weights at dest; the result of the module."""
     request, inputs = source.request, source.inputs()
     before = read_artifact(request.dest)

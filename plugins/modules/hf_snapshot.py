@@ -15,8 +15,8 @@ version_added: "0.1.0"
 description:
   - Fetches the safetensors weights, the tokenizer and the configuration of a Hugging Face model repository with
     C(huggingface_hub), and checks size and digest of every file itself against what the hub says.
-  - Everything happens in O(dest) with C(.partial) appended, and is renamed when it is complete; an interrupted download goes on
-    where it broke off.
+  - Everything happens in O(dest) with C(.partial) appended, and is renamed when it is complete; an interrupted
+    download goes on where it broke off.
   - Source can be the hub, a mirror of it, what is on the host already (O(offline=true)), or a folder (O(src)).
 
 extends_documentation_fragment:
@@ -73,8 +73,8 @@ options:
   token_file:
     description:
       - File on the host that holds the token for private and gated models.
-      - If not given, the environment variable E(HF_TOKEN) of the module is used. Prefer the file, for Ansible puts a task's
-        C(environment) on command lines.
+      - If not given, the environment variable E(HF_TOKEN) of the module is used. Prefer the file, for Ansible puts
+        a task's C(environment) on command lines.
     type: path
   allow_patterns:
     description:
@@ -171,10 +171,8 @@ artifact:
 
 import os
 import traceback
-import typing as t
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
-
 from ansible_collections.tritonops.trtllm.plugins.module_utils._artifact import ArtifactError
 from ansible_collections.tritonops.trtllm.plugins.module_utils._hf_hub import (
     DEFAULT_ALLOW,
@@ -194,7 +192,7 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils._weights import (
 )
 
 
-def read_token(module: AnsibleModule) -> t.Optional[str]:
+def read_token(module: AnsibleModule) -> str | None:
     """The token of the file or else of the environment, hidden from all output."""
     path = module.params["token_file"]
     if path is None:

@@ -14,8 +14,8 @@ version_added: "0.1.0"
 
 description:
   - Runs the release's own C(convert_checkpoint.py) in the backend's container, without network or privileges.
-  - Everything happens in O(dest) with C(.partial) appended; the checkpoint is verified (configuration, header of each rank's
-    file) and then renamed. A second run with the same inputs does nothing.
+  - Everything happens in O(dest) with C(.partial) appended; the checkpoint is verified (configuration, header of each
+    rank's file) and then renamed. A second run with the same inputs does nothing.
 
 extends_documentation_fragment:
   - tritonops.trtllm.attributes
@@ -117,7 +117,6 @@ tool_log:
 import traceback
 
 from ansible.module_utils.basic import missing_required_lib
-
 from ansible_collections.tritonops.trtllm.plugins.module_utils._artifact import ArtifactError
 from ansible_collections.tritonops.trtllm.plugins.module_utils._tool_step import (
     Kind,

@@ -14,8 +14,8 @@ version_added: "0.1.0"
 
 description:
   - Runs the release's own C(trtllm-build) in the backend's container, without network or privileges.
-  - Everything happens in O(dest) with C(.partial) appended; the engine is verified (configuration, a file for each rank) and then
-    renamed. A second run with the same inputs does nothing.
+  - Everything happens in O(dest) with C(.partial) appended; the engine is verified (configuration, a file for each
+    rank) and then renamed. A second run with the same inputs does nothing.
   - An engine works only with the image and the kind of GPU that it was built with; both are part of its inputs.
 
 extends_documentation_fragment:

@@ -13,8 +13,8 @@ short_description: Have a backend image in the Docker engine, by digest
 version_added: "0.1.0"
 
 description:
-  - Pulls an image from a registry by the digest of its manifest, or loads it from an archive of C(docker save) and makes sure that it
-    is the image with the id that was asked for.
+  - Pulls an image from a registry by the digest of its manifest, or loads it from an archive of C(docker save) and
+    makes sure that it is the image with the id that was asked for.
   - A record of it is kept in O(dest); the image itself is in the engine.
 
 extends_documentation_fragment:
@@ -46,8 +46,8 @@ options:
     type: str
   digest:
     description:
-      - For O(source=registry) the digest of the manifest, for O(source=archive) the id that the image must have; V(sha256:) and
-        64 hexadecimal digits.
+      - For O(source=registry) the digest of the manifest, for O(source=archive) the id that the image must have;
+        V(sha256:) and 64 hexadecimal digits.
     type: str
     required: true
   archive:
@@ -133,7 +133,6 @@ import re
 import traceback
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
-
 from ansible_collections.tritonops.trtllm.plugins.module_utils._artifact import ArtifactError
 from ansible_collections.tritonops.trtllm.plugins.module_utils._containers import Engine, EngineError, load_sdk
 from ansible_collections.tritonops.trtllm.plugins.module_utils._image import ImageRequest, image_result

@@ -17,7 +17,6 @@ from contextvars import copy_context
 
 from ansible.plugins.action.normal import ActionModule as NormalAction
 from ansible.utils.display import Display
-
 from ansible_collections.tritonops.trtllm.plugins.module_utils._progress import progress_line
 
 POLL_INTERVAL = 2.0
@@ -32,11 +31,11 @@ display = Display()
 class Reading(t.NamedTuple):
     """The progress and the host's clock when it was read."""
 
-    progress: t.Dict[str, t.Any]
+    progress: dict[str, t.Any]
     now: float
 
 
-def parse_reading(output: str) -> t.Optional[Reading]:
+def parse_reading(output: str) -> Reading | None:
     """The last two lines of `cat progress.json; echo; date +%s`; None when there is no progress (yet)."""
     lines = [line for line in output.splitlines() if line.strip()]
     try:
@@ -52,8 +51,8 @@ class Narrator:
 
     def __init__(self, say: t.Callable[[str], None]) -> None:
         self._say = say
-        self._since: t.Optional[float] = None
-        self._shown: t.Optional[Reading] = None
+        self._since: float | None = None
+        self._shown: Reading | None = None
         self._line = ""
 
     def hear(self, reading: Reading) -> None:

@@ -22,11 +22,12 @@ import socket
 import sys
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, Callable, Iterable, Iterator, Optional
+from typing import Any, Callable, Iterable, Iterator
 from urllib.parse import unquote, urlsplit
 
 CHUNK = 1 << 16
@@ -109,7 +110,7 @@ class Repository:
     blobs: dict[str, Blob]
 
     @classmethod
-    def read(cls, root: Path, name: str) -> Optional[Repository]:
+    def read(cls, root: Path, name: str) -> Repository | None:
         folder = root / name
         if not re.fullmatch(r"[\w.-]+/[\w.-]+", name) or ".." in name or not folder.is_dir():
             return None
@@ -130,7 +131,7 @@ class Hub:
 
     root: Path
     gated: set[str] = field(default_factory=set)
-    token: Optional[str] = None
+    token: str | None = None
     faults: list[Fault] = field(default_factory=list)
     bytes_per_second: float = 0.0
     log: Callable[[str], None] = lambda _line: None
@@ -138,9 +139,9 @@ class Hub:
     def __post_init__(self) -> None:
         self._repositories: dict[str, Repository] = {}
         self._mutex = threading.Lock()
-        self.requests: list[tuple[str, str, Optional[str]]] = []
+        self.requests: list[tuple[str, str, str | None]] = []
 
-    def repository(self, name: str) -> Optional[Repository]:
+    def repository(self, name: str) -> Repository | None:
         with self._mutex:
             if name not in self._repositories:
                 found = Repository.read(self.root, name)
@@ -149,12 +150,12 @@ class Hub:
                 self._repositories[name] = found
             return self._repositories[name]
 
-    def fault(self, kinds: Iterable[str], method: str, path: str) -> Optional[Fault]:
+    def fault(self, kinds: Iterable[str], method: str, path: str) -> Fault | None:
         kinds = tuple(kinds)
         with self._mutex:
             return next((fault for fault in self.faults if fault.strikes(kinds, method, path)), None)
 
-    def note(self, method: str, path: str, byte_range: Optional[str]) -> None:
+    def note(self, method: str, path: str, byte_range: str | None) -> None:
         with self._mutex:
             self.requests.append((method, path, byte_range))
         self.log(f"{method} {path} {byte_range or ''}".rstrip())
@@ -163,7 +164,7 @@ class Hub:
 class Refusal(Exception):
     """An answer other than the file, in the real hub's form."""
 
-    def __init__(self, status: int, code: str, message: str, retry_after: Optional[float] = None) -> None:
+    def __init__(self, status: int, code: str, message: str, retry_after: float | None = None) -> None:
         super().__init__(message)
         self.status = status
         self.headers = {"X-Error-Message": message}
@@ -333,7 +334,7 @@ class HubServer(ThreadingHTTPServer):
         return f"http://{self.server_address[0]!s}:{self.server_address[1]}"
 
 
-def parse_arguments(arguments: Optional[list[str]] = None) -> argparse.Namespace:
+def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
     parser.add_argument("--root", type=Path, required=True, help="folder with <organisation>/<name>/ in it")
     parser.add_argument("--address", default="127.0.0.1")
@@ -357,10 +358,8 @@ def main() -> None:
     )
     with HubServer(hub, arguments.address, arguments.port) as server:
         print(f"serving {arguments.root} at {server.url}", file=sys.stderr, flush=True)
-        try:
+        with suppress(KeyboardInterrupt):
             server.serve_forever()
-        except KeyboardInterrupt:
-            pass
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+from pathlib import Path
 
 import pytest
 from ansible_collections.tritonops.trtllm.plugins.module_utils import _artifact
@@ -102,7 +103,7 @@ def test_a_failed_build_leaves_the_old_artifact(dest):
     "damage, reason",
     [
         (lambda path: os.unlink(path), "file rank0.engine is missing"),
-        (lambda path: open(path, "ab").write(b"!"), "file rank0.engine has size 7 instead of 6"),
+        (lambda path: Path(path).write_bytes(b"engine!"), "file rank0.engine has size 7 instead of 6"),
     ],
 )
 def test_damage_is_seen_and_mended(dest, damage, reason):
@@ -162,10 +163,9 @@ CHILD = textwrap.dedent(
 
 
 def start_child(dest):
-    child = subprocess.Popen(
+    return subprocess.Popen(
         [sys.executable, "-c", CHILD, dest], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
-    return child
 
 
 def test_a_killed_run_frees_the_lock_and_leaves_no_final_name(dest):
@@ -210,7 +210,7 @@ def test_running_out_of_space_is_one_sentence(dest):
         draft.begin()
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    with pytest.raises(ArtifactError, match="no space left for 0123456789abcdef .* available; free space"):
+    with pytest.raises(ArtifactError, match=r"no space left for 0123456789abcdef .* available; free space"):
         ensure(dest, INPUTS, make)
 
 

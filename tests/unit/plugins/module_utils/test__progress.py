@@ -96,7 +96,15 @@ def test_bytes_in(tmp_path):
 
 
 def state(phase="convert", done=0, total=269 * MB, started=0.0, updated=0.0, **more):
-    return {"phase": phase, "done": done, "total": total, "unit": "bytes", "started": started, "updated": updated, **more}
+    return {
+        "phase": phase,
+        "done": done,
+        "total": total,
+        "unit": "bytes",
+        "started": started,
+        "updated": updated,
+        **more,
+    }
 
 
 @pytest.mark.parametrize(
@@ -117,21 +125,41 @@ def state(phase="convert", done=0, total=269 * MB, started=0.0, updated=0.0, **m
             "convert: 74 % of 269 MB, 10 MB/s, 7 s left",
         ),
         # A phase of its own starts its own rate.
-        (12, state("hash", 100 * MB, 200 * MB, 10, 12), state(done=269 * MB), "hash: 50 % of 200 MB, 50 MB/s, 2 s left"),
+        (
+            12,
+            state("hash", 100 * MB, 200 * MB, 10, 12),
+            state(done=269 * MB),
+            "hash: 50 % of 200 MB, 50 MB/s, 2 s left",
+        ),
         (40, state(total=None, done=5 * MB, updated=40), None, "convert: 5 MB, 125 kB/s, 40 s so far"),
         (40, state("publish", total=None), None, "publish: 40 s so far"),
-        (40, state(done=269 * MB, updated=40), state(done=269 * MB, updated=38), "convert: 100 % of 269 MB, 40 s so far"),
+        (
+            40,
+            state(done=269 * MB, updated=40),
+            state(done=269 * MB, updated=38),
+            "convert: 100 % of 269 MB, 40 s so far",
+        ),
         # Stalled: no forecast of weeks.
         (9, state(done=1, updated=9), None, "convert: 0 % of 269 MB, 0 B/s, 9 s so far"),
         # More than was expected is not more than everything.
-        (40, state(done=300 * MB, updated=40), state(done=300 * MB, updated=38), "convert: 100 % of 269 MB, 40 s so far"),
+        (
+            40,
+            state(done=300 * MB, updated=40),
+            state(done=300 * MB, updated=38),
+            "convert: 100 % of 269 MB, 40 s so far",
+        ),
         (
             9,
             state(note="waiting 30 s for the hub"),
             None,
             "convert: 0 % of 269 MB, 9 s so far, waiting 30 s for the hub",
         ),
-        (4, {**state(done=3, total=12, updated=4), "unit": "files"}, None, "convert: 25 % of 12 files, 0.75 files/s, 12 s left"),
+        (
+            4,
+            {**state(done=3, total=12, updated=4), "unit": "files"},
+            None,
+            "convert: 25 % of 12 files, 0.75 files/s, 12 s left",
+        ),
     ],
 )
 def test_progress_line(now, current, previous, line):
@@ -139,7 +167,8 @@ def test_progress_line(now, current, previous, line):
 
 
 @pytest.mark.parametrize(
-    "count, text", [(0, "0 B"), (999, "999 B"), (1500, "2 kB"), (1.25e6, "1.25 MB"), (93.4e9, "93.4 GB"), (2e12, "2 TB")]
+    "count, text",
+    [(0, "0 B"), (999, "999 B"), (1500, "2 kB"), (1.25e6, "1.25 MB"), (93.4e9, "93.4 GB"), (2e12, "2 TB")],
 )
 def test_human_bytes(count, text):
     assert human_bytes(count) == text

@@ -95,9 +95,9 @@ def run(capsys, tmp_path, hub):
             "_ansible_diff": True,
             **arguments,
         }
-        with patch_module_args({name: value for name, value in arguments.items() if value is not None}):
-            with pytest.raises(SystemExit):
-                hf_snapshot.main()
+        given = {name: value for name, value in arguments.items() if value is not None}
+        with patch_module_args(given), pytest.raises(SystemExit):
+            hf_snapshot.main()
         out = capsys.readouterr().out
         assert CANARY not in out
         return json.loads(out)
@@ -325,7 +325,10 @@ def test_a_token_file_that_does_not_help(run, tmp_path, content, words):
 @pytest.mark.parametrize(
     "arguments, words",
     [
-        ({"repository": "tiny/none"}, "the hub says 404: Repository not found. Correct repository or endpoint; if it is"),
+        (
+            {"repository": "tiny/none"},
+            "the hub says 404: Repository not found. Correct repository or endpoint; if it is",
+        ),
         ({"revision": "0" * 40}, f"the hub says 404: Invalid rev id: {'0' * 40}. Correct revision"),
         ({"repository": "a/b/c"}, "it has the form organisation/name"),
         ({"allow_patterns": ["*.xyz"]}, "has no file that allow_patterns and ignore_patterns let through"),

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""trtllm_checkpoint and trtllm_engine against a stand-in for the Docker SDK's client, with the SDK's own types and errors."""
+"""trtllm_checkpoint and trtllm_engine against a stand-in for the Docker SDK's client, with its own types and errors."""
 
 from __future__ import annotations
 

@@ -119,7 +119,7 @@ def test_progress_is_shown_while_the_module_runs(monkeypatch, shown):
     action = make_action(monkeypatch, polls)
     monkeypatch.setattr(NormalAction, "run", lambda self, tmp, task_vars: {"waited": polls.done.wait(10)})
     assert action.run(None, {"inventory_hostname": "gpu1"}) == {"waited": True}
-    assert shown == ["gpu1 | download: 1 % of 100 MB, 16.7 kB/s, 1 h 39 min left"]
+    assert shown == ["gpu1 | download: 1 % of 100 MB, 17 kB/s, 1 h 39 min left"]
     command = polls.commands[0]
     assert command == """cat '/opt/w'"'"'s/key.partial/progress.json' && echo && date +%s"""
 
