@@ -36,7 +36,7 @@ def build_rank(
         )
     shapes = {target.name: target.shape for target in rank_targets(config, rank, tied=False)}
     with safe_open(str(source), framework="np") as file:
-        _check_tensors(source, shapes, {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()})
+        _check_tensors(source, shapes, {name: tuple(file.get_slice(name).get_shape()) for name in file.offset_keys()})
         metadata = {"trtllm_version": VERSION, "rank": str(rank)}
         with TensorFileWriter(output / f"rank{rank}.engine", config["dtype"], shapes, metadata) as writer:
             for done, name in enumerate(shapes, 1):
@@ -95,4 +95,4 @@ def read_weights(folder: Path, rank: int) -> dict[str, np.ndarray]:
     if not path.is_file():
         raise EngineError(f"Error opening engine file: {path}")
     with safe_open(str(path), framework="np") as file:
-        return {name: file.get_tensor(name) for name in file.keys()}
+        return {name: file.get_tensor(name) for name in file.offset_keys()}

@@ -73,7 +73,7 @@ class Snapshot:
             raise FileNotFoundError(f"no *.safetensors file in {folder}")
         # "np" gives bfloat16 as ml_dtypes' type, bit for bit
         self._files = [safe_open(str(path), framework="np") for path in files]
-        self._where = {name: file for file in self._files for name in file.keys()}
+        self._where = {name: file for file in self._files for name in file.offset_keys()}
 
     def __contains__(self, name: str) -> bool:
         return name in self._where

@@ -1,0 +1,79 @@
+# Copyright (c) 2026 tritonops.trtllm contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A tiny random Llama as a Hugging Face folder, and what the rehearsal's tools make of it."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+PROJECT = Path(__file__).parents[3]
+sys.path.insert(0, str(PROJECT / "rehearsal/backend"))
+
+CONFIG = {
+    "architectures": ["LlamaForCausalLM"],
+    "attention_bias": False,
+    "hidden_act": "silu",
+    "hidden_size": 32,
+    "intermediate_size": 48,
+    "max_position_embeddings": 64,
+    "num_attention_heads": 4,
+    "num_hidden_layers": 2,
+    "num_key_value_heads": 2,
+    "rms_norm_eps": 1e-5,
+    "rope_theta": 10000.0,
+    "tie_word_embeddings": False,
+    "vocab_size": 53,
+}
+
+
+def make_weights(config: dict[str, Any], seed: int = 7) -> dict[str, np.ndarray]:
+    random = np.random.default_rng(seed)
+    hidden, inner = config["hidden_size"], config["intermediate_size"]
+    kv = hidden // config["num_attention_heads"] * config["num_key_value_heads"]
+    shapes = {"model.embed_tokens.weight": (config["vocab_size"], hidden), "model.norm.weight": (hidden,)}
+    if not config["tie_word_embeddings"]:
+        shapes["lm_head.weight"] = (config["vocab_size"], hidden)
+    for layer in range(config["num_hidden_layers"]):
+        name = f"model.layers.{layer}."
+        shapes |= {
+            name + "input_layernorm.weight": (hidden,),
+            name + "post_attention_layernorm.weight": (hidden,),
+            name + "self_attn.q_proj.weight": (hidden, hidden),
+            name + "self_attn.k_proj.weight": (kv, hidden),
+            name + "self_attn.v_proj.weight": (kv, hidden),
+            name + "self_attn.o_proj.weight": (hidden, hidden),
+            name + "mlp.gate_proj.weight": (inner, hidden),
+            name + "mlp.up_proj.weight": (inner, hidden),
+            name + "mlp.down_proj.weight": (hidden, inner),
+        }
+    return {name: (random.normal(size=shape) * 0.3).astype(ml_dtypes.bfloat16) for name, shape in shapes.items()}
+
+
+def write_snapshot(folder: Path, config: dict[str, Any], weights: dict[str, np.ndarray]) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    names = sorted(weights)
+    for number, part in enumerate((names[::2], names[1::2]), 1):
+        save_file({name: weights[name] for name in part}, str(folder / f"model-{number:05d}-of-00002.safetensors"))
+    return folder
+
+
+@pytest.fixture
+def snapshot(tmp_path: Path) -> Callable[..., Path]:
+    """Makes the folder; keyword arguments change the model's configuration."""
+
+    def make(**changes: Any) -> Path:
+        config = {**CONFIG, **changes}
+        return write_snapshot(tmp_path / "hf", config, make_weights(config))
+
+    return make

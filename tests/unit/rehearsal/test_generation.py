@@ -1,0 +1,175 @@
+# Copyright (c) 2026 tritonops.trtllm contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""In-flight batching over a tiny random network."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from trtllm_cpu.engine import read_config, read_weights
+from trtllm_cpu.generation import Generator, Limits, Request, RequestError, Update
+from trtllm_cpu.network import Chunk, Llama
+from trtllm_cpu.sampling import Sampling
+from trtllm_cpu.tools import convert_checkpoint, trtllm_build
+
+LIMITS = Limits(max_seq_len=32, max_num_tokens=16, max_batch_size=2)
+PROMPT = [3, 41, 7]
+
+
+@pytest.fixture
+def network(snapshot: Callable[..., Path], tmp_path: Path) -> Llama:
+    convert_checkpoint(["--model_dir", str(snapshot()), "--output_dir", str(tmp_path / "ck")])
+    trtllm_build(["--checkpoint_dir", str(tmp_path / "ck"), "--output_dir", str(tmp_path / "en")])
+    return Llama(read_config(tmp_path / "en")["pretrained_config"], read_weights(tmp_path / "en", 0))
+
+
+class Collector:
+    """A request and the updates it got."""
+
+    def __init__(self, prompt: list[int], count: int, **options: Any):
+        self.updates: list[Update] = []
+        self.cancelled = False
+        self.finished = threading.Event()
+        self.request = Request(
+            prompt, count, Sampling(**options), on_update=self._add, is_cancelled=lambda: self.cancelled
+        )
+
+    def _add(self, update: Update) -> None:
+        self.updates.append(update)
+        if update.finished:
+            self.finished.set()
+
+    @property
+    def tokens(self) -> list[int]:
+        return [token for update in self.updates for token in update.tokens]
+
+
+def run(network: Llama, *collectors: Collector) -> None:
+    generator = Generator(network, LIMITS)
+    for collector in collectors:
+        generator.submit(collector.request)
+    for _step in range(200):
+        if all(collector.finished.is_set() for collector in collectors):
+            return
+        generator.step()
+    raise AssertionError("not finished after 200 steps")
+
+
+def complete(network: Llama, prompt: list[int], count: int, **options: Any) -> Collector:
+    collector = Collector(prompt, count, **options)
+    run(network, collector)
+    return collector
+
+
+def greedy(network: Llama, prompt: list[int], count: int) -> list[int]:
+    """The same by computing the whole text anew for every token."""
+    tokens = list(prompt)
+    for _ in range(count):
+        [hidden] = network.forward([Chunk(network.new_cache(), tokens)])
+        tokens.append(int(network.logits(hidden[-1:]).argmax()))
+    return tokens[len(prompt) :]
+
+
+def test_each_token_is_one_update(network: Llama) -> None:
+    result = complete(network, PROMPT, 6)
+    assert result.tokens == greedy(network, PROMPT, 6)
+    assert [len(update.tokens) for update in result.updates] == [1] * 6
+    assert [update.finished for update in result.updates] == [False] * 5 + [True]
+    assert all(log_prob <= 0 for update in result.updates for log_prob in update.log_probs)
+
+
+def test_requests_in_one_batch_answer_as_alone(network: Llama) -> None:
+    prompts = [[3, 41, 7], list(range(30, 44)), [1], [9, 9]]
+    collectors = [Collector(prompt, 5) for prompt in prompts]
+    run(network, *collectors)
+    assert [collector.tokens for collector in collectors] == [complete(network, prompt, 5).tokens for prompt in prompts]
+
+
+def test_the_end_token_ends_and_is_not_part_of_the_answer(network: Llama) -> None:
+    tokens = greedy(network, PROMPT, 6)
+    end = next(token for token in tokens if token != tokens[0])
+    result = complete(network, PROMPT, 6, end_id=end)
+    assert result.tokens == tokens[: tokens.index(end)]
+    assert result.updates[-1] == Update(finished=True)
+
+
+def test_a_stop_word_ends_and_is_part_of_the_answer(network: Llama) -> None:
+    tokens = greedy(network, PROMPT, 6)
+    result = complete(network, PROMPT, 6, stop_words=[tokens[1:3]])
+    assert result.tokens == tokens[:3]
+
+
+def test_bad_words_are_never_said(network: Llama) -> None:
+    tokens = greedy(network, PROMPT, 4)
+    result = complete(network, PROMPT, 4, bad_words=[[tokens[0]], tokens[2:4]])
+    assert tokens[0] not in result.tokens
+
+
+def test_the_engines_length_cuts_an_answer_short(network: Llama) -> None:
+    assert len(complete(network, [5] * 15, 100).tokens) == LIMITS.max_seq_len - 15
+
+
+@pytest.mark.parametrize(
+    ("prompt", "count", "message"),
+    [
+        ([5] * 17, 1, r"Prompt length \(17\) exceeds maximum input length \(16\)"),
+        ([], 1, r"Prompt length \(0\)"),
+        (PROMPT, 0, r"maxNewTokens \(0\) must be greater than 0"),
+        ([5, 53], 1, r"input_ids must be in the range \[0, 53\)"),
+    ],
+)
+def test_requests_that_cannot_be_served_are_refused(
+    network: Llama, prompt: list[int], count: int, message: str
+) -> None:
+    with pytest.raises(RequestError, match=message):
+        Generator(network, LIMITS).submit(Collector(prompt, count).request)
+
+
+def test_a_cancelled_request_leaves_the_batch(network: Llama) -> None:
+    generator = Generator(network, LIMITS)
+    cancelled, other = Collector(PROMPT, 8), Collector([9, 9], 8)
+    for collector in (cancelled, other):
+        generator.submit(collector.request)
+    generator.step()
+    cancelled.cancelled = True
+    while not other.finished.is_set():
+        generator.step()
+    assert cancelled.updates[-1].error == "Request was cancelled"
+    assert len(cancelled.tokens) == 1
+    assert other.tokens == greedy(network, [9, 9], 8)
+
+
+def test_logits_of_the_prompt_are_handed_out(network: Llama) -> None:
+    collector = Collector([5] * 10, 2)
+    seen: list[np.ndarray] = []
+    collector.request.on_context_logits = seen.append
+    run(network, collector)
+    assert np.concatenate(seen).shape == (10, 53)
+
+
+def test_a_broken_step_answers_with_an_error_and_the_next_request_works(
+    network: Llama, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    generator = Generator(network, LIMITS)
+    thread = threading.Thread(target=generator.serve)
+    thread.start()
+    try:
+        with monkeypatch.context() as patch:
+            patch.setattr(network, "forward", lambda _chunks: 1 / 0)
+            broken = Collector(PROMPT, 2)
+            generator.submit(broken.request)
+            assert broken.finished.wait(10)
+        assert broken.updates[-1].error == "ZeroDivisionError: division by zero"
+        fine = Collector(PROMPT, 2)
+        generator.submit(fine.request)
+        assert fine.finished.wait(10)
+        assert fine.tokens == greedy(network, PROMPT, 2)
+    finally:
+        generator.close()
+        thread.join(10)

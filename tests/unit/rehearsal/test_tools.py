@@ -1,0 +1,183 @@
+# Copyright (c) 2026 tritonops.trtllm contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""convert_checkpoint.py and trtllm-build: their command lines and the files they leave."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import ml_dtypes
+import numpy as np
+import pytest
+from safetensors import safe_open
+from safetensors.numpy import load_file
+from trtllm_cpu import VERSION
+from trtllm_cpu.tools import convert_checkpoint, trtllm_build
+
+Snapshot = Callable[..., Path]
+
+
+def convert(source: Path, output: Path, *flags: str) -> int:
+    return convert_checkpoint(["--model_dir", str(source), "--output_dir", str(output), *flags])
+
+
+def build(source: Path, output: Path, *flags: str) -> int:
+    return trtllm_build(["--checkpoint_dir", str(source), "--output_dir", str(output), *flags])
+
+
+def test_a_checkpoint_has_upstreams_layout(snapshot: Snapshot, tmp_path: Path) -> None:
+    source = snapshot()
+    assert convert(source, tmp_path / "ck", "--dtype", "float16", "--tp_size", "2") == 0
+    assert sorted(path.name for path in (tmp_path / "ck").iterdir()) == [
+        "config.json",
+        "rank0.safetensors",
+        "rank1.safetensors",
+    ]
+    config = json.loads((tmp_path / "ck/config.json").read_text(encoding="utf-8"))
+    assert config["architecture"] == "LlamaForCausalLM"
+    assert config["dtype"] == "float16"
+    assert config["mapping"] == {
+        "world_size": 2,
+        "gpus_per_node": 8,
+        "cp_size": 1,
+        "tp_size": 2,
+        "pp_size": 1,
+        "moe_tp_size": 2,
+        "moe_ep_size": 1,
+    }
+    rank = load_file(str(tmp_path / "ck/rank1.safetensors"))
+    original = {name: array for path in source.glob("*.safetensors") for name, array in load_file(str(path)).items()}
+    fc = original["model.layers.1.mlp.gate_proj.weight"][24:].astype(np.float16)
+    assert np.array_equal(rank["transformer.layers.1.mlp.fc.weight"], fc)
+    # 53 rows of the vocabulary make 27 and 26; the missing one is zero
+    assert rank["lm_head.weight"].shape == (27, 32)
+    assert not rank["lm_head.weight"][-1].any()
+
+
+def test_bfloat16_goes_through_unchanged_and_tied_heads_are_written(snapshot: Snapshot, tmp_path: Path) -> None:
+    source = snapshot(tie_word_embeddings=True)
+    assert convert(source, tmp_path / "ck") == 0
+    rank = load_file(str(tmp_path / "ck/rank0.safetensors"))
+    embedding = rank["transformer.vocab_embedding.weight"]
+    assert embedding.dtype == ml_dtypes.bfloat16
+    assert np.array_equal(embedding.view(np.uint16), rank["lm_head.weight"].view(np.uint16))
+
+
+def test_an_engine_has_upstreams_layout(snapshot: Snapshot, tmp_path: Path) -> None:
+    convert(snapshot(), tmp_path / "ck")
+    flags = ("--gemm_plugin", "auto", "--max_batch_size", "4", "--max_seq_len", "48", "--max_input_len", "32")
+    assert build(tmp_path / "ck", tmp_path / "en", *flags) == 0
+    assert sorted(path.name for path in (tmp_path / "en").iterdir()) == ["config.json", "rank0.engine"]
+    config = json.loads((tmp_path / "en/config.json").read_text(encoding="utf-8"))
+    assert set(config) == {"version", "pretrained_config", "build_config"}
+    assert config["version"] == VERSION
+    limits = {key: config["build_config"][key] for key in ("max_batch_size", "max_input_len", "max_seq_len")}
+    assert limits == {"max_batch_size": 4, "max_input_len": 32, "max_seq_len": 48}
+    assert config["build_config"]["max_num_tokens"] == 8192
+    assert config["build_config"]["plugin_config"]["gemm_plugin"] == "bfloat16"
+    assert config["build_config"]["plugin_config"]["paged_kv_cache"] is True
+    checkpoint = load_file(str(tmp_path / "ck/rank0.safetensors"))
+    with safe_open(str(tmp_path / "en/rank0.engine"), framework="np") as file:
+        assert file.metadata() == {"trtllm_version": VERSION, "rank": "0"}
+        assert set(file.offset_keys()) == set(checkpoint)
+        assert all(np.array_equal(file.get_tensor(name), checkpoint[name]) for name in checkpoint)
+
+
+def test_max_seq_len_is_deduced_from_the_model(snapshot: Snapshot, tmp_path: Path) -> None:
+    convert(snapshot(), tmp_path / "ck")
+    build(tmp_path / "ck", tmp_path / "en")
+    config = json.loads((tmp_path / "en/config.json").read_text(encoding="utf-8"))
+    assert config["build_config"]["max_seq_len"] == 64
+
+
+@pytest.mark.parametrize(
+    ("tool", "argv"),
+    [
+        (convert_checkpoint, ["--moe_tp_mode", "2"]),
+        (convert_checkpoint, ["--use_embedding_sharing"]),
+        (convert_checkpoint, ["--dtype", "int8"]),
+        (trtllm_build, ["--max_output_len", "64"]),
+        (trtllm_build, ["--use_custom_all_reduce", "disable"]),
+        (trtllm_build, ["--gemm_plugin", "int4"]),
+        (trtllm_build, ["--tp_size", "2"]),
+    ],
+)
+def test_flags_the_release_does_not_have_are_rejected(
+    tool: Callable[[list[str]], int], argv: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        tool(argv)
+    assert stopped.value.code == 2
+    message = capsys.readouterr().err
+    assert "unrecognized arguments: " + argv[0] in message or "invalid choice" in message
+
+
+@pytest.mark.parametrize(
+    ("tool", "argv", "reason"),
+    [
+        (convert_checkpoint, ["--use_weight_only"], "quantised weights"),
+        (convert_checkpoint, ["--n_head", "16"], "config.json of --model_dir"),
+        (trtllm_build, ["--gemm_plugin", "fp8"], "FP8"),
+        (trtllm_build, ["--lora_plugin", "auto"], "LoRA"),
+        (trtllm_build, ["--remove_input_padding", "disable"], "packed input"),
+    ],
+)
+def test_flags_that_cannot_be_honoured_are_refused_with_a_reason(
+    tool: Callable[[list[str]], int], argv: list[str], reason: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        tool(argv)
+    assert stopped.value.code == 2
+    message = capsys.readouterr().err
+    assert f"{argv[0]} is a flag of this release but cannot be honoured" in message
+    assert reason in message
+
+
+def test_what_cannot_be_honoured_may_be_switched_off(snapshot: Snapshot, tmp_path: Path) -> None:
+    convert(snapshot(), tmp_path / "ck")
+    assert build(tmp_path / "ck", tmp_path / "en", "--lora_plugin", "disable", "--max_beam_width", "1") == 0
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--tp_size", "3"], "num_attention_heads 4 must be divisible by tp_size 3"),
+        (["--pp_size", "3"], "num_hidden_layers 2 must be divisible by pp_size 3"),
+        (["--tp_size", "0"], "tp_size and pp_size must be at least 1"),
+    ],
+)
+def test_a_split_that_does_not_work_out_is_refused(
+    snapshot: Snapshot, tmp_path: Path, flags: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert convert(snapshot(), tmp_path / "ck", *flags) == 1
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "ck").exists()
+
+
+def test_an_unknown_architecture_is_refused(
+    snapshot: Snapshot, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert convert(snapshot(architectures=["MixtralForCausalLM"]), tmp_path / "ck") == 1
+    assert "Unsupported model architecture: MixtralForCausalLM" in capsys.readouterr().err
+
+
+def test_a_checkpoint_that_does_not_fit_its_config_is_refused(
+    snapshot: Snapshot, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    convert(snapshot(), tmp_path / "ck")
+    path = tmp_path / "ck/config.json"
+    config = json.loads(path.read_text(encoding="utf-8"))
+    path.write_text(json.dumps({**config, "intermediate_size": 64}), encoding="utf-8")
+    assert build(tmp_path / "ck", tmp_path / "en") == 1
+    assert "mlp.fc.weight has shape (48, 32), config.json asks for (64, 32)" in capsys.readouterr().err
+
+
+def test_a_missing_rank_is_named(snapshot: Snapshot, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    convert(snapshot(), tmp_path / "ck", "--tp_size", "2")
+    (tmp_path / "ck/rank1.safetensors").unlink()
+    assert build(tmp_path / "ck", tmp_path / "en") == 1
+    assert "rank1.safetensors" in capsys.readouterr().err
+    assert not (tmp_path / "en/config.json").exists()
