@@ -1,0 +1,166 @@
+# Copyright (c) 2026 tritonops.trtllm contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""daemon.json: merged, checked by the engine, written in one step."""
+
+from __future__ import annotations
+
+import json
+import typing as t
+from pathlib import Path
+
+import pytest
+from ansible_collections.tritonops.trtllm.plugins.module_utils._daemon_config import merge
+from ansible_collections.tritonops.trtllm.plugins.modules import docker_daemon_config
+from ansible_collections.tritonops.trtllm.tests.unit.support.module_run import Result, failure, run_module
+
+RUNTIME = {"runtimes": {"nvidia": {"path": "nvidia-container-runtime", "args": []}}}
+
+ACCEPTS = "exit 0"
+TOO_OLD = 'echo "Status: unknown flag: --validate" >&2; exit 125'
+REFUSES = 'echo "unable to configure the Docker daemon with file $3: unknown keys: typo" >&2; exit 1'
+
+Run = t.Callable[..., Result]
+
+
+@pytest.fixture(name="path")
+def fixture_path(tmp_path: Path) -> Path:
+    return tmp_path / "docker" / "daemon.json"
+
+
+@pytest.fixture(name="existing")
+def fixture_existing(path: Path) -> Path:
+    path.parent.mkdir()
+    path.write_text('{"data-root": "/data", "log-opts": {"max-size": "1g"}, "dns": ["10.0.0.1"]}')
+    return path
+
+
+@pytest.fixture(name="arguments")
+def fixture_arguments(tmp_path: Path, path: Path) -> t.Callable[[str], dict[str, t.Any]]:
+    def arguments(engine: str) -> dict[str, t.Any]:
+        dockerd = tmp_path / "dockerd"
+        dockerd.write_text(f"#!/bin/sh\n{engine}\n")
+        dockerd.chmod(0o755)
+        return {"path": str(path), "dockerd": str(dockerd)}
+
+    return arguments
+
+
+@pytest.fixture(name="run")
+def fixture_run(arguments: t.Callable[[str], dict[str, t.Any]], capsys: pytest.CaptureFixture[str]) -> Run:
+    def run(config: dict[str, t.Any], engine: str = ACCEPTS, **more: t.Any) -> Result:
+        result = run_module(docker_daemon_config, capsys, config=config, **arguments(engine), **more)
+        assert not result.get("failed"), result
+        return result
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("current", "wanted", "merged"),
+    [
+        ({}, RUNTIME, RUNTIME),
+        ({"a": {"b": 1}}, {"a": {"c": 2}}, {"a": {"b": 1, "c": 2}}),
+        ({"a": [1, 2]}, {"a": [3]}, {"a": [3]}),
+        ({"a": 1, "b": 2}, {"a": None}, {"b": 2}),
+        ({"a": {"b": 1, "c": 2}}, {"a": {"b": None}}, {"a": {"c": 2}}),
+        ({}, {"a": {"b": None}}, {}),
+        ({}, {"a": {}}, {"a": {}}),
+        ({"a": "text"}, {"a": {"b": 1}}, {"a": {"b": 1}}),
+    ],
+)
+def test_merge(current: dict[str, t.Any], wanted: dict[str, t.Any], merged: dict[str, t.Any]) -> None:
+    assert merge(current, wanted) == merged
+    assert merge(merged, wanted) == merged
+
+
+def test_new_file(run: Run, path: Path) -> None:
+    result = run(RUNTIME)
+    assert (result["changed"], result["validated"]) == (True, True)
+    assert json.loads(path.read_text()) == RUNTIME
+    assert path.stat().st_mode & 0o777 == 0o644
+    assert not run(RUNTIME)["changed"]
+
+
+def test_settings_of_others_are_kept(run: Run, existing: Path) -> None:
+    existing.chmod(0o600)
+    result = run({"log-opts": {"max-file": "3"}, "dns": ["10.0.0.2"]}, backup=True)
+    expected = {"data-root": "/data", "log-opts": {"max-size": "1g", "max-file": "3"}, "dns": ["10.0.0.2"]}
+    assert result["config"] == json.loads(existing.read_text()) == expected
+    assert "10.0.0.1" in Path(result["backup_file"]).read_text()
+    assert existing.stat().st_mode & 0o777 == 0o600
+
+
+def test_other_formatting_is_no_change(run: Run, existing: Path) -> None:
+    before = existing.read_bytes()
+    result = run({"data-root": "/data"}, backup=True)
+    assert not result["changed"] and "backup_file" not in result
+    assert existing.read_bytes() == before
+
+
+def test_check_mode_predicts_what_a_run_does(run: Run, existing: Path) -> None:
+    before = existing.read_bytes()
+    predicted = run(RUNTIME, check=True)
+    assert existing.read_bytes() == before
+    real = run(RUNTIME)
+    assert predicted == real
+    assert predicted["diff"]["after"] == existing.read_text()
+    assert predicted["diff"]["before"].encode() == before
+
+
+def test_check_mode_makes_no_folder(run: Run, path: Path) -> None:
+    assert run(RUNTIME, check=True)["changed"]
+    assert not path.parent.exists()
+
+
+def test_link_is_followed(run: Run, existing: Path, tmp_path: Path) -> None:
+    target = tmp_path / "elsewhere.json"
+    existing.rename(target)
+    existing.symlink_to(target)
+    run(RUNTIME)
+    assert existing.is_symlink()
+    assert "runtimes" in json.loads(target.read_text())
+
+
+def test_engine_that_cannot_validate_is_no_hindrance(run: Run, path: Path) -> None:
+    assert run(RUNTIME, engine=TOO_OLD)["validated"] is False
+    assert path.exists()
+
+
+@pytest.mark.parametrize("check", [True, False])
+def test_engine_has_the_last_word(
+    check: bool,
+    existing: Path,
+    arguments: t.Callable[[str], dict[str, t.Any]],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    before = existing.read_bytes()
+    message = failure(docker_daemon_config, capsys, check=check, config={"typo": 1}, **arguments(REFUSES))
+    assert f"file {existing}: unknown keys: typo" in message
+    assert existing.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('{\n  "data-root": "/data",\n}', "line 3, column 1"),
+        ("[1]", "a JSON list"),
+        ("{'a': 1}", "line 1, column 2"),
+    ],
+)
+def test_unreadable_file_is_left_alone(
+    text: str,
+    words: str,
+    existing: Path,
+    arguments: t.Callable[[str], dict[str, t.Any]],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    existing.write_text(text)
+    message = failure(docker_daemon_config, capsys, config=RUNTIME, **arguments(ACCEPTS))
+    assert str(existing) in message and words in message
+    assert existing.read_text() == text
+
+
+def test_empty_file_is_an_empty_configuration(run: Run, existing: Path) -> None:
+    existing.write_text("\n")
+    assert run(RUNTIME)["config"] == RUNTIME

@@ -1,0 +1,57 @@
+# Copyright (c) 2026 tritonops.trtllm contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The module with a program in nvidia-smi's place."""
+
+from __future__ import annotations
+
+import typing as t
+from pathlib import Path
+
+import pytest
+from ansible_collections.tritonops.trtllm.plugins.modules import gpu_info
+from ansible_collections.tritonops.trtllm.tests.unit.support.module_run import Result, run_module
+from ansible_collections.tritonops.trtllm.tests.unit.support.nvidia_smi import EIGHT_A100, uuid_of
+
+Look = t.Callable[..., Result]
+
+
+@pytest.fixture(name="look")
+def fixture_look(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Look:
+    def look(body: str, **arguments: t.Any) -> Result:
+        program = tmp_path / "nvidia-smi"
+        program.write_text("#!/bin/sh\n" + body)
+        program.chmod(0o755)
+        return run_module(gpu_info, capsys, executable=str(program), **arguments)
+
+    return look
+
+
+def test_without_nvidia_smi_there_is_no_gpu(capsys: pytest.CaptureFixture[str]) -> None:
+    result = run_module(gpu_info, capsys, executable="no-such-program")
+    assert (result["present"], result["gpus"], result["error"], result["changed"]) == (False, [], None, False)
+
+
+def test_eight_gpus(tmp_path: Path, look: Look) -> None:
+    (tmp_path / "xml").write_text(EIGHT_A100)
+    result = look(f'[ "$1" = -q ] && exec cat {tmp_path}/xml\necho "{uuid_of(0)}, 8.0"')
+    assert result["present"] and not result["changed"]
+    assert len(result["gpus"]) == 8
+    assert result["error"] is None
+
+
+def test_a_driver_that_does_not_know_compute_cap(tmp_path: Path, look: Look) -> None:
+    (tmp_path / "xml").write_text(EIGHT_A100)
+    result = look(f'[ "$1" = -q ] && exec cat {tmp_path}/xml\necho "Field compute_cap is not a valid field"; exit 2')
+    assert result["gpus"][0]["compute_capability"] == "8.0"
+
+
+def test_failing_nvidia_smi_is_quoted(look: Look) -> None:
+    result = look('echo "Failed to initialize NVML: Driver/library version mismatch"; exit 18')
+    assert not result.get("failed")
+    assert (result["present"], result["gpus"]) == (False, [])
+    assert result["error"] == "Failed to initialize NVML: Driver/library version mismatch"
+
+
+def test_hanging_nvidia_smi_is_given_up(look: Look) -> None:
+    assert "did not answer within 1 s" in look("exec sleep 60", timeout=1)["error"]

@@ -1,0 +1,146 @@
+# Copyright (c) 2026 tritonops.trtllm contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The module as a whole: every obstacle in one result, and the token nowhere in it."""
+
+from __future__ import annotations
+
+import json
+import threading
+import typing as t
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+from ansible_collections.tritonops.trtllm.plugins.modules import preflight_info
+from ansible_collections.tritonops.trtllm.tests.unit.support.module_run import Result, run_module
+
+CANARY = "hf_canaryCANARYcanary"
+MODEL = {"repository": "owner/model", "revision": "main"}
+
+Look = t.Callable[..., Result]
+
+
+class GatedHub:
+    """Describes its model to everybody, gives it to the canary alone, and quotes the token it was shown."""
+
+    def __init__(self) -> None:
+        self.tokens: list[str | None] = []
+        hub = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                self._answer(200)
+
+            def do_HEAD(self) -> None:
+                self._answer(200 if self.headers["Authorization"] == "Bearer " + CANARY else 403)
+
+            def _answer(self, status: int) -> None:
+                hub.tokens.append(self.headers["Authorization"])
+                self.send_response(status)
+                self.send_header("X-Error-Message", "not to %s" % self.headers["Authorization"])
+                self.end_headers()
+
+            def log_message(self, format: str, *args: t.Any) -> None:  # noqa: A002
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.port: int = self._server.server_address[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+
+    def __enter__(self) -> GatedHub:
+        threading.Thread(target=lambda: self._server.serve_forever(poll_interval=0.02), daemon=True).start()
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+@pytest.fixture(name="hub")
+def fixture_hub() -> t.Iterator[GatedHub]:
+    with GatedHub() as hub:
+        yield hub
+
+
+@pytest.fixture(name="look")
+def fixture_look(capsys: pytest.CaptureFixture[str]) -> Look:
+    def look(**arguments: t.Any) -> Result:
+        result = run_module(preflight_info, capsys, **arguments)
+        assert not result.get("failed") and not result["changed"], result
+        return result
+
+    return look
+
+
+def ids(result: Result) -> list[str]:
+    return [finding["id"] for finding in result["findings"]]
+
+
+def test_nothing_asked_nothing_found(look: Look) -> None:
+    result = look()
+    assert result["findings"] == []
+    assert result["facts"]["memory_bytes"] > 10**8
+
+
+def test_every_obstacle_at_once(look: Look, hub: GatedHub, tmp_path: Path) -> None:
+    result = look(
+        ports=[{"port": hub.port}],
+        disk=[{"path": str(tmp_path / "weights"), "bytes": 10**15}],
+        memory_bytes=10**15,
+        archive={"path": str(tmp_path / "missing.tar")},
+        architectures=["sparc"],
+        systems={"plan9": "4"},
+        hub={"endpoint": hub.url, **MODEL},
+        registry={"url": "http://127.0.0.1:9"},
+        variables={"token": "my_token_file"},
+    )
+    assert ids(result) == [
+        "architecture",
+        "os_untested",
+        "port_taken",
+        "disk_space",
+        "memory",
+        "archive_missing",
+        "hub_token_missing",
+        "registry_unreachable",
+    ]
+    assert "my_token_file" in result["findings"][6]["remedy"]
+
+
+@pytest.mark.parametrize("by_file", [True, False])
+def test_token_opens_the_model(look: Look, hub: GatedHub, tmp_path: Path, by_file: bool) -> None:
+    (tmp_path / "token").write_text(CANARY + "\n")
+    token = {"token_file": str(tmp_path / "token")} if by_file else {"token": CANARY}
+    result = look(hub={"endpoint": hub.url, **MODEL, **token})
+    assert result["findings"] == []
+    assert hub.tokens == ["Bearer " + CANARY] * 2
+
+
+@pytest.mark.parametrize("by_file", [True, False])
+def test_token_is_not_in_the_result(look: Look, hub: GatedHub, tmp_path: Path, by_file: bool) -> None:
+    wrong = CANARY + "2"
+    (tmp_path / "token").write_text(wrong)
+    token = {"token_file": str(tmp_path / "token")} if by_file else {"token": wrong}
+    result = look(hub={"endpoint": hub.url, **MODEL, **token})
+    assert ids(result) == ["hub_token_refused"]
+    assert CANARY not in json.dumps(result)
+
+
+def test_hub_is_not_asked_for_what_is_there(look: Look, hub: GatedHub, tmp_path: Path) -> None:
+    (tmp_path / "artifact.json").write_text('{"inputs": {}}')
+    assert look(hub={"endpoint": hub.url, "dest": str(tmp_path), **MODEL})["findings"] == []
+    assert hub.tokens == []
+
+
+def test_own_container_may_have_the_port(
+    look: Look, hub: GatedHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The engine is asked for the container by name; the holder here is this test, so it is not the container's."""
+    inspected = [{"Id": "c" * 64, "NetworkSettings": {"Ports": {"8000/tcp": [{"HostPort": "1"}], "8002/tcp": None}}}]
+    docker = tmp_path / "docker"
+    docker.write_text(f"#!/bin/sh\necho \"$@\" > {tmp_path}/asked\ncat <<'X'\n{json.dumps(inspected)}\nX\n")
+    docker.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    assert ids(look(ports=[{"port": hub.port}], container="trtllm")) == ["port_taken"]
+    assert (tmp_path / "asked").read_text() == "container inspect trtllm\n"
