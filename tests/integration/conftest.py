@@ -6,10 +6,49 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
 import pytest
-from site_under_test import Site
+import yaml
+from site_under_test import PROJECT, STATE, Site
 
 
 @pytest.fixture(scope="session")
 def site() -> Site:
     return Site()
+
+
+@dataclass(frozen=True)
+class GatedHub:
+    """A hub with one repository that asks for a token; `variables` make the site want it."""
+
+    variables: dict[str, object]
+    token: Path
+
+
+# Put together here so that no file of the project has it, and a search finds only leaks.
+CANARY = "hf_" + "canary" * 4
+
+
+@pytest.fixture(scope="session")
+def gated_hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatedHub]:
+    folder = tmp_path_factory.mktemp("hub")
+    repository = folder / "models" / "rehearsal" / "Gated"
+    repository.parent.mkdir(parents=True)
+    repository.symlink_to(STATE / "models" / "HuggingFaceTB" / "SmolLM2-135M-Instruct")
+    token = folder / "token"
+    token.write_text(f"{CANARY}\n")
+    hub = yaml.safe_load((STATE / "hub.yml").read_text())
+    address, port = hub["endpoint"].removeprefix("http://").rsplit(":", 1)
+    command = [sys.executable, str(PROJECT / "rehearsal/hub/server.py"), "--root", str(folder / "models")]
+    command += ["--address", address, "--port", str(int(port) + 1)]
+    command += ["--gated", "rehearsal/Gated", "--token-file", str(token)]
+    model = {"preset": "smollm2-135m-instruct", "repository": "rehearsal/Gated", "revision": hub["revision"]}
+    endpoint = f"http://{address}:{int(port) + 1}"
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
+        yield GatedHub({"trtllm_model": model, "trtllm_weights": {"endpoint": endpoint}}, token)
+        server.terminate()

@@ -47,7 +47,22 @@ class Site:
 
     root = "/opt/trtllm"
 
-    def start(self, playbook: str, *options: str, variables: Mapping[str, Any] | None = None) -> subprocess.Popen[str]:
+    def make_bare(self) -> None:
+        """A host that nothing was ever done to, and what it needs around it."""
+        self.script("host", HOST, "--rm")
+        for command in (["engine"], ["images"], ["model"], ["hub"], ["host", HOST], ["forward", HOST]):
+            self.script(*command)
+
+    def script(self, name: str, *options: str) -> None:
+        subprocess.run([PROJECT / "rehearsal" / "bin" / name, *options], check=True)
+
+    def start(
+        self,
+        playbook: str,
+        *options: str,
+        variables: Mapping[str, Any] | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> subprocess.Popen[str]:
         """Start a playbook in a process group of its own."""
         command = [
             str(Path(sys.executable).with_name("ansible-playbook")),
@@ -55,20 +70,20 @@ class Site:
             *options,
             *(("-e", json.dumps(variables)) if variables else ()),
         ]
-        environment = {**os.environ, "ANSIBLE_NOCOLOR": "1", "ANSIBLE_INJECT_FACT_VARS": "false"}
+        defaults = {"ANSIBLE_NOCOLOR": "1", "ANSIBLE_INJECT_FACT_VARS": "false"}
         return subprocess.Popen(
             command,
             cwd=PROJECT,
-            env=environment,
+            env={**os.environ, **defaults, **(environment or {})},
             text=True,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
 
-    def play(self, playbook: str, *options: str, variables: Mapping[str, Any] | None = None) -> Played:
+    def play(self, playbook: str, *options: str, **keywords: Any) -> Played:
         began = time.monotonic()
-        process = self.start(playbook, *options, variables=variables)
+        process = self.start(playbook, *options, **keywords)
         output, _none = process.communicate()
         print(output)
         return Played(process.returncode, output, time.monotonic() - began)
@@ -83,7 +98,9 @@ class Site:
             time.sleep(0.05)
         os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
-        self.run("pkill", "--signal", "KILL", "--full", "AnsiballZ|ansible-tmp", check=False)
+        # A module outlives the connection that started it: a host that loses power would take it along.
+        self.run("pkill", "--signal", "KILL", "--full", "ansible-tmp", check=False)
+        self.wait(10, lambda: self.run("pgrep", "--full", "ansible-tmp", check=False).returncode != 0)
 
     def run(self, *command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run a command on the host."""

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 import requests
-from site_under_test import HOST, PROJECT, Site
+from site_under_test import HOST, PROJECT, STATE, Site
 from tokenizers import Tokenizer
 
 URL = "http://localhost:8000/v2/models/ensemble"
@@ -24,7 +24,8 @@ QUESTION = {"text_input": "What is cloud computing?", "max_tokens": 64, "bad_wor
 def reference() -> dict[str, Any]:
     """What transformers answers greedily; rehearsal/reference/record.py recorded it."""
     recorded = json.loads((PROJECT / "rehearsal/reference/smollm2-135m-instruct.json").read_text())
-    return next(entry for entry in recorded["completions"] if entry["prompt"] == QUESTION["text_input"])
+    assert recorded["completions"]["tutorial"]["prompt"] == QUESTION["text_input"]
+    return recorded["completions"]["tutorial"]
 
 
 def ask(**changes: Any) -> dict[str, Any]:
@@ -36,7 +37,7 @@ def ask(**changes: Any) -> dict[str, Any]:
 def test_the_tutorials_curl_gets_the_tokens_of_transformers(reference: dict[str, Any]) -> None:
     command = ["curl", "--silent", "-X", "POST", f"{URL}/generate".removeprefix("http://"), "-d", json.dumps(QUESTION)]
     text = json.loads(subprocess.run(command, text=True, capture_output=True, check=True).stdout)["text_output"]
-    tokenizer = Tokenizer.from_file(str(PROJECT / ".cache/rehearsal/models/HuggingFaceTB/SmolLM2-135M-Instruct/tokenizer.json"))
+    tokenizer = Tokenizer.from_file(str(STATE / "models/HuggingFaceTB/SmolLM2-135M-Instruct/tokenizer.json"))
     assert tokenizer.encode(text).ids == reference["input_ids"] + reference["output_ids"]
 
 

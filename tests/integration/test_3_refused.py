@@ -6,12 +6,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import GatedHub
 from site_under_test import Site
-
-GATED = {"preset": "smollm2-135m-instruct", "repository": "rehearsal/Gated"}
 
 
 @pytest.mark.parametrize(
@@ -24,9 +24,8 @@ GATED = {"preset": "smollm2-135m-instruct", "repository": "rehearsal/Gated"}
             {"trtllm_repository_parameters": {"tensorrt_llm": {"batching_stratgy": "V1"}}},
             ["no placeholder batching_stratgy", "did you mean batching_strategy"],
         ),
-        ({"trtllm_model": GATED}, ["rehearsal/Gated", "token", "trtllm_token_file"]),
     ],
-    ids=["model", "release", "heads", "parameter", "token-missing"],
+    ids=["model", "release", "heads", "parameter"],
 )
 def test_bad_input_is_refused_before_anything_changes(site: Site, variables: dict[str, Any], says: list[str]) -> None:
     refused(site, variables, says)
@@ -40,10 +39,15 @@ def refused(site: Site, variables: dict[str, Any], says: list[str]) -> None:
         assert words in played.output, f"{words!r} is not in the output"
 
 
-def test_a_refused_token(site: Site, tmp_path: Any) -> None:
+def test_a_gated_model_without_a_token(site: Site, gated_hub: GatedHub) -> None:
+    refused(site, gated_hub.variables, ["rehearsal/Gated", "token", "trtllm_token_file"])
+
+
+def test_a_refused_token(site: Site, gated_hub: GatedHub, tmp_path: Path) -> None:
     token = tmp_path / "token"
     token.write_text("hf_wrong")
-    refused(site, {"trtllm_model": GATED, "trtllm_token_file": str(token)}, ["rehearsal/Gated", "refused"])
+    refused(site, {**gated_hub.variables, "trtllm_token_file": str(token)}, ["rehearsal/Gated", "refused"])
+    assert not site.exists(f"{site.root}/secrets")
 
 
 def test_a_root_folder_without_space(site: Site) -> None:
