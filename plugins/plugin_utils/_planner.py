@@ -103,7 +103,9 @@ class _Planner:
             "convert": None if spec.engine_dir else self.convert,
             "build": None if spec.engine_dir else self.build,
             "engine_dir": spec.engine_dir or self.build["dest"],
-            "engine_check": {"path": spec.engine_dir, "image_digest": self.image["identity"]} if spec.engine_dir else {},
+            "engine_check": {"path": spec.engine_dir, "image_digest": self.image["identity"]}
+            if spec.engine_dir
+            else {},
             "repository": repository,
             "overrides": spec.repository_overrides,
             "required": self._required(),
@@ -289,7 +291,9 @@ class _Planner:
 
     def _required(self) -> dict[str, list[str]]:
         """Model -> placeholders that parse when left, but make no sense."""
-        return {model: list(groups["required_for_sense"]) for model, groups in self.spec.release["placeholders"].items()}
+        return {
+            model: list(groups["required_for_sense"]) for model, groups in self.spec.release["placeholders"].items()
+        }
 
     def _launch(self) -> dict[str, Any]:
         world_size = self.spec.parallelism.world_size

@@ -176,7 +176,9 @@ class Reader:
 
     def _fill(self, variable: str, given: Any, kind: Any) -> Any:
         if not isinstance(given, Mapping):
-            self.refuse(variable, given, f"must be a mapping with keys out of {', '.join(f.name for f in fields(kind))}")
+            self.refuse(
+                variable, given, f"must be a mapping with keys out of {', '.join(f.name for f in fields(kind))}"
+            )
             return None
         known = {entry.name: entry for entry in fields(kind)}
         values: dict[str, Any] = {}
@@ -225,7 +227,9 @@ class Reader:
         if isinstance(given, str):
             given = {"preset": given}
         if not isinstance(given, Mapping):
-            self.refuse("model", given, f"must be the name of a preset ({', '.join(self.catalogue.models)}) or a mapping")
+            self.refuse(
+                "model", given, f"must be the name of a preset ({', '.join(self.catalogue.models)}) or a mapping"
+            )
             return None
         entry = dict(given)
         if "preset" in entry:
@@ -269,7 +273,9 @@ class Reader:
         if image.source == "registry" and not image.reference:
             self.refuse("image.reference", image.reference, "is missing: name the repository to pull from")
         if image.source == "archive" and not image.archive.startswith("/"):
-            self.refuse("image.archive", image.archive, "must be the absolute path of a docker-save archive on the host")
+            self.refuse(
+                "image.archive", image.archive, "must be the absolute path of a docker-save archive on the host"
+            )
         if image.source != "build" and not _DIGEST.fullmatch(image.digest):
             what = "the manifest's digest" if image.source == "registry" else "the image id"
             self.refuse("image.digest", image.digest, f"must be {what}, sha256: and 64 hex digits: images are pinned")
@@ -332,7 +338,9 @@ def misfits(spec: Spec) -> list[Refusal]:
         check(spec, refuse)
     if spec.model.architecture not in spec.release["convert"]["scripts"]:
         known = ", ".join(spec.release["convert"]["scripts"])
-        refuse("model.architecture", spec.model.architecture, f"release {spec.release['release']} converts {known} only")
+        refuse(
+            "model.architecture", spec.model.architecture, f"release {spec.release['release']} converts {known} only"
+        )
     return found
 
 
@@ -360,7 +368,9 @@ def _parallelism_misfits(spec: Spec, refuse: Refuse) -> None:
         refuse("parallelism.pipeline", parallelism.pipeline, f"does not divide the {shape.layers} layers")
     asked = (parallelism.moe_tensor, parallelism.moe_expert)
     if any(asked) and not shape.experts:
-        refuse("parallelism.moe_expert", asked, f"{spec.model.name} has no experts: leave moe_tensor and moe_expert out")
+        refuse(
+            "parallelism.moe_expert", asked, f"{spec.model.name} has no experts: leave moe_tensor and moe_expert out"
+        )
     elif any(asked) and (asked[0] or 1) * (asked[1] or 1) != tensor:
         refuse("parallelism.moe_tensor", asked, f"moe_tensor x moe_expert must be the tensor parallelism, {tensor}")
     elif asked[1] and shape.experts % asked[1]:
@@ -372,9 +382,7 @@ def legal_tensor_sizes(shape: Shape, most: int = 64) -> list[int]:
     return [
         size
         for size in range(1, most + 1)
-        if not shape.heads % size
-        and not shape.ffn % size
-        and (not shape.kv_heads % size or not size % shape.kv_heads)
+        if not shape.heads % size and not shape.ffn % size and (not shape.kv_heads % size or not size % shape.kv_heads)
     ]
 
 
@@ -383,11 +391,17 @@ def _limit_misfits(spec: Spec, refuse: Refuse) -> None:
     if limits.max_seq_len > most:
         refuse("limits.max_seq_len", limits.max_seq_len, f"{spec.model.name} has {most} positions")
     if limits.max_input_len >= limits.max_seq_len:
-        refuse("limits.max_input_len", limits.max_input_len, f"must be below max_seq_len, {limits.max_seq_len}: "
-               "a sequence is the prompt and the answer")
+        refuse(
+            "limits.max_input_len",
+            limits.max_input_len,
+            f"must be below max_seq_len, {limits.max_seq_len}: a sequence is the prompt and the answer",
+        )
     if limits.max_num_tokens < limits.max_batch_size:
-        refuse("limits.max_num_tokens", limits.max_num_tokens, "must be at least max_batch_size, "
-               f"{limits.max_batch_size}: a step makes one token a sequence")
+        refuse(
+            "limits.max_num_tokens",
+            limits.max_num_tokens,
+            f"must be at least max_batch_size, {limits.max_batch_size}: a step makes one token a sequence",
+        )
 
 
 def _parameter_misfits(spec: Spec, refuse: Refuse) -> None:

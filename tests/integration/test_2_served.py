@@ -52,7 +52,13 @@ def test_several_questions_at_once_do_not_mix() -> None:
     alone = [ask(text_input=prompt, max_tokens=8)["text_output"] for prompt in ("The sea is", "Two plus two is")]
     processes = [
         subprocess.Popen(
-            ["curl", "--silent", f"{URL}/generate", "-d", json.dumps({**QUESTION, "text_input": prompt, "max_tokens": 8})],
+            [
+                "curl",
+                "--silent",
+                f"{URL}/generate",
+                "-d",
+                json.dumps({**QUESTION, "text_input": prompt, "max_tokens": 8}),
+            ],
             stdout=subprocess.PIPE,
         )
         for prompt in ("The sea is", "Two plus two is")
@@ -94,13 +100,19 @@ def test_an_artifact_says_what_it_is_made_of(site: Site, kind: str) -> None:
     record = site.json(f"{folder}/artifact.json")
     assert record["key"] == folder.rsplit("/", maxsplit=1)[-1] and record["files"]
     name, entry = min(record["files"].items(), key=lambda item: item[1]["size"])
-    content = subprocess.run(["docker", "exec", HOST, "cat", f"{folder}/{name}"], capture_output=True, check=True).stdout
+    content = subprocess.run(
+        ["docker", "exec", HOST, "cat", f"{folder}/{name}"], capture_output=True, check=True
+    ).stdout
     assert hashlib.sha256(content).hexdigest() == entry["sha256"]
 
 
 def test_the_engine_takes_its_room_once(site: Site) -> None:
-    inodes = site.read("sh", "-c", f"stat --format %i {site.root}/engine/*/rank0.engine "
-                       f"{site.root}/current/model_repository/tensorrt_llm/1/rank0.engine").split()
+    inodes = site.read(
+        "sh",
+        "-c",
+        f"stat --format %i {site.root}/engine/*/rank0.engine "
+        f"{site.root}/current/model_repository/tensorrt_llm/1/rank0.engine",
+    ).split()
     assert len(set(inodes)) == 1
 
 

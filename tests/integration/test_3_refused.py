@@ -51,7 +51,9 @@ def test_a_refused_token(site: Site, gated_hub: GatedHub, tmp_path: Path) -> Non
 
 
 def test_a_root_folder_without_space(site: Site) -> None:
-    site.run("sh", "-c", "mkdir -p /mnt/small && mountpoint -q /mnt/small || mount -t tmpfs -o size=50m tmpfs /mnt/small")
+    site.run(
+        "sh", "-c", "mkdir -p /mnt/small && mountpoint -q /mnt/small || mount -t tmpfs -o size=50m tmpfs /mnt/small"
+    )
     refused(site, {"trtllm_root": "/mnt/small/trtllm"}, ["GB", "/mnt/small", "trtllm_root"])
     site.run("umount", "/mnt/small")
 
@@ -66,7 +68,11 @@ def test_a_port_that_is_taken(site: Site) -> None:
 def test_an_engine_of_another_image(site: Site) -> None:
     engine = site.read("sh", "-c", f"ls -d {site.root}/engine/????????????????").strip()
     site.run("cp", "--archive", "--link", engine, "/root/other-engine")
-    site.run("sh", "-c", "sed -i.bak 's/\"image\": \"sha256:[0-9a-f]*/\"image\": \"sha256:" + "e" * 64 + "/' "
-             "/root/other-engine/artifact.json")
+    site.run(
+        "sh",
+        "-c",
+        'sed -i.bak \'s/"image": "sha256:[0-9a-f]*/"image": "sha256:' + "e" * 64 + "/' "
+        "/root/other-engine/artifact.json",
+    )
     refused(site, {"trtllm_engine_dir": "/root/other-engine"}, ["was built by image", "e" * 64])
     site.run("rm", "--recursive", "/root/other-engine")
