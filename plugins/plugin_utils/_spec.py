@@ -361,8 +361,8 @@ def _parallelism_misfits(spec: Spec, refuse: Refuse) -> None:
         refuse(
             "parallelism.tensor",
             tensor,
-            f"neither divides the {shape.kv_heads} KV heads of {spec.model.name} nor is a multiple of them, or does not "
-            f"divide the feed-forward width {shape.ffn}; these work: {_listed(legal_tensor_sizes(shape))}",
+            f"neither divides nor is a multiple of the {shape.kv_heads} KV heads of {spec.model.name}, or does not "
+            f"divide its feed-forward width {shape.ffn}; these work: {_listed(legal_tensor_sizes(shape))}",
         )
     if shape.layers % parallelism.pipeline:
         refuse("parallelism.pipeline", parallelism.pipeline, f"does not divide the {shape.layers} layers")

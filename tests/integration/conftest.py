@@ -9,29 +9,15 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 import yaml
-from site_under_test import PROJECT, STATE, Site
+from site_under_test import CANARY, PROJECT, STATE, GatedHub, Site
 
 
 @pytest.fixture(scope="session")
 def site() -> Site:
     return Site()
-
-
-@dataclass(frozen=True)
-class GatedHub:
-    """A hub with one repository that asks for a token; `variables` make the site want it."""
-
-    variables: dict[str, object]
-    token: Path
-
-
-# Put together here so that no file of the project has it, and a search finds only leaks.
-CANARY = "hf_" + "canary" * 4
 
 
 @pytest.fixture(scope="session")

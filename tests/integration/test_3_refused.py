@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import GatedHub
-from site_under_test import Site
+from site_under_test import GatedHub, Site
 
 
 @pytest.mark.parametrize(

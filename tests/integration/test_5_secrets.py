@@ -10,8 +10,7 @@ import subprocess
 import threading
 from pathlib import Path
 
-from conftest import CANARY, GatedHub
-from site_under_test import HOST, Site
+from site_under_test import CANARY, HOST, GatedHub, Site
 
 WATCH = "/root/watch-for-the-canary"
 
