@@ -151,7 +151,8 @@ class ContainerWatch:
                 state.get("ExitCode"),
             )
         if state["Status"] == "created":
-            return None
+            error = state.get("Error")
+            return Death(f"container {self.name} did not start: {error}") if error else None
         identity = (container.id, state.get("StartedAt", ""))
         self._first = self._first or identity
         return None if identity == self._first else Death(f"container {self.name} was restarted")

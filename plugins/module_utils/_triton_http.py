@@ -153,8 +153,8 @@ def _reachable(url: str) -> t.Iterator[None]:
         yield
     except requests.exceptions.RequestException as exc:
         causes = list(_causes(exc))
-        # A stream that stalls ends in a ConnectionError, for requests.
-        if isinstance(exc, requests.exceptions.Timeout) or any(isinstance(cause, socket.timeout) for cause in causes):
+        # Not by the class of exc: for requests, a stream that stalls ends in a ConnectionError.
+        if any(isinstance(cause, socket.timeout) for cause in causes):
             raise Unreachable(f"{url} accepted the request but did not answer in time") from exc
         # The operating system's own words, which requests and urllib3 wrap several times.
         words = [cause.strerror for cause in causes if isinstance(cause, OSError) and cause.strerror]

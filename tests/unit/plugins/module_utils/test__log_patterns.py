@@ -104,7 +104,7 @@ LOAD_FAILURE = r"""
 E1122 18:26:50.433130 1 server.cc:241] "CudaDriverHelper has not been initialized."
 I1122 18:26:50.697241 1 pb_stub.cc:366] "Failed to initialize Python stub: ValueError: no such file\n\nAt:\n  m.py"
 E1122 18:26:50.800472 1 backend_model.cc:692] "ERROR: Failed to create instance: ValueError: no such file\n\nAt"
-E1122 18:26:50.800587 1 m.cc:642] "failed to load 'preprocessing' version 1: Internal: ValueError: no such file\n\nAt:\n  m.py"
+E1122 18:26:50.800587 1 m.cc:642] "failed to load 'preprocessing' version 1: Internal: ValueError: no such file\n\nAt"
 I1122 18:26:50.800606 1 model_lifecycle.cc:777] "failed to load 'preprocessing'"
 """
 

@@ -23,7 +23,7 @@ TEMPLATE = """\
 
 name: "one"
 backend: "${backend}"
-max_batch_size: ${batch}  # not ${commented}
+max_batch_size: ${batch}  # not ${dir}
 dynamic_batching { preferred_batch_size: [ ${batch} ] }
 parameters: {
   key: "path"
@@ -54,7 +54,7 @@ def test_placeholders_with_their_lines_but_not_those_in_comments() -> None:
 
 def test_filling_leaves_everything_else_as_it_is() -> None:
     text = render(TEMPLATE, {**VALUES, "dir": "/x"}, {}, [])
-    assert text == TEMPLATE.replace("${backend}", "python").replace("${batch}", "4").replace("${dir}", "/x")
+    assert text == TEMPLATE.replace("${backend}", "python").replace("${batch}", "4").replace('"${dir}/', '"/x/')
     assert model_config.unfilled(text) == ["name", "quoted"]
 
 

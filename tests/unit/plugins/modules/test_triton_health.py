@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import threading
 import time
@@ -23,6 +24,7 @@ LOAD_FAILURE = (
     'error when creating modelInstanceState: MPI size 1 != TP size 8 * PP size 1\\n"\n'
     "error: creating server: Internal - failed to load all models\n"
 )
+LM_LOADING = '"lm","version":"1","state":"LOADING"'
 
 
 @pytest.fixture(name="stub")
@@ -181,6 +183,10 @@ def test_an_unavailable_model_fails_at_once(stub: TritonStub, health: t.Callable
 def test_a_failed_model_that_nobody_asked_for(stub: TritonStub, health: t.Callable[..., Result]) -> None:
     stub.routes["POST /v2/repository/index"] = RECORDED["index_broken"]
     assert not health(models=["ensemble"]).get("failed")
+    # Nor does it matter while another one is still loading.
+    loading = json.loads(RECORDED["index_broken"]["parts"][0].replace('"lm","version":"1","state":"READY"', LM_LOADING))
+    stub.routes["POST /v2/repository/index"] = [as_json(loading), RECORDED["index_broken"]]
+    assert not health(models=["lm"]).get("failed")
     # A strict server never gets ready with it.
     stub.routes["GET /v2/health/ready"] = RECORDED["not_ready"]
     assert "model broken is UNAVAILABLE" in health(models=["ensemble"], deadline=60)["msg"]
@@ -265,6 +271,13 @@ def test_a_container_that_exits_during_the_wait(
 def test_a_container_killed_for_memory(containers: Containers, health: t.Callable[..., Result]) -> None:
     containers.state.update(Status="exited", ExitCode=137, OOMKilled=True)
     assert "exit code 137, killed for lack of memory" in health(container="triton")["msg"]
+
+
+def test_a_container_that_does_not_start(containers: Containers, health: t.Callable[..., Result]) -> None:
+    containers.state.update(Status="created", Error="")
+    assert not health(container="triton").get("failed")
+    containers.state["Error"] = "exec: mpirun: executable file not found"
+    assert "container triton did not start: exec: mpirun" in health(container="triton")["msg"]
 
 
 def test_a_container_that_was_restarted(
