@@ -58,7 +58,6 @@ MAX_RETRY_AFTER = 300.0
 
 # The library reads its settings once, when it is imported.
 LIBRARY_SETTINGS = {
-    "HF_HUB_DISABLE_IMPLICIT_TOKEN": "1",
     "HF_HUB_DISABLE_PROGRESS_BARS": "1",
     "HF_HUB_DISABLE_TELEMETRY": "1",
     # Xet downloads start a file again after an interruption; plain HTTP goes on where it broke off.

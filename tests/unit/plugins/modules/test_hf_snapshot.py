@@ -10,10 +10,14 @@ import importlib.util
 import json
 import os
 import signal
+import ssl
 import subprocess
 import sys
 import threading
 import time
+from datetime import datetime, timedelta, timezone
+from importlib import import_module
+from ipaddress import ip_address
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -21,6 +25,9 @@ import pytest
 from ansible.module_utils.testing import patch_module_args
 from ansible_collections.tritonops.trtllm.plugins.module_utils import _hf_hub
 from ansible_collections.tritonops.trtllm.plugins.module_utils._artifact import read_artifact
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 # The library reads it once: a stalled connection is given up after a second instead of ten.
 os.environ["HF_HUB_DOWNLOAD_TIMEOUT"] = "1"
@@ -65,7 +72,7 @@ def hub(tree):
     with server.HubServer(hub) as http:
         thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
-        hub.url = http.url
+        hub.http, hub.url = http, http.url
         hub.commit = hub.repository(REPOSITORY).commit
         yield hub
         http.shutdown()
@@ -312,6 +319,53 @@ def test_gated_with_a_token_that_is_nowhere_afterwards(run, hub, tmp_path):
     token.unlink()
     leaks = [path for path in tmp_path.rglob("*") if path.is_file() and CANARY.encode() in path.read_bytes()]
     assert leaks == []
+
+
+def test_a_token_that_was_not_given_is_not_used(run, hub, monkeypatch):
+    hub.token = CANARY
+    monkeypatch.setenv("HUGGING_FACE_HUB_TOKEN", "hf_wrong")
+    assert run()["changed"]
+
+
+@pytest.fixture
+def certificate(tmp_path):
+    """A certificate for 127.0.0.1 that only itself vouches for, and its key, in one file."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "hub")])
+    now = datetime.now(timezone.utc)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    pem = serialization.Encoding.PEM
+    path = tmp_path / "hub.pem"
+    path.write_bytes(
+        certificate.public_bytes(pem)
+        + key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+    return str(path)
+
+
+def test_a_mirror_with_a_certificate_of_its_own(run, hub, certificate, monkeypatch):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    hub.http.socket = context.wrap_socket(hub.http.socket, server_side=True)
+    endpoint = hub.url.replace("http:", "https:")
+    monkeypatch.setenv("SSL_CERT_FILE", "")
+    close_session = import_module("huggingface_hub.utils").close_session
+    close_session()
+    failed = run(endpoint=endpoint)
+    assert "CERTIFICATE_VERIFY_FAILED" in failed["msg"] and "ca_bundle" in failed["msg"]
+    close_session()
+    assert run(endpoint=endpoint, ca_bundle=certificate)["changed"]
+    close_session()
 
 
 @pytest.mark.parametrize("content, words", [(None, "cannot read the token"), (" \n", "is empty")])
