@@ -23,11 +23,6 @@ die() {
     exit 1
 }
 
-finish() {
-    echo "$result"
-    exit 0
-}
-
 # logged NAME COMMAND...: runs a long step with its output in a file, and shows the end of it on failure.
 logged() {
     local log=$state/logs/$1.log
