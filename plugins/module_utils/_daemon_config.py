@@ -20,16 +20,15 @@ def parse(text: str, path: str) -> dict[str, t.Any]:
         return {}
     try:
         config = json.loads(text)
-    except ValueError as exc:
-        position = "line %d, column %d: " % (exc.lineno, exc.colno) if isinstance(exc, json.JSONDecodeError) else ""
+    except json.JSONDecodeError as exc:
         raise DaemonConfigError(
-            "%s is not valid JSON: %s%s. It was left as it is: repair it, or move it away to start afresh."
-            % (path, position, getattr(exc, "msg", exc))
+            f"{path} is not valid JSON: line {exc.lineno}, column {exc.colno}: {exc.msg}."
+            " It was left as it is: repair it, or move it away to start afresh."
         ) from exc
     if not isinstance(config, dict):
         raise DaemonConfigError(
-            "%s holds a JSON %s where the engine expects an object. It was left as it is: repair it, or move it away."
-            % (path, type(config).__name__)
+            f"{path} holds a JSON {type(config).__name__} where the engine expects an object."
+            " It was left as it is: repair it, or move it away."
         )
     return config
 
@@ -43,7 +42,7 @@ def read(path: str) -> str | None:
     except FileNotFoundError:
         return None
     except (OSError, UnicodeDecodeError) as exc:
-        raise DaemonConfigError("%s cannot be read: %s" % (path, exc)) from exc
+        raise DaemonConfigError(f"{path} cannot be read: {exc}") from exc
 
 
 def merge(current: t.Mapping[str, t.Any], wanted: t.Mapping[str, t.Any]) -> dict[str, t.Any]:

@@ -25,7 +25,7 @@ class Reply(t.NamedTuple):
     @property
     def words(self) -> str:
         """The server's own reason; Hugging Face puts it into headers."""
-        parts = ["HTTP %d" % self.status, self.headers.get("x-error-code"), self.headers.get("x-error-message")]
+        parts = [f"HTTP {self.status}", self.headers.get("x-error-code"), self.headers.get("x-error-message")]
         return " ".join(part for part in parts if part)
 
 
@@ -45,30 +45,30 @@ Fetch = t.Callable[[str, str], Reply]
 
 
 def _refusal(hub: Hub, reply: Reply) -> Finding:
-    page = "%s/%s" % (hub.endpoint, hub.repository)
+    page = f"{hub.endpoint}/{hub.repository}"
     if hub.has_token:
         return error(
             "hub_token_refused",
-            "the hub refuses %s to the token: %s" % (hub.repository, reply.words),
-            "let the account of that token accept the licence at %s (a gated model), or put another token into %s"
-            % (page, hub.names["token"]),
+            f"the hub refuses {hub.repository} to the token: {reply.words}",
+            f"let the account of that token accept the licence at {page} (a gated model),"
+            f" or put another token into {hub.names['token']}",
         )
     return error(
         "hub_token_missing",
-        "the hub does not give %s without a token: %s" % (hub.repository, reply.words),
-        "accept the licence at %s (a gated model) and put a token of that account into %s" % (page, hub.names["token"]),
+        f"the hub does not give {hub.repository} without a token: {reply.words}",
+        f"accept the licence at {page} (a gated model) and put a token of that account into {hub.names['token']}",
     )
 
 
 def _not_found(hub: Hub, reply: Reply, path: str | None) -> Finding:
     if path and reply.headers.get("x-error-code") in (None, "EntryNotFound"):
-        message = "%s has no file %s at revision %s: %s" % (hub.repository, path, hub.revision, reply.words)
-        return error("hub_not_found", message, "correct %s" % hub.names["repository"])
+        message = f"{hub.repository} has no file {path} at revision {hub.revision}: {reply.words}"
+        return error("hub_not_found", message, f"correct {hub.names['repository']}")
+    private = "" if hub.has_token else "; for a private model put a token into " + hub.names["token"]
     return error(
         "hub_not_found",
-        "the hub %s has no model %s at revision %s: %s" % (hub.endpoint, hub.repository, hub.revision, reply.words),
-        "correct the model or the revision in %s%s"
-        % (hub.names["repository"], "" if hub.has_token else "; for a private model put a token into " + hub.names["token"]),
+        f"the hub {hub.endpoint} has no model {hub.repository} at revision {hub.revision}: {reply.words}",
+        f"correct the model or the revision in {hub.names['repository']}{private}",
     )
 
 
@@ -81,8 +81,9 @@ def _judge(hub: Hub, reply: Reply, path: str | None = None) -> list[Finding]:
         return [_not_found(hub, reply, path)]
     if reply.status in (401, 403):
         return [_refusal(hub, reply)]
-    message = "the hub %s does not serve %s: %s" % (hub.endpoint, hub.repository, reply.words)
-    return [error("hub_unreachable", message, "try again later, or name another hub in %s" % hub.names["endpoint"])]
+    message = f"the hub {hub.endpoint} does not serve {hub.repository}: {reply.words}"
+    remedy = f"try again later, or name another hub in {hub.names['endpoint']}"
+    return [error("hub_unreachable", message, remedy)]
 
 
 def check_hub(hub: Hub, fetch: Fetch) -> list[Finding]:
@@ -90,17 +91,17 @@ def check_hub(hub: Hub, fetch: Fetch) -> list[Finding]:
     model = quote(hub.repository)
     revision = quote(hub.revision, safe="")
     try:
-        found = _judge(hub, fetch("GET", "%s/api/models/%s/revision/%s" % (hub.endpoint, model, revision)))
+        found = _judge(hub, fetch("GET", f"{hub.endpoint}/api/models/{model}/revision/{revision}"))
         for path in [] if found else hub.files[:1]:
-            url = "%s/%s/resolve/%s/%s" % (hub.endpoint, model, revision, quote(path))
+            url = f"{hub.endpoint}/{model}/resolve/{revision}/{quote(path)}"
             found = _judge(hub, fetch("HEAD", url), path)
     except Unreachable as exc:
         return [
             error(
                 "hub_unreachable",
-                "the hub %s does not answer: %s" % (hub.endpoint, exc),
-                "check the network and the proxy of the host, the hub in %s and, for a certificate, the bundle in %s"
-                % (hub.names["endpoint"], hub.names["ca_bundle"]),
+                f"the hub {hub.endpoint} does not answer: {exc}",
+                f"check the network and the proxy of the host, the hub in {hub.names['endpoint']}"
+                f" and, for a certificate, the bundle in {hub.names['ca_bundle']}",
             )
         ]
     return found
@@ -116,6 +117,6 @@ def check_registry(url: str, names: t.Mapping[str, str], fetch: Fetch) -> list[F
         problem = str(exc)
     if problem is None:
         return []
-    message = "the image registry %s does not answer: %s" % (url, problem)
-    remedy = "check the network and the proxy of the host, and the registry in %s" % names["registry"]
+    message = f"the image registry {url} does not answer: {problem}"
+    remedy = f"check the network and the proxy of the host, and the registry in {names['registry']}"
     return [error("registry_unreachable", message, remedy)]

@@ -79,8 +79,8 @@ def read_text(path: str) -> str:
 
 def command_of(pid: int, proc: str = "/proc") -> str:
     """The command line of a process."""
-    words = read_text("%s/%d/cmdline" % (proc, pid)).replace("\0", " ").strip()
-    return words or read_text("%s/%d/comm" % (proc, pid)).strip()
+    words = read_text(f"{proc}/{pid}/cmdline").replace("\0", " ").strip()
+    return words or read_text(f"{proc}/{pid}/comm").strip()
 
 
 def _sockets_of(pid: str, proc: str) -> t.Iterator[str]:
@@ -113,5 +113,5 @@ def holders(inodes: t.Collection[str], proc: str = "/proc") -> dict[str, Holder]
 
 def cgroups_of(pid: int, proc: str = "/proc") -> list[str]:
     """The control group paths of a process, of either version."""
-    lines = read_text("%s/%d/cgroup" % (proc, pid)).splitlines()
+    lines = read_text(f"{proc}/{pid}/cgroup").splitlines()
     return [line.split(":", 2)[2] for line in lines if line.count(":") >= 2]

@@ -115,11 +115,11 @@ def parse_query(xml: str, capabilities: t.Mapping[str, str] | None = None) -> di
     """Read C(nvidia-smi -q -x). Some drivers print warnings before the document."""
     start = xml.find("<nvidia_smi_log")
     if start < 0:
-        raise NvidiaSmiError("there is no <nvidia_smi_log> in the output of nvidia-smi -q -x: %r" % xml[:200])
+        raise NvidiaSmiError(f"there is no <nvidia_smi_log> in the output of nvidia-smi -q -x: {xml[:200]!r}")
     try:
         log = ET.fromstring(xml[start:])
     except ET.ParseError as exc:
-        raise NvidiaSmiError("the output of nvidia-smi -q -x is not XML: %s" % exc) from exc
+        raise NvidiaSmiError(f"the output of nvidia-smi -q -x is not XML: {exc}") from exc
     gpus = log.findall("gpu")
     return {
         "driver_version": _text(log, "driver_version"),

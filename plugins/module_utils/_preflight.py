@@ -1,7 +1,7 @@
 # Copyright (c) 2026 tritonops.trtllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What must be true of a host before anything is changed on it. Each check returns its findings; none raises or writes."""
+"""What must be true of a host before anything is changed on it. Each check returns its findings; none writes."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Container(t.NamedTuple):
     """What the engine says about the container of our own service."""
 
     id: str
-    published: t.FrozenSet[int]
+    published: frozenset[int]
 
 
 class OwnService(t.NamedTuple):
@@ -72,18 +72,12 @@ def is_own(holder: Holder, port: int, own: OwnService, proc: str) -> bool:
 
 
 def _port_taken(wanted: t.Mapping[str, t.Any], listener: Listener, holder: Holder | None, variable: str) -> Finding:
-    who = "pid %d: %s" % holder if holder else "a process of another user or of the kernel"
+    who = f"pid {holder.pid}: {holder.command}" if holder else "a process of another user or of the kernel"
+    what = f" ({wanted['what']})" if wanted.get("what") else ""
     return error(
         "port_taken",
-        "port %d on %s%s is taken by %s (it listens on %s)"
-        % (
-            wanted["port"],
-            wanted["address"],
-            " (%s)" % wanted["what"] if wanted.get("what") else "",
-            who,
-            listener.address,
-        ),
-        "stop it, or choose another port in %s" % variable,
+        f"port {wanted['port']} on {wanted['address']}{what} is taken by {who} (it listens on {listener.address})",
+        f"stop it, or choose another port in {variable}",
     )
 
 
@@ -116,7 +110,7 @@ class Space(t.NamedTuple):
     mount: str
     needed: int
     free: int
-    parts: t.List[str]
+    parts: list[str]
 
 
 def nearest_existing(path: str) -> str:
@@ -138,7 +132,7 @@ def is_complete(folder: str) -> bool:
 
 
 def measure_disk(wanted: t.Sequence[t.Mapping[str, t.Any]]) -> list[Space]:
-    """Sum what is still needed by file system. A finished artifact needs nothing more, a half-made one only the rest."""
+    """What is still needed, by file system: nothing for a finished artifact, the rest for a half-made one."""
     by_device: dict[int, Space] = {}
     for item in wanted:
         existing = nearest_existing(item["path"])
@@ -152,7 +146,7 @@ def measure_disk(wanted: t.Sequence[t.Mapping[str, t.Any]]) -> list[Space]:
         space = by_device[device]
         by_device[device] = space._replace(
             needed=space.needed + needed,
-            parts=space.parts + ["%s %s in %s" % (item.get("what") or "data", human_bytes(needed), item["path"])],
+            parts=[*space.parts, f"{item.get('what') or 'data'} {human_bytes(needed)} in {item['path']}"],
         )
     return list(by_device.values())
 
@@ -161,9 +155,9 @@ def check_disk(spaces: t.Sequence[Space], variable: str) -> list[Finding]:
     return [
         error(
             "disk_space",
-            "the file system %s has %s free, %s is needed: %s"
-            % (space.mount, human_bytes(space.free), human_bytes(space.needed), ", ".join(space.parts)),
-            "free %s there, or choose another folder in %s" % (human_bytes(space.needed - space.free), variable),
+            f"the file system {space.mount} has {human_bytes(space.free)} free,"
+            f" {human_bytes(space.needed)} is needed: {', '.join(space.parts)}",
+            f"free {human_bytes(space.needed - space.free)} there, or choose another folder in {variable}",
         )
         for space in spaces
         if space.needed > space.free
@@ -181,8 +175,8 @@ def check_memory(needed: int, total: int, variable: str) -> list[Finding]:
     return [
         error(
             "memory",
-            "the host has %s of memory, %s is needed" % (human_bytes(total), human_bytes(needed)),
-            "use a larger host or a smaller model; the need is set in %s" % variable,
+            f"the host has {human_bytes(total)} of memory, {human_bytes(needed)} is needed",
+            f"use a larger host or a smaller model; the need is set in {variable}",
         )
     ]
 
@@ -201,7 +195,7 @@ def check_architecture(machine: str, supported: t.Sequence[str]) -> list[Finding
     return [
         error(
             "architecture",
-            "the processor is %s, supported: %s" % (machine, ", ".join(supported)),
+            f"the processor is {machine}, supported: {', '.join(supported)}",
             "use a host of that architecture: the backend's images exist for no other",
         )
     ]
@@ -222,14 +216,13 @@ def check_os(release: t.Mapping[str, str], supported: t.Mapping[str, str]) -> li
     if not supported:
         return []
     name, version = release.get("ID", "unknown"), release.get("VERSION_ID", "")
-    known = ", ".join("%s %s or later" % item for item in sorted(supported.items()))
+    known = ", ".join(f"{system} {oldest} or later" for system, oldest in sorted(supported.items()))
     if name not in supported:
-        return [
-            finding("os_untested", "warning", "%s %s is not among the tested systems: %s" % (name, version, known), "none")
-        ]
+        message = f"{name} {version} is not among the tested systems: {known}"
+        return [finding("os_untested", "warning", message, "none")]
     # Rolling releases have no number.
     if version and _version(version) < _version(supported[name]):
-        message = "%s %s is too old, supported: %s" % (name, version, known)
+        message = f"{name} {version} is too old, supported: {known}"
         return [error("os_unsupported", message, "upgrade the host's system")]
     return []
 
@@ -270,17 +263,17 @@ def _is_compressed(path: str) -> bool:
 def check_archive(path: str, digest: str | None, variable: str) -> list[Finding]:
     try:
         if _is_compressed(path):
-            message = "%s is compressed: which image is in it shows only when it is loaded" % path
+            message = f"{path} is compressed: which image is in it shows only when it is loaded"
             return [finding("archive_unchecked", "warning", message, "keep it uncompressed to have it checked now")]
         ids = image_ids(path)
     except OSError as exc:
-        return [error("archive_missing", "the image archive cannot be read: %s" % exc, "correct %s" % variable)]
+        return [error("archive_missing", f"the image archive cannot be read: {exc}", f"correct {variable}")]
     except (tarfile.TarError, KeyError, TypeError, ValueError) as exc:
-        message = "%s is not an archive of docker save: %s" % (path, exc)
-        return [error("archive_unreadable", message, "make it again with docker save, or correct %s" % variable)]
+        message = f"{path} is not an archive of docker save: {exc}"
+        return [error("archive_unreadable", message, f"make it again with docker save, or correct {variable}")]
     if digest and digest not in ids:
-        message = "the archive %s has the image %s, wanted is %s" % (path, ", ".join(ids) or "none", digest)
-        return [error("archive_image", message, "correct the archive or the digest in %s" % variable)]
+        message = f"the archive {path} has the image {', '.join(ids) or 'none'}, wanted is {digest}"
+        return [error("archive_image", message, f"correct the archive or the digest in {variable}")]
     return []
 
 
@@ -294,5 +287,5 @@ def check_engine(path: str, image_digest: str, variable: str) -> list[Finding]:
     try:
         check_engine_image(path, image_digest)
     except EngineImageMismatch as exc:
-        return [error("engine_image", str(exc), "name another engine or another image in %s" % variable)]
+        return [error("engine_image", str(exc), f"name another engine or another image in {variable}")]
     return []

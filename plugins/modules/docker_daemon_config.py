@@ -105,7 +105,6 @@ import tempfile
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-
 from ansible_collections.tritonops.trtllm.plugins.module_utils._daemon_config import (
     DaemonConfigError,
     dump,
@@ -127,8 +126,8 @@ def engine_accepts(module: AnsibleModule, candidate: str) -> bool:
     if "unknown flag: --validate" in words:
         return False
     raise DaemonConfigError(
-        "the engine refuses the new %s: %s. The file was left as it is: correct the option 'config'."
-        % (module.params["path"], words)
+        f"the engine refuses the new {module.params['path']}: {words}."
+        " The file was left as it is: correct the option 'config'."
     )
 
 
@@ -193,7 +192,7 @@ def main() -> None:
     except DaemonConfigError as exc:
         module.fail_json(msg=str(exc))
     except OSError as exc:
-        module.fail_json(msg="%s cannot be written: %s" % (module.params["path"], exc))
+        module.fail_json(msg=f"{module.params['path']} cannot be written: {exc}")
     module.exit_json(**result)
 
 

@@ -151,7 +151,6 @@ import subprocess
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-
 from ansible_collections.tritonops.trtllm.plugins.module_utils._nvidia_smi import (
     NvidiaSmiError,
     parse_compute_capabilities,
@@ -178,10 +177,10 @@ def run(argv: list[str], timeout: int) -> str:
             argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=timeout, check=False, encoding="utf-8"
         )
     except subprocess.TimeoutExpired as exc:
-        raise NvidiaSmiError("%s did not answer within %d s" % (" ".join(argv), timeout)) from exc
+        raise NvidiaSmiError(f"{' '.join(argv)} did not answer within {timeout} s") from exc
     if done.returncode:
         words = (done.stdout.strip() + "\n" + done.stderr.strip()).strip()
-        raise NvidiaSmiError(words or "%s ended with code %d" % (" ".join(argv), done.returncode))
+        raise NvidiaSmiError(words or f"{' '.join(argv)} ended with code {done.returncode}")
     return done.stdout
 
 

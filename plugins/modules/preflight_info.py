@@ -170,8 +170,9 @@ options:
     default: false
   variables:
     description:
-      - What remedies call the settings that they tell to correct. The keys are V(ports), V(disk), V(memory), V(endpoint),
-        V(repository), V(token), V(ca_bundle), V(registry), V(archive), V(engine). The default is the name of the option.
+      - What remedies call the settings that they tell to correct. The keys are V(ports), V(disk), V(memory),
+        V(endpoint), V(repository), V(token), V(ca_bundle), V(registry), V(archive) and V(engine). The default is the
+        name of the option.
     type: dict
     default: {}
   timeout:
@@ -272,7 +273,6 @@ from urllib.error import HTTPError, URLError
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.urls import ConnectionError as UrlsConnectionError
 from ansible.module_utils.urls import SSLValidationError, open_url
-
 from ansible_collections.tritonops.trtllm.plugins.module_utils import _preflight as checks
 from ansible_collections.tritonops.trtllm.plugins.module_utils._hub_access import (
     Fetch,
@@ -382,7 +382,7 @@ def look(module: AnsibleModule) -> dict[str, t.Any]:
         "findings": found,
         "facts": {
             "architecture": machine,
-            "system": "%s %s" % (release.get("ID", "unknown"), release.get("VERSION_ID", "")),
+            "system": f"{release.get('ID', 'unknown')} {release.get('VERSION_ID', '')}",
             "memory_bytes": memory,
             "disk": [
                 {"mount": space.mount, "needed_bytes": space.needed, "free_bytes": space.free} for space in spaces
@@ -454,7 +454,7 @@ def main() -> None:
     try:
         result = look(module)
     except (OSError, ValueError) as exc:
-        module.fail_json(msg="the host cannot be looked at: %s" % exc)
+        module.fail_json(msg=f"the host cannot be looked at: {exc}")
     module.exit_json(changed=False, **result)
 
 

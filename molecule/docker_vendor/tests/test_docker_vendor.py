@@ -33,13 +33,13 @@ def test_repository_is_trusted_by_its_key_only(host: Host) -> None:
 
 
 def test_a_repository_signed_by_another_key_is_refused(host: Host) -> None:
-    """So the signature is really looked at: with any other key in its place apt will not have the repository."""
+    """So the signature is looked at: with any other key in its place apt will not have the repository."""
     other = "/usr/share/keyrings/debian-archive-bookworm-stable.gpg"
     host.check_output(
         "sed 's#/etc/apt/keyrings/docker.asc#%s#' /etc/apt/sources.list.d/docker.sources > /tmp/other.sources", other
     )
     update = host.run(
-        "mkdir -p /tmp/lists/partial && apt-get update -o Dir::Etc::SourceList=/dev/null -o Dir::State::Lists=/tmp/lists"
+        "mkdir -p /tmp/lists/partial && apt-get update -o Dir::State::Lists=/tmp/lists"
         " -o Dir::Etc::SourceParts=/tmp/parts -o Dir::Etc::SourceList=/tmp/other.sources"
     )
     assert update.rc != 0

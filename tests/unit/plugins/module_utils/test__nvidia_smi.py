@@ -57,7 +57,8 @@ def test_what_a_gpu_does_not_have_is_null() -> None:
 
 def test_old_drivers_count_double_bit_errors() -> None:
     errors = "<ecc_errors><volatile><double_bit><total>2</total></double_bit></volatile></ecc_errors>"
-    gpu = parse_query(document(f"<gpu id='0'><product_name>Tesla V100-SXM2-16GB</product_name>{errors}</gpu>"))["gpus"][0]
+    old = f"<gpu id='0'><product_name>Tesla V100-SXM2-16GB</product_name>{errors}</gpu>"
+    (gpu,) = parse_query(document(old))["gpus"]
     assert (gpu["ecc_uncorrected_volatile"], gpu["compute_capability"], gpu["uuid"]) == (2, "7.0", None)
 
 

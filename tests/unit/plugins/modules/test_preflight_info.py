@@ -38,10 +38,10 @@ class GatedHub:
             def _answer(self, status: int) -> None:
                 hub.tokens.append(self.headers["Authorization"])
                 self.send_response(status)
-                self.send_header("X-Error-Message", "not to %s" % self.headers["Authorization"])
+                self.send_header("X-Error-Message", "not to {}".format(self.headers["Authorization"]))
                 self.end_headers()
 
-            def log_message(self, format: str, *args: t.Any) -> None:  # noqa: A002
+            def log_message(self, format: str, *args: t.Any) -> None:
                 pass
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
