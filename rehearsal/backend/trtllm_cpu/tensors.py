@@ -71,6 +71,8 @@ class Snapshot:
         files = sorted(folder.glob("*.safetensors"))
         if not files:
             raise FileNotFoundError(f"no *.safetensors file in {folder}")
+        for path in files:
+            path.open("rb").close()  # the library says "no such file" of one that may not be read
         # "np" gives bfloat16 as ml_dtypes' type, bit for bit
         self._files = [safe_open(str(path), framework="np") for path in files]
         self._where = {name: file for file in self._files for name in file.offset_keys()}
