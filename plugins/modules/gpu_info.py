@@ -16,19 +16,7 @@ description:
     its own words are returned in RV(error).
 extends_documentation_fragment:
   - tritonops.trtllm.attributes
-attributes:
-  check_mode:
-    support: full
-    details:
-      - This module does not change state.
-  diff_mode:
-    support: N/A
-    details:
-      - This module does not change state.
-  idempotent:
-    support: full
-    details:
-      - This module does not change state.
+  - tritonops.trtllm.attributes.info_module
 options:
   executable:
     description:

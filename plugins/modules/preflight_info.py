@@ -16,19 +16,7 @@ description:
   - Only what is asked for is looked at.
 extends_documentation_fragment:
   - tritonops.trtllm.attributes
-attributes:
-  check_mode:
-    support: full
-    details:
-      - This module does not change state.
-  diff_mode:
-    support: N/A
-    details:
-      - This module does not change state.
-  idempotent:
-    support: full
-    details:
-      - This module does not change state.
+  - tritonops.trtllm.attributes.info_module
 options:
   ports:
     description:
