@@ -1,0 +1,38 @@
+# Copyright (c) 2026 tritonops.trtllm contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import io
+import tarfile
+from pathlib import Path
+
+import pytest
+from ansible_collections.tritonops.trtllm.plugins.module_utils._artifact import ArtifactError
+from ansible_collections.tritonops.trtllm.plugins.modules import trtllm_backend_files
+
+
+def tar_of(**files: bytes) -> io.BytesIO:
+    spool = io.BytesIO()
+    with tarfile.open(fileobj=spool, mode="w") as archive:
+        for name, content in files.items():
+            member = tarfile.TarInfo(name)
+            member.size, member.mode = len(content), 0o600
+            archive.addfile(member, io.BytesIO(content))
+    spool.seek(0)
+    return spool
+
+
+def test_templates_become_readable_for_all(tmp_path: Path) -> None:
+    trtllm_backend_files.extract(tar_of(**{"models/ensemble/config.pbtxt": b"name"}), str(tmp_path))
+    template = tmp_path / "models/ensemble/config.pbtxt"
+    assert template.read_bytes() == b"name"
+    assert template.stat().st_mode & 0o777 == 0o644
+
+
+@pytest.mark.parametrize("name", ["../outside", "/etc/outside", "models/../../outside"])
+def test_an_archive_that_leaves_its_folder_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ArtifactError, match="outside"):
+        trtllm_backend_files.extract(tar_of(**{name: b""}), str(tmp_path / "payload"))
+    assert not (tmp_path / "outside").exists()
