@@ -53,10 +53,9 @@ write_if_changed() {
     fi
 }
 
-# apt_install COMMAND PACKAGE...: installs the packages when the command is missing.
+has() { command -v "$1" >/dev/null; }
+
 apt_install() {
-    command -v "$1" >/dev/null && return
-    shift
     say "installing $* (log: $state/logs/apt.log)"
     logged apt apt-get update
     DEBIAN_FRONTEND=noninteractive logged apt apt-get install -y --no-install-recommends "$@"

@@ -28,7 +28,9 @@ WantedBy=multi-user.target
 def probe(host):
     """A minimal image, loaded from an archive, and an enabled unit that runs it."""
     files = "usr/bin/sleep $(ldd /usr/bin/sleep | grep -o '/lib[^ ]*')"
-    host.run_expect([0], f"cd / && tar --dereference -c {files} | docker import - probe && docker save probe -o /tmp/probe.tar")
+    host.run_expect(
+        [0], f"cd / && tar --dereference -c {files} | docker import - probe && docker save probe -o /tmp/probe.tar"
+    )
     host.run_expect([0], "docker rmi probe && docker load -i /tmp/probe.tar")
     host.run_expect([0], "echo %s > /etc/systemd/system/probe.service", UNIT)
     host.run_expect([0], "systemctl enable --now probe.service")
