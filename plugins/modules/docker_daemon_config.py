@@ -143,9 +143,6 @@ def publish(module: AnsibleModule, candidate: str, path: str, exists: bool) -> s
     """Put the file in place in one step. Returns the backup's name."""
     os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
     backup = module.backup_local(path) if exists and module.params["backup"] else None
-    if not exists:
-        # atomic_move keeps the mode of a file that is replaced; a new one would get the temporary file's 0600.
-        os.chmod(candidate, 0o644)
     module.atomic_move(candidate, path)
     return backup
 

@@ -19,7 +19,7 @@ apt-get download docker.io containerd runc >/dev/null
 unpack() {
     dpkg-deb --raw-extract "$1"_*.deb "$2"
     # Configuration files would stay with the package that is removed.
-    rm -rf "$2/DEBIAN/conffiles" "$2/DEBIAN/md5sums" "$2/etc"
+    rm -rf "${2:?}"/DEBIAN/conffiles "${2:?}"/DEBIAN/md5sums "${2:?}"/etc
 }
 
 # pack FOLDER NAME DEPENDS CONFLICTS

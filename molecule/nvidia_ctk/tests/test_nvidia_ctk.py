@@ -21,6 +21,7 @@ def test_toolkit_with_known_holes_was_replaced(host: Host) -> None:
 def test_settings_are_what_nvidia_ctk_writes_and_others_are_kept(host: Host) -> None:
     assert json.loads(host.file("/etc/docker/daemon.json").content_string) == {
         "labels": ["rack=7"],
+        "shutdown-timeout": 60,
         "runtimes": {"nvidia": {"args": [], "path": "nvidia-container-runtime"}},
     }
 
