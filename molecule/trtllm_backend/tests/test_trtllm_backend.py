@@ -1,0 +1,53 @@
+# Copyright (c) 2026 tritonops.trtllm contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+from typing import Any, Callable
+
+import pytest
+from testinfra.host import Host
+
+MODELS = {"ensemble", "postprocessing", "preprocessing", "tensorrt_llm", "tensorrt_llm_bls"}
+
+
+@pytest.fixture
+def images(host: Host, image: str) -> list[str]:
+    """The image of the archive and the one of the registry, as Docker is to know them."""
+    digest = host.file("/srv/digest").content_string.strip()
+    return [image, f"localhost:5000/tritonserver@{digest}"]
+
+
+def folders(host: Host, kind: str) -> list[str]:
+    names = host.file(f"/opt/trtllm/{kind}").listdir()
+    return [f"/opt/trtllm/{kind}/{name}" for name in names if not name.endswith(".lock")]
+
+
+def test_engine_has_the_pinned_images(host: Host, images: list[str]) -> None:
+    for name in images:
+        host.check_output("docker image inspect %s", name)
+    assert host.check_output("docker image inspect --format '{{.Id}}' %s", images[0]) == images[0]
+
+
+def test_records_name_the_images(host: Host, images: list[str], record: Callable[[str], Any]) -> None:
+    named = [record(f"{folder}/artifact.json")["image"] for folder in folders(host, "image")]
+    assert sorted(named) == sorted(images)
+
+
+def test_templates_of_each_image_are_whole(host: Host, images: list[str], record: Callable[[str], Any]) -> None:
+    found = []
+    for folder in folders(host, "backend"):
+        assert set(host.file(f"{folder}/inflight_batcher_llm").listdir()) == MODELS
+        for model in MODELS:
+            template = host.file(f"{folder}/inflight_batcher_llm/{model}/config.pbtxt")
+            assert template.mode == 0o644 and f'name: "{model}"' in template.content_string
+        artifact = record(f"{folder}/artifact.json")
+        assert artifact["inputs"]["path"] == "/app/all_models/inflight_batcher_llm"
+        assert folder.endswith(artifact["key"])
+        found.append(artifact["image"])
+    assert sorted(found) == sorted(images)
+
+
+def test_no_container_is_left(host: Host) -> None:
+    assert host.check_output("docker ps --all --quiet") == ""
