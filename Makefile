@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 .NOTPARALLEL:
-.PHONY: setup lint sanity unit molecule integration test engine images rehearse rehearse-clean build help
+.PHONY: setup docs lint sanity unit molecule integration test engine images rehearse rehearse-clean build help
 
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export MOLECULE_GLOB := molecule/*/molecule.yml
@@ -13,6 +13,9 @@ help: ## Show this
 
 setup: ## Make .venv, and .venv-2.21 where a Python 3.12 is found
 	@scripts/setup
+
+docs: setup ## The roles' tables of variables, from their argument_specs
+	for role in roles/*/; do aar-doc "$$role" markdown; done
 
 lint: setup ## Every linter and the argument_specs check
 	@scripts/lint

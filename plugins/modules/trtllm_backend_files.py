@@ -86,7 +86,6 @@ import traceback
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
-
 from ansible_collections.tritonops.trtllm.plugins.module_utils._artifact import (
     ArtifactError,
     Draft,
@@ -121,7 +120,7 @@ def main() -> None:
     image, path, dest = (module.params[name] for name in ("image", "path", "dest"))
     inputs = {"image": image, "path": path}
 
-    def make(draft: Draft) -> t.Dict[str, t.Any]:
+    def make(draft: Draft) -> dict[str, t.Any]:
         try:
             sdk = load_sdk()
         except ImportError:

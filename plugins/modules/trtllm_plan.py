@@ -10,8 +10,8 @@ module: trtllm_plan
 short_description: Plan the deployment of a model with Triton and TensorRT-LLM
 version_added: 0.1.0
 description:
-  - Works out every path, command, flag, key and placeholder value of a deployment from what is asked for and from facts of
-    the host, with the collection's catalogue of backend releases and models.
+  - Works out every path, command, flag, key and placeholder value of a deployment from what is asked for and from facts
+    of the host, with the collection's catalogue of backend releases and models.
   - Runs on the controller alone; no connection to the host is opened and nothing is changed anywhere.
   - What cannot work is refused with all reasons at once, each with the variable to change.
 extends_documentation_fragment:
@@ -30,22 +30,23 @@ options:
   request:
     description:
       - The C(trtllm_*) variables of the inventory without their prefix.
-      - C(model) is a preset's name (C(catalogue/models)), V({preset: NAME, revision: COMMIT}), or a mapping with
-        C(repository), C(revision), C(architecture) and C(shape).
-      - C(release) is a release of the backend (C(catalogue/releases)), C(profile) is V(engine), C(precision) is V(float16),
-        V(bfloat16) or V(float32), C(root) is the folder on the host.
+      - C(model) is a preset's name (C(catalogue/models)), a mapping with C(preset) and what differs from it, such as
+        C(revision), or a mapping with C(repository), C(revision), C(architecture) and C(shape).
+      - C(release) is a release of the backend (C(catalogue/releases)), C(profile) is V(engine), C(precision) is
+        V(float16), V(bfloat16) or V(float32), C(root) is the folder on the host.
       - C(parallelism) has C(tensor), C(pipeline), C(moe_tensor), C(moe_expert); C(limits) has C(max_batch_size),
         C(max_input_len), C(max_seq_len), C(max_num_tokens), C(max_beam_width), all in sequences or tokens.
-      - C(image) has C(source) (V(registry), V(archive), V(build)), C(reference), C(digest), C(archive), C(layout); C(weights)
-        has C(endpoint), C(path), C(offline); C(server) has C(address), C(http_port), C(grpc_port), C(metrics_port),
-        C(shm_size).
+      - C(image) has C(source) (V(registry), V(archive), V(build)), C(reference), C(digest), C(archive), C(layout).
+      - C(weights) has C(endpoint), C(path), C(offline); C(server) has C(address), C(http_port), C(grpc_port),
+        C(metrics_port), C(shm_size).
       - C(streaming) and C(gpus_required) are booleans, C(engine_dir) is the folder of an engine that is there already,
         C(repository_parameters) maps a Triton model to placeholders and values, C(repository_overrides) to fields.
     type: dict
     required: true
   host_facts:
     description:
-      - What is known of the host. C(gpus) as M(tritonops.trtllm.gpu_info) returns them, C(processors) the number of vCPUs.
+      - What is known of the host. C(gpus) as M(tritonops.trtllm.gpu_info) returns them, C(processors) the number of
+        vCPUs.
     type: dict
     default: {}
 author:
@@ -86,7 +87,7 @@ plan:
       description: The command that converts them (C(argv)) and its folder (C(dest)); none with an engine of one's own.
       type: dict
     build:
-      description: The command that builds the engine (C(argv)) and its folder (C(dest)); none with an engine of one's own.
+      description: The command that builds the engine (C(argv)) and its folder (C(dest)); none without a build.
       type: dict
     repository:
       description: Triton model to placeholder to value.

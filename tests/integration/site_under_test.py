@@ -109,8 +109,9 @@ class Site:
         os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
         # A module outlives the connection that started it: a host that loses power would take it along.
-        self.run("pkill", "--signal", "KILL", "--full", "ansible-tmp", check=False)
-        self.wait(10, lambda: self.run("pgrep", "--full", "ansible-tmp", check=False).returncode != 0)
+        module = f"{self.root}/venv/bin/python"
+        self.run("pkill", "--signal", "KILL", "--full", module, check=False)
+        self.wait(10, lambda: self.run("pgrep", "--full", module, check=False).returncode != 0)
 
     def run(self, *command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run a command on the host."""

@@ -117,7 +117,9 @@ def test_a_mirror_does_not_make_other_weights() -> None:
 
 
 def test_what_the_user_fills_wins() -> None:
-    plan = plan_for(repository_parameters={"tensorrt_llm": {"kv_cache_free_gpu_mem_fraction": 0.5, "max_queue_size": 7}})
+    plan = plan_for(
+        repository_parameters={"tensorrt_llm": {"kv_cache_free_gpu_mem_fraction": 0.5, "max_queue_size": 7}}
+    )
     assert plan["repository"]["tensorrt_llm"]["kv_cache_free_gpu_mem_fraction"] == "0.5"
     assert plan["repository"]["tensorrt_llm"]["max_queue_size"] == "7"
 
@@ -206,5 +208,7 @@ def test_listening_beyond_loopback_is_warned_of() -> None:
 def test_legal_tensor_sizes_repeat_or_divide_kv_heads() -> None:
     smollm = Shape(layers=30, heads=9, kv_heads=3, hidden=576, ffn=1536, vocab=49152, max_positions=8192)
     assert legal_tensor_sizes(smollm) == [1, 3]
-    mixtral = Shape(layers=32, heads=32, kv_heads=8, hidden=4096, ffn=14336, experts=8, vocab=32000, max_positions=32768)
+    mixtral = Shape(
+        layers=32, heads=32, kv_heads=8, hidden=4096, ffn=14336, experts=8, vocab=32000, max_positions=32768
+    )
     assert legal_tensor_sizes(mixtral) == [1, 2, 4, 8, 16, 32]
