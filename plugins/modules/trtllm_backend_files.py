@@ -99,6 +99,8 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils._containers impor
 def extract(spool: t.IO[bytes], payload: str) -> None:
     """Unpack the engine's tar of a folder; templates are data, readable whoever owned them in the image."""
     with tarfile.open(fileobj=spool) as archive:
+        # Older Pythons have no filters; what they would refuse is refused below for all of them.
+        archive.extraction_filter = getattr(tarfile, "data_filter", lambda member, _path: member)
         members = [member for member in archive if member.isfile() or member.isdir()]
         outside = [member.name for member in members if os.path.isabs(member.name) or ".." in member.name.split("/")]
         if outside:

@@ -8,8 +8,10 @@ from __future__ import annotations
 import json
 import types
 import typing as t
+from unittest import mock
 
 import pytest
+from ansible.module_utils import _internal
 from ansible.module_utils.testing import patch_module_args
 
 Result = t.Dict[str, t.Any]
@@ -19,7 +21,9 @@ def run_module(
     module: types.ModuleType, capsys: pytest.CaptureFixture[str], check: bool = False, **arguments: t.Any
 ) -> Result:
     internal = {"_ansible_check_mode": check, "_ansible_diff": True}
-    with patch_module_args({**arguments, **internal}), pytest.raises(SystemExit):
+    # Another test may have brought in the controller's code, which would then take the module's warnings.
+    on_a_host = mock.patch.object(_internal, "is_controller", False)
+    with on_a_host, patch_module_args({**arguments, **internal}), pytest.raises(SystemExit):
         module.main()
     return json.loads(capsys.readouterr().out)
 
