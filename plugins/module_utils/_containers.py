@@ -227,7 +227,9 @@ def _metered(events: t.Iterable[t.Mapping[str, t.Any]], progress: Progress) -> t
         elif event.get("status") in ("Download complete", "Pull complete") and layer in layers:
             layers[layer] = layers[layer][1], layers[layer][1]
         if layers:
-            progress.update(sum(done for done, _ in layers.values()), sum(total for _, total in layers.values()))
+            progress.update(
+                sum(done for done, _total in layers.values()), sum(total for _done, total in layers.values())
+            )
         yield event
 
 

@@ -362,7 +362,7 @@ def _meter(stop: threading.Event) -> t.Any:
         def __init__(self, *_args: t.Any, **_kwargs: t.Any) -> None:
             pass
 
-        def __enter__(self) -> Meter:
+        def __enter__(self) -> t.Any:
             return self
 
         def __exit__(self, *_exc: t.Any) -> None:

@@ -135,7 +135,6 @@ processes:
       memory_mib: 31500
 """
 
-import subprocess
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
@@ -143,6 +142,7 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils._nvidia_smi impor
     NvidiaSmiError,
     parse_compute_capabilities,
     parse_query,
+    run,
 )
 
 
@@ -156,20 +156,6 @@ def nothing(error: str | None = None) -> dict[str, t.Any]:
         "gpus": [],
         "processes": [],
     }
-
-
-def run(argv: list[str], timeout: int) -> str:
-    """The command's output; its own words as NvidiaSmiError when it fails."""
-    try:
-        done = subprocess.run(
-            argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=timeout, check=False, encoding="utf-8"
-        )
-    except subprocess.TimeoutExpired as exc:
-        raise NvidiaSmiError(f"{' '.join(argv)} did not answer within {timeout} s") from exc
-    if done.returncode:
-        words = (done.stdout.strip() + "\n" + done.stderr.strip()).strip()
-        raise NvidiaSmiError(words or f"{' '.join(argv)} ended with code {done.returncode}")
-    return done.stdout
 
 
 def query(executable: str, timeout: int) -> dict[str, t.Any]:

@@ -3,6 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 # shellcheck shell=bash
+# What is set here is for the scripts that read it:
+# shellcheck disable=SC2034
 # What the scripts beside this file share. Every script is idempotent and ends with the line `changed` or `unchanged`.
 
 set -euo pipefail

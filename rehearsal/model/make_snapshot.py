@@ -1,4 +1,3 @@
-#!/usr/bin/python3
 # Copyright (c) 2026 tritonops.trtllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
@@ -97,7 +96,7 @@ def split(tensors: list[ReaderTensor]) -> Iterator[list[ReaderTensor]]:
     """`SHARDS` lists of nearly equal size, in the file's order."""
     total = sum(int(tensor.n_elements) for tensor in tensors)
     seen = 0
-    shards: list[list[ReaderTensor]] = [[] for _ in range(SHARDS)]
+    shards: list[list[ReaderTensor]] = [[] for _shard in range(SHARDS)]
     for tensor in tensors:
         shards[min(seen * SHARDS // total, SHARDS - 1)].append(tensor)
         seen += int(tensor.n_elements)

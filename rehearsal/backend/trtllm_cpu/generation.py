@@ -152,7 +152,7 @@ class Generator:
         for (running, _tokens), states in zip(planned, hidden):
             if running.generated == 0 and running.request.on_context_logits:
                 running.request.on_context_logits(self._network.logits(states))
-        complete = [index for index, (run, _) in enumerate(planned) if run.cache.length == len(run.tokens)]
+        complete = [index for index, (run, _count) in enumerate(planned) if run.cache.length == len(run.tokens)]
         if complete:
             rows = self._network.logits(np.stack([hidden[index][-1] for index in complete]))
             for index, row in zip(complete, rows):

@@ -85,7 +85,7 @@ class Snapshot:
 
     def dtype(self, name: str) -> str:
         code = self._slices(name).get_dtype()
-        return next((dtype for dtype, (other, _) in DTYPES.items() if other == code), code)
+        return next((dtype for dtype, (other, _element) in DTYPES.items() if other == code), code)
 
     def read(self, name: str, axis: int = 0, start: int = 0, stop: int | None = None) -> np.ndarray:
         slices = self._slices(name)

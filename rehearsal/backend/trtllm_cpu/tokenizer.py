@@ -55,7 +55,7 @@ class Tokenizer:
     def word_list(self, rows: Sequence[Sequence[bytes]]) -> np.ndarray:
         """Words as the backend wants them, [rows, 2, n]: all ids in a row, and below them where each word ends."""
         encoded = [self._encode_words(row) for row in rows]
-        width = max(1, *(len(ids) for ids, _ in encoded))
+        width = max(1, *(len(ids) for ids, _offsets in encoded))
         array = np.zeros((len(encoded), 2, width), np.int32)
         array[:, 1] = -1
         for index, (ids, ends) in enumerate(encoded):

@@ -70,7 +70,7 @@ def complete(network: Llama, prompt: list[int], count: int, **options: Any) -> C
 def greedy(network: Llama, prompt: list[int], count: int) -> list[int]:
     """The same by computing the whole text anew for every token."""
     tokens = list(prompt)
-    for _ in range(count):
+    for _step in range(count):
         [hidden] = network.forward([Chunk(network.new_cache(), tokens)])
         tokens.append(int(network.logits(hidden[-1:]).argmax()))
     return tokens[len(prompt) :]

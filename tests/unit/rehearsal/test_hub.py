@@ -94,4 +94,4 @@ def test_who_gets_what(hub, path, token, status, code):
 
 def test_a_fault_of_the_command_line_strikes_once(hub):
     url = f"{hub.base}/org/open/resolve/main/config.json"
-    assert [hub.get(url).status_code for _ in range(2)] == [503, 200]
+    assert [hub.get(url).status_code for _try in range(2)] == [503, 200]

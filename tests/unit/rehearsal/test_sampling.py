@@ -72,7 +72,7 @@ def test_candidates_are_the_top_k_and_the_nucleus() -> None:
 def test_draws_follow_the_seed_and_the_distribution() -> None:
     def draws(seed: int) -> list[int]:
         sampler = Sampler(Sampling(top_k=2, random_seed=seed))
-        return [sampler.choose(LOGITS, [], 0)[0] for _ in range(400)]
+        return [sampler.choose(LOGITS, [], 0)[0] for _draw in range(400)]
 
     assert draws(1) == draws(1)
     assert draws(1) != draws(2)

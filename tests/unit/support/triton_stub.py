@@ -56,7 +56,9 @@ class TritonStub:
         self._server.shutdown()
         self._server.server_close()
 
-    def _handler(stub) -> type[BaseHTTPRequestHandler]:
+    def _handler(self) -> type[BaseHTTPRequestHandler]:
+        stub = self
+
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
 

@@ -102,7 +102,7 @@ def test_a_failed_build_leaves_the_old_artifact(dest):
 @pytest.mark.parametrize(
     "damage, reason",
     [
-        (lambda path: os.unlink(path), "file rank0.engine is missing"),
+        (os.unlink, "file rank0.engine is missing"),
         (lambda path: Path(path).write_bytes(b"engine!"), "file rank0.engine has size 7 instead of 6"),
     ],
 )

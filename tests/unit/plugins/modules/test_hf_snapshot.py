@@ -20,6 +20,7 @@ from importlib import import_module
 from ipaddress import ip_address
 from pathlib import Path
 from types import SimpleNamespace
+from unittest import mock
 
 import pytest
 from ansible.module_utils.testing import patch_module_args
@@ -449,7 +450,7 @@ def test_offline_sees_a_damaged_cache(run, hub, tmp_path):
 
 def test_offline_finishes_a_complete_download(run, hub, tmp_path, monkeypatch):
     with monkeypatch.context() as patched:
-        patched.setattr("os.rename", lambda *_args: (_ for _ in ()).throw(OSError(5, "pulled the plug")))
+        patched.setattr("os.rename", mock.Mock(side_effect=OSError(5, "pulled the plug")))
         assert "pulled the plug" in run()["msg"]
     hub.requests.clear()
     assert run(offline=True)["changed"]
@@ -478,7 +479,7 @@ def test_check_mode_predicts_without_the_library(run, no_library, hub):
 
 def test_check_mode_knows_a_recorded_branch_without_the_library(run, hub, monkeypatch):
     run(revision="main")
-    monkeypatch.setattr(hf_snapshot, "load_library", lambda _ca: (_ for _ in ()).throw(ImportError()))
+    monkeypatch.setattr(hf_snapshot, "load_library", mock.Mock(side_effect=ImportError()))
     result = run(check=True, revision="main")
     assert (result["changed"], result["commit"]) == (False, hub.commit)
 

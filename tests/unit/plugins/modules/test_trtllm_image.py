@@ -11,6 +11,7 @@ import io
 import json
 import tarfile
 from types import SimpleNamespace
+from unittest import mock
 
 import pytest
 from ansible.module_utils.testing import patch_module_args
@@ -258,6 +259,6 @@ def test_check_mode_on_a_bare_host(load, archive, no_engine, tmp_path):
 
 
 def test_check_mode_without_the_sdk(load, monkeypatch):
-    monkeypatch.setattr(trtllm_image, "load_sdk", lambda: (_ for _ in ()).throw(ImportError()))
+    monkeypatch.setattr(trtllm_image, "load_sdk", mock.Mock(side_effect=ImportError()))
     assert load(check=True)["changed"]
     assert "docker" in load()["msg"]

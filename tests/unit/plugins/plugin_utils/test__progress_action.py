@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import threading
+from functools import partialmethod
 from types import SimpleNamespace
 
 import pytest
@@ -110,7 +111,7 @@ def make_action(monkeypatch, polls, **task):
     defaults = {"args": {"dest": "/opt/w's/key/"}, "check_mode": False, "async_val": 0, "no_log": False}
     action._task = SimpleNamespace(**{**defaults, **task})
     action._connection = SimpleNamespace(become=SimpleNamespace(success=""))
-    monkeypatch.setattr(ActionModule, "_low_level_execute_command", lambda self, command: polls(self, command))
+    monkeypatch.setattr(ActionModule, "_low_level_execute_command", partialmethod(polls))
     return action
 
 
