@@ -1,32 +1,17 @@
 # Copyright (c) 2026 tritonops.trtllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Reading what C(nvidia-smi) says about a host's GPUs. Pure functions but for the one that runs it."""
+"""Reading what C(nvidia-smi) says about a host's GPUs. Pure functions; running it is the module's business."""
 
 from __future__ import annotations
 
 import re
-import subprocess
 import typing as t
 import xml.etree.ElementTree as ET
 
 
 class NvidiaSmiError(Exception):
     """The output is not what nvidia-smi prints."""
-
-
-def run(argv: list[str], timeout: int) -> str:
-    """The command's output; its own words as NvidiaSmiError when it fails."""
-    try:
-        done = subprocess.run(
-            argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=timeout, check=False, encoding="utf-8"
-        )
-    except subprocess.TimeoutExpired as exc:
-        raise NvidiaSmiError(f"{' '.join(argv)} did not answer within {timeout} s") from exc
-    if done.returncode:
-        words = (done.stdout.strip() + "\n" + done.stderr.strip()).strip()
-        raise NvidiaSmiError(words or f"{' '.join(argv)} ended with code {done.returncode}")
-    return done.stdout
 
 
 # nvidia-smi says these where a GPU has no such thing.
