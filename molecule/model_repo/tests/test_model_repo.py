@@ -1,0 +1,82 @@
+# Copyright (c) 2026 tritonops.trtllm contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import json
+from typing import Any, Callable
+
+import pytest
+from testinfra.host import Host
+
+Only = Callable[[str], str]
+Record = Callable[[str], Any]
+MODELS = {"ensemble", "postprocessing", "preprocessing", "tensorrt_llm", "tensorrt_llm_bls"}
+PARSE = """
+import sys
+from google.protobuf import json_format, text_format
+from tritonclient.grpc.model_config_pb2 import ModelConfig
+print(json_format.MessageToJson(text_format.Parse(open(sys.argv[1]).read(), ModelConfig())))
+"""
+
+
+def config(host: Host, release: str, model: str) -> dict[str, Any]:
+    """The configuration as Triton reads it."""
+    path = f"{release}/model_repository/{model}/config.pbtxt"
+    parsed: dict[str, Any] = json.loads(host.check_output("/opt/trtllm/venv/bin/python -c %s %s", PARSE, path))
+    return parsed
+
+
+def parameter(parsed: dict[str, Any], name: str) -> str:
+    return str(parsed["parameters"][name]["stringValue"])
+
+
+def inodes(host: Host, *paths: str) -> set[str]:
+    return set(host.check_output("stat --format %i " + " ".join(paths)).split())
+
+
+def parts(host: Host, folder: str) -> set[str]:
+    return {name for name in host.file(folder).listdir() if not name.endswith(".lock")}
+
+
+def test_release_is_whole_and_has_its_name(host: Host, only: Only, record: Record) -> None:
+    """The folder that was being filled is gone: it is this one."""
+    release = only("releases")
+    assert parts(host, release) == {"model_repository", "tokenizer", "release.json"}
+    assert record(f"{release}/release.json")["id"] == release.rsplit("/", maxsplit=1)[-1]
+    assert set(host.file(f"{release}/model_repository").listdir()) == MODELS
+
+
+def test_release_says_what_it_is_made_of(only: Only, record: Record, image: str) -> None:
+    manifest = record(f"{only('releases')}/release.json")
+    assert (manifest["image"], manifest["engine"]) == (image, only("engine"))
+
+
+@pytest.mark.parametrize("model", sorted(MODELS))
+def test_configuration_is_one_that_triton_reads(host: Host, only: Only, model: str) -> None:
+    assert config(host, only("releases"), model)["name"] == model
+    assert host.file(f"{only('releases')}/model_repository/{model}/1").is_directory
+
+
+def test_placeholders_and_fields_are_set(host: Host, only: Only) -> None:
+    release = only("releases")
+    backend = config(host, release, "tensorrt_llm")
+    assert backend["backend"] == "tensorrtllm"
+    assert backend["modelTransactionPolicy"] == {"decoupled": True}
+    assert parameter(backend, "gpt_model_path") == "/release/model_repository/tensorrt_llm/1"
+    assert backend["dynamicBatching"]["defaultQueuePolicy"]["maxQueueSize"] == 16
+    for model in ("preprocessing", "postprocessing"):
+        assert parameter(config(host, release, model), "tokenizer_dir") == "/release/tokenizer"
+
+
+@pytest.mark.parametrize("name", ["config.json", "rank0.engine"])
+def test_engine_takes_its_room_once(host: Host, only: Only, name: str) -> None:
+    served = f"{only('releases')}/model_repository/tensorrt_llm/1/{name}"
+    assert len(inodes(host, f"{only('engine')}/{name}", served)) == 1
+
+
+def test_tokenizer_comes_without_the_weights(host: Host, only: Only) -> None:
+    tokenizer = f"{only('releases')}/tokenizer"
+    assert len(inodes(host, f"{only('weights')}/tokenizer.json", f"{tokenizer}/tokenizer.json")) == 1
+    assert not [name for name in host.file(tokenizer).listdir() if name.endswith(".safetensors")]

@@ -1,0 +1,96 @@
+# Copyright (c) 2026 tritonops.trtllm contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any, Callable
+
+import pytest
+from testinfra.host import Host
+
+ASK = """
+import requests, sys
+question = {"text_input": "What is cloud computing?", "max_tokens": 16, "bad_words": "", "stop_words": ""}
+answer = requests.post("http://127.0.0.1:8000/v2/models/ensemble/generate", json=question, timeout=60)
+sys.exit(answer.text) if answer.status_code != 200 else print(answer.json()["text_output"])
+"""
+
+
+@pytest.fixture
+def container(host: Host) -> dict[str, Any]:
+    inspected: dict[str, Any] = json.loads(host.check_output("docker inspect trtllm"))[0]
+    return inspected
+
+
+def ask(host: Host, deadline: float = 0) -> str:
+    """What the server answers, as soon as it does."""
+    while (answer := host.run("/opt/trtllm/venv/bin/python -c %s", ASK)).rc != 0:
+        assert time.monotonic() < deadline, answer.stderr
+        time.sleep(0.5)
+    return answer.stdout
+
+
+def test_unit_runs_and_starts_with_the_host(host: Host) -> None:
+    service = host.service("trtllm")
+    assert service.is_running and service.is_enabled
+
+
+def test_container_is_closed_in(container: dict[str, Any]) -> None:
+    limits = container["HostConfig"]
+    assert limits["ReadonlyRootfs"] and not limits["Privileged"]
+    assert limits["CapDrop"] == ["ALL"] and not limits["CapAdd"]
+    assert limits["SecurityOpt"] == ["no-new-privileges"]
+    assert (limits["NetworkMode"], limits["IpcMode"]) == ("trtllm", "private")
+    assert [(mount["Destination"], mount["RW"]) for mount in container["Mounts"]] == [("/release", False)]
+
+
+def test_container_has_what_triton_needs(container: dict[str, Any]) -> None:
+    limits = container["HostConfig"]
+    assert limits["ShmSize"] == 2 << 30
+    assert {limit["Name"]: limit["Hard"] for limit in limits["Ulimits"]} == {"memlock": -1, "stack": 67108864}
+
+
+def test_container_runs_as_the_system_user(host: Host, container: dict[str, Any]) -> None:
+    user = host.user("trtllm")
+    assert container["Config"]["User"] == f"{user.uid}:{user.gid}" and 0 < user.uid < 1000
+    assert user.shell == "/usr/sbin/nologin"
+
+
+def test_container_is_of_the_pinned_image(container: dict[str, Any], image: str) -> None:
+    assert container["Image"] == container["Config"]["Image"] == image
+
+
+def test_nothing_listens_beyond_loopback(host: Host) -> None:
+    addresses = host.check_output("ss -Hltn | awk '{print $4}'").splitlines()
+    assert {"127.0.0.1:8000", "127.0.0.1:8001", "127.0.0.1:8002"} <= set(addresses)
+    assert [address for address in addresses if not address.startswith(("127.", "[::1]"))] == []
+
+
+def test_network_leads_nowhere(host: Host) -> None:
+    options = json.loads(host.check_output("docker network inspect trtllm"))[0]["Options"]
+    assert options["com.docker.network.bridge.enable_icc"] == "false"
+    assert options["com.docker.network.bridge.enable_ip_masquerade"] == "false"
+
+
+def test_release_that_failed_is_not_the_current_one(host: Host, record: Callable[[str], Any]) -> None:
+    """side_effect.yml tried to serve a broken one."""
+    current = host.file("/opt/trtllm/current").linked_to
+    assert current != "/opt/trtllm/releases/broken"
+    assert current.endswith(record("/opt/trtllm/current/release.json")["id"])
+
+
+def test_release_that_failed_leaves_no_trace_in_what_was_before(host: Host) -> None:
+    """Nothing was served before the current release, so there is nothing to go back to."""
+    assert not host.file("/opt/trtllm/previous").exists
+
+
+def test_server_that_was_killed_comes_back(host: Host) -> None:
+    before = ask(host)
+    assert "cloud" in before.lower()
+    restarts = int(host.check_output("systemctl show --property NRestarts --value trtllm"))
+    host.check_output("docker kill --signal KILL trtllm")
+    assert ask(host, time.monotonic() + 60) == before
+    assert int(host.check_output("systemctl show --property NRestarts --value trtllm")) == restarts + 1
