@@ -28,6 +28,7 @@ unit: setup ## Unit tests, on both versions of ansible-core
 
 molecule: setup engine ## Every scenario, or SCENARIO=x
 	rehearsal/bin/images
+	rehearsal/bin/model
 	rehearsal/bin/wheelhouse
 	molecule test $(if $(SCENARIO),-s $(SCENARIO),--all)
 
