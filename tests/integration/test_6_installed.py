@@ -1,0 +1,44 @@
+# Copyright (c) 2026 tritonops.trtllm contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The collection out of its own tarball, by its full name, and the way out again."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+from site_under_test import PROJECT, Site
+
+GALAXY = Path(sys.executable).with_name("ansible-galaxy")
+
+
+def test_it_runs_from_its_own_tarball(site: Site, tmp_path: Path) -> None:
+    subprocess.run([GALAXY, "collection", "build", "--output-path", tmp_path], cwd=PROJECT, check=True)
+    (tarball,) = tmp_path.glob("tritonops-trtllm-*.tar.gz")
+    # Its dependency is there already, in the ansible package.
+    subprocess.run([GALAXY, "collection", "install", "--no-deps", "-p", tmp_path / "installed", tarball], check=True)
+    installed = tmp_path / "installed"
+    played = site.play("verify", environment={"ANSIBLE_COLLECTIONS_PATH": str(installed)})
+    assert played.returncode == 0
+    assert f"included: {installed}/ansible_collections/tritonops/trtllm/roles/" in played.output
+
+
+def test_teardown_leaves_what_it_is_told_to_keep(site: Site) -> None:
+    assert site.play("teardown").returncode == 0
+    assert site.read("ls", "--almost-all", site.root).split() == ["weights"]
+    assert site.run("systemctl", "cat", "trtllm.service", check=False).returncode != 0
+    assert site.run("getent", "passwd", "trtllm", check=False).returncode != 0
+    assert site.read("docker", "ps", "--all", "--quiet") == ""
+    assert site.read("docker", "images", "--quiet") == ""
+    assert "trtllm" not in site.read("docker", "network", "ls", "--format", "{{.Name}}")
+    assert ":8000" not in site.read("ss", "-ltnH")
+
+
+def test_teardown_can_leave_nothing(site: Site) -> None:
+    played = site.play("teardown", variables={"trtllm_keep": []})
+    assert played.returncode == 0
+    assert not site.exists(site.root)
+    assert site.play("teardown", variables={"trtllm_keep": []}).changed == 0
