@@ -84,7 +84,7 @@ def test_release_that_failed_is_not_the_current_one(host: Host, record: Callable
 
 def test_release_that_failed_leaves_no_trace_in_what_was_before(host: Host) -> None:
     """Nothing was served before the current release, so there is nothing to go back to."""
-    assert not host.file("/opt/trtllm/previous").exists
+    assert not host.file("/opt/trtllm/previous").is_symlink
 
 
 def test_server_that_was_killed_comes_back(host: Host) -> None:
