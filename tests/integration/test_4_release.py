@@ -21,6 +21,7 @@ def test_a_release_that_cannot_be_proved_is_rolled_back(site: Site) -> None:
     assert "is served again and was proved" in " ".join(played.output.split())
     assert "/nowhere" in played.output
     assert current(site) == before
+    assert not site.exists(f"{site.root}/previous")
     assert site.play("verify").returncode == 0
 
 

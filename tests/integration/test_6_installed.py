@@ -21,9 +21,9 @@ def test_it_runs_from_its_own_tarball(site: Site, tmp_path: Path) -> None:
     # Its dependency is there already, in the ansible package.
     subprocess.run([GALAXY, "collection", "install", "--no-deps", "-p", tmp_path / "installed", tarball], check=True)
     installed = tmp_path / "installed"
-    played = site.play("verify", environment={"ANSIBLE_COLLECTIONS_PATH": str(installed)})
+    played = site.play("verify", "-vv", environment={"ANSIBLE_COLLECTIONS_PATH": str(installed)})
     assert played.returncode == 0
-    assert f"included: {installed}/ansible_collections/tritonops/trtllm/roles/" in played.output
+    assert f"task path: {installed}/ansible_collections/tritonops/trtllm/roles/triton_service/" in played.output
 
 
 def test_teardown_leaves_what_it_is_told_to_keep(site: Site) -> None:
