@@ -49,5 +49,13 @@ def test_templates_of_each_image_are_whole(host: Host, images: list[str], record
     assert sorted(found) == sorted(images)
 
 
+def test_image_out_of_its_sources(host: Host) -> None:
+    label = "docker image inspect --format '{{.Config.Labels.says}}' tritonops/backend:built"
+    assert host.check_output(label) == "a word"
+    assert set(host.file("/srv/clone/all_models/inflight_batcher_llm").listdir()) == MODELS
+    submodule = host.file("/srv/clone/tensorrt_llm/examples/llama/convert_checkpoint.py")
+    assert submodule.content_string == "# of the submodule\n"
+
+
 def test_no_container_is_left(host: Host) -> None:
     assert host.check_output("docker ps --all --quiet") == ""
