@@ -72,10 +72,11 @@ class Site:
         *options: str,
         variables: Mapping[str, Any] | None = None,
         environment: Mapping[str, str] | None = None,
+        venv: Path = Path(sys.executable).parents[1],
     ) -> subprocess.Popen[str]:
         """Start a playbook in a process group of its own."""
         command = [
-            str(Path(sys.executable).with_name("ansible-playbook")),
+            str(venv / "bin" / "ansible-playbook"),
             *("-i", str(PROJECT / "inventories" / "rehearsal"), f"tritonops.trtllm.{playbook}"),
             *options,
             *(("-e", json.dumps(variables)) if variables else ()),

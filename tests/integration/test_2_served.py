@@ -16,6 +16,7 @@ import requests
 from site_under_test import HOST, PROJECT, STATE, Site
 from tokenizers import Tokenizer
 
+NEWER_CORE = PROJECT / ".venv-2.21"
 URL = "http://localhost:8000/v2/models/ensemble"
 QUESTION = {"text_input": "What is cloud computing?", "max_tokens": 64, "bad_words": "", "stop_words": ""}
 
@@ -121,6 +122,13 @@ def test_a_second_run_changes_nothing_and_predicts_nothing(site: Site) -> None:
         played = site.play("rehearse", *options)
         assert played.returncode == 0
         assert played.changed == 0, played.output[-3000:]
+
+
+@pytest.mark.skipif(not NEWER_CORE.exists(), reason="there is no Python 3.12 for the newer ansible-core")
+def test_the_newer_ansible_core_changes_nothing_either(site: Site) -> None:
+    played = site.play("site", venv=NEWER_CORE)
+    assert played.returncode == 0
+    assert played.changed == 0, played.output[-3000:]
 
 
 def test_verify_proves_what_is_served(site: Site) -> None:
