@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from site_under_test import Site
 
+LARGER_QUEUE = {"trtllm_repository_parameters": {"tensorrt_llm": {"max_queue_size": "16"}}}
+
 
 def current(site: Site) -> str:
     return site.read("readlink", f"{site.root}/current").strip()
@@ -25,10 +27,13 @@ def test_a_release_that_cannot_be_proved_is_rolled_back(site: Site) -> None:
     assert site.play("verify").returncode == 0
 
 
+def running(site: Site) -> str:
+    return site.read("docker", "inspect", "--format", "{{(index .Mounts 0).Source}}", "trtllm").strip()
+
+
 def test_a_new_release_leaves_the_old_one_a_step_away(site: Site) -> None:
     before = current(site)
-    smaller = {"trtllm_repository_parameters": {"tensorrt_llm": {"max_queue_size": "16"}}}
-    played = site.play("site", variables=smaller)
+    played = site.play("site", variables=LARGER_QUEUE)
     assert played.returncode == 0
     after = current(site)
     assert after != before
@@ -37,3 +42,11 @@ def test_a_new_release_leaves_the_old_one_a_step_away(site: Site) -> None:
     assert site.play("rollback").returncode == 0
     assert current(site) == before
     assert site.read("readlink", f"{site.root}/previous").strip() == after
+    assert running(site) == before
+
+
+def test_a_run_that_was_killed_between_switch_and_restart_is_finished(site: Site) -> None:
+    before, after = current(site), site.read("readlink", f"{site.root}/previous").strip()
+    site.run("ln", "--symbolic", "--force", "--no-dereference", after, f"{site.root}/current")
+    assert site.play("site", variables=LARGER_QUEUE).returncode == 0
+    assert running(site) == after != before
