@@ -4,8 +4,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 # Usage: vendor-packages.sh FOLDER
-# Makes docker-ce, docker-ce-cli and containerd.io, in conflict with the distribution's packages as the vendor's are,
-# and with the distribution's programs in them: so what the role installs really runs.
+# Makes docker-ce, docker-ce-cli, docker-buildx-plugin and containerd.io, in conflict with the distribution's packages as
+# the vendor's are, and with the distribution's programs in them: so what the role installs really runs.
 
 set -euo pipefail
 folder=$1
@@ -39,3 +39,5 @@ mkdir -p cli/DEBIAN cli/usr/bin
 mv engine/usr/bin/docker cli/usr/bin/
 pack engine docker-ce 'containerd.io, docker-ce-cli, adduser, iptables, libdevmapper1.02.1, libsystemd0' docker.io
 pack cli docker-ce-cli libc6 docker.io
+mkdir -p buildx/DEBIAN
+pack buildx docker-buildx-plugin docker-ce-cli docker-buildx

@@ -16,7 +16,7 @@ def test_engine_runs(host: Host) -> None:
     assert host.run("docker version --format '{{.Server.Version}}'").rc == 0
 
 
-@pytest.mark.parametrize("package", ["docker-ce", "docker-ce-cli", "containerd.io"])
+@pytest.mark.parametrize("package", ["docker-ce", "docker-ce-cli", "docker-buildx-plugin", "containerd.io"])
 def test_vendor_package_is_installed(host: Host, package: str) -> None:
     assert host.package(package).is_installed
 
