@@ -6,13 +6,11 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Iterator
 
 import pytest
 import yaml
-from site_under_test import CANARY, PROJECT, STATE, GatedHub, Site
+from site_under_test import CANARY, STATE, GatedHub, Site, another_hub
 
 
 @pytest.fixture(scope="session")
@@ -28,13 +26,14 @@ def gated_hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatedHub]:
     repository.symlink_to(STATE / "models" / "HuggingFaceTB" / "SmolLM2-135M-Instruct")
     token = folder / "token"
     token.write_text(f"{CANARY}\n")
-    hub = yaml.safe_load((STATE / "hub.yml").read_text())
-    address, port = hub["endpoint"].removeprefix("http://").rsplit(":", 1)
-    command = [sys.executable, str(PROJECT / "rehearsal/hub/server.py"), "--root", str(folder / "models")]
-    command += ["--address", address, "--port", str(int(port) + 1)]
-    command += ["--gated", "rehearsal/Gated", "--token-file", str(token)]
-    model = {"preset": "smollm2-135m-instruct", "repository": "rehearsal/Gated", "revision": hub["revision"]}
-    endpoint = f"http://{address}:{int(port) + 1}"
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
+    revision = yaml.safe_load((STATE / "hub.yml").read_text())["revision"]
+    model = {"preset": "smollm2-135m-instruct", "repository": "rehearsal/Gated", "revision": revision}
+    options = ("--gated", "rehearsal/Gated", "--token-file", str(token))
+    with another_hub(folder / "models", 1, *options) as endpoint:
         yield GatedHub({"trtllm_model": model, "trtllm_weights": {"endpoint": endpoint}}, token)
-        server.terminate()
+
+
+@pytest.fixture
+def slow_hub() -> Iterator[str]:
+    with another_hub(STATE / "models", 2, "--bytes-per-second", "15000000") as endpoint:
+        yield endpoint

@@ -13,9 +13,12 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Callable, Mapping
+from typing import Any, Callable, Iterator, Mapping
+
+import yaml
 
 PROJECT = Path(__file__).resolve().parents[2]
 STATE = PROJECT / ".cache" / "rehearsal"
@@ -31,6 +34,18 @@ class GatedHub:
 
     variables: dict[str, object]
     token: Path
+
+
+@contextmanager
+def another_hub(models: Path, offset: int, *options: str) -> Iterator[str]:
+    """A hub beside the rehearsal's, so many ports on; its endpoint."""
+    address, port = yaml.safe_load((STATE / "hub.yml").read_text())["endpoint"].removeprefix("http://").rsplit(":", 1)
+    port = str(int(port) + offset)
+    command = [sys.executable, str(PROJECT / "rehearsal/hub/server.py"), "--root", str(models)]
+    command += ["--address", address, "--port", port, *options]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
+        yield f"http://{address}:{port}"
+        server.terminate()
 
 
 @dataclass(frozen=True)

@@ -18,9 +18,9 @@ GALAXY = Path(sys.executable).with_name("ansible-galaxy")
 def test_it_runs_from_its_own_tarball(site: Site, tmp_path: Path) -> None:
     subprocess.run([GALAXY, "collection", "build", "--output-path", tmp_path], cwd=PROJECT, check=True)
     (tarball,) = tmp_path.glob("tritonops-trtllm-*.tar.gz")
-    # Its dependency is there already, in the ansible package.
-    subprocess.run([GALAXY, "collection", "install", "--no-deps", "-p", tmp_path / "installed", tarball], check=True)
     installed = tmp_path / "installed"
+    # By force, for this checkout is installed already. The dependency is there, in the ansible package.
+    subprocess.run([GALAXY, "collection", "install", "--force", "--no-deps", "-p", installed, tarball], check=True)
     played = site.play("verify", "-vv", environment={"ANSIBLE_COLLECTIONS_PATH": str(installed)})
     assert played.returncode == 0
     assert f"task path: {installed}/ansible_collections/tritonops/trtllm/roles/triton_service/" in played.output
