@@ -44,8 +44,10 @@ def another_hub(models: Path, offset: int, *options: str) -> Iterator[str]:
     command = [sys.executable, str(PROJECT / "rehearsal/hub/server.py"), "--root", str(models)]
     command += ["--address", address, "--port", port, *options]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
-        yield f"http://{address}:{port}"
-        server.terminate()
+        try:
+            yield f"http://{address}:{port}"
+        finally:
+            server.terminate()
 
 
 @dataclass(frozen=True)
