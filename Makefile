@@ -17,7 +17,7 @@ setup: ## Make .venv, and .venv-2.21 where a Python 3.12 is found
 docs: setup ## The roles' tables of variables, from their argument_specs
 	for role in roles/*/; do aar-doc "$$role" markdown; done
 
-lint: setup ## Every linter and the argument_specs check
+lint: setup ## Every linter
 	@scripts/lint
 
 sanity: setup ## ansible-test sanity, on both versions of ansible-core
