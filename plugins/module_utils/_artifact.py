@@ -108,6 +108,11 @@ def read_artifact(dest: str) -> dict[str, t.Any] | None:
     return record if isinstance(record, dict) and isinstance(record.get("inputs"), dict) else None
 
 
+def is_complete(folder: str) -> bool:
+    """Whether it is a finished artifact: those get their name and their record last."""
+    return read_artifact(folder) is not None
+
+
 def source_key(src: str) -> str:
     """What a later artifact names as its source: the key of src, or the listing of a folder that has none.
 
@@ -170,12 +175,21 @@ def check_engine_image(engine_dir: str, image_digest: str) -> None:
         )
 
 
+def nearest_existing(path: str) -> str:
+    path = os.path.abspath(path)
+    while not os.path.exists(path):
+        path = os.path.dirname(path)
+    return path
+
+
+def free_bytes(path: str) -> int:
+    """What users without privileges can still write to the file system that has, or will have, the path."""
+    return shutil.disk_usage(nearest_existing(path)).free
+
+
 def check_space(folder: str, needed: int, what: str) -> None:
-    """Fail before the work when the file system of folder (or of its nearest existing parent) cannot take it."""
-    existing = os.path.abspath(folder)
-    while not os.path.isdir(existing):
-        existing = os.path.dirname(existing)
-    available = shutil.disk_usage(existing).free
+    """Fail before the work when the file system of folder cannot take it."""
+    available = free_bytes(folder)
     if needed > available:
         raise ArtifactError(space_message(what, folder, needed, available))
 
@@ -309,8 +323,7 @@ def ensure(
         except OSError as exc:
             if exc.errno != errno.ENOSPC:
                 raise
-            available = shutil.disk_usage(os.path.dirname(os.path.abspath(dest))).free
-            raise ArtifactError(space_message(os.path.basename(dest), dest, None, available)) from exc
+            raise ArtifactError(space_message(os.path.basename(dest), dest, None, free_bytes(dest))) from exc
 
 
 def difference(

@@ -1,13 +1,21 @@
 # Copyright (c) 2026 tritonops.trtllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Reading what C(nvidia-smi) says about a host's GPUs. Pure functions; running it is the module's business."""
+
+# PRIVATE to the collection: may change without notice.
+
+"""Asking C(nvidia-smi) about a host's GPUs, and reading what it says."""
 
 from __future__ import annotations
 
 import re
 import typing as t
 import xml.etree.ElementTree as ET
+
+from ansible_collections.tritonops.trtllm.plugins.module_utils._limited import CommandFailed, run_limited
+
+if t.TYPE_CHECKING:
+    from ansible.module_utils.basic import AnsibleModule
 
 
 class NvidiaSmiError(Exception):
@@ -127,3 +135,26 @@ def parse_query(xml: str, capabilities: t.Mapping[str, str] | None = None) -> di
         "gpus": [_gpu(index, gpu, capabilities or {}) for index, gpu in enumerate(gpus)],
         "processes": [process for index, gpu in enumerate(gpus) for process in _processes(index, gpu)],
     }
+
+
+def look_for_gpus(module: AnsibleModule, executable: str, timeout: int) -> dict[str, t.Any]:
+    """What nvidia-smi says; neither its absence nor its failure is an error of ours."""
+    found: dict[str, t.Any] = {"driver_version": None, "cuda_version": None, "gpus": [], "processes": []}
+    error = None
+    path = module.get_bin_path(executable)
+    if path:
+        try:
+            found = _query(module, path, timeout)
+        except (CommandFailed, NvidiaSmiError) as exc:
+            error = str(exc)
+    return {"present": bool(found["gpus"]), "error": error, **found}
+
+
+def _query(module: AnsibleModule, executable: str, timeout: int) -> dict[str, t.Any]:
+    xml = run_limited(module, [executable, "-q", "-x"], timeout)
+    try:
+        csv = run_limited(module, [executable, "--query-gpu=uuid,compute_cap", "--format=csv,noheader"], timeout)
+    except CommandFailed:
+        # The XML has no compute capability and drivers before 510 do not know the question: then the name tells.
+        csv = ""
+    return parse_query(xml, parse_compute_capabilities(csv))

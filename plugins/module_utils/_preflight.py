@@ -15,8 +15,10 @@ import typing as t
 from ansible_collections.tritonops.trtllm.plugins.module_utils._artifact import (
     EngineImageMismatch,
     check_engine_image,
+    free_bytes,
+    is_complete,
     list_files,
-    read_artifact,
+    nearest_existing,
 )
 from ansible_collections.tritonops.trtllm.plugins.module_utils._listeners import (
     Holder,
@@ -113,22 +115,11 @@ class Space(t.NamedTuple):
     parts: list[str]
 
 
-def nearest_existing(path: str) -> str:
-    while not os.path.exists(path):
-        path = os.path.dirname(path)
-    return path
-
-
 def mount_of(path: str) -> str:
     path = os.path.realpath(path)
     while not os.path.ismount(path):
         path = os.path.dirname(path)
     return path
-
-
-def is_complete(folder: str) -> bool:
-    """Whether it is a finished artifact: those get their name and their record last."""
-    return read_artifact(folder) is not None
 
 
 def measure_disk(wanted: t.Sequence[t.Mapping[str, t.Any]]) -> list[Space]:
@@ -138,8 +129,7 @@ def measure_disk(wanted: t.Sequence[t.Mapping[str, t.Any]]) -> list[Space]:
         existing = nearest_existing(item["path"])
         device = os.stat(existing).st_dev
         if device not in by_device:
-            stat = os.statvfs(existing)
-            by_device[device] = Space(mount_of(existing), 0, stat.f_bavail * stat.f_frsize, [])
+            by_device[device] = Space(mount_of(existing), 0, free_bytes(existing), [])
         if is_complete(item["path"]):
             continue
         needed = max(0, item["bytes"] - sum(list_files(item["path"] + ".partial").values()))
@@ -162,11 +152,6 @@ def check_disk(spaces: t.Sequence[Space], variable: str) -> list[Finding]:
         for space in spaces
         if space.needed > space.free
     ]
-
-
-def memory_total(proc: str = "/proc") -> int:
-    match = re.search(r"^MemTotal:\s+(\d+) kB", read_text(os.path.join(proc, "meminfo")), re.MULTILINE)
-    return int(match.group(1)) * 1024 if match else 0
 
 
 def check_memory(needed: int, total: int, variable: str) -> list[Finding]:

@@ -135,60 +135,8 @@ processes:
       memory_mib: 31500
 """
 
-import typing as t
-
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.tritonops.trtllm.plugins.module_utils._nvidia_smi import (
-    NvidiaSmiError,
-    parse_compute_capabilities,
-    parse_query,
-)
-
-# What coreutils' timeout ends with: by the first signal, and by the second.
-TIMED_OUT = (124, 137)
-
-
-def nothing(error: str | None = None) -> dict[str, t.Any]:
-    """What is returned for a host without usable GPUs."""
-    return {
-        "present": False,
-        "error": error,
-        "driver_version": None,
-        "cuda_version": None,
-        "gpus": [],
-        "processes": [],
-    }
-
-
-class NvidiaSmi:
-    """The tool on this host. One GPU in trouble can make it hang, so it gets a time limit."""
-
-    def __init__(self, module: AnsibleModule, executable: str) -> None:
-        self._module = module
-        self._limit = module.params["timeout"]
-        self._executable = executable
-
-    def _run(self, *options: str) -> str:
-        """The command's output; its own words as NvidiaSmiError when it fails."""
-        command = [self._executable, *options]
-        code, out, err = self._module.run_command(["timeout", "--kill-after=5", str(self._limit), *command])
-        if code in TIMED_OUT:
-            raise NvidiaSmiError(f"{' '.join(command)} did not answer within {self._limit} s")
-        if code:
-            words = f"{out.strip()}\n{err.strip()}".strip()
-            raise NvidiaSmiError(words or f"{' '.join(command)} ended with code {code}")
-        return out
-
-    def query(self) -> dict[str, t.Any]:
-        """Ask for everything."""
-        xml = self._run("-q", "-x")
-        try:
-            csv = self._run("--query-gpu=uuid,compute_cap", "--format=csv,noheader")
-        except NvidiaSmiError:
-            # The XML has no compute capability and drivers before 510 do not know the question: then the name tells.
-            csv = ""
-        found = parse_query(xml, parse_compute_capabilities(csv))
-        return dict(nothing(), present=bool(found["gpus"]), **found)
+from ansible_collections.tritonops.trtllm.plugins.module_utils._nvidia_smi import look_for_gpus
 
 
 def main() -> None:
@@ -199,14 +147,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    executable = module.get_bin_path(module.params["executable"])
-    if executable is None:
-        module.exit_json(changed=False, **nothing())
-    try:
-        result = NvidiaSmi(module, executable).query()
-    except NvidiaSmiError as exc:
-        result = nothing(str(exc))
-    module.exit_json(changed=False, **result)
+    module.exit_json(changed=False, **look_for_gpus(module, module.params["executable"], module.params["timeout"]))
 
 
 if __name__ == "__main__":

@@ -262,6 +262,8 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.urls import ConnectionError as UrlsConnectionError
 from ansible.module_utils.urls import SSLValidationError, open_url
 from ansible_collections.tritonops.trtllm.plugins.module_utils import _preflight as checks
+from ansible_collections.tritonops.trtllm.plugins.module_utils._artifact import is_complete
+from ansible_collections.tritonops.trtllm.plugins.module_utils._host import memory_total
 from ansible_collections.tritonops.trtllm.plugins.module_utils._hub_access import (
     Fetch,
     Hub,
@@ -337,7 +339,7 @@ def read_token(module: AnsibleModule, hub: t.Mapping[str, t.Any]) -> str | None:
 
 
 def hub_findings(module: AnsibleModule, hub: t.Mapping[str, t.Any], names: t.Mapping[str, str]) -> list[checks.Finding]:
-    if hub["dest"] and checks.is_complete(hub["dest"]):
+    if hub["dest"] and is_complete(hub["dest"]):
         return []
     token = read_token(module, hub)
     wanted = Hub(hub["endpoint"].rstrip("/"), hub["repository"], hub["revision"], hub["files"], bool(token), names)
@@ -348,7 +350,7 @@ def look(module: AnsibleModule) -> dict[str, t.Any]:
     """Run every check that was asked for."""
     params = module.params
     names = dict(NAMES, **params["variables"])
-    release, machine, memory = checks.os_release(), checks.architecture(), checks.memory_total()
+    release, machine, memory = checks.os_release(), checks.architecture(), memory_total()
     spaces = checks.measure_disk(params["disk"])
     found = checks.check_architecture(machine, params["architectures"])
     found += checks.check_os(release, params["systems"])

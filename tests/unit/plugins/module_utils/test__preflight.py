@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.tritonops.trtllm.plugins.module_utils import _preflight as checks
+from ansible_collections.tritonops.trtllm.plugins.module_utils._host import memory_total
 from ansible_collections.tritonops.trtllm.plugins.module_utils._preflight import Container, OwnService
 from ansible_collections.tritonops.trtllm.tests.unit.plugins.module_utils.test__listeners import make_proc
 
@@ -115,7 +116,7 @@ def test_half_made_artifact_needs_the_rest(tmp_path: Path) -> None:
 
 
 def test_memory() -> None:
-    total = checks.memory_total()
+    total = memory_total()
     assert total > 10**8
     assert checks.check_memory(total, total, "model") == []
     (finding,) = checks.check_memory(64_000_000_000, 16_000_000_000, "my_model")

@@ -1,0 +1,125 @@
+# Copyright (c) 2026 tritonops.trtllm contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The module on real folders, with programs in the place of NVIDIA's."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import typing as t
+from pathlib import Path
+
+import pytest
+from ansible_collections.tritonops.trtllm.plugins.modules import trtllm_host_info
+from ansible_collections.tritonops.trtllm.tests.unit.support.module_run import Result, run_module
+from ansible_collections.tritonops.trtllm.tests.unit.support.nvidia_smi import EIGHT_A100
+
+KEY, OTHER_KEY = "0123456789abcdef", "fedcba9876543210"
+# As nvidia-ctk 1.17.8 prints it.
+TOOLKIT = "NVIDIA Container Toolkit CLI version 1.17.8\ncommit: f202b80a9b9d0db00d9b1d73c0128c8962c55f4d\n"
+BARE = {"gpus": [], "driver_version": None, "container_toolkit": None, "artifacts": [], "current": None}
+
+
+@pytest.fixture(name="programs")
+def fixture_programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> t.Callable[..., None]:
+    """Programs by name and what they print, or a script."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+
+    def install(**programs: str) -> None:
+        for name, text in programs.items():
+            program = folder / name.replace("_", "-")
+            (folder / f"{name}.txt").write_text(text)
+            program.write_text(text if text.startswith("#!") else f"#!/bin/sh\nexec cat {folder}/{name}.txt\n")
+            program.chmod(0o755)
+
+    return install
+
+
+@pytest.fixture(name="look")
+def fixture_look(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> t.Callable[..., Result]:
+    return lambda **arguments: run_module(
+        trtllm_host_info, capsys, **{"root": str(tmp_path / "root"), "executable": "nvidia-smi", **arguments}
+    )
+
+
+def artifact(root: Path, name: str, content: str = '{"inputs": {}}') -> None:
+    folder = root / name
+    folder.mkdir(parents=True)
+    (folder / "artifact.json").write_text(content)
+
+
+def release(root: Path, name: str) -> Path:
+    folder = root / "releases" / name
+    folder.mkdir(parents=True)
+    (folder / "release.json").write_text("{}")
+    return folder
+
+
+def test_a_bare_host(look: t.Callable[..., Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trtllm_host_info.AnsibleModule, "get_bin_path", lambda *_arguments: None)
+    for check in (False, True):
+        result = look(root=str(tmp_path / "no/such/folder"), check=check)
+        facts = result["host_facts"]
+        assert {name: facts[name] for name in BARE} == BARE
+        assert (result["changed"], result["gpu_error"]) == (False, None)
+    assert facts["root"] == str(tmp_path / "no/such/folder")
+    assert facts["processors"] == os.cpu_count()
+    assert facts["memory_bytes"] == os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    # Others write to it, too.
+    assert facts["disk_free_bytes"] == pytest.approx(shutil.disk_usage(tmp_path).free, rel=0.05)
+    assert set(facts) == {*BARE, "processors", "memory_bytes", "disk_free_bytes", "root"}
+    assert not (tmp_path / "no").exists()
+
+
+def test_gpus_and_toolkit(look: t.Callable[..., Result], programs: t.Callable[..., None]) -> None:
+    programs(nvidia_smi=EIGHT_A100, nvidia_ctk=TOOLKIT)
+    facts = look()["host_facts"]
+    assert [gpu["name"] for gpu in facts["gpus"]] == ["NVIDIA A100-SXM4-40GB"] * 8
+    assert (facts["gpus"][7]["memory_mib"], facts["gpus"][7]["compute_capability"]) == (40960, "8.0")
+    assert (facts["driver_version"], facts["container_toolkit"]) == ("535.54.03", "1.17.8")
+
+
+def test_a_failing_driver_is_quoted(look: t.Callable[..., Result], programs: t.Callable[..., None]) -> None:
+    programs(nvidia_smi="#!/bin/sh\necho 'Failed to initialize NVML'; exit 18\n", nvidia_ctk="#!/bin/sh\nexit 1\n")
+    result = look()
+    assert result["gpu_error"] == "Failed to initialize NVML"
+    assert (result["host_facts"]["gpus"], result["host_facts"]["container_toolkit"]) == ([], None)
+
+
+def test_what_earlier_runs_have_left(look: t.Callable[..., Result], tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    for kind in ("image", "weights", "checkpoint", "engine", "backend"):
+        artifact(root, f"{kind}/{KEY}")
+    (root / f"backend/{OTHER_KEY}/.git").mkdir(parents=True)
+    (root / "current").symlink_to(release(root, "mine"))
+    release(root, "yours")
+    # What is not finished, not whole or not ours.
+    artifact(root, f"weights/{OTHER_KEY}", "{")
+    artifact(root, f"engine/{OTHER_KEY}.old")
+    artifact(root, "venv/site-packages")
+    release(root, "his.partial")
+    for folder in (f"checkpoint/{OTHER_KEY}", f"backend/{OTHER_KEY}.partial/.git", "releases/hers"):
+        (root / folder).mkdir(parents=True)
+    (root / f"weights/{KEY}.lock").write_text("1")
+    facts = look()["host_facts"]
+    assert facts["artifacts"] == [
+        f"backend/{KEY}",
+        f"backend/{OTHER_KEY}",
+        f"checkpoint/{KEY}",
+        f"engine/{KEY}",
+        f"image/{KEY}",
+        "releases/mine",
+        "releases/yours",
+        f"weights/{KEY}",
+    ]
+    assert facts["current"] == "mine"
+
+
+def test_a_current_release_that_is_gone(look: t.Callable[..., Result], tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    root.mkdir()
+    (root / "current").symlink_to(root / "releases/mine")
+    assert look()["host_facts"]["current"] is None
