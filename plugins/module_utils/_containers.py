@@ -58,10 +58,11 @@ def load_sdk() -> t.Any:
     return import_module("docker")
 
 
-def engine_error(what: str, exc: BaseException) -> EngineError:
+def engine_error(what: str, exc: BaseException, alternative: str = "") -> EngineError:
     """One message of what failed, the engine's own words and what to change."""
     said = " ".join(str(getattr(exc, "explanation", None) or exc).split()).rstrip(".")
-    remedy = next((remedy for words, remedy in REMEDIES if words in said.lower()), None)
+    known = next((remedy for words, remedy in REMEDIES if words in said.lower()), "")
+    remedy = "; or ".join(filter(None, [known, alternative]))
     return EngineError(f"{what}: {said}" + (f". Remedy: {remedy}" if remedy else ""))
 
 
@@ -103,18 +104,37 @@ class Engine:
         except (self._sdk.errors.DockerException, StreamError) as exc:
             raise engine_error(f"cannot load {archive}", exc) from exc
 
-    def pull(self, repository: str, digest: str, progress: Progress, config: str | None) -> None:
+    def pull(self, image: str, progress: Progress, config: str | None) -> None:
         """Pull repository@digest, with the credentials of a Docker config file."""
-        if config is not None and not os.path.isfile(config):
-            raise EngineError(f"the file {config} (docker_config) does not exist on this host")
-        api = self._client.api
+        repository, _at, digest = image.partition("@")
+        self._log_in(config)
         progress.start("pull")
         try:
-            if config is not None:
-                api.reload_config(dockercfg_path=config)
-            _raise_errors(_metered(api.pull(repository, tag=digest, stream=True, decode=True), progress))
+            answer = self._client.api.pull(repository, tag=digest, stream=True, decode=True)
+            _raise_errors(_metered(answer, progress))
         except (self._sdk.errors.DockerException, StreamError) as exc:
-            raise engine_error(f"cannot pull {repository}@{digest}", exc) from exc
+            raise engine_error(f"cannot pull {image}", exc) from exc
+
+    def digest_of(self, reference: str, config: str | None) -> str:
+        """The digest that a tag stands for at the registry, with the credentials of a Docker config file."""
+        self._log_in(config)
+        try:
+            digest: str = self._client.images.get_registry_data(reference).id
+        except self._sdk.errors.DockerException as exc:
+            # A registry that cannot be asked can be done without.
+            alternative = "give the image's digest, which needs no look-up"
+            raise engine_error(f"cannot look up the digest of {reference}", exc, alternative) from exc
+        return digest
+
+    def _log_in(self, config: str | None) -> None:
+        if config is None:
+            return
+        if not os.path.isfile(config):
+            raise EngineError(f"the file {config} (docker_config) does not exist on this host")
+        try:
+            self._client.api.reload_config(dockercfg_path=config)
+        except self._sdk.errors.DockerException as exc:
+            raise engine_error(f"cannot read {config} (docker_config)", exc) from exc
 
     def remove_container(self, name: str) -> None:
         """Remove what a killed run has left behind, running or not."""

@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import re
 import typing as t
 from dataclasses import dataclass
 
@@ -21,6 +22,8 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils._artifact import 
 from ansible_collections.tritonops.trtllm.plugins.module_utils._containers import Engine, EngineError, archive_ids
 from ansible_collections.tritonops.trtllm.plugins.module_utils._progress import Progress
 
+DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+
 
 @dataclass(frozen=True)
 class ImageRequest:
@@ -29,25 +32,49 @@ class ImageRequest:
     dest: str
     source: str
     digest: str
-    reference: str | None
+    reference: str
     archive: str | None
     docker_config: str | None
     check_mode: bool
 
     @property
-    def image(self) -> str:
-        """What to run."""
-        return f"{self.repository}@{self.digest}" if self.source == "registry" else self.digest
+    def asked(self) -> str:
+        """The image by the name that its record and the folder of that are known by; a tag if that is all there is."""
+        if self.source == "archive":
+            return self.digest
+        return f"{self.repository}@{self.digest}" if self.digest else self.reference
 
     @property
     def repository(self) -> str:
         """The reference without a tag: the digest says more."""
-        path, colon, tag = (self.reference or "").rpartition(":")
-        return path if colon and "/" not in tag else self.reference or ""
+        path, colon, tag = self.reference.rpartition(":")
+        return path if colon and "/" not in tag else self.reference
 
     @property
     def inputs(self) -> dict[str, t.Any]:
-        return {"image": self.image}
+        return {"image": self.asked}
+
+    @property
+    def problem(self) -> str | None:
+        """What makes it impossible to tell the image."""
+        if self.digest and not DIGEST.fullmatch(self.digest):
+            return f"digest: {self.digest!r} is not of the form sha256: and 64 hexadecimal digits"
+        if not self.digest and self.source == "archive":
+            return "digest is missing: it must say which image the archive has"
+        if not self.digest and self.repository == self.reference:
+            return f"reference: {self.reference!r} has neither a tag nor a digest: add one of them, or give digest"
+        return None
+
+
+def image_request(reference: str | None, digest: str | None, **others: t.Any) -> ImageRequest:
+    """The request; a digest may be part of the reference, too. EngineError where it does not tell the image."""
+    name, _at, inner = (reference or "").partition("@")
+    if inner and digest and inner != digest:
+        raise EngineError(f"reference says {inner}, digest says {digest}: give one of them")
+    request = ImageRequest(reference=name, digest=digest or inner, **others)
+    if request.problem:
+        raise EngineError(request.problem)
+    return request
 
 
 def image_result(request: ImageRequest, engine: Engine | None) -> dict[str, t.Any]:
@@ -57,24 +84,38 @@ def image_result(request: ImageRequest, engine: Engine | None) -> dict[str, t.An
     """
     before = read_artifact(request.dest)
     stale = state_of(request.dest, request.inputs)
-    known = engine.image(request.image) if engine else None
-    reason = f"image {request.image} is not in the engine" if engine and known is None else None
-    if engine is None:
-        reason = stale
+    image = _identity(request, before)
+    known = engine.image(image) if engine and image else None
+    reason = _reason(request, image, known) if engine else stale
     if reason and request.archive:
         _check_archive(request, must_exist=engine is not None)
     if engine and not request.check_mode and (reason or stale):
-        reason, known = _bring(request, engine, reason)
+        reason, image, known = _bring(request, engine, reason)
     known = known or {}
     return {
         "changed": reason is not None,
         "reason": reason,
-        "image": request.image,
+        "image": image or request.asked,
         "image_id": known.get("Id"),
         "labels": (known.get("Config") or {}).get("Labels") or {},
         "size": known.get("Size"),
         "diff": difference(before, request.dest, request.inputs, reason),
     }
+
+
+def _identity(request: ImageRequest, record: t.Mapping[str, t.Any] | None) -> str | None:
+    """The very image; None for a tag that no run has looked up yet."""
+    if request.digest:
+        return request.asked
+    recorded = str(record.get("image")) if record and record["inputs"] == request.inputs else ""
+    repository, _at, digest = recorded.partition("@")
+    return recorded if repository == request.repository and DIGEST.fullmatch(digest) else None
+
+
+def _reason(request: ImageRequest, image: str | None, known: t.Mapping[str, t.Any] | None) -> str | None:
+    if image is None:
+        return f"the digest of {request.asked} is not recorded in {request.dest}"
+    return None if known else f"image {image} is not in the engine"
 
 
 def _check_archive(request: ImageRequest, must_exist: bool) -> None:
@@ -92,30 +133,34 @@ def _check_archive(request: ImageRequest, must_exist: bool) -> None:
         )
 
 
-def _bring(request: ImageRequest, engine: Engine, reason: str | None) -> tuple[str | None, dict[str, t.Any]]:
+def _bring(request: ImageRequest, engine: Engine, reason: str | None) -> tuple[str | None, str, dict[str, t.Any]]:
     with locked(request.dest):
+        # What another run has recorded while we waited for the lock counts.
+        image = _identity(request, read_artifact(request.dest))
+        if image is None:
+            image = f"{request.repository}@{engine.digest_of(request.asked, request.docker_config)}"
+        else:
+            reason = None
         draft = Draft(request.dest, request.inputs)
         progress = draft.begin()
-        known = engine.image(request.image)
-        if known is not None:
-            # It came while we waited for the lock, or only its record was missing.
-            reason = None
-        else:
-            known = _fetch(request, engine, progress)
-        record = {"image": request.image, "image_id": known["Id"], "source": request.archive or request.reference}
-        draft.publish(record, progress)
-    return reason, known
+        known = engine.image(image)
+        if known is None:
+            reason = reason or f"image {image} is not in the engine"
+            known = _fetch(request, image, engine, progress)
+        source = request.archive or request.reference
+        draft.publish({"image": image, "image_id": known["Id"], "source": source}, progress)
+    return reason, image, known
 
 
-def _fetch(request: ImageRequest, engine: Engine, progress: Progress) -> dict[str, t.Any]:
+def _fetch(request: ImageRequest, image: str, engine: Engine, progress: Progress) -> dict[str, t.Any]:
     if request.source == "archive":
         engine.load(str(request.archive), progress)
     else:
-        engine.pull(request.repository, request.digest, progress, request.docker_config)
-    known = engine.image(request.image)
+        engine.pull(image, progress, request.docker_config)
+    known = engine.image(image)
     if known is None:
         raise EngineError(
-            f"the engine has taken {request.archive or request.reference}, but does not know {request.image}"
+            f"the engine has taken {request.archive or request.reference}, but does not know {image}"
             " afterwards: correct digest to the id that `docker image ls --digests --no-trunc` shows for it"
         )
     return known

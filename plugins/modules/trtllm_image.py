@@ -15,6 +15,9 @@ version_added: "0.1.0"
 description:
   - Pulls an image from a registry by the digest of its manifest, or loads it from an archive of C(docker save) and
     makes sure that it is the image with the id that was asked for.
+  - Where only a tag is given, the registry is asked once which digest that stands for. From then on the image goes by
+    the recorded digest, wherever the tag is moved to, and also when the image has to be pulled again. To follow the
+    tag, remove O(dest).
   - A record of it is kept in O(dest); the image itself is in the engine.
 
 extends_documentation_fragment:
@@ -25,6 +28,7 @@ attributes:
     support: full
     details:
       - Without an engine or the Docker SDK for Python on the host, only O(dest) is looked at.
+      - A registry is not asked.
   diff_mode:
     support: full
     details:
@@ -41,15 +45,18 @@ options:
     required: true
   reference:
     description:
-      - Name of the image in its registry, such as V(nvcr.io/nvidia/tritonserver). A tag in it is not looked at.
+      - Name of the image in its registry, such as V(nvcr.io/nvidia/tritonserver).
+      - Without O(digest) it must have a tag, as in V(nvcr.io/nvidia/tritonserver:25.12-trtllm-python-py3), or a digest.
+        With a digest, a tag in it is not looked at.
       - Required for O(source=registry).
     type: str
   digest:
     description:
       - For O(source=registry) the digest of the manifest, for O(source=archive) the id that the image must have;
         V(sha256:) and 64 hexadecimal digits.
+      - Required for O(source=archive). For O(source=registry) it makes the inventory say which image that is; otherwise
+        the first run on each host does.
     type: str
-    required: true
   archive:
     description:
       - Archive of C(docker save) on the host, plain or compressed.
@@ -91,6 +98,19 @@ EXAMPLES = r"""
   vars:
     ansible_python_interpreter: /opt/trtllm/venv/bin/python
 
+- name: Pull the image that a tag stands for now, and stay with it
+  tritonops.trtllm.trtllm_image:
+    source: registry
+    reference: nvcr.io/nvidia/tritonserver:25.12-trtllm-python-py3
+    dest: /opt/trtllm/image/0d9b95748a6f3c2e
+  vars:
+    ansible_python_interpreter: /opt/trtllm/venv/bin/python
+  register: image
+
+- name: Say which image it is
+  ansible.builtin.debug:
+    var: image.image
+
 - name: Load it from an archive on a host without a registry
   tritonops.trtllm.trtllm_image:
     source: archive
@@ -103,7 +123,9 @@ EXAMPLES = r"""
 
 RETURN = r"""
 image:
-  description: What to run, as V(repository@sha256:…) or V(sha256:…).
+  description:
+    - What to run, as V(repository@sha256:…) or V(sha256:…).
+    - In check mode it is O(reference), as long as no run has looked up its tag.
   returned: success
   type: str
   sample: nvcr.io/nvidia/tritonserver@sha256:0f1e2d3c4b5a69788796a5b4c3d2e1f00f1e2d3c4b5a69788796a5b4c3d2e1f0
@@ -129,13 +151,12 @@ reason:
   sample: "image sha256:7788796a5b4c3d2e1f00f1e2d3c4b5a697887960f1e2d3c4b5a69788796a5b4c is not in the engine"
 """
 
-import re
 import traceback
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from ansible_collections.tritonops.trtllm.plugins.module_utils._artifact import ArtifactError
 from ansible_collections.tritonops.trtllm.plugins.module_utils._containers import Engine, EngineError, load_sdk
-from ansible_collections.tritonops.trtllm.plugins.module_utils._image import ImageRequest, image_result
+from ansible_collections.tritonops.trtllm.plugins.module_utils._image import image_request, image_result
 
 
 def connect(module: AnsibleModule) -> Engine | None:
@@ -151,30 +172,24 @@ def connect(module: AnsibleModule) -> Engine | None:
     return None
 
 
-def request_of(module: AnsibleModule) -> ImageRequest:
-    params = module.params
-    if not re.fullmatch(r"sha256:[0-9a-f]{64}", params["digest"]):
-        raise EngineError(f"digest: {params['digest']!r} is not of the form sha256: and 64 hexadecimal digits")
-    names = ("dest", "source", "digest", "reference", "archive", "docker_config")
-    return ImageRequest(**{name: params[name] for name in names}, check_mode=module.check_mode)
-
-
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "source": {"type": "str", "choices": ["registry", "archive"], "required": True},
             "reference": {"type": "str"},
-            "digest": {"type": "str", "required": True},
+            "digest": {"type": "str"},
             "archive": {"type": "path"},
             "dest": {"type": "path", "required": True},
             "docker_config": {"type": "path"},
             "docker_host": {"type": "str"},
         },
-        required_if=[("source", "registry", ["reference"]), ("source", "archive", ["archive"])],
+        required_if=[("source", "registry", ["reference"]), ("source", "archive", ["archive", "digest"])],
         supports_check_mode=True,
     )
+    names = ("reference", "digest", "dest", "source", "archive", "docker_config")
     try:
-        result = image_result(request_of(module), connect(module))
+        request = image_request(**{name: module.params[name] for name in names}, check_mode=module.check_mode)
+        result = image_result(request, connect(module))
     except ArtifactError as exc:
         module.fail_json(msg=str(exc))
     except OSError as exc:

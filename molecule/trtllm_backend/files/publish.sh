@@ -3,12 +3,13 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-# Usage: publish.sh REPOSITORY
-# Pushes an image with the templates of the rehearsal's image, and nothing else, to a registry on this host. Its digest
-# is then in /srv/digest, and the image in the registry only.
+# Usage: publish.sh REPOSITORY FILE
+# Pushes an image with the templates of the rehearsal's image, and nothing else, to a registry on this host, as tag `test`.
+# Its digest is then in FILE, and the image in the registry only. Each FILE makes another image.
 
 set -euo pipefail
 repository=$1
+file=$2
 
 # Debian's own settings ask for credentials and listen on every address.
 cat >/etc/docker/registry/config.yml <<'SETTINGS'
@@ -19,8 +20,8 @@ SETTINGS
 systemctl restart docker-registry
 timeout 20 sh -c 'until ss -Hltn src 127.0.0.1:5000 | grep -q .; do sleep 0.1; done'
 
-tar -C /var/cache/rehearsal/context/backend --transform 's,^,app/,' -c all_models | docker import - "$repository:test"
+tar -C /var/cache/rehearsal/context/backend --transform 's,^,app/,' -c all_models | docker import --change "LABEL file=$file" - "$repository:test"
 docker push --quiet "$repository:test"
-docker image inspect --format '{{index .RepoDigests 0}}' "$repository:test" | cut -d@ -f2 >/srv/digest.new
+docker image inspect --format '{{index .RepoDigests 0}}' "$repository:test" | cut -d@ -f2 >"$file.new"
 docker image rm "$repository:test"
-mv /srv/digest.new /srv/digest
+mv "$file.new" "$file"

@@ -11,6 +11,13 @@ from testinfra.host import Host
 
 MODELS = {"ensemble", "postprocessing", "preprocessing", "tensorrt_llm", "tensorrt_llm_bls"}
 
+DIGEST_OF_TAG = """
+from urllib.request import Request, urlopen
+manifest = Request("http://localhost:5000/v2/tritonserver/manifests/test")
+manifest.add_header("Accept", "application/vnd.docker.distribution.manifest.v2+json")
+print(urlopen(manifest).headers["Docker-Content-Digest"])
+"""
+
 
 @pytest.fixture
 def images(host: Host, image: str) -> list[str]:
@@ -32,7 +39,17 @@ def test_engine_has_the_pinned_images(host: Host, images: list[str]) -> None:
 
 def test_records_name_the_images(host: Host, images: list[str], record: Callable[[str], Any]) -> None:
     named = [record(f"{folder}/artifact.json")["image"] for folder in folders(host, "image")]
-    assert sorted(named) == sorted(images)
+    # One of them was asked for by its digest and by its tag.
+    assert sorted(named) == sorted([*images, images[1]])
+
+
+def test_moved_tag_moves_nothing_here(host: Host, images: list[str], record: Callable[[str], Any]) -> None:
+    assert host.file("/srv/runs").content_string == images[1]
+    assert record("/srv/by_tag/artifact.json")["image"] == images[1]
+    moved = host.file("/srv/moved").content_string.strip()
+    assert not images[1].endswith(moved)
+    assert host.check_output("python3 -c %s", DIGEST_OF_TAG) == moved
+    assert host.run("docker image inspect %s", f"localhost:5000/tritonserver@{moved}").failed
 
 
 def test_templates_of_each_image_are_whole(host: Host, images: list[str], record: Callable[[str], Any]) -> None:

@@ -10,12 +10,13 @@ import hashlib
 import io
 import json
 import tarfile
+from contextlib import contextmanager
 from types import SimpleNamespace
 from unittest import mock
 
 import pytest
 from ansible.module_utils.testing import patch_module_args
-from ansible_collections.tritonops.trtllm.plugins.module_utils import _containers
+from ansible_collections.tritonops.trtllm.plugins.module_utils import _containers, _image
 from ansible_collections.tritonops.trtllm.plugins.module_utils._artifact import read_artifact
 from ansible_collections.tritonops.trtllm.plugins.module_utils._progress import Progress
 from ansible_collections.tritonops.trtllm.plugins.modules import trtllm_image
@@ -26,6 +27,8 @@ CONFIG = b'{"architecture": "amd64"}'
 IMAGE_ID = "sha256:" + hashlib.sha256(CONFIG).hexdigest()
 MANIFEST = "sha256:" + "cd" * 32
 REFERENCE = "127.0.0.1:5000/nvidia/tritonserver"
+TAGGED = f"{REFERENCE}:25.12"
+OTHER_MANIFEST = "sha256:" + "ef" * 32
 
 
 class FakeEngine:
@@ -37,6 +40,7 @@ class FakeEngine:
         self.calls = []
         self.events = [{"status": "Status: Downloaded newer image"}]
         self.brings = IMAGE_ID
+        self.tags = {TAGGED: MANIFEST}
 
     def ping(self):
         return True
@@ -59,6 +63,12 @@ class FakeEngine:
 
     def reload_config(self, dockercfg_path):
         self.calls.append(("config", dockercfg_path))
+
+    def get_registry_data(self, name):
+        self.calls.append(("look up", name))
+        if name not in self.tags:
+            raise docker.errors.APIError("500 Server Error", explanation="manifest unknown: manifest unknown")
+        return SimpleNamespace(id=self.tags[name])
 
     def pull(self, repository, tag, stream, decode):
         assert stream and decode
@@ -239,8 +249,109 @@ def test_a_failed_pull_has_the_registrys_words_and_a_remedy(pull, engine, tmp_pa
     assert not (tmp_path / "image/key").exists()
 
 
-def test_bad_digest(pull):
-    assert "digest: 'latest' is not of the form" in pull(digest="latest")["msg"]
+@pytest.mark.parametrize(
+    "arguments, words",
+    [
+        ({"digest": "latest"}, "digest: 'latest' is not of the form"),
+        ({"reference": f"{REFERENCE}@latest", "digest": None}, "digest: 'latest' is not of the form"),
+        ({"reference": f"{REFERENCE}@{OTHER_MANIFEST}"}, f"reference says {OTHER_MANIFEST}, digest says {MANIFEST}"),
+        ({"digest": None}, f"reference: '{REFERENCE}' has neither a tag nor a digest: add one of them"),
+        ({"source": "archive", "archive": "/image.tar", "digest": ""}, "digest is missing"),
+        ({"source": "archive", "archive": "/image.tar", "digest": None}, "digest"),
+    ],
+)
+def test_what_does_not_tell_the_image(pull, engine, arguments, words):
+    assert words in pull(**arguments)["msg"]
+    assert engine.calls == []
+
+
+@pytest.fixture
+def pull_tag(run):
+    return lambda **more: run(**{"source": "registry", "reference": TAGGED, **more})
+
+
+def test_a_tag_is_looked_up_once(pull_tag, engine, tmp_path):
+    result = pull_tag()
+    assert engine.calls == [("look up", TAGGED), ("pull", REFERENCE, MANIFEST)]
+    assert (result["changed"], result["image"], result["image_id"]) == (True, f"{REFERENCE}@{MANIFEST}", IMAGE_ID)
+    record = read_artifact(str(tmp_path / "image/key"))
+    assert record["inputs"] == {"image": TAGGED}
+    assert (record["source"], record["image"]) == (TAGGED, f"{REFERENCE}@{MANIFEST}")
+    engine.tags[TAGGED] = OTHER_MANIFEST
+    for check in (True, False):
+        again = pull_tag(check=check)
+        assert (again["changed"], again["image"], again["image_id"]) == (False, result["image"], IMAGE_ID)
+    assert len(engine.calls) == 2
+
+
+def test_a_pruned_image_is_pulled_again_by_the_recorded_digest(pull_tag, engine):
+    pull_tag()
+    engine.tags[TAGGED] = OTHER_MANIFEST
+    engine.there.clear()
+    engine.calls.clear()
+    result = pull_tag()
+    assert result["reason"] == f"image {REFERENCE}@{MANIFEST} is not in the engine"
+    assert (result["image"], engine.calls) == (f"{REFERENCE}@{MANIFEST}", [("pull", REFERENCE, MANIFEST)])
+
+
+def test_another_tag_is_looked_up_anew(pull_tag, engine):
+    pull_tag()
+    engine.tags[f"{REFERENCE}:26.01"] = OTHER_MANIFEST
+    assert pull_tag(reference=f"{REFERENCE}:26.01")["image"] == f"{REFERENCE}@{OTHER_MANIFEST}"
+
+
+def test_a_tag_whose_image_is_there_is_only_looked_up(pull_tag, engine, tmp_path):
+    engine.arrive(f"{REFERENCE}@{MANIFEST}")
+    result = pull_tag()
+    assert engine.calls == [("look up", TAGGED)]
+    # Which image it is was open before.
+    assert (result["changed"], result["reason"]) == (
+        True,
+        f"the digest of {TAGGED} is not recorded in {tmp_path}/image/key",
+    )
+
+
+def test_check_mode_predicts_a_tag_without_a_registry(pull_tag, engine, tmp_path):
+    predicted = pull_tag(check=True)
+    assert engine.calls == [] and not (tmp_path / "image").exists()
+    assert (predicted["changed"], predicted["image"], predicted["image_id"]) == (True, TAGGED, None)
+    assert pull_tag()["reason"] == predicted["reason"]
+
+
+def test_a_tag_that_cannot_be_looked_up(pull_tag, engine, tmp_path):
+    engine.tags.clear()
+    assert pull_tag()["msg"] == (
+        f"cannot look up the digest of {TAGGED}: manifest unknown: manifest unknown. Remedy: correct reference or"
+        " digest: the registry does not have that image; or give the image's digest, which needs no look-up"
+    )
+    assert not (tmp_path / "image/key").exists()
+
+
+def test_a_tag_is_looked_up_with_the_credentials(pull_tag, engine, tmp_path):
+    config = tmp_path / "config.json"
+    config.write_text("{}")
+    pull_tag(docker_config=str(config))
+    assert engine.calls[:2] == [("config", str(config)), ("look up", TAGGED)]
+
+
+def test_a_digest_in_the_reference(pull_tag, engine):
+    assert pull_tag(reference=f"{TAGGED}@{MANIFEST}")["image"] == f"{REFERENCE}@{MANIFEST}"
+    assert engine.calls == [("pull", REFERENCE, MANIFEST)]
+
+
+def test_what_another_run_has_looked_up_meanwhile(pull_tag, engine, tmp_path, monkeypatch):
+    pull_tag()
+    folder = tmp_path / "image/key"
+    folder.rename(tmp_path / "aside")
+
+    @contextmanager
+    def waited_for(_dest):
+        (tmp_path / "aside").rename(folder)
+        yield "1"
+
+    engine.tags[TAGGED] = OTHER_MANIFEST
+    monkeypatch.setattr(_image, "locked", waited_for)
+    assert (pull_tag()["image"], len(engine.calls)) == (f"{REFERENCE}@{MANIFEST}", 2)
 
 
 @pytest.fixture
