@@ -1,0 +1,179 @@
+# Copyright (c) 2026 tritonops.trtllm contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What holds between files of the catalogue. What one file may say by itself is its schema's business."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+PROJECT = Path(__file__).parents[3]
+CATALOGUE = PROJECT / "catalogue"
+UPSTREAM = PROJECT.parent / "shared/upstream/config"
+TEMPLATES = ("0.9.0", "0.12.0", "0.16.0")
+MODELS = ("ensemble", "preprocessing", "postprocessing", "tensorrt_llm", "tensorrt_llm_bls")
+
+
+def version(text: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in text.split("."))
+
+
+@cache
+def read(kind: str, name: str) -> Any:
+    return yaml.safe_load((CATALOGUE / kind / f"{name}.yml").read_text(encoding="utf-8"))
+
+
+def names(kind: str) -> list[str]:
+    return sorted(path.stem for path in (CATALOGUE / kind).glob("*.yml"))
+
+
+RELEASES = sorted(names("releases"), key=version)
+PAIRS = list(pairwise(RELEASES))
+
+
+def placeholders(release: Any) -> set[str]:
+    return {name for model in release["placeholders"].values() for group in model.values() for name in group}
+
+
+def has(release: Any) -> dict[str, set[str]]:
+    """All names of a release that a later one may drop, by the kinds of `changes`."""
+    return {
+        "convert": set(release["convert"]["flags"]),
+        "build": set(release["build"]["flags"]),
+        "placeholders": placeholders(release),
+    }
+
+
+def test_no_release_is_missing_between_the_first_and_the_last_with_engines() -> None:
+    minors = [f"0.{minor}.0" for minor in range(8, 22)] + ["1.0.0", "1.1.0", "1.2.0"]
+    assert {*minors, "0.18.1", "0.18.2", "1.2.1"} <= set(RELEASES)
+
+
+@pytest.mark.parametrize(("kind", "field"), [("releases", "release"), ("models", "name"), ("shapes", "name")])
+def test_a_file_is_named_like_what_it_describes(kind: str, field: str) -> None:
+    assert {name: read(kind, name)[field] for name in names(kind)} == {name: name for name in names(kind)}
+
+
+@pytest.mark.parametrize(("before", "after"), PAIRS)
+def test_changes_are_what_the_release_before_had_and_this_has_not(before: str, after: str) -> None:
+    old, new = has(read("releases", before)), has(read("releases", after))
+    said = {kind: set(changed) for kind, changed in read("releases", after)["changes"].items()}
+    assert said == {kind: old[kind] - new[kind] for kind in old}
+
+
+@pytest.mark.parametrize("release", RELEASES)
+def test_new_names_of_changes_exist(release: str) -> None:
+    facts = read("releases", release)
+    new = {
+        (kind, name)
+        for kind, changed in facts["changes"].items()
+        for text in changed.values()
+        for name in text.split(" and ")
+    }
+    assert {(kind, name) for kind, name in new if name and name not in has(facts)[kind]} == set()
+
+
+@pytest.mark.parametrize(("before", "after"), PAIRS)
+def test_releases_follow_each_other(before: str, after: str) -> None:
+    old, new = read("releases", before), read("releases", after)
+    assert old["date"] < new["date"]
+    assert max((image["tag"] for image in old["images"]), default="") < min(
+        (image["tag"] for image in new["images"]), default="99"
+    )
+
+
+@pytest.mark.parametrize("release", RELEASES)
+def test_images_are_in_order_and_called_by_their_tag(release: str) -> None:
+    images = read("releases", release)["images"]
+    assert [image["tag"] for image in images] == sorted({image["tag"] for image in images})
+    assert all(f":{image['tag']}-" in image["reference"] for image in images)
+
+
+@pytest.mark.parametrize("release", RELEASES)
+def test_defaults_are_among_the_choices(release: str) -> None:
+    facts = read("releases", release)
+    flags = {**facts["convert"]["flags"], **facts["build"]["flags"]}
+    limited = {name: flag for name, flag in flags.items() if "default" in flag and "choices" in flag}
+    assert [name for name, flag in limited.items() if flag["default"] not in flag["choices"]] == []
+
+
+@pytest.mark.parametrize("release", RELEASES)
+def test_runtime_default_is_what_the_build_has(release: str) -> None:
+    facts = read("releases", release)
+    built = facts["build"]["flags"]["--tokens_per_block"]["default"]
+    assert facts["runtime_defaults"]["tokens_per_block"] == built
+
+
+@pytest.mark.parametrize("release", RELEASES)
+def test_a_placeholder_is_in_one_group_of_its_model(release: str) -> None:
+    for model, groups in read("releases", release)["placeholders"].items():
+        listed = [name for group in groups.values() for name in group]
+        assert sorted(listed) == sorted(set(listed)), model
+
+
+@pytest.mark.parametrize("release", RELEASES)
+def test_the_command_that_every_plan_gives_is_known(release: str) -> None:
+    facts = read("releases", release)
+    assert {"--model_dir", "--output_dir", "--dtype", "--tp_size", "--pp_size", "--workers"} <= set(
+        facts["convert"]["flags"]
+    )
+    assert {"--checkpoint_dir", "--output_dir", "--max_batch_size", "--max_input_len"} <= set(facts["build"]["flags"])
+    assert {"--model_repo", "--world_size", "--http_port", "--grpc_port", "--metrics_port"} <= set(
+        facts["launch"]["flags"]
+    )
+
+
+@pytest.mark.parametrize("release", RELEASES)
+def test_scripts_and_templates_moved_in_0_20(release: str) -> None:
+    facts = read("releases", release)
+    moved = version(release) >= (0, 20, 0)
+    assert facts["image_build"]["method"] == ("make" if moved else "dockerfile")
+    assert all(script.startswith("models/core/") is moved for script in facts["convert"]["scripts"].values())
+    assert ("triton_backend" in facts["layout"]["clone"]["all_models"]) is moved
+
+
+@pytest.mark.skipif(not UPSTREAM.is_dir(), reason="upstream's templates are not beside this checkout")
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("release", TEMPLATES)
+def test_placeholders_are_those_of_upstreams_templates(release: str, model: str) -> None:
+    text = (UPSTREAM / f"v{release}" / model / "config.pbtxt").read_text(encoding="utf-8")
+    lines = [line for line in text.splitlines() if not line.lstrip().startswith("#")]
+    found = {name for line in lines for name in re.findall(r"\$\{(\w+)\}", line)}
+    # What is not in quotation marks is no valid text format until it is filled.
+    bare = {name for line in lines for name in re.findall(r"\$\{(\w+)\}", re.sub(r'"[^"]*"', "", line))}
+    groups = read("releases", release)["placeholders"][model]
+    assert {name for group in groups.values() for name in group} == found
+    assert set(groups["required_to_parse"]) - {"triton_backend"} == bare
+
+
+@pytest.mark.parametrize("name", names("models"))
+def test_every_model_can_be_served_by_some_release(name: str) -> None:
+    architecture = read("models", name)["architecture"]
+    assert any(architecture in read("releases", release)["convert"]["scripts"] for release in RELEASES)
+
+
+@pytest.mark.parametrize("family", sorted({read("models", name)["family"] for name in names("models")}))
+def test_a_family_has_one_shape_but_for_the_vocabulary(family: str) -> None:
+    shapes = [read("models", name)["shape"] for name in names("models") if read("models", name)["family"] == family]
+    assert len({tuple(value for key, value in shape.items() if key != "vocab") for shape in shapes}) == 1
+
+
+@pytest.mark.parametrize("name", names("models"))
+def test_an_end_id_is_in_the_vocabulary(name: str) -> None:
+    model = read("models", name)
+    assert max(model["end_ids"]) < model["shape"]["vocab"]
+    assert len(model["end_ids"]) == len(model["stop_words"])
+
+
+def test_a_weakness_is_listed_once() -> None:
+    listed = [
+        entry["id"] for entry in yaml.safe_load((CATALOGUE / "vulnerabilities.yml").read_text())["vulnerabilities"]
+    ]
+    assert sorted(listed) == sorted(set(listed))
