@@ -10,10 +10,13 @@ module: trtllm_plan
 short_description: Plan the deployment of a model with Triton and TensorRT-LLM
 version_added: 0.1.0
 description:
-  - Works out every path, command, flag, key and placeholder value of a deployment from what is asked for and from facts
-    of the host, with the collection's catalogue of backend releases and models.
-  - Runs on the controller alone; no connection to the host is opened and nothing is changed anywhere.
-  - What cannot work is refused with all reasons at once, each with the variable to change.
+  - Works out every path, command, flag, key and placeholder value of a deployment from what is asked for and from
+    facts of the host, with the collection's catalogue of backend releases, models and host shapes. Nothing is changed
+    anywhere.
+  - Runs on the controller. The host is asked for its facts by M(tritonops.trtllm.trtllm_host_info), unless they are
+    given, recorded, or those of a shape; then no host is contacted.
+  - What cannot work is refused with all reasons at once, each with the variable to change and a value that would do.
+    Estimates and risks can be accepted by the name that the refusal gives.
 extends_documentation_fragment:
   - tritonops.trtllm.attributes
 attributes:
@@ -31,86 +34,154 @@ options:
     description:
       - The C(trtllm_*) variables of the inventory without their prefix.
       - C(model) is a preset's name (C(catalogue/models)), a mapping with C(preset) and what differs from it, such as
-        C(revision), or a mapping with C(repository), C(revision), C(architecture) and C(shape).
-      - C(release) is a release of the backend (C(catalogue/releases)), C(profile) is V(engine), C(precision) is
-        V(float16), V(bfloat16) or V(float32), C(root) is the folder on the host.
-      - C(parallelism) has C(tensor), C(pipeline), C(moe_tensor), C(moe_expert); C(limits) has C(max_batch_size),
-        C(max_input_len), C(max_seq_len), C(max_num_tokens), C(max_beam_width), all in sequences or tokens.
-      - C(image) has C(source) (V(registry), V(archive), V(build)), C(reference), C(digest), C(archive), C(layout).
-      - C(weights) has C(endpoint), C(path), C(offline); C(server) has C(address), C(http_port), C(grpc_port),
-        C(metrics_port), C(shm_size).
-      - C(streaming) and C(gpus_required) are booleans, C(engine_dir) is the folder of an engine that is there already,
-        C(repository_parameters) maps a Triton model to placeholders and values, C(repository_overrides) to fields.
+        C(revision), or a mapping with C(repository), C(revision), and C(architecture) with C(shape), or C(config)
+        (the model's C(config.json), or a file with it on the controller). Without either, C(config.json) is read from
+        the hub.
+      - C(release) is a release of the backend (C(catalogue/releases)), by default the newest that has the profile.
+      - C(profile) is V(engine) (convert, build, inflight batcher; the default) or V(llmapi) (the weights are served
+        as they are; 0.19.0 and later). C(root) is the folder on the host, V(/opt/trtllm) by default.
+      - C(precision) is V(float16) (the default of V(engine)), V(bfloat16), V(float32), V(int8_weight_only),
+        V(int4_weight_only), or V(fp8) for weights that are quantised to it. The default of V(llmapi) is the weights'
+        own.
+      - C(parallelism) has C(tensor), C(pipeline), C(moe_tensor), C(moe_expert), all in GPUs; what is left open is
+        chosen.
+      - C(limits) has C(max_batch_size) (8 sequences), C(max_input_len) (1024 tokens), C(max_seq_len) (2048 tokens),
+        C(max_num_tokens) (8192 tokens a step), C(max_beam_width) (1), and C(kv_cache_fraction) (0.9 of free GPU
+        memory).
+      - C(image) has C(source) (V(registry), V(archive), V(build)), C(reference), C(digest), C(archive), C(layout); by
+        default the release's newest image of NGC. C(sources) has C(backend) and C(tensorrt_llm), each with
+        C(repository) and C(commit), in place of the release's own.
+      - C(weights) has C(endpoint), C(path), C(offline). C(tokenizer) is a preset's name or a mapping with
+        C(repository) and C(revision) or C(path), where it is not the weights' own.
+      - C(server) has C(address), C(http_port), C(grpc_port), C(metrics_port), C(shm_size).
+      - C(streaming) and C(gpus_required) are booleans (true by default), C(engine_dir) is the folder of an engine
+        that is there already.
+      - C(repository_parameters) maps a Triton model to placeholders and values, with V(llmapi) to keys of
+        C(model.yaml); C(repository_overrides) maps a Triton model to fields of its configuration.
+      - C(plan_waive) lists the names of refusals that are accepted.
     type: dict
     required: true
   host_facts:
     description:
-      - What is known of the host. C(gpus) as M(tritonops.trtllm.gpu_info) returns them, C(processors) the number of
-        vCPUs.
+      - What is known of the host, as M(tritonops.trtllm.trtllm_host_info) returns it. What is missing is not checked.
     type: dict
-    default: {}
+  host_facts_file:
+    description:
+      - JSON or YAML file on the controller with recorded facts, of one host for all, or by host below C(hosts).
+    type: path
+  host_shape:
+    description:
+      - Plan for a new host of this shape (C(catalogue/shapes)), such as V(BM.GPU4.8).
+    type: str
+  token_file:
+    description:
+      - File on the controller with a token of the hub, to read the C(config.json) of a gated model.
+    type: path
+  refuse:
+    description:
+      - Fail where there are refusals. With V(false) they are returned only.
+    type: bool
+    default: true
 author:
   - tritonops.trtllm contributors (@tritonops)
 seealso:
-  - module: tritonops.trtllm.gpu_info
+  - module: tritonops.trtllm.trtllm_host_info
+  - plugin: tritonops.trtllm.plan_table
+    plugin_type: filter
 """
 
 EXAMPLES = r"""
-- name: Plan Mixtral 8x7B on eight GPUs
+- name: Plan Mixtral 8x7B for the host
   tritonops.trtllm.trtllm_plan:
     request:
       model: mixtral-8x7b-instruct
-      release: 0.17.0
+  register: planned
+
+- name: Plan what the tutorial does, for a host that is not there yet
+  tritonops.trtllm.trtllm_plan:
+    request:
+      model: mixtral-8x7b-instruct
+      release: 0.9.0
       parallelism:
         tensor: 8
-      image:
-        reference: nvcr.io/nvidia/tritonserver
-        digest: sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef
-    host_facts:
-      gpus: "{{ gpu_info_result.gpus }}"
+    host_shape: BM.GPU4.8
   register: planned
 """
 
 RETURN = r"""
 plan:
-  description: The plan. Where C(refusals) is not empty the task fails and there is nothing else in it but C(warnings).
+  description: The plan. Where C(refusals) is not empty there is nothing else in it but C(warnings).
   returned: always
   type: dict
   contains:
+    release:
+      description: The release of the backend.
+      type: str
+      sample: 1.2.1
+    profile:
+      description: How it serves.
+      type: str
+      sample: engine
+    parallelism:
+      description: C(tensor), C(pipeline), C(moe_tensor), C(moe_expert) and their C(world_size).
+      type: dict
     image:
       description: The image to run (C(run)), its source and pinned digest, and the folder of its record (C(dest)).
       type: dict
     weights:
       description: Repository, revision, expected size in bytes, and the folder they end up in (C(dest)).
       type: dict
+    tokenizer:
+      description: Where the tokenizer comes from; C(separate) where that is not the weights.
+      type: dict
     convert:
-      description: The command that converts them (C(argv)) and its folder (C(dest)); none with an engine of one's own.
+      description: The command that converts them (C(argv)) and its folder (C(dest)); empty where nothing is converted.
       type: dict
     build:
-      description: The command that builds the engine (C(argv)) and its folder (C(dest)); none without a build.
+      description: The command that builds the engine (C(argv)) and its folder (C(dest)); empty without a build.
       type: dict
     repository:
-      description: Triton model to placeholder to value.
+      description: Triton model to placeholder to value; with the profile V(llmapi) to keys of C(model.yaml).
       type: dict
       sample:
         ensemble:
           triton_max_batch_size: "8"
     launch:
-      description: The command in the container (C(argv)), C(world_size), C(address) and C(ports).
+      description: The command in the container (C(argv)), its C(world_size), C(address) and C(ports).
       type: dict
     release_dir:
       description: The release folder.
       type: str
-      sample: /opt/trtllm/releases/mixtral-8x7b-instruct-0.17.0-50c1c1ce
+      sample: /opt/trtllm/releases/mixtral-8x7b-instruct-1.2.1-50c1c1ce
+    steps:
+      description: What a run would do, in its order. Each has C(what), C(action), C(path) and C(bytes).
+      type: list
+      elements: dict
     budget:
-      description: Bytes that each artifact needs on disk.
+      description:
+        - C(gpu) has the bytes on the fullest GPU and the C(kv_tokens) and C(sequences) its KV cache holds; null where
+          no GPU is known. C(disk) has what each artifact takes and what of it is missing; C(host_memory) is for
+          converting.
       type: dict
     warnings:
       description: What will work but disappoint.
       type: list
       elements: str
+    vulnerabilities:
+      description: Those that the image is known to have, worst first.
+      type: list
+      elements: str
+    notes:
+      description: What to know of the release.
+      type: list
+      elements: str
     refusals:
-      description: Why it cannot work. Each has C(variable), C(value) and C(message).
+      description:
+        - Why it cannot work. Each has C(variable), C(value), C(message), and C(waive), the name it can be accepted by.
       type: list
       elements: dict
+host_facts:
+  description: The facts that the plan goes by.
+  returned: always
+  type: dict
 """

@@ -4,38 +4,71 @@
 
 # This is PRIVATE to the collection: do not import it from outside.
 
-"""The catalogue: what is known of each backend release and model preset, read from catalogue/*.yml."""
+"""The catalogue: what is known of releases, models, host shapes and vulnerabilities, read from catalogue/*.yml."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
-from typing import Any, Mapping
+from typing import Any
 
-import yaml
+from ansible.module_utils.common.yaml import yaml_load
 
 CATALOGUE = Path(__file__).resolve().parents[2] / "catalogue"
+
+Release = Mapping[str, Any]
+
+
+class Entries(Mapping[str, Mapping[str, Any]]):
+    """A folder of files as a mapping by their names. A file is read when it is asked for: a plan needs few of them."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._names = sorted((path.stem for path in folder.glob("*.yml")), key=release_order)
+        self._read: dict[str, Mapping[str, Any]] = {}
+
+    def __getitem__(self, name: str) -> Mapping[str, Any]:
+        if name not in self._names:
+            raise KeyError(name)
+        if name not in self._read:
+            self._read[name] = _yaml(self._folder / f"{name}.yml")
+        return self._read[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
 
 
 @dataclass(frozen=True)
 class Catalogue:
-    """Facts by name: `releases["0.17.0"]`, `models["mixtral-8x7b"]`."""
+    """Facts by name: `releases["0.17.0"]`, oldest first; `models["mixtral-8x7b"]`; `shapes["BM.GPU4.8"]`."""
 
-    releases: Mapping[str, Mapping[str, Any]]
+    releases: Mapping[str, Release]
     models: Mapping[str, Mapping[str, Any]]
+    shapes: Mapping[str, Mapping[str, Any]]
+    vulnerabilities: Sequence[Mapping[str, Any]]
+
+    def newest(self, profile: str) -> str:
+        """The newest release that serves by `profile`."""
+        return next(name for name in reversed(list(self.releases)) if profile in self.releases[name]["profiles"])
 
 
+@lru_cache(maxsize=None)
 def load_catalogue(folder: Path = CATALOGUE) -> Catalogue:
-    """Read every file of `folder`; the file's own name field is its key."""
     return Catalogue(
-        releases=_by_name(folder / "releases", "release"),
-        models=_by_name(folder / "models", "name"),
+        releases=Entries(folder / "releases"),
+        models=Entries(folder / "models"),
+        shapes=Entries(folder / "shapes"),
+        vulnerabilities=_yaml(folder / "vulnerabilities.yml")["vulnerabilities"],
     )
 
 
-def _by_name(folder: Path, field: str) -> dict[str, Any]:
-    entries = [yaml.safe_load(path.read_text(encoding="utf-8")) for path in folder.glob("*.yml")]
-    return {entry[field]: entry for entry in sorted(entries, key=lambda entry: release_order(entry[field]))}
+def _yaml(path: Path) -> Any:
+    return yaml_load(path.read_text(encoding="utf-8"))
 
 
 def release_order(name: str) -> tuple[tuple[int, ...], str]:

@@ -8,79 +8,102 @@
 
 from __future__ import annotations
 
-from typing import Any, Mapping
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
 
 from ansible_collections.tritonops.trtllm.plugins.module_utils._artifact import artifact_key
 from ansible_collections.tritonops.trtllm.plugins.module_utils._hf_hub import DEFAULT_ALLOW, DEFAULT_IGNORE
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils import _commands as commands
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils import _judgement as judgement
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._catalogue import Catalogue
-from ansible_collections.tritonops.trtllm.plugins.plugin_utils._spec import (
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils._host_facts import HostFacts, read_host_facts
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils._refusal import Refusal
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils._sizing import (
+    IMAGE_BYTES,
     PRECISIONS,
-    Refusal,
-    Spec,
-    placeholders,
-    read_spec,
+    Parallelism,
+    checkpoint_bytes,
 )
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils._spec import Spec, read_spec
 
-MODEL_REPOSITORY = "/release/model_repository"
-ENGINE_DIR = f"{MODEL_REPOSITORY}/tensorrt_llm/1"
-TOKENIZER_DIR = "/release/tokenizer"
-TRITONSERVER = "/opt/tritonserver/bin/tritonserver"
 BACKEND_MOUNT = "/backend"
-PORTS = ("grpc", "http", "metrics")
+DOCKER_ROOT = "/var/lib/docker"
+TOKENIZER_FILES = ["*.json", "*.model", "*.txt", "*.jinja"]
+# What a step looks like that is not done.
+NOTHING: dict[str, Any] = {"argv": [], "dest": "", "key": "", "bytes": 0}
 
 
-def make_plan(request: Mapping[str, Any], host_facts: Mapping[str, Any], catalogue: Catalogue) -> dict[str, Any]:
+def make_plan(request: Any, host_facts: Any, catalogue: Catalogue) -> dict[str, Any]:
     """What a run would do, or all the reasons why it cannot.
 
-    `request`: the `trtllm_*` variables without their prefix. `host_facts`: `gpus` (as `gpu_info` returns them) and
-    `processors` (vCPUs). With `refusals` in the result there is nothing else to rely on.
+    `request`: the `trtllm_*` variables without their prefix. `host_facts`: as `trtllm_host_info` returns them; what is
+    missing is not known. With `refusals` in the result there is nothing else to rely on.
     """
+    if not isinstance(request, Mapping):
+        return _refused([Refusal("trtllm_request", request, "must be a mapping of variables")])
     spec, refusals = read_spec(request, catalogue)
-    if spec is not None:
-        refusals = refusals + _host_refusals(spec, host_facts)
-    if spec is None or refusals:
-        return {"refusals": [refusal.as_dict() for refusal in refusals], "warnings": []}
-    return _Planner(spec, host_facts).plan()
+    host, wrong_facts = read_host_facts(host_facts)
+    refusals = refusals + wrong_facts
+    if spec is None:
+        return _refused(refusals)
+    on_host = judgement.host_refusals(spec, host, catalogue)
+    if refusals:
+        return _refused([*refusals, *_standing(on_host, spec)])
+    sized, unfit = judgement.size(spec, host)
+    planner = _Planner(spec, host, catalogue, sized)
+    found = [*unfit, *judgement.room_refusals(spec, host, planner.needs()), *on_host]
+    standing = _standing(found, spec)
+    if standing:
+        return _refused(standing)
+    return planner.plan([f"waived {entry.waive}: {entry.variable}: {entry.message}" for entry in found])
 
 
-def _host_refusals(spec: Spec, host_facts: Mapping[str, Any]) -> list[Refusal]:
-    found = len(host_facts.get("gpus", []))
-    world_size = spec.parallelism.world_size
-    if not found and spec.gpus_required:
-        message = (
-            "this host shows no GPU (nvidia-smi is missing or fails): install the driver, "
-            "or set trtllm_gpus_required to false where the backend image needs none"
-        )
-        return [Refusal("trtllm_gpus_required", True, message)]
-    if found and world_size > found:
-        message = f"tensor x pipeline needs {world_size} GPUs, the host has {found}"
-        return [Refusal("trtllm_parallelism", world_size, message)]
-    return []
+def _standing(refusals: list[Refusal], spec: Spec) -> list[Refusal]:
+    """Those that were not accepted by name."""
+    return [refusal for refusal in refusals if not refusal.waive or refusal.waive not in spec.waived]
+
+
+def _refused(refusals: list[Refusal]) -> dict[str, Any]:
+    return {"refusals": [refusal.as_dict() for refusal in refusals], "warnings": []}
 
 
 class _Planner:
     """One method a part of the plan; parts that others need are attributes."""
 
-    def __init__(self, spec: Spec, host_facts: Mapping[str, Any]) -> None:
+    def __init__(self, spec: Spec, host: HostFacts, catalogue: Catalogue, sized: judgement.Sized) -> None:
         self.spec = spec
-        self.gpus = list(host_facts.get("gpus", []))
-        self.processors = int(host_facts.get("processors") or 0)
+        self.host = host
+        self.catalogue = catalogue
+        self.sized = sized
+        self.sources = {name: {**own, **spec.sources.get(name, {})} for name, own in spec.release["sources"].items()}
         self.layout = spec.release["layout"][self._layout_name()]
         self.image = self._image()
         self.weights = self._weights()
+        self.tokenizer = self._tokenizer()
         self.backend = self._backend()
-        self.convert = self._convert()
-        self.build = self._build()
+        builds = spec.profile == "engine" and not spec.engine_dir
+        self.convert = self._convert() if builds else {**NOTHING, "converter": ""}
+        self.build = self._build() if builds else {**NOTHING, "gpu": ""}
 
-    def plan(self) -> dict[str, Any]:
+    @property
+    def parallelism(self) -> Parallelism:
+        return self.sized.parallelism
+
+    def plan(self, waived: list[str]) -> dict[str, Any]:
         spec = self.spec
         repository = self._repository()
+        overrides = commands.repository_overrides(spec)
         launch = self._launch()
+        proof = self._proof()
+        engine_dir = spec.engine_dir or self.build["dest"]
         release_inputs = {
             "repository": repository,
-            "overrides": spec.repository_overrides,
+            "overrides": overrides,
             "backend": self.backend["key"],
-            "engine": spec.engine_dir or self.build["dest"],
+            "engine": engine_dir,
+            "weights": self.weights["dest"] if spec.profile == "llmapi" else "",
+            "tokenizer": self.tokenizer["dest"],
             "image": self.image["identity"],
             "launch": launch,
         }
@@ -88,36 +111,52 @@ class _Planner:
         manifest = {
             "id": release_id,
             "release": spec.release["release"],
+            "profile": spec.profile,
             "model": {"name": spec.model.name, "repository": spec.model.repository, "revision": spec.model.revision},
+            "proof": proof,
             **release_inputs,
             "run": self.image["run"],
         }
         return {
             "release": spec.release["release"],
-            "profile": "engine",
+            "profile": spec.profile,
             "root": spec.root,
             "model": manifest["model"],
+            "precision": spec.precision,
+            "parallelism": {**asdict(self.parallelism), "world_size": self.parallelism.world_size},
+            "limits": asdict(spec.limits),
             "image": self.image,
             "backend": self.backend,
             "weights": self.weights,
-            "convert": None if spec.engine_dir else self.convert,
-            "build": None if spec.engine_dir else self.build,
-            "engine_dir": spec.engine_dir or self.build["dest"],
+            "tokenizer": self.tokenizer,
+            "convert": self.convert,
+            "build": self.build,
+            "engine_dir": engine_dir,
             "engine_check": {"path": spec.engine_dir, "image_digest": self.image["identity"]}
             if spec.engine_dir
             else {},
             "repository": repository,
-            "overrides": spec.repository_overrides,
+            "overrides": overrides,
             "required": self._required(),
             "launch": launch,
+            "proof": proof,
             "release_id": release_id,
             "release_dir": f"{spec.root}/releases/{release_id}",
             "manifest": manifest,
-            "gpus": len(self.gpus),
+            "gpus": len(self.host.gpus),
             "budget": self._budget(),
-            "warnings": self._warnings(),
+            "steps": self._steps(release_id),
+            "warnings": [*waived, *judgement.warnings(spec, self.host, self.sized, self.catalogue)],
+            "vulnerabilities": [entry["id"] for entry in judgement.vulnerabilities(spec, self.catalogue)],
+            "notes": list(spec.release["notes"]),
             "refusals": [],
         }
+
+    def needs(self) -> dict[str, int]:
+        """Bytes that the host must have: of memory to convert in, and of disk for what is not there yet."""
+        # Upstream's converter holds the model, and the rank that it writes.
+        memory = 2 * self.weights["bytes"] if self.convert["argv"] else 0
+        return {"memory": memory, "disk": sum(entry["missing"] for entry in self._below_root())}
 
     # The inputs below are those that the modules write into artifact.json: a folder's name is its record's key.
 
@@ -128,37 +167,40 @@ class _Planner:
         return self.spec.image.layout or ("self_built" if self.spec.image.source == "build" else "ngc")
 
     def _image(self) -> dict[str, Any]:
-        image = self.spec.image
-        build = {"release": self.spec.release["release"], "sources": self.spec.release["sources"]}
-        # A build's image id is not known before; what goes into it is.
-        identity = image.digest or f"build:{artifact_key(build)}"
+        image, release = self.spec.image, self.spec.release
+        reference = image.reference
+        if image.source == "registry":
+            reference = reference or release["images"][-1]["reference"]
+        # A build's image id is not known before; what goes into it is. A tag is resolved on the host, once.
+        build = {"release": release["release"], "sources": self.sources}
+        unknown = {"build": f"build:{artifact_key(build)}", "registry": f"tag:{reference}", "archive": ""}
+        identity = image.digest or unknown[image.source]
         run = {
-            "registry": f"{image.reference}@{image.digest}",
+            "registry": f"{reference}@{image.digest}" if image.digest else reference,
             "archive": image.digest,
-            "build": f"tritonops/backend:{self.spec.release['release']}-{identity[-12:]}",
+            "build": f"tritonops/backend:{release['release']}-{identity[-12:]}",
         }[image.source]
+        key = artifact_key({"image": run})
         return {
             "source": image.source,
-            "reference": image.reference,
+            "reference": reference,
             "digest": image.digest,
             "archive": image.archive,
             "check": {"path": image.archive, "digest": image.digest} if image.source == "archive" else {},
             "identity": identity,
             "run": run,
-            "dest": self._dest("image", artifact_key({"image": run})),
+            "key": key,
+            "dest": self._dest("image", key),
+            "bytes": 0 if image.source == "archive" else IMAGE_BYTES,
         }
 
     def _weights(self) -> dict[str, Any]:
         model, weights = self.spec.model, self.spec.weights
         at_hub = {"repository": model.repository, "revision": model.revision}
-        inputs = {
-            "repository": model.repository,
-            "commit": model.revision,
-            "allow_patterns": DEFAULT_ALLOW,
-            "ignore_patterns": DEFAULT_IGNORE,
-        }
+        inputs = snapshot_inputs(model.repository, model.revision, DEFAULT_ALLOW)
         key = artifact_key({"src": weights.path} if weights.path else inputs)
         dest = self._dest("weights", key)
+        element = 1 if model.quantization else PRECISIONS.get(model.dtype, PRECISIONS["bfloat16"]).dtype_bytes
         return {
             **at_hub,
             "endpoint": weights.endpoint,
@@ -168,36 +210,45 @@ class _Planner:
             "dest": dest,
             # Nothing to ask a hub for where none is used.
             "hub": {} if weights.path or weights.offline else {**at_hub, "endpoint": weights.endpoint, "dest": dest},
-            "bytes": model.shape.parameters * 2,
+            "bytes": model.shape.stored * element,
+        }
+
+    def _tokenizer(self) -> dict[str, Any]:
+        """Where the tokenizer comes from: the weights, unless another one is named."""
+        other = self.spec.tokenizer
+        if other is None:
+            own = {"repository": "", "revision": "", "path": "", "allow_patterns": []}
+            return {**own, "separate": False, "key": self.weights["key"], "dest": self.weights["dest"]}
+        inputs = snapshot_inputs(other.repository, other.revision, TOKENIZER_FILES)
+        key = artifact_key({"src": other.path} if other.path else inputs)
+        return {
+            **asdict(other),
+            "allow_patterns": TOKENIZER_FILES,
+            "separate": True,
+            "key": key,
+            "dest": self._dest("weights", key),
         }
 
     def _backend(self) -> dict[str, Any]:
         """Templates and scripts: out of the image where it carries them, else from a clone of the release."""
-        release = self.spec.release
         in_image = self.layout["all_models"] is not None and self.layout["examples"] is not None
-        of_image = {"image": self.image["run"], "path": self.layout["all_models"]}
-        inputs = of_image if in_image else {"sources": release["sources"]}
-        key = artifact_key(inputs)
+        folder = "inflight_batcher_llm" if self.spec.profile == "engine" else "llmapi"
+        path = f"{self.layout['all_models']}/{folder}" if in_image else ""
+        key = artifact_key({"image": self.image["run"], "path": path} if in_image else {"sources": self.sources})
         dest = self._dest("backend", key)
-        clone = release["layout"]["clone"]
+        clone = self.spec.release["layout"]["clone"]
         return {
             "source": "image" if in_image else "git",
             "key": key,
             "dest": dest,
-            "image_path": self.layout["all_models"],
-            "sources": release["sources"],
-            "all_models": f"{dest}/{'inflight_batcher_llm' if in_image else clone['all_models']}",
+            "image_path": path,
+            "sources": self.sources,
+            "all_models": f"{dest}/{folder if in_image else clone['all_models'] + '/' + folder}",
             "examples": self.layout["examples"] or f"{BACKEND_MOUNT}/{clone['examples']}",
         }
 
     def _convert(self) -> dict[str, Any]:
-        spec = self.spec
-        script = f"{self.backend['examples']}/{spec.release['convert']['scripts'][spec.model.architecture]}"
-        argv = ["python3", script, "--model_dir", "/src", "--output_dir", "/dest", "--dtype", spec.precision]
-        argv += ["--tp_size", str(spec.parallelism.tensor), "--pp_size", str(spec.parallelism.pipeline)]
-        argv += self._moe_flags()
-        # One worker holds one copy of the model; more of them is what exhausts 40 GB GPUs and host memory.
-        argv += ["--workers", "1"]
+        argv = commands.convert_argv(self.spec, self.parallelism, self.backend["examples"])
         key = artifact_key({**self._tool_inputs(self.weights["key"], argv), "converter": "upstream"})
         return {
             "converter": "upstream",
@@ -215,34 +266,13 @@ class _Planner:
             "release": self.spec.release["release"],
         }
 
-    def _moe_flags(self) -> list[str]:
-        spec = self.spec
-        tensor, expert = spec.parallelism.moe_tensor, spec.parallelism.moe_expert
-        if not spec.model.shape.experts or not (tensor or expert):
-            return []
-        if "--moe_tp_size" in spec.release["convert"]["flags"]:
-            return ["--moe_tp_size", str(tensor or 1), "--moe_ep_size", str(expert or 1)]
-        # Before 0.11 it is all or nothing: 1 spreads whole experts, 2 cuts each of them.
-        return ["--moe_tp_mode", "1" if expert and expert > 1 else "2"]
-
     def _checkpoint_bytes(self) -> int:
-        shape, element = self.spec.model.shape, PRECISIONS[self.spec.precision]
-        # The embedding table is on every tensor rank.
-        copies = (self.spec.parallelism.tensor - 1) * shape.vocab * shape.hidden
-        return (shape.parameters + copies) * element
+        return checkpoint_bytes(self.spec.model.shape, PRECISIONS[self.spec.precision], self.parallelism)
 
     def _build(self) -> dict[str, Any]:
-        spec, limits = self.spec, self.spec.limits
-        flags = spec.release["build"]["flags"]
-        argv = ["trtllm-build", "--checkpoint_dir", "/src", "--output_dir", "/dest", "--gemm_plugin", spec.precision]
-        argv += ["--max_batch_size", str(limits.max_batch_size), "--max_input_len", str(limits.max_input_len)]
-        if "--max_seq_len" in flags:
-            argv += ["--max_seq_len", str(limits.max_seq_len)]
-        else:
-            argv += ["--max_output_len", str(limits.max_seq_len - limits.max_input_len)]
-        argv += ["--max_num_tokens", str(limits.max_num_tokens), "--max_beam_width", str(limits.max_beam_width)]
-        argv += ["--workers", str(max(1, min(len(self.gpus), spec.parallelism.world_size)))]
-        gpu = self.gpus[0]["name"] if self.gpus else ""
+        workers = max(1, min(len(self.host.gpus), self.parallelism.world_size))
+        argv = commands.build_argv(self.spec, workers)
+        gpu = self.host.gpus[0].name if self.host.gpus else ""
         key = artifact_key({**self._tool_inputs(self.convert["key"], argv), **({"gpu": gpu} if gpu else {})})
         return {
             "argv": argv,
@@ -252,93 +282,101 @@ class _Planner:
             "bytes": self._checkpoint_bytes(),
         }
 
-    def _repository(self) -> dict[str, dict[str, str]]:
-        """Model -> placeholder -> value, of the placeholders that this release's templates have."""
-        values = self._placeholder_values()
-        repository = {}
-        for model in self.spec.release["placeholders"]:
-            known = placeholders(self.spec.release, model)
-            own = {name: values[name] for name in known if name in values}
-            repository[model] = {**own, **{k: str(v) for k, v in self._given_parameters(model).items()}}
-        return repository
-
-    def _given_parameters(self, model: str) -> Mapping[str, Any]:
-        return self.spec.repository_parameters.get(model, {})
-
-    def _placeholder_values(self) -> dict[str, str]:
-        limits = self.spec.limits
-        return {
-            "triton_max_batch_size": str(limits.max_batch_size),
-            "triton_backend": "tensorrtllm",
-            "decoupled_mode": str(self.spec.streaming),
-            "max_queue_delay_microseconds": "0",
-            "max_queue_size": "0",
-            "batching_strategy": "inflight_fused_batching",
-            "engine_dir": ENGINE_DIR,
-            "tokenizer_dir": TOKENIZER_DIR,
-            # Unfilled means "no BOS token" in 0.9 and 0.10.
-            "add_special_tokens": "True",
-            "skip_special_tokens": "True",
-            "preprocessing_instance_count": "1",
-            "postprocessing_instance_count": "1",
-            "bls_instance_count": "1",
-            "tensorrt_llm_model_name": "tensorrt_llm",
-            "max_beam_width": str(limits.max_beam_width),
-            "logits_datatype": "TYPE_FP32",
-            "encoder_input_features_data_type": "TYPE_FP16",
-            "prompt_embedding_table_data_type": "TYPE_FP16",
-        }
+    def _repository(self) -> dict[str, dict[str, Any]]:
+        if self.spec.profile == "engine":
+            return commands.engine_repository(self.spec)
+        return commands.llmapi_repository(self.spec, self.parallelism)
 
     def _required(self) -> dict[str, list[str]]:
         """Model -> placeholders that parse when left, but make no sense."""
-        return {
-            model: list(groups["required_for_sense"]) for model, groups in self.spec.release["placeholders"].items()
-        }
+        if self.spec.profile == "llmapi":
+            return {}
+        groups = self.spec.release["placeholders"]
+        return {model: list(groups[model]["required_for_sense"]) for model in self.spec.models}
 
     def _launch(self) -> dict[str, Any]:
-        world_size = self.spec.parallelism.world_size
         server = self.spec.server
+        # The LLM API starts the other ranks by itself.
+        world_size = self.parallelism.world_size if self.spec.profile == "engine" else 1
+        ports = {kind: getattr(server, f"{kind}_port") for kind in commands.PORTS}
+        crowded = 0 < self.host.processors < world_size
         return {
-            "argv": launch_argv(world_size, server, oversubscribe=0 < self.processors < world_size),
+            "argv": commands.launch_argv(self.spec.release, world_size, server, oversubscribe=crowded),
             "world_size": world_size,
             "address": server.address,
-            "ports": {kind: getattr(server, f"{kind}_port") for kind in PORTS},
-            "listen": [{"address": server.address, "port": getattr(server, f"{kind}_port")} for kind in PORTS],
+            "ports": ports,
+            "listen": [{"address": server.address, "port": port} for port in ports.values()],
             "shm_size": server.shm_size,
+            # The LLM API compiles kernels into its home and loads them.
+            "tmpfs": "/tmp" if self.spec.profile == "engine" else "/tmp:exec",
         }
 
+    def _proof(self) -> dict[str, str]:
+        if self.spec.profile == "engine":
+            return {"model": "ensemble", "max_tokens_field": "max_tokens"}
+        return {
+            "model": commands.LLMAPI_MODEL,
+            "max_tokens_field": self.spec.release["llmapi"]["max_tokens_input"],
+        }
+
+    # --- what it takes ---------------------------------------------------------------------------------------------
+
+    def _below_root(self) -> list[dict[str, Any]]:
+        """Disk below the root folder. What is there already takes no more; a release is hard links."""
+        steps = {"weights": self.weights, "checkpoint": self.convert, "engine": self.build}
+        return [self._disk(what, step["dest"], step) for what, step in steps.items() if step["dest"]]
+
+    def _disk(self, what: str, path: str, step: Mapping[str, Any]) -> dict[str, Any]:
+        there = self._is_there(what, step)
+        return {"what": what, "path": path, "bytes": step["bytes"], "missing": 0 if there else step["bytes"]}
+
+    def _is_there(self, kind: str, step: Mapping[str, Any]) -> bool:
+        return f"{kind}/{step['key']}" in self.host.artifacts
+
     def _budget(self) -> dict[str, Any]:
-        """Bytes each step needs below the root folder; the release itself is hard links."""
-        steps = {"weights": self.weights}
-        if not self.spec.engine_dir:
-            steps.update(checkpoint=self.convert, engine=self.build)
-        disk = [{"what": what, "path": step["dest"], "bytes": step["bytes"]} for what, step in steps.items()]
-        return {"disk": disk, "disk_total": sum(entry["bytes"] for entry in disk)}
+        image = self._disk("image", DOCKER_ROOT, self.image)
+        disk = [*([image] if image["bytes"] else []), *self._below_root()]
+        return {
+            "gpu": self.sized.budget.as_dict() if self.sized.budget else None,
+            "host_memory": self.needs()["memory"],
+            "disk": disk,
+            "disk_total": sum(entry["bytes"] for entry in disk),
+            "disk_missing": sum(entry["missing"] for entry in disk),
+        }
 
-    def _warnings(self) -> list[str]:
-        spec, warnings = self.spec, []
-        if spec.server.address not in ("127.0.0.1", "::1", "localhost"):
-            warnings.append(
-                f"trtllm_server.address {spec.server.address}: Triton has no authentication of its own; "
-                "put a gateway in front of it"
-            )
-        if spec.limits.max_batch_size == 1:
-            warnings.append("trtllm_limits.max_batch_size 1 makes in-flight batching serve one request at a time")
-        if not self.gpus:
-            warnings.append("no GPU on this host: the image must bring a backend that needs none")
-        return warnings
+    def _steps(self, release_id: str) -> list[dict[str, Any]]:
+        """What a run would do, in its order."""
+        fetch = {"registry": "pull", "archive": "load", "build": "build"}[self.image["source"]]
+        templates = "extract" if self.backend["source"] == "image" else "clone"
+        steps = [
+            self._step("image", fetch, self.image),
+            self._step("backend", templates, {**self.backend, "bytes": 0}),
+            self._step("weights", "link" if self.weights["path"] else "fetch", self.weights),
+        ]
+        if self.tokenizer["separate"]:
+            steps.append(self._step("weights", "fetch", {**self.tokenizer, "bytes": 0}, what="tokenizer"))
+        if self.build["argv"]:
+            steps += [self._step("checkpoint", "convert", self.convert), self._step("engine", "build", self.build)]
+        release = {"key": release_id, "dest": f"{self.spec.root}/releases/{release_id}", "bytes": 0}
+        serve = "keep" if self.host.current == release_id else "switch" if self.host.current else "start"
+        service = {"what": "service", "action": serve, "path": release["dest"], "bytes": 0}
+        return [*steps, self._step("releases", "render", release, what="release"), service]
+
+    def _step(self, kind: str, action: str, step: Mapping[str, Any], what: str = "") -> dict[str, Any]:
+        there = self._is_there(kind, step)
+        return {
+            "what": what or kind,
+            "action": "reuse" if there else action,
+            "path": step["dest"],
+            "bytes": 0 if there else step["bytes"],
+        }
 
 
-def launch_argv(world_size: int, server: Any, oversubscribe: bool = False) -> list[str]:
-    """The mpirun line of upstream's launch script, which itself forks and returns: a container around it ends at once.
-
-    One tritonserver a rank; ranks above 0 load the `tensorrt_llm` model only and follow rank 0.
-    """
-    argv = ["mpirun", "--allow-run-as-root", *(["--oversubscribe"] if oversubscribe else [])]
-    for rank in range(world_size):
-        argv += ["-n", "1", TRITONSERVER, f"--model-repository={MODEL_REPOSITORY}"]
-        if rank:
-            argv += ["--model-control-mode=explicit", "--load-model=tensorrt_llm"]
-        argv += [f"--{kind}-port={getattr(server, f'{kind}_port')}" for kind in PORTS]
-        argv += ["--disable-auto-complete-config", f"--backend-config=python,shm-region-prefix-name=prefix{rank}_", ":"]
-    return argv
+def snapshot_inputs(repository: str, commit: str, allow_patterns: list[str]) -> dict[str, Any]:
+    """What identifies files of a hub's repository, as hf_snapshot records it."""
+    return {
+        "repository": repository,
+        "commit": commit,
+        "allow_patterns": allow_patterns,
+        "ignore_patterns": DEFAULT_IGNORE,
+    }

@@ -8,93 +8,65 @@
 
 from __future__ import annotations
 
-import difflib
 import re
-from dataclasses import MISSING, dataclass, field, fields
-from typing import Any, Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
 
-from ansible_collections.tritonops.trtllm.plugins.plugin_utils._catalogue import Catalogue
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils._catalogue import Catalogue, Release
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils._refusal import Checker, Refusal, hint
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils._sizing import (
+    PRECISIONS,
+    Limits,
+    Shape,
+    legal_tensor_sizes,
+)
 
-PRECISIONS = {"float32": 4, "float16": 2, "bfloat16": 2}
-"""Data types of the checkpoint and their bytes an element."""
+PROFILES = ("engine", "llmapi")
+LLMAPI_MODEL = "tensorrt_llm"
 
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
-_HOST_PATH = re.compile(r"/[^\0]*")
-
-
-@dataclass(frozen=True)
-class Refusal:
-    """One reason why the request cannot work, and the variable to change."""
-
-    variable: str
-    value: Any
-    message: str
-
-    def as_dict(self) -> dict[str, Any]:
-        return {"variable": self.variable, "value": self.value, "message": self.message}
-
-
-@dataclass(frozen=True)
-class Shape:
-    """A decoder's dimensions; `experts` is 0 for a dense model, `ffn` the width of one expert."""
-
-    layers: int
-    heads: int
-    kv_heads: int
-    hidden: int
-    ffn: int
-    vocab: int
-    max_positions: int
-    experts: int = 0
-    head_size: int = 0
-    tied_embeddings: bool = False
-
-    @property
-    def head_dim(self) -> int:
-        return self.head_size or self.hidden // self.heads
-
-    @property
-    def parameters(self) -> int:
-        """Number of weights of a checkpoint, which always carries its own lm_head."""
-        attention = self.hidden * self.head_dim * (2 * self.heads + 2 * self.kv_heads)
-        mlp = 3 * self.hidden * self.ffn * max(self.experts, 1) + self.hidden * self.experts
-        return self.layers * (attention + mlp + 2 * self.hidden) + 2 * self.vocab * self.hidden + self.hidden
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+_HOST_PATH = re.compile(r"/[^\0\n:]*")
+_SHM_SIZE = re.compile(r"[1-9][0-9]*[bkmgBKMG]?")
+_INSTRUCT = re.compile(r"instruct|chat|[-_]it$", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
 class Model:
-    """What is served: a repository on a hub at a revision, and its shape."""
+    """What is served: a repository on a hub at a revision, and its shape. `dtype` is what its files hold."""
 
     name: str
     repository: str
     revision: str
     architecture: str
     shape: Shape
+    kind: str
+    dtype: str
+    quantization: str
 
 
 @dataclass(frozen=True)
-class Parallelism:
-    """GPUs by tensor and pipeline parallelism; the expert split divides the tensor ranks (None: not asked for)."""
+class Tokenizer:
+    """Another tokenizer than the weights' own: of a repository, or a folder on the host (`path`)."""
 
-    tensor: int = 1
-    pipeline: int = 1
-    moe_tensor: int | None = None
-    moe_expert: int | None = None
+    repository: str = ""
+    revision: str = ""
+    path: str = ""
 
     @property
-    def world_size(self) -> int:
-        return self.tensor * self.pipeline
+    def kind(self) -> str:
+        return kind_of(self.repository or self.path)
 
 
 @dataclass(frozen=True)
-class Limits:
-    """What the engine is built for: sequences at once, tokens a prompt, tokens a sequence, tokens a step, beams."""
+class Asked:
+    """Parallelism as far as it was asked for; the planner chooses the rest."""
 
-    max_batch_size: int = 8
-    max_input_len: int = 1024
-    max_seq_len: int = 2048
-    max_num_tokens: int = 8192
-    max_beam_width: int = 1
+    tensor: int | None = None
+    pipeline: int | None = None
+    moe_tensor: int | None = None
+    moe_expert: int | None = None
 
 
 @dataclass(frozen=True)
@@ -118,6 +90,10 @@ class Server:
     metrics_port: int = 8002
     shm_size: str = "2g"
 
+    @property
+    def exposed(self) -> bool:
+        return self.address not in ("127.0.0.1", "::1", "localhost")
+
 
 @dataclass(frozen=True)
 class Weights:
@@ -129,308 +105,454 @@ class Weights:
 
 
 @dataclass(frozen=True)
+class Source:
+    """A repository in place of the release's own, such as a mirror."""
+
+    repository: str
+    commit: str
+
+
+@dataclass(frozen=True)
 class Spec:
-    """A request without a mistake that can be told without a host."""
+    """A request without a mistake that can be told without a host. `given` are the limits that were asked for."""
 
     model: Model
-    release: Mapping[str, Any]
+    release: Release
+    profile: str
     root: str
     precision: str
-    parallelism: Parallelism
+    asked: Asked
     limits: Limits
+    given: frozenset[str]
     image: Image
+    sources: Mapping[str, Mapping[str, str]]
     server: Server
     weights: Weights
+    tokenizer: Tokenizer | None
     streaming: bool
     gpus_required: bool
     engine_dir: str
+    waived: frozenset[str]
     repository_parameters: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     repository_overrides: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
+    @property
+    def models(self) -> list[str]:
+        """The Triton models of the repository."""
+        return list(self.release["placeholders"]) if self.profile == "engine" else [LLMAPI_MODEL]
 
-class Reader:
+
+class Reader(Checker):
     """Reads a request field by field and keeps every refusal."""
 
     def __init__(self, request: Mapping[str, Any], catalogue: Catalogue) -> None:
+        super().__init__()
         self.request = request
         self.catalogue = catalogue
-        self.refusals: list[Refusal] = []
 
-    def refuse(self, variable: str, value: Any, message: str) -> None:
-        self.refusals.append(Refusal(f"trtllm_{variable}", value, message))
+    def given(self, variable: str, default: Any) -> Any:
+        """What was asked for; an empty value is as good as none."""
+        value = self.request.get(variable)
+        return default if value is None or value == "" else value
 
-    def choice(self, variable: str, value: Any, allowed: Iterable[str], what: str) -> bool:
-        """True where `value` is one of `allowed`; a near miss is named."""
-        names = list(allowed)
-        if value in names:
-            return True
-        near = difflib.get_close_matches(str(value), names, n=1)
-        hint = f" (did you mean {near[0]}?)" if near else ""
-        self.refuse(variable, value, f"{value!r} is not a known {what}{hint}; known are: {', '.join(names)}")
-        return False
-
-    def section(self, variable: str, kind: Callable[..., Any]) -> Any:
-        """A mapping of the request as the dataclass `kind`, its defaults filled in."""
-        given = self.request.get(variable) or {}
-        return self._fill(variable, given, kind) or kind()
-
-    def _fill(self, variable: str, given: Any, kind: Any) -> Any:
-        if not isinstance(given, Mapping):
-            self.refuse(
-                variable, given, f"must be a mapping with keys out of {', '.join(f.name for f in fields(kind))}"
-            )
-            return None
-        known = {entry.name: entry for entry in fields(kind)}
-        values: dict[str, Any] = {}
-        for key, value in given.items():
-            if not self.choice(f"{variable}.{key}", key, known, "key"):
-                continue
-            checked = self._scalar(f"{variable}.{key}", value, str(known[key].type))
-            if checked is not None:
-                values[key] = checked
-        missing = [name for name, entry in known.items() if _required(entry) and name not in values]
-        for name in missing:
-            if name not in given:
-                self.refuse(f"{variable}.{name}", None, "is missing")
-        return None if missing else kind(**values)
-
-    def _scalar(self, variable: str, value: Any, kind: str) -> Any:
-        if value is None and "None" in kind:
-            return None
-        if "int" in kind:
-            return self._count(variable, value)
-        if kind == "bool":
-            return self.boolean(variable, value)
-        if not isinstance(value, str):
-            self.refuse(variable, value, "must be a string")
-            return None
-        return value
-
-    def boolean(self, variable: str, value: Any) -> bool | None:
-        if not isinstance(value, bool):
-            self.refuse(variable, value, "must be true or false")
-            return None
-        return value
-
-    def _count(self, variable: str, value: Any) -> int | None:
-        if isinstance(value, str) and value.isdigit():
-            value = int(value)
-        least = 0 if variable.endswith((".experts", ".head_size")) else 1
-        if isinstance(value, bool) or not isinstance(value, int) or value < least:
-            self.refuse(variable, value, f"must be a whole number of at least {least}")
-            return None
-        return value
+    def section(self, variable: str, kind: Callable[[], Any]) -> Any:
+        """A mapping of the request as the dataclass `kind`; the defaults where it is wrong, which is refused anyway."""
+        return self.record(variable, self.given(variable, {}), kind) or kind()
 
     def model(self) -> Model | None:
-        """A preset's name, `{preset: name, revision: …}`, or a mapping with all fields."""
+        """A preset's name, `{preset: name, revision: …}`, or a mapping that describes a model of one's own."""
         given = self.request.get("model")
         if isinstance(given, str):
             given = {"preset": given}
         if not isinstance(given, Mapping):
-            self.refuse(
-                "model", given, f"must be the name of a preset ({', '.join(self.catalogue.models)}) or a mapping"
-            )
+            presets = ", ".join(self.catalogue.models)
+            self.refuse("model", given, f"must be the name of a preset ({presets}) or a mapping")
             return None
         entry = dict(given)
         if "preset" in entry:
             preset = entry.pop("preset")
             if not self.choice("model", preset, self.catalogue.models, "model"):
                 return None
-            entry = {"name": preset, **self.catalogue.models[preset], **entry}
-            entry.pop("gated", None)
-        entry.setdefault("name", str(entry.get("repository", "")).rsplit("/", maxsplit=1)[-1].lower())
+            known = self.catalogue.models[preset]
+            entry = {**{item.name: known.get(item.name, "") for item in fields(Model)}, **entry}
         return self._model(entry)
 
     def _model(self, entry: dict[str, Any]) -> Model | None:
-        shape = self._fill("model.shape", entry.pop("shape", {}), Shape)
-        known = [item.name for item in fields(Model) if item.name != "shape"]
+        config = entry.pop("config", None)
+        if isinstance(config, Mapping):
+            entry = {**_described(config), **entry}
+        elif config is not None:
+            self.refuse("model.config", config, "must be the content of the model's config.json, or a file with it")
+        repository = entry.get("repository")
+        entry = {
+            "name": str(repository).rsplit("/", maxsplit=1)[-1].lower(),
+            "kind": kind_of(repository),
+            "dtype": "bfloat16",
+            "quantization": "",
+            **entry,
+        }
+        shape = self._shape(entry.pop("shape", None))
+        names = [item.name for item in fields(Model) if item.name != "shape"]
         for key in entry:
-            self.choice(f"model.{key}", key, [*known, "preset", "shape"], "key")
-        missing = [key for key in known if not isinstance(entry.get(key), str) or not entry[key]]
-        for key in missing:
-            self.refuse(f"model.{key}", entry.get(key), "is missing: a model that is not a preset names it")
-        if missing or shape is None:
+            self.choice(f"model.{key}", key, [*names, "preset", "shape", "config"], "key")
+        wrong = [name for name in names if not isinstance(entry.get(name), str)]
+        wrong += [name for name in names if entry.get(name) == "" and name != "quantization"]
+        for name in wrong:
+            self.refuse(f"model.{name}", entry.get(name), "must be a string: a model that is not a preset says it")
+        if wrong or shape is None:
             return None
-        return Model(shape=shape, **{key: entry[key] for key in known})
+        return Model(shape=shape, **{name: entry[name] for name in names})
 
-    def release(self) -> Mapping[str, Any] | None:
-        name = str(self.request.get("release", "")).removeprefix("v")
+    def _shape(self, given: Any) -> Shape | None:
+        if given is None:
+            where = "give shape, or config (a file with the model's config.json, on the controller)"
+            self.refuse("model.shape", given, f"is missing: {where}")
+            return None
+        shape: Shape | None = self.record("model.shape", given, Shape)
+        if shape and not shape.head_size and shape.hidden % shape.heads:
+            self.refuse("model.shape.head_size", 0, f"is needed: {shape.heads} heads do not divide {shape.hidden}")
+            return None
+        return shape
+
+    def release(self, profile: str) -> Release | None:
+        name = str(self.given("release", self.catalogue.newest(profile))).removeprefix("v")
         if not self.choice("release", name, self.catalogue.releases, "release of the TensorRT-LLM backend"):
             return None
         return self.catalogue.releases[name]
 
+    def profile(self) -> str:
+        profile = self.given("profile", "engine")
+        return profile if self.choice("profile", profile, PROFILES, "serving profile") else "engine"
+
     def path(self, variable: str, default: str = "") -> str:
-        value = self.request.get(variable) or default
+        return self.host_path(variable, self.given(variable, default))
+
+    def host_path(self, variable: str, value: Any) -> str:
         if value and (not isinstance(value, str) or not _HOST_PATH.fullmatch(value)):
-            self.refuse(variable, value, "must be an absolute path on the host")
+            self.refuse(variable, value, "must be an absolute path on the host, without a colon")
             return ""
-        return str(value).rstrip("/")
+        return str(value or "").rstrip("/")
 
     def image(self) -> Image:
         image: Image = self.section("image", Image)
         self.choice("image.source", image.source, ("registry", "archive", "build"), "source of the image")
         self.choice("image.layout", image.layout, ("", "ngc", "self_built"), "layout of the image")
-        if image.source == "registry" and not image.reference:
-            self.refuse("image.reference", image.reference, "is missing: name the repository to pull from")
         if image.source == "archive" and not image.archive.startswith("/"):
             self.refuse(
                 "image.archive", image.archive, "must be the absolute path of a docker-save archive on the host"
             )
-        if image.source != "build" and not _DIGEST.fullmatch(image.digest):
-            what = "the manifest's digest" if image.source == "registry" else "the image id"
-            self.refuse("image.digest", image.digest, f"must be {what}, sha256: and 64 hex digits: images are pinned")
+        if image.digest and not _DIGEST.fullmatch(image.digest):
+            self.refuse("image.digest", image.digest, "must be sha256: and 64 hex digits")
+        elif image.source == "archive" and not image.digest:
+            self.refuse("image.digest", image.digest, "is missing: the id of the image in the archive, sha256:…")
         return image
+
+    def server(self) -> Server:
+        server: Server = self.section("server", Server)
+        ports = {name: getattr(server, f"{name}_port") for name in ("http", "grpc", "metrics")}
+        for name, port in ports.items():
+            if port > 65535:
+                self.refuse(f"server.{name}_port", port, "must be a port, up to 65535")
+        if len(set(ports.values())) < len(ports):
+            self.refuse("server", ports, "http_port, grpc_port and metrics_port must differ")
+        if not _SHM_SIZE.fullmatch(server.shm_size):
+            self.refuse("server.shm_size", server.shm_size, "must be a size in Docker's notation, such as 2g")
+        if not re.fullmatch(r"[0-9A-Za-z.:-]+", server.address):
+            self.refuse("server.address", server.address, "must be an address of the host, such as 127.0.0.1")
+        return server
+
+    def weights(self) -> Weights:
+        weights: Weights = self.section("weights", Weights)
+        self.host_path("weights.path", weights.path)
+        if not re.fullmatch(r"https?://[^\s]+", weights.endpoint):
+            self.refuse("weights.endpoint", weights.endpoint, "must be a URL, such as https://huggingface.co")
+        return weights
+
+    def sources(self) -> Mapping[str, Mapping[str, str]]:
+        """By name, the repositories that take the place of the release's own."""
+        given, sources = self.given("sources", {}), {}
+        if not isinstance(given, Mapping):
+            self.refuse("sources", given, "must be a mapping with backend and tensorrt_llm")
+            return {}
+        for name, entry in given.items():
+            if self.choice(f"sources.{name}", name, ("backend", "tensorrt_llm"), "repository"):
+                source = self.record(f"sources.{name}", entry, Source)
+                if source and not _COMMIT.fullmatch(source.commit):
+                    self.refuse(f"sources.{name}.commit", source.commit, "must be a commit, 40 hex digits")
+                elif source:
+                    sources[name] = {"repository": source.repository, "commit": source.commit}
+        return sources
+
+    def tokenizer(self) -> Tokenizer | None:
+        given = self.given("tokenizer", None)
+        if given is None:
+            return None
+        if isinstance(given, str):
+            if not self.choice("tokenizer", given, self.catalogue.models, "model"):
+                return None
+            model = self.catalogue.models[given]
+            return Tokenizer(model["repository"], model["revision"])
+        tokenizer: Tokenizer | None = self.record("tokenizer", given, Tokenizer)
+        if tokenizer and not tokenizer.path and not (tokenizer.repository and tokenizer.revision):
+            self.refuse("tokenizer", given, "must have repository and revision, or path")
+        if tokenizer:
+            self.host_path("tokenizer.path", tokenizer.path)
+        return tokenizer
 
     def per_model(self, variable: str) -> Mapping[str, Mapping[str, Any]]:
         """A mapping of Triton model -> mapping."""
-        given = self.request.get(variable) or {}
+        given = self.given(variable, {})
         if not isinstance(given, Mapping) or not all(isinstance(value, Mapping) for value in given.values()):
             self.refuse(variable, given, "must map a Triton model's name to a mapping")
             return {}
         return given
 
+    def waived(self) -> frozenset[str]:
+        given = self.given("plan_waive", [])
+        if not isinstance(given, list) or not all(isinstance(name, str) for name in given):
+            self.refuse("plan_waive", given, "must be a list of the names that refusals gave")
+            return frozenset()
+        return frozenset(given)
 
-def _required(entry: Any) -> bool:
-    return entry.default is MISSING and entry.default_factory is MISSING
+
+def kind_of(repository: Any) -> str:
+    """Whether a repository holds a model that was tuned to follow instructions, by its name."""
+    return "instruct" if _INSTRUCT.search(str(repository)) else "base"
+
+
+def _described(config: Mapping[str, Any]) -> dict[str, Any]:
+    """What a model's config.json says of it."""
+    architectures = config.get("architectures")
+    quantization = config.get("quantization_config")
+    stated = {
+        "architecture": architectures[0] if isinstance(architectures, list) and architectures else None,
+        "dtype": config.get("torch_dtype") or config.get("dtype"),
+        "quantization": quantization.get("quant_method") if isinstance(quantization, Mapping) else None,
+    }
+    return {"shape": shape_of_config(config), **{key: value for key, value in stated.items() if value}}
+
+
+def shape_of_config(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The shape in a model's config.json, by the names that transformers gives them; None for what is not there."""
+    heads = config.get("num_attention_heads")
+    experts = config.get("num_local_experts") or 0
+    return {
+        "layers": config.get("num_hidden_layers"),
+        "heads": heads,
+        "kv_heads": config.get("num_key_value_heads") or heads,
+        "head_size": config.get("head_dim") or 0,
+        "hidden": config.get("hidden_size"),
+        "ffn": config.get("intermediate_size"),
+        "experts": experts,
+        "experts_per_token": config.get("num_experts_per_tok") or 0 if experts else 0,
+        "vocab": config.get("vocab_size"),
+        "max_positions": config.get("max_position_embeddings"),
+        "tied_embeddings": config.get("tie_word_embeddings", False),
+        "qkv_bias": "Qwen2" in str(config.get("architectures")) or config.get("attention_bias", False),
+    }
 
 
 def read_spec(request: Mapping[str, Any], catalogue: Catalogue) -> tuple[Spec | None, list[Refusal]]:
     """`request` has the `trtllm_*` variables without their prefix. Without refusals there is a spec."""
     reader = Reader(request, catalogue)
-    model, release = reader.model(), reader.release()
-    precision = request.get("precision") or "float16"
+    profile = reader.profile()
+    model, release = reader.model(), reader.release(profile)
+    natural = model.dtype if model and profile == "llmapi" and model.dtype in PRECISIONS else "float16"
+    precision = reader.given("precision", natural)
     reader.choice("precision", precision, PRECISIONS, "precision")
-    reader.choice("profile", request.get("profile") or "engine", ("engine",), "serving profile")
-    streaming = reader.boolean("streaming", request.get("streaming", True))
-    gpus_required = reader.boolean("gpus_required", request.get("gpus_required", True))
+    limits = reader.section("limits", Limits)
+    asked_limits = reader.given("limits", {})
     rest: dict[str, Any] = {
         "root": reader.path("root", "/opt/trtllm"),
-        "parallelism": reader.section("parallelism", Parallelism),
-        "limits": reader.section("limits", Limits),
+        "asked": reader.section("parallelism", Asked),
+        "limits": limits,
+        "given": frozenset(asked_limits if isinstance(asked_limits, Mapping) else ()),
         "image": reader.image(),
-        "server": reader.section("server", Server),
-        "weights": reader.section("weights", Weights),
+        "sources": reader.sources(),
+        "server": reader.server(),
+        "weights": reader.weights(),
+        "tokenizer": reader.tokenizer(),
+        "streaming": reader.boolean("streaming", reader.given("streaming", True)),
+        "gpus_required": reader.boolean("gpus_required", reader.given("gpus_required", True)),
         "engine_dir": reader.path("engine_dir"),
+        "waived": reader.waived(),
         "repository_parameters": reader.per_model("repository_parameters"),
         "repository_overrides": reader.per_model("repository_overrides"),
     }
     if reader.refusals or model is None or release is None:
         return None, reader.refusals
-    spec = Spec(
-        model=model,
-        release=release,
-        precision=precision,
-        streaming=bool(streaming),
-        gpus_required=bool(gpus_required),
-        **rest,
-    )
-    return spec, misfits(spec)
-
-
-def misfits(spec: Spec) -> list[Refusal]:
-    """What cannot work although every single value is allowed."""
-    found: list[Refusal] = []
-
-    def refuse(variable: str, value: Any, message: str) -> None:
-        found.append(Refusal(f"trtllm_{variable}", value, message))
-
-    for check in (_parallelism_misfits, _limit_misfits, _parameter_misfits):
-        check(spec, refuse)
-    if spec.model.architecture not in spec.release["convert"]["scripts"]:
-        known = ", ".join(spec.release["convert"]["scripts"])
-        refuse(
-            "model.architecture", spec.model.architecture, f"release {spec.release['release']} converts {known} only"
-        )
-    return found
+    spec = Spec(model=model, release=release, profile=profile, precision=precision, **rest)
+    return spec, misfits(spec, catalogue)
 
 
 Refuse = Callable[[str, Any, str], None]
 
 
-def _parallelism_misfits(spec: Spec, refuse: Refuse) -> None:
-    shape, parallelism = spec.model.shape, spec.parallelism
-    tensor = parallelism.tensor
-    if shape.heads % tensor:
+def misfits(spec: Spec, catalogue: Catalogue) -> list[Refusal]:
+    """What cannot work although every single value is allowed."""
+    checker = Checker()
+    for check in (_release_misfits, _image_misfits, _precision_misfits, _parallelism_misfits, _limit_misfits):
+        check(spec, catalogue, checker.refuse)
+    _parameter_misfits(spec, catalogue, checker.refuse)
+    return checker.refusals
+
+
+def _release_misfits(spec: Spec, catalogue: Catalogue, refuse: Refuse) -> None:
+    release, architecture = spec.release["release"], spec.model.architecture
+    if spec.profile not in spec.release["profiles"]:
+        able = [name for name, entry in catalogue.releases.items() if spec.profile in entry["profiles"]]
+        refuse("profile", spec.profile, f"release {release} has no such profile; {able[0]} to {able[-1]} have")
+        return
+    known = spec.release["convert"]["scripts"] if spec.profile == "engine" else spec.release["llmapi"]["architectures"]
+    if architecture not in known:
+        verb = "converts" if spec.profile == "engine" else "serves"
+        refuse("model.architecture", architecture, f"release {release} {verb} {', '.join(known)}")
+    if spec.engine_dir and spec.profile == "llmapi":
+        refuse("engine_dir", spec.engine_dir, "the profile llmapi serves weights: leave it out, or use profile engine")
+
+
+def _image_misfits(spec: Spec, catalogue: Catalogue, refuse: Refuse) -> None:
+    release, image = spec.release, spec.image
+    if image.source == "build" and release["image_build"]["method"] != "dockerfile":
         refuse(
-            "parallelism.tensor",
-            tensor,
-            f"does not divide the {shape.heads} attention heads of {spec.model.name}; "
-            f"these do: {_listed(legal_tensor_sizes(shape))}",
+            "image.source", "build", f"release {release['release']} has no Dockerfile of its own to build: use registry"
         )
-    elif tensor not in legal_tensor_sizes(shape):
-        refuse(
-            "parallelism.tensor",
-            tensor,
+    if image.source != "registry":
+        return
+    if not image.reference:
+        if not release["images"]:
+            refuse(
+                "image.reference", "", f"NGC has no image of {release['release']}: name one, or build it (image.source)"
+            )
+        return
+    named = image.reference.rpartition("/")[2]
+    if ":" not in named and not image.digest:
+        refuse("image.reference", image.reference, "has no tag: add one, or say image.digest")
+    other = _release_of(image.reference, catalogue)
+    if other and other != release["release"]:
+        refuse("image.reference", image.reference, f"carries release {other}, not {release['release']}: change one")
+
+
+def _release_of(reference: str, catalogue: Catalogue) -> str | None:
+    """The release that an NGC image carries."""
+    if not re.search(r"tritonserver:\d\d\.\d\d-trtllm", reference):
+        return None
+    tag = reference.rpartition("/")[2]
+    for name, entry in catalogue.releases.items():
+        if any(image["reference"].endswith(tag) for image in entry["images"]):
+            return name
+    return None
+
+
+def _precision_misfits(spec: Spec, _catalogue: Catalogue, refuse: Refuse) -> None:
+    precision = PRECISIONS[spec.precision]
+    able = ", ".join(name for name, entry in PRECISIONS.items() if entry.weight_bytes >= 2)
+    if spec.model.quantization and spec.profile == "engine":
+        refuse("model", spec.model.name, f"is quantised ({spec.model.quantization}): serve it by trtllm_profile llmapi")
+    if precision.weight_only and spec.profile == "llmapi":
+        refuse("precision", spec.precision, f"weight-only needs profile engine; llmapi has {able}")
+    if spec.precision == "fp8" and spec.model.quantization != "fp8":
+        message = "the weights are not FP8: name a repository that is quantised to it, with profile llmapi, or use "
+        refuse("precision", "fp8", message + able)
+
+
+def _parallelism_misfits(spec: Spec, _catalogue: Catalogue, refuse: Refuse) -> None:
+    shape, asked = spec.model.shape, spec.asked
+    legal = _listed(legal_tensor_sizes(shape))
+    if asked.tensor and shape.heads % asked.tensor:
+        message = f"does not divide the {shape.heads} attention heads of {spec.model.name}; these do: {legal}"
+        refuse("parallelism.tensor", asked.tensor, message)
+    elif asked.tensor and asked.tensor not in legal_tensor_sizes(shape, asked.tensor):
+        message = (
             f"neither divides nor is a multiple of the {shape.kv_heads} KV heads of {spec.model.name}, or does not "
-            f"divide its feed-forward width {shape.ffn}; these work: {_listed(legal_tensor_sizes(shape))}",
+            f"divide its feed-forward width {shape.ffn}; these work: {legal}"
         )
-    if shape.layers % parallelism.pipeline:
-        refuse("parallelism.pipeline", parallelism.pipeline, f"does not divide the {shape.layers} layers")
-    asked = (parallelism.moe_tensor, parallelism.moe_expert)
-    if any(asked) and not shape.experts:
+        refuse("parallelism.tensor", asked.tensor, message)
+    if asked.pipeline and shape.layers % asked.pipeline:
+        divisors = _listed([size for size in range(1, 17) if not shape.layers % size])
         refuse(
-            "parallelism.moe_expert", asked, f"{spec.model.name} has no experts: leave moe_tensor and moe_expert out"
+            "parallelism.pipeline", asked.pipeline, f"does not divide the {shape.layers} layers; these do: {divisors}"
         )
-    elif any(asked) and (asked[0] or 1) * (asked[1] or 1) != tensor:
-        refuse("parallelism.moe_tensor", asked, f"moe_tensor x moe_expert must be the tensor parallelism, {tensor}")
-    elif asked[1] and shape.experts % asked[1]:
-        refuse("parallelism.moe_expert", asked[1], f"does not divide the {shape.experts} experts")
+    _expert_misfits(spec, refuse)
 
 
-def legal_tensor_sizes(shape: Shape, most: int = 64) -> list[int]:
-    """Tensor parallel sizes that cut heads, KV heads (or repeat them) and the feed-forward width evenly."""
-    return [
-        size
-        for size in range(1, most + 1)
-        if not shape.heads % size and not shape.ffn % size and (not shape.kv_heads % size or not size % shape.kv_heads)
-    ]
+def _expert_misfits(spec: Spec, refuse: Refuse) -> None:
+    shape, asked = spec.model.shape, spec.asked
+    split = {"moe_tensor": asked.moe_tensor, "moe_expert": asked.moe_expert}
+    if not any(split.values()):
+        return
+    product = (asked.moe_tensor or 1) * (asked.moe_expert or 1)
+    if not shape.experts:
+        refuse(
+            "parallelism.moe_expert", split, f"{spec.model.name} has no experts: leave moe_tensor and moe_expert out"
+        )
+    elif asked.tensor is None:
+        refuse("parallelism.tensor", None, f"must be said where the experts' split is: {product}")
+    elif product != asked.tensor:
+        refuse(
+            "parallelism.moe_tensor", split, f"moe_tensor x moe_expert must be the tensor parallelism, {asked.tensor}"
+        )
+    elif asked.moe_expert and shape.experts % asked.moe_expert:
+        refuse("parallelism.moe_expert", asked.moe_expert, f"does not divide the {shape.experts} experts")
+    elif _mixes(asked) and spec.profile == "engine" and "--moe_tp_mode" in spec.release["convert"]["flags"]:
+        message = f"release {spec.release['release']} spreads experts or cuts them, not both: use {asked.tensor} and 1"
+        refuse("parallelism.moe_expert", asked.moe_expert, message)
 
 
-def _limit_misfits(spec: Spec, refuse: Refuse) -> None:
+def _mixes(asked: Asked) -> bool:
+    return (asked.moe_tensor or 1) > 1 and (asked.moe_expert or 1) > 1
+
+
+def _limit_misfits(spec: Spec, _catalogue: Catalogue, refuse: Refuse) -> None:
     limits, most = spec.limits, spec.model.shape.max_positions
     if limits.max_seq_len > most:
-        refuse("limits.max_seq_len", limits.max_seq_len, f"{spec.model.name} has {most} positions")
+        refuse("limits.max_seq_len", limits.max_seq_len, f"{spec.model.name} has {most} positions: {most} at most")
     if limits.max_input_len >= limits.max_seq_len:
-        refuse(
-            "limits.max_input_len",
-            limits.max_input_len,
-            f"must be below max_seq_len, {limits.max_seq_len}: a sequence is the prompt and the answer",
-        )
+        message = f"must be below max_seq_len, {limits.max_seq_len}: a sequence is the prompt and the answer"
+        refuse("limits.max_input_len", limits.max_input_len, message)
     if limits.max_num_tokens < limits.max_batch_size:
-        refuse(
-            "limits.max_num_tokens",
-            limits.max_num_tokens,
-            f"must be at least max_batch_size, {limits.max_batch_size}: a step makes one token a sequence",
-        )
+        message = f"must be at least max_batch_size, {limits.max_batch_size}: a step makes one token a sequence"
+        refuse("limits.max_num_tokens", limits.max_num_tokens, message)
 
 
-def _parameter_misfits(spec: Spec, refuse: Refuse) -> None:
-    models = spec.release["placeholders"]
+def _parameter_misfits(spec: Spec, catalogue: Catalogue, refuse: Refuse) -> None:
     for variable, given in (
         ("repository_parameters", spec.repository_parameters),
         ("repository_overrides", spec.repository_overrides),
     ):
         for model in given:
-            if model not in models:
-                refuse(f"{variable}.{model}", model, f"is not a model of this repository: {', '.join(models)}")
+            if model not in spec.models:
+                refuse(f"{variable}.{model}", model, f"is not a model of this repository: {', '.join(spec.models)}")
+    if spec.profile != "engine":
+        return
     for model, values in spec.repository_parameters.items():
         known = placeholders(spec.release, model)
         for name in values:
-            if model in models and name not in known:
-                near = difflib.get_close_matches(name, known, n=1)
-                hint = f"; did you mean {near[0]}?" if near else f"; it has: {', '.join(known)}"
+            if model in spec.models and name not in known:
                 refuse(
                     f"repository_parameters.{model}.{name}",
                     values[name],
-                    f"the template of {model} in release {spec.release['release']} has no placeholder {name}{hint}",
+                    f"the template of {model} in release {spec.release['release']} has no placeholder {name}"
+                    f"{_renamed(name, spec.release, catalogue) or hint(name, known)}; it has: {', '.join(known)}",
                 )
 
 
-def placeholders(release: Mapping[str, Any], model: str) -> list[str]:
+def _renamed(name: Any, release: Release, catalogue: Catalogue) -> str:
+    """What became of a placeholder that an earlier release had."""
+    for earlier in catalogue.releases:
+        changed = catalogue.releases[earlier]["changes"]["placeholders"]
+        if name in changed:
+            return f" ({changed[name]} since {earlier})" if changed[name] else f" (removed in {earlier})"
+        if earlier == release["release"]:
+            break
+    return ""
+
+
+def placeholders(release: Release, model: str) -> list[str]:
     """Every placeholder that `model`'s template has in this release."""
     groups = release["placeholders"].get(model, {})
     return sorted({name for group in groups.values() for name in group})
 
 
-def _listed(values: Sequence[int]) -> str:
+def _listed(values: Iterable[int]) -> str:
     return ", ".join(str(value) for value in values)

@@ -1,0 +1,123 @@
+# Copyright (c) 2026 tritonops.trtllm contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This is PRIVATE to the collection: do not import it from outside.
+
+"""What is known of a host: as `trtllm_host_info` returns it, as it was recorded, or out of a shape of the catalogue."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ansible_collections.tritonops.trtllm.plugins.module_utils._nvidia_smi import compute_capability_of
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils._refusal import Checker, Refusal
+
+
+@dataclass(frozen=True)
+class Gpu:
+    """`memory` in bytes and `capability` as (major, minor); None where they are not known."""
+
+    name: str
+    memory: int | None
+    capability: tuple[int, ...] | None
+
+
+@dataclass(frozen=True)
+class HostFacts:
+    """Sizes in bytes; None or empty for what is not known. `artifacts` are folders below the root, as weights/KEY."""
+
+    gpus: tuple[Gpu, ...] = ()
+    driver: str = ""
+    processors: int = 0
+    memory: int | None = None
+    disk_free: int | None = None
+    container_toolkit: str = ""
+    artifacts: frozenset[str] = frozenset()
+    current: str = ""
+
+    @property
+    def gpu_memory(self) -> int | None:
+        """Of the smallest: every rank gets the same share."""
+        known = [gpu.memory for gpu in self.gpus if gpu.memory]
+        return min(known) if known else None
+
+    @property
+    def capability(self) -> tuple[int, ...] | None:
+        """Of the oldest."""
+        known = [gpu.capability for gpu in self.gpus if gpu.capability]
+        return min(known) if known else None
+
+
+def facts_of_shape(shape: Mapping[str, Any]) -> dict[str, Any]:
+    """A host of this shape, as trtllm_host_info would find it new."""
+    gpus = dict(shape["gpus"])
+    return {
+        "gpus": [gpus] * gpus.pop("count"),
+        "processors": shape["processors"],
+        "memory_bytes": shape["memory_bytes"],
+        "disk_free_bytes": shape["disk_bytes"],
+    }
+
+
+def read_host_facts(raw: Any) -> tuple[HostFacts, list[Refusal]]:
+    """Recorded facts may come from anywhere: what is wrong in them is named, and what is missing is unknown."""
+    checker = Checker()
+    if not isinstance(raw, Mapping):
+        checker.refuse("host_facts", raw, "must be a mapping, as trtllm_host_info returns it")
+        return HostFacts(), checker.refusals
+
+    def number(name: str) -> int | None:
+        return None if raw.get(name) is None else checker.count(f"host_facts.{name}", raw[name], least=0)
+
+    def versioned(name: str) -> str:
+        text = "" if raw.get(name) is None else checker.text(f"host_facts.{name}", raw[name])
+        if text and not re.fullmatch(r"\d+(\.\d+)*", text):
+            checker.refuse(f"host_facts.{name}", text, "must be a version such as 580.95.05")
+            return ""
+        return text
+
+    artifacts = raw.get("artifacts") or []
+    if not isinstance(artifacts, list) or not all(isinstance(name, str) for name in artifacts):
+        checker.refuse("host_facts.artifacts", artifacts, "must be a list of folders")
+        artifacts = []
+    facts = HostFacts(
+        gpus=_gpus(raw.get("gpus") or [], checker),
+        driver=versioned("driver_version"),
+        processors=number("processors") or 0,
+        memory=number("memory_bytes"),
+        disk_free=number("disk_free_bytes"),
+        container_toolkit=versioned("container_toolkit"),
+        artifacts=frozenset(artifacts),
+        current=checker.text("host_facts.current", raw.get("current") or ""),
+    )
+    return facts, checker.refusals
+
+
+def _gpus(raw: Any, checker: Checker) -> tuple[Gpu, ...]:
+    if not isinstance(raw, list):
+        checker.refuse("host_facts.gpus", raw, "must be a list of GPUs, each with name and memory_mib")
+        return ()
+    return tuple(gpu for index, entry in enumerate(raw) if (gpu := _gpu(f"host_facts.gpus.{index}", entry, checker)))
+
+
+def _gpu(path: str, raw: Any, checker: Checker) -> Gpu | None:
+    if not isinstance(raw, Mapping) or not isinstance(raw.get("name"), str):
+        checker.refuse(path, raw, "must be a mapping with name, and memory_mib where it is known")
+        return None
+    memory = raw.get("memory_mib")
+    mib = None if memory is None else checker.count(f"{path}.memory_mib", memory)
+    capability = str(raw.get("compute_capability") or compute_capability_of(raw["name"]) or "")
+    if capability and not re.fullmatch(r"\d+\.\d+", capability):
+        checker.refuse(f"{path}.compute_capability", capability, "must be a version such as 8.0")
+        capability = ""
+    return Gpu(raw["name"], mib << 20 if mib else None, version(capability) or None)
+
+
+def version(text: str) -> tuple[int, ...]:
+    """The leading numbers of a version: 580.95.05 is (580, 95, 5)."""
+    match = re.match(r"\d+(?:\.\d+)*", text)
+    return tuple(int(part) for part in match.group().split(".")) if match else ()

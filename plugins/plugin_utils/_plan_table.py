@@ -1,0 +1,101 @@
+# Copyright (c) 2026 tritonops.trtllm contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This is PRIVATE to the collection: do not import it from outside.
+
+"""Plans as people read them: what would be done, how large it is, and what it leaves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils._refusal import refusal_line
+
+Plan = Mapping[str, Any]
+ROW = "{:<11} {:<8} {:>9}  {}"
+
+
+def plan_table(plans: Mapping[str, Plan]) -> str:
+    """A table for each different plan, under the hosts that it is for."""
+    hosts_by_table: dict[str, list[str]] = {}
+    for host, plan in plans.items():
+        hosts_by_table.setdefault("\n".join(_lines(plan)), []).append(host)
+    return "\n\n".join(f"{_hosts(hosts)}\n{table}" for table, hosts in hosts_by_table.items())
+
+
+def _hosts(hosts: list[str], most: int = 5) -> str:
+    more = f" and {len(hosts) - most} more" if len(hosts) > most else ""
+    return f"== {', '.join(hosts[:most])}{more}"
+
+
+def _lines(plan: Plan) -> Iterator[str]:
+    if plan["refusals"]:
+        yield "This cannot work:"
+        yield from map(refusal_line, plan["refusals"])
+        return
+    yield _title(plan)
+    yield ""
+    yield ROW.format("what", "action", "size", "").rstrip()
+    for step in plan["steps"]:
+        yield ROW.format(step["what"], step["action"], _size(step["bytes"]), _detail(step, plan)).rstrip()
+    yield ""
+    yield from _budget(plan)
+    yield from _remarks(plan)
+
+
+def _title(plan: Plan) -> str:
+    parallelism = plan["parallelism"]
+    return (
+        f"{plan['model']['name']} by TensorRT-LLM {plan['release']}, profile {plan['profile']}, {plan['precision']}, "
+        f"tensor {parallelism['tensor']} x pipeline {parallelism['pipeline']} on {plan['gpus']} GPUs"
+    )
+
+
+def _detail(step: Mapping[str, Any], plan: Plan) -> str:
+    weights, launch = plan["weights"], plan["launch"]
+    details = {
+        "image": plan["image"]["run"],
+        "weights": weights["path"] or f"{weights['repository']} at {weights['revision'][:12]}",
+        "service": ", ".join(f"{kind} at {launch['address']}:{port}" for kind, port in launch["ports"].items()),
+    }
+    return str(details.get(step["what"], step["path"]))
+
+
+def _budget(plan: Plan) -> Iterator[str]:
+    budget, gpu = plan["budget"], plan["budget"]["gpu"]
+    if gpu:
+        yield (
+            f"each GPU  {_gib(gpu['memory'])}: runtime {_gib(gpu['runtime'])}, weights {_gib(gpu['weights'])}, "
+            f"activations {_gib(gpu['activations'])}, KV cache {_gib(gpu['kv_cache'])}"
+        )
+        yield (
+            f"KV cache  {gpu['kv_tokens']} tokens of {gpu['kv_bytes_per_token'] / 1024:g} KiB: "
+            f"{gpu['sequences']} sequences of {plan['limits']['max_seq_len']} tokens at once"
+        )
+    yield f"disk      {_size(budget['disk_missing']) or '0 B'} to come, {_size(budget['disk_total'])} in all"
+    if budget["host_memory"]:
+        yield f"memory    {_size(budget['host_memory'])} on the host while converting"
+
+
+def _remarks(plan: Plan) -> Iterator[str]:
+    known = plan["vulnerabilities"]
+    if known:
+        yield f"exposure  {len(known)} known vulnerabilities ({', '.join(known[:3])}, …): only a gateway may reach it"
+    if plan["notes"]:
+        yield f"notes     {len(plan['notes'])} on release {plan['release']}: catalogue/releases/{plan['release']}.yml"
+    for text in plan["warnings"]:
+        yield f"warning   {text}"
+
+
+def _size(size: int) -> str:
+    """Decimal, as disks and downloads are counted; nothing for nothing."""
+    for unit, name in ((10**9, "GB"), (10**6, "MB"), (10**3, "kB")):
+        if size >= unit:
+            return f"{size / unit:.1f} {name}"
+    return f"{size} B" if size else ""
+
+
+def _gib(size: int) -> str:
+    return f"{size / (1 << 30):.1f} GiB"

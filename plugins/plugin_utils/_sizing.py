@@ -1,0 +1,225 @@
+# Copyright (c) 2026 tritonops.trtllm contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This is PRIVATE to the collection: do not import it from outside.
+
+"""How much memory and disk a deployment takes. docs/sizing.md has the formulae and where the allowances come from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field, replace
+
+GIB = 1 << 30
+
+RUNTIME_BYTES = 3 * GIB // 2
+"""Allowance per GPU for the CUDA context, kernels and the buffers of cuBLAS and NCCL."""
+
+COMFORTABLE_WEIGHTS = 4 * GIB
+"""Weights per GPU below which one more GPU costs more in exchange than it saves in computing."""
+
+IMAGE_BYTES = 50 * 10**9
+"""Allowance on disk for an NGC image while it is pulled: layers as they come and unpacked."""
+
+
+@dataclass(frozen=True)
+class Precision:
+    """`dtype` computes; a weight of a linear layer takes `weight_bytes`."""
+
+    dtype: str
+    weight_bytes: float
+    weight_only: str = ""
+
+    @property
+    def dtype_bytes(self) -> int:
+        return 4 if self.dtype == "float32" else 2
+
+
+PRECISIONS = {
+    "float32": Precision("float32", 4),
+    "float16": Precision("float16", 2),
+    "bfloat16": Precision("bfloat16", 2),
+    "int8_weight_only": Precision("float16", 1, "int8"),
+    "int4_weight_only": Precision("float16", 0.5, "int4"),
+    "fp8": Precision("bfloat16", 1),
+}
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A decoder's dimensions; `experts` is 0 for a dense model, `ffn` the width of one expert."""
+
+    layers: int
+    heads: int
+    kv_heads: int
+    hidden: int
+    ffn: int
+    vocab: int
+    max_positions: int
+    experts: int = field(default=0, metadata={"least": 0})
+    experts_per_token: int = field(default=0, metadata={"least": 0})
+    head_size: int = field(default=0, metadata={"least": 0})
+    tied_embeddings: bool = False
+    qkv_bias: bool = False
+
+    @property
+    def head_dim(self) -> int:
+        return self.head_size or self.hidden // self.heads
+
+    @property
+    def stored(self) -> int:
+        """Number of weights in the model's own files."""
+        return _model_weights(self, tensor=1) + self.vocab * self.hidden * (1 if self.tied_embeddings else 2)
+
+
+@dataclass(frozen=True)
+class Parallelism:
+    """GPUs by tensor and pipeline parallelism; the expert split divides the tensor ranks (None: not asked for)."""
+
+    tensor: int = 1
+    pipeline: int = 1
+    moe_tensor: int | None = None
+    moe_expert: int | None = None
+
+    @property
+    def world_size(self) -> int:
+        return self.tensor * self.pipeline
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Sequences at once, tokens of a prompt, a sequence and a step, beams; share of free memory for the KV cache."""
+
+    max_batch_size: int = 8
+    max_input_len: int = 1024
+    max_seq_len: int = 2048
+    max_num_tokens: int = 8192
+    max_beam_width: int = 1
+    kv_cache_fraction: float = 0.9
+
+
+@dataclass(frozen=True)
+class GpuBudget:
+    """Bytes on the fullest GPU, and the tokens and sequences of `max_seq_len` that its KV cache holds."""
+
+    memory: int
+    runtime: int
+    weights: int
+    activations: int
+    free: int
+    kv_cache: int
+    kv_bytes_per_token: int
+    kv_tokens: int
+    sequences: int
+
+    @property
+    def fits(self) -> bool:
+        return self.sequences >= 1
+
+    def as_dict(self) -> dict[str, int]:
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Load:
+    """What has to fit on GPUs of `memory` bytes each."""
+
+    shape: Shape
+    precision: Precision
+    limits: Limits
+    memory: int
+    tokens_per_block: int = 1
+
+    def on(self, parallelism: Parallelism) -> GpuBudget:
+        weights = weight_bytes(self.shape, self.precision, parallelism)
+        activations = activation_bytes(self.shape, self.precision, self.limits, parallelism.tensor)
+        free = max(0, self.memory - RUNTIME_BYTES - weights - activations)
+        kv_cache = int(free * self.limits.kv_cache_fraction)
+        per_token = kv_bytes_per_token(self.shape, self.precision, parallelism)
+        kv_tokens = kv_cache // (per_token * self.tokens_per_block) * self.tokens_per_block
+        return GpuBudget(
+            memory=self.memory,
+            runtime=RUNTIME_BYTES,
+            weights=weights,
+            activations=activations,
+            free=free,
+            kv_cache=kv_cache,
+            kv_bytes_per_token=per_token,
+            kv_tokens=kv_tokens,
+            sequences=kv_tokens // (self.limits.max_seq_len * self.limits.max_beam_width),
+        )
+
+    def within(self, **limits: int) -> Load:
+        return replace(self, limits=replace(self.limits, **limits))
+
+
+def _model_weights(shape: Shape, tensor: int) -> int:
+    """Weights of one rank's cut of all layers and the last norm, without embeddings; few KV heads are repeated."""
+    heads, kv_heads = shape.heads // tensor, max(1, shape.kv_heads // tensor)
+    qkv = (heads + 2 * kv_heads) * shape.head_dim
+    attention = shape.hidden * (qkv + heads * shape.head_dim) + (qkv if shape.qkv_bias else 0)
+    mlp = 3 * shape.hidden * shape.ffn * max(shape.experts, 1) // tensor
+    router_and_norms = shape.hidden * (shape.experts + 2)
+    return shape.layers * (attention + mlp + router_and_norms) + shape.hidden
+
+
+def weight_bytes(shape: Shape, precision: Precision, parallelism: Parallelism) -> int:
+    """Of the fullest rank: the first of a pipeline has the embedding, whole, the last one its share of the head."""
+    layers = _model_weights(shape, parallelism.tensor) * -(-shape.layers // parallelism.pipeline) // shape.layers
+    embedding = shape.vocab * shape.hidden
+    head = embedding // parallelism.tensor
+    ends = embedding + head if parallelism.pipeline == 1 else max(embedding, head)
+    return int(layers * precision.weight_bytes) + ends * precision.dtype_bytes
+
+
+def checkpoint_bytes(shape: Shape, precision: Precision, parallelism: Parallelism) -> int:
+    """All ranks together. The embedding is on every tensor rank of the first stage."""
+    layers = _model_weights(shape, parallelism.tensor) * parallelism.tensor
+    ends = shape.vocab * shape.hidden * (parallelism.tensor + 1)
+    return int(layers * precision.weight_bytes) + ends * precision.dtype_bytes
+
+
+def kv_bytes_per_token(shape: Shape, precision: Precision, parallelism: Parallelism) -> int:
+    """Keys and values of one token on one rank."""
+    layers = -(-shape.layers // parallelism.pipeline)
+    kv_heads = max(1, shape.kv_heads // parallelism.tensor)
+    return 2 * layers * kv_heads * shape.head_dim * precision.dtype_bytes
+
+
+def activation_bytes(shape: Shape, precision: Precision, limits: Limits, tensor: int) -> int:
+    """Allowance for one step of `max_num_tokens`, and the logits of a batch in float32."""
+    experts = max(shape.experts_per_token, 1)
+    qkv = (shape.heads + 2 * shape.kv_heads) * shape.head_dim
+    per_token = 6 * shape.hidden + (2 * qkv + 3 * shape.ffn * experts) // tensor
+    logits = limits.max_batch_size * limits.max_beam_width * shape.vocab * 4
+    return limits.max_num_tokens * per_token * precision.dtype_bytes + logits
+
+
+def legal_tensor_sizes(shape: Shape, most: int = 64) -> list[int]:
+    """Tensor parallel sizes that cut heads, KV heads (or repeat them) and the feed-forward width evenly."""
+    return [
+        size
+        for size in range(1, most + 1)
+        if not shape.heads % size and not shape.ffn % size and (not shape.kv_heads % size or not size % shape.kv_heads)
+    ]
+
+
+def legal_pipeline_sizes(shape: Shape, most: int = 64) -> list[int]:
+    return [size for size in range(1, most + 1) if not shape.layers % size]
+
+
+def choose_parallelism(load: Load, gpus: int, tensor: int | None, pipeline: int | None) -> Parallelism | None:
+    """As many GPUs as still get a comfortable share each, fewest stages first; None where nothing fits on `gpus`."""
+    tensors = [tensor] if tensor else legal_tensor_sizes(load.shape, gpus)
+    pipelines = [pipeline] if pipeline else legal_pipeline_sizes(load.shape, gpus)
+    for stages in pipelines:
+        fitting = _fitting(load, [Parallelism(size, stages) for size in tensors if size * stages <= gpus])
+        shares = [option for option in fitting if load.on(option).weights >= COMFORTABLE_WEIGHTS]
+        if fitting:
+            return shares[-1] if shares else fitting[0]
+    return None
+
+
+def _fitting(load: Load, options: Iterable[Parallelism]) -> list[Parallelism]:
+    return [option for option in options if load.on(option).fits]
