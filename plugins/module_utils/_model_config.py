@@ -13,6 +13,8 @@ import re
 import traceback
 import typing as t
 
+from ansible_collections.tritonops.trtllm.plugins.module_utils._config_text import exchange, fields
+
 PROTOBUF_IMPORT_ERROR: str | None = None
 try:
     from google.protobuf import json_format, text_format
@@ -151,10 +153,7 @@ def parse(text: str) -> t.Any:
 
 
 def apply_overrides(text: str, overrides: t.Mapping[str, t.Any]) -> str:
-    """Set fields. Messages merge, lists are replaced; an entry of parameters is key and string_value, null removes.
-
-    The text is written anew by protobuf, which keeps none of the comments but the head (the licence).
-    """
+    """Set fields. Messages merge, lists are replaced; an entry of parameters is key and string_value, null removes."""
     config = parse(text)
     fields = dict(overrides)
     parameters = fields.pop("parameters", None) or {}
@@ -173,7 +172,55 @@ def apply_overrides(text: str, overrides: t.Mapping[str, t.Any]) -> str:
             problems.append(f"override parameters.{key} takes a string, number or boolean, not {value!r}")
     if problems:
         raise ConfigError(problems)
-    return _head_comment(text) + text_format.MessageToString(config, as_utf8=True)
+    try:
+        result = _rewritten(text, config)
+        if parse(result) == config:
+            return result
+    except ConfigError:
+        pass
+    # What the reader of fields cannot take apart is written anew as a whole.
+    return head_comment(text) + text_format.MessageToString(config, as_utf8=True)
+
+
+def _rewritten(text: str, config: t.Any) -> str:
+    """The text, with what the message has otherwise written anew at its place and the rest left as it was written."""
+    before = parse(text)
+    changed = [part for part in sorted(_parts(before) | _parts(config)) if _only(before, part) != _only(config, part)]
+    news = []
+    left = dict.fromkeys(changed)
+    for span in fields(text):
+        own = [(span.name, "")]
+        if span.name == "parameters":
+            own = sorted(_parts(parse(text[span.start : span.end])))
+        if not set(own).isdisjoint(changed):
+            # A field that repeats is written as a whole where it is first.
+            news.append((span, "".join(_text(config, part) for part in own if part in left or part not in changed)))
+            left = {part: None for part in left if part not in own}
+    return exchange(text, news, "".join(_text(config, part) for part in left))
+
+
+def _parts(config: t.Any) -> set[tuple[str, str]]:
+    """What is set: fields by name, and entries of parameters by name and key."""
+    names = {field.name for field, _value in config.ListFields()} - {"parameters"}
+    return {(name, "") for name in names} | {("parameters", key) for key in config.parameters}
+
+
+def _only(config: t.Any, part: tuple[str, str]) -> t.Any:
+    """The message with nothing but the part."""
+    name, key = part
+    only = ModelConfig()
+    if name != "parameters":
+        only.CopyFrom(config)
+        for field, _value in config.ListFields():
+            if field.name != name:
+                only.ClearField(field.name)
+    elif key in config.parameters:
+        only.parameters[key].CopyFrom(config.parameters[key])
+    return only
+
+
+def _text(config: t.Any, part: tuple[str, str]) -> str:
+    return text_format.MessageToString(_only(config, part), as_utf8=True)
 
 
 def _override_words(config: t.Any, words: str) -> str:
@@ -186,7 +233,7 @@ def _override_words(config: t.Any, words: str) -> str:
     return words.rstrip(".")
 
 
-def _head_comment(text: str) -> str:
+def head_comment(text: str) -> str:
     match = re.match(r"(?:[ \t]*#[^\n]*\n)+", text)
     return f"{match.group()}\n" if match else ""
 

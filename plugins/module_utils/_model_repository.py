@@ -16,7 +16,7 @@ import shutil
 import typing as t
 from dataclasses import dataclass, field
 
-from ansible_collections.tritonops.trtllm.plugins.module_utils import _artifact, _model_config
+from ansible_collections.tritonops.trtllm.plugins.module_utils import _artifact, _llm_args, _model_config
 
 CONFIG = "config.pbtxt"
 ENGINE_FILES = ("config.json", "rank*.engine")
@@ -124,6 +124,7 @@ class Request:
     src: str
     parameters: t.Mapping[str, t.Mapping[str, t.Any]] = field(default_factory=dict)
     overrides: t.Mapping[str, t.Mapping[str, t.Any]] = field(default_factory=dict)
+    llm_args: t.Mapping[str, t.Mapping[str, t.Any]] = field(default_factory=dict)
     required: t.Mapping[str, t.Sequence[str]] = field(default_factory=dict)
     models: t.Sequence[str] = ()
     release: str = ""
@@ -167,6 +168,7 @@ def plan_repository(request: Request, validate: bool = True) -> Plan:
     if validate and len(configs) == len(chosen):
         problems += _repository_problems(configs)
     tree = _model_tree(request, configs)
+    problems += _merge_llm_args(tree, request)
     if request.engine:
         problems += _add_engine(tree, request, chosen)
     if problems:
@@ -189,19 +191,30 @@ def render(
     return text
 
 
-def plan_tokenizer(weights: str, hard_link: bool) -> Tree:
-    """The tokenizer and configuration files of a folder of weights."""
-    if not os.path.isdir(weights):
-        raise RepositoryError(f"tokenizer {weights} is not a folder: download the model first")
-    names = [name for name in sorted(os.listdir(weights)) if _is_tokenizer_file(os.path.join(weights, name))]
-    if not any(_matches(name, VOCABULARIES) for name in names):
-        raise RepositoryError(
-            f"{weights} has no tokenizer (none of {', '.join(VOCABULARIES)}): download the model's tokenizer files too"
-        )
-    tree = Tree()
-    for name in names:
-        tree.add(name, Entry(source=os.path.join(weights, name), link=hard_link))
-    return tree
+@dataclass(frozen=True)
+class Share:
+    """What a release takes out of a folder of weights."""
+
+    name: str
+    # Whether a file, by its path in the folder, belongs to it.
+    takes: t.Callable[[str], bool]
+    # One of these must be there, or the folder is not what it is taken for.
+    marks: t.Sequence[str]
+    # Whether a path in a folder that is to be replaced looks like an earlier one of ours.
+    is_ours: t.Callable[[str], bool]
+
+    def plan(self, folder: str, hard_link: bool) -> Tree:
+        if not os.path.isdir(folder):
+            raise RepositoryError(f"{self.name} {folder} is not a folder: download the model first")
+        paths = sorted(path for path in _walk(folder)[0] if self.takes(path))
+        if not any(_matches(path, self.marks) for path in paths):
+            raise RepositoryError(
+                f"{folder} has no {self.name} (none of {', '.join(self.marks)}): download the model's files again"
+            )
+        tree = Tree()
+        for path in paths:
+            tree.add(path, Entry(source=os.path.join(folder, path), link=hard_link))
+        return tree
 
 
 def check_folders(dests: t.Mapping[str, str], sources: t.Mapping[str, str]) -> None:
@@ -228,10 +241,6 @@ def check_replaceable(dest: str, looks_ours: t.Callable[[str], bool], what: str)
 
 def is_model(path: str) -> bool:
     return os.path.isfile(os.path.join(path, CONFIG))
-
-
-def is_tokenizer(path: str) -> bool:
-    return _is_tokenizer_file(path)
 
 
 def publish(tree: Tree, dest: str) -> None:
@@ -262,6 +271,7 @@ def _unknown_models(request: Request, chosen: t.Iterable[str], available: t.Sequ
         "models": chosen,
         "parameters": request.parameters,
         "overrides": request.overrides,
+        "llm_args": request.llm_args,
         "required": request.required,
     }
     return [
@@ -305,6 +315,24 @@ def _model_tree(request: Request, configs: t.Mapping[str, str]) -> Tree:
     return tree
 
 
+def _merge_llm_args(tree: Tree, request: Request) -> list[str]:
+    problems = []
+    for name, changes in request.llm_args.items():
+        path = os.path.join(name, _llm_args.MODEL_YAML)
+        if path in tree.entries:
+            template = _read_text(tree.entries[path].source)
+            try:
+                tree.add(path, Entry(content=_llm_args.merged(template, changes).encode("utf-8")))
+            except _model_config.ConfigError as exc:
+                problems += [f"model '{name}': {problem}" for problem in exc.problems]
+        elif is_model(os.path.join(request.src, name)):
+            problems.append(
+                f"llm_args names model '{name}', whose template has no {_llm_args.MODEL_YAML}:"
+                " only those of the LLM API have one"
+            )
+    return problems
+
+
 def _add_engine(tree: Tree, request: Request, models: t.Container[str]) -> list[str]:
     if not os.path.isdir(request.engine):
         return [f"engine {request.engine} is not a folder: build the engine first"]
@@ -321,8 +349,29 @@ def _add_engine(tree: Tree, request: Request, models: t.Container[str]) -> list[
 
 
 def _is_tokenizer_file(path: str) -> bool:
-    name = os.path.basename(path)
-    return os.path.isfile(path) and _matches(name, TOKENIZER_FILES) and not _matches(name, NOT_TOKENIZER_FILES)
+    """By its path in a folder of weights: what lies in folders there belongs to other formats."""
+    return os.sep not in path and _matches(path, TOKENIZER_FILES) and not _matches(path, NOT_TOKENIZER_FILES)
+
+
+def _is_snapshot_file(path: str) -> bool:
+    """All that was downloaded; not our record of it, nor what the hub's client keeps in a hidden folder."""
+    hidden = any(part.startswith(".") for part in path.split(os.sep)[:-1])
+    return path != _artifact.ARTIFACT_JSON and not hidden
+
+
+TOKENIZER = Share(
+    "tokenizer",
+    takes=_is_tokenizer_file,
+    marks=VOCABULARIES,
+    is_ours=lambda path: os.path.isfile(path) and _is_tokenizer_file(os.path.basename(path)),
+)
+WEIGHTS = Share(
+    "weights",
+    takes=_is_snapshot_file,
+    marks=("config.json",),
+    # Their files may be called anything, but none are without this one.
+    is_ours=lambda path: os.path.isfile(os.path.join(os.path.dirname(path), "config.json")),
+)
 
 
 def _matches(name: str, patterns: t.Iterable[str]) -> bool:

@@ -11,13 +11,15 @@ short_description: Make a Triton model repository from a release's templates
 version_added: "0.1.0"
 description:
   - Fills the C(${placeholder}) marks in the C(config.pbtxt) of every model, changes fields, copies the models' other
-    files, and hard-links an engine and the files of a tokenizer.
+    files, and hard-links an engine, the files of a tokenizer and weights.
+  - Placeholders are read from the templates at hand, so that it takes those of any release.
   - Every configuration is checked with Triton's own C(ModelConfig) message, and the ensemble's steps against the models
     they name, before anything is written. All problems are reported at once.
   - The repository is built in C(<dest>.partial) and renamed, so that O(dest) is always complete.
 requirements:
   - tritonclient[grpc]; not needed in check mode where O(dest) does not exist yet
   - protobuf
+  - PyYAML, for O(llm_args)
 extends_documentation_fragment:
   - tritonops.trtllm.attributes
 attributes:
@@ -25,8 +27,8 @@ attributes:
     support: full
     details:
       - Without the Python packages the configurations are rendered and compared but not validated; a warning says so.
-      - Where O(src), O(engine) or O(tokenizer) is still to be made by an earlier task and O(dest) does not exist, the
-        prediction is that O(dest) will be made.
+      - Where O(src), O(engine), O(tokenizer) or O(weights) is still to be made by an earlier task and O(dest) does not
+        exist, the prediction is that O(dest) will be made.
   diff_mode:
     support: full
   idempotent:
@@ -54,6 +56,7 @@ options:
       - A placeholder outside quotes must be filled. One inside quotes may be left; the backend takes it for unset.
       - A value for a placeholder that the template does not have is an error.
       - Values are escaped as the place in the template demands, so that they may contain anything.
+      - Comments, order and layout of the template stay as they are.
     type: dict
     default: {}
   overrides:
@@ -61,7 +64,16 @@ options:
       - Fields of the configuration to set after the placeholders, as model to a tree of fields of C(ModelConfig).
       - Messages are merged, lists are replaced. C(parameters) is a mapping of key to its C(string_value), which is
         merged; V(null) removes an entry.
-      - The configuration of a model with overrides is written anew, without the comments after its head.
+      - A field that is changed is written anew, without comments inside of it; everything else stays as it is in the
+        template.
+    type: dict
+    default: {}
+  llm_args:
+    description:
+      - What is merged over the C(1/model.yaml) of a template, with which the LLM API is configured, as model to a tree
+        of keys. Mappings are merged, everything else is replaced; V(null) removes a key.
+      - The file is written anew, without the comments after its head.
+      - A model whose template has no such file is an error.
     type: dict
     default: {}
   required:
@@ -97,9 +109,18 @@ options:
     description:
       - The folder for the tokenizer.
     type: path
+  weights:
+    description:
+      - The folder of the model's weights. All its files but C(artifact.json) and what is in hidden folders are put into
+        O(weights_dest), for the LLM API, which loads them itself.
+    type: path
+  weights_dest:
+    description:
+      - The folder for the weights.
+    type: path
   hard_link:
     description:
-      - Hard-link the engine and the tokenizer, so that they take no room of their own.
+      - Hard-link the engine, the tokenizer and the weights, so that they take no room of their own.
       - Across file systems they are copied. With V(false) they are always copied.
     type: bool
     default: true
@@ -160,6 +181,35 @@ EXAMPLES = r"""
             kind: KIND_CPU
         parameters:
           gpt_model_path: /opt/models/tensorrt_llm/1
+
+- name: Make the model repository of the LLM API, which needs no engine
+  tritonops.trtllm.triton_model_repository:
+    src: /opt/trtllm/backend/0123456789abcdef/llmapi
+    dest: /opt/trtllm/releases/two/model_repository
+    release: 1.2.1
+    llm_args:
+      tensorrt_llm:
+        model: /release/weights
+        tensor_parallel_size: 2
+        triton_config:
+          decoupled: true
+    overrides:
+      tensorrt_llm:
+        model_transaction_policy:
+          decoupled: true
+    weights: /opt/trtllm/weights/00112233445566ff
+    weights_dest: /opt/trtllm/releases/two/weights
+
+# ansible localhost -m tritonops.trtllm.triton_model_repository -a '{"src": "templates", "dest": "models", …}'
+- name: Render templates on the control node
+  hosts: localhost
+  gather_facts: false
+  tasks:
+    - name: Render them
+      tritonops.trtllm.triton_model_repository:
+        src: "{{ playbook_dir }}/templates"
+        dest: "{{ playbook_dir }}/models"
+        parameters: "{{ lookup('ansible.builtin.file', 'parameters.json') | from_json }}"
 """
 
 RETURN = r"""
@@ -173,6 +223,11 @@ tokenizer_path:
   returned: success
   type: str
   sample: /opt/trtllm/releases/one/tokenizer
+weights_path:
+  description: The folder of the weights; V(null) without O(weights_dest).
+  returned: success
+  type: str
+  sample: /opt/trtllm/releases/one/weights
 models:
   description: By name, the sha256 of each model's configuration and the placeholders that were left in it.
   returned: success, unless in check mode the sources are still to be made
@@ -209,10 +264,14 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils._artifact import 
     check_engine_image,
     locked,
 )
+from ansible_collections.tritonops.trtllm.plugins.module_utils._llm_args import YAML_IMPORT_ERROR
 from ansible_collections.tritonops.trtllm.plugins.module_utils._model_config import (
     PROTOBUF_IMPORT_ERROR,
     ConfigError,
 )
+
+# What a release takes out of a folder of weights, by the option that names the folder.
+SHARES = {share.name: share for share in (repository.TOKENIZER, repository.WEIGHTS)}
 
 
 class Target(t.NamedTuple):
@@ -228,26 +287,37 @@ class Target(t.NamedTuple):
 
 
 def absent_sources(params: t.Mapping[str, t.Any]) -> list[str]:
-    return [params[name] for name in ("src", "engine", "tokenizer") if params[name] and not os.path.isdir(params[name])]
+    sources = [params[name] for name in ("src", "engine", *SHARES) if params[name]]
+    return [source for source in dict.fromkeys(sources) if not os.path.isdir(source)]
 
 
 def check_paths(params: t.Mapping[str, t.Any]) -> None:
     repository.check_folders(
-        {"dest": params["dest"], "tokenizer_dest": params["tokenizer_dest"]},
-        {name: params[name] for name in ("src", "engine", "tokenizer")},
+        {name: params[name] for name in ("dest", *(f"{name}_dest" for name in SHARES))},
+        {name: params[name] for name in ("src", "engine", *SHARES)},
     )
     repository.check_replaceable(params["dest"], repository.is_model, "a model repository")
-    if params["tokenizer_dest"]:
-        repository.check_replaceable(params["tokenizer_dest"], repository.is_tokenizer, "a tokenizer's folder")
+    for name, share in SHARES.items():
+        if params[name]:
+            repository.check_replaceable(params[f"{name}_dest"], share.is_ours, f"a {name} folder")
+
+
+def go_without(module: AnsibleModule, package: str, error: str, predictable: bool) -> None:
+    """A package is not there yet: only check mode can do without it, and only where the outcome can be told."""
+    if not (module.check_mode and predictable):
+        module.fail_json(msg=missing_required_lib(package), exception=error)
 
 
 def make_plan(module: AnsibleModule) -> repository.Plan:
     """Render everything, with as much validation as the host's packages allow."""
     params = module.params
-    overrides, required = params["overrides"], params["required"]
+    overrides, required, llm_args = params["overrides"], params["required"], params["llm_args"]
+    exists = os.path.isdir(params["dest"])
+    if YAML_IMPORT_ERROR and llm_args:
+        go_without(module, "PyYAML", YAML_IMPORT_ERROR, predictable=not exists)
+        llm_args = {}
     if PROTOBUF_IMPORT_ERROR:
-        if not module.check_mode or (overrides and os.path.isdir(params["dest"])):
-            module.fail_json(msg=missing_required_lib("tritonclient[grpc]"), exception=PROTOBUF_IMPORT_ERROR)
+        go_without(module, "tritonclient[grpc]", PROTOBUF_IMPORT_ERROR, predictable=not (overrides and exists))
         module.warn("The configurations are not validated, for the Python package tritonclient[grpc] is not there yet.")
         if overrides:
             # They cannot be applied, and what they fill cannot be known: only "dest does not exist" is predicted.
@@ -256,6 +326,7 @@ def make_plan(module: AnsibleModule) -> repository.Plan:
         src=params["src"],
         parameters=params["parameters"],
         overrides=overrides,
+        llm_args=llm_args,
         required=required,
         models=params["models"],
         release=params["release"],
@@ -267,18 +338,24 @@ def make_plan(module: AnsibleModule) -> repository.Plan:
 
 
 def targets_of(module: AnsibleModule, plan: repository.Plan) -> list[Target]:
-    """The tokenizer first: whoever sees the repository finds it there."""
+    """Tokenizer and weights first: whoever sees the repository finds them there."""
     params = module.params
-    targets = [Target(params["dest"], plan.tree)]
-    if params["tokenizer"]:
-        tree = repository.plan_tokenizer(params["tokenizer"], params["hard_link"])
-        targets.insert(0, Target(params["tokenizer_dest"], tree))
-    return targets
+    shares = [
+        Target(params[f"{name}_dest"], share.plan(params[name], params["hard_link"]))
+        for name, share in SHARES.items()
+        if params[name]
+    ]
+    return [*shares, Target(params["dest"], plan.tree)]
 
 
 def run(module: AnsibleModule) -> dict[str, t.Any]:
     params = module.params
-    result = {"path": params["dest"], "tokenizer_path": params["tokenizer_dest"], "release": params["release"]}
+    result = {
+        "path": params["dest"],
+        "tokenizer_path": params["tokenizer_dest"],
+        "weights_path": params["weights_dest"],
+        "release": params["release"],
+    }
     check_paths(params)
     absent = absent_sources(params)
     if module.check_mode and absent and not os.path.isdir(params["dest"]):
@@ -320,6 +397,7 @@ def main() -> None:
             "release": {"type": "str", "default": ""},
             "parameters": {"type": "dict", "default": {}},
             "overrides": {"type": "dict", "default": {}},
+            "llm_args": {"type": "dict", "default": {}},
             "required": {"type": "dict", "default": {}},
             "models": {"type": "list", "elements": "str", "default": []},
             "engine": {"type": "path"},
@@ -327,9 +405,11 @@ def main() -> None:
             "image_digest": {"type": "str"},
             "tokenizer": {"type": "path"},
             "tokenizer_dest": {"type": "path"},
+            "weights": {"type": "path"},
+            "weights_dest": {"type": "path"},
             "hard_link": {"type": "bool", "default": True},
         },
-        required_together=[("tokenizer", "tokenizer_dest")],
+        required_together=[(name, f"{name}_dest") for name in SHARES],
         required_by={"image_digest": ("engine",)},
         supports_check_mode=True,
     )

@@ -145,6 +145,70 @@ def test_overrides_replace_lists() -> None:
     assert [group.count for group in config.instance_group] == [5]
 
 
+def test_an_override_leaves_what_it_does_not_change() -> None:
+    """Lines, in order, with their comments; what is new comes last."""
+    text = model_config.fill(TEMPLATE, VALUES)
+    overrides = {
+        "max_batch_size": 1,
+        "backend": "python",
+        "parameters": {"path": "/x", "new": 1},
+        "instance_group": [{"count": 2}],
+    }
+    changed = model_config.apply_overrides(text, overrides)
+    before, after = text.splitlines(), changed.splitlines()
+    start = before.index("parameters: {")
+    assert after[:5] == before[:5] and after[6] == before[6]
+    assert after[5] == "max_batch_size: 1  # not ${dir}"
+    assert after[start : start + 6] == [
+        "parameters {",
+        '  key: "path"',
+        "  value {",
+        '    string_value: "/x"',
+        "  }",
+        "}",
+    ]
+    assert after[start + 6 : start + 8] == before[start + 4 : start + 6]
+    assert after[start + 8] == "instance_group {" and changed.endswith('    string_value: "1"\n  }\n}\n')
+    assert model_config.apply_overrides(changed, overrides) == changed
+
+
+def test_an_entry_among_others_of_a_list() -> None:
+    text = 'name: "one"\n# Kept.\nparameters [ { key: "a" }, { key: "b" value { string_value: "b" } } ]\n'
+    changed = model_config.apply_overrides(text, {"parameters": {"a": "x"}})
+    assert changed.startswith('name: "one"\n# Kept.\nparameters {') and changed.count("parameters") == 2
+
+
+def test_what_is_removed_leaves_no_gap() -> None:
+    text = render(TEMPLATE, VALUES, {"parameters": {"path": None, "single": None}}, [])
+    wanted = [line for line in model_config.fill(TEMPLATE, VALUES).splitlines() if not line.startswith("parameters {")]
+    start = wanted.index("parameters: {")
+    assert text.splitlines() == wanted[:start] + wanted[start + 4 :]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'name: "one" max_batch_size: 4 parameters [ { key: "a" value { string_value: "1" } }, { key: "b" } ]',
+        'name: "one"; max_batch_size: 4; parameters < key: "a" >; parameters { key: "b" }; parameters { key: "a" };',
+        "name: 'one' # }\nmax_batch_size # odd\n : 4\nparameters # odd\n { key: '}\\'' } instance_group [ ]",
+        'max_batch_size: 0 name: "o" "ne" instance_group {count: 1} version_policy { all {} } instance_group {count: 3}',
+    ],
+    ids=["lists", "separators", "comments", "repeated"],
+)
+def test_overrides_in_text_of_every_form(text: str) -> None:
+    overrides = {
+        "max_batch_size": 8,
+        "instance_group": [{"count": 2}],
+        "parameters": {"a": "2", "b": None, "version_policy": "x", "max_batch_size": "y"},
+    }
+    config = model_config.parse(model_config.apply_overrides(text, overrides))
+    assert (config.name, config.max_batch_size) == ("one", 8)
+    assert [group.count for group in config.instance_group] == [2]
+    parameters = {key: value.string_value for key, value in config.parameters.items() if value.string_value}
+    assert parameters == {"a": "2", "version_policy": "x", "max_batch_size": "y"}
+    assert config.HasField("version_policy") == ("version_policy {" in text)
+
+
 def test_an_override_fills_what_is_required() -> None:
     text = render(TEMPLATE, VALUES, {"parameters": {"path": "/y"}}, ["dir"])
     assert model_config.parse(text).parameters["path"].string_value == "/y"
@@ -237,9 +301,11 @@ def test_upstreams_templates(release: str) -> None:
     for path in sorted((UPSTREAM / release).glob("*/config.pbtxt")):
         template = path.read_text(encoding="utf-8")
         text = render(template, upstream_values(template), {}, [])
-        # Only what was filled is another line than before.
-        changed = [old for old, new in zip(template.splitlines(), text.splitlines()) if old != new]
-        assert changed and all("${" in line for line in changed)
+        # Line by line, comments included: what has no placeholder, or has it in a comment, is as it was.
+        lines, filled = template.splitlines(), text.splitlines()
+        assert len(lines) == len(filled) and "# Redistribution and use" in text
+        changed = [old for old, new in zip(lines, filled) if old != new]
+        assert changed and all("${" in line and not line.startswith("#") for line in changed)
         configs[path.parent.name] = model_config.parse(text)
         assert model_config.config_problems(path.parent.name, configs[path.parent.name]) == []
         every = {

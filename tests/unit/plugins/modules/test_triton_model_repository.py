@@ -9,15 +9,20 @@ import errno
 import json
 import os
 import stat
+import string
+import subprocess
+import sys
 import typing as t
 from pathlib import Path
 
 import pytest
+import yaml
 from ansible_collections.tritonops.trtllm.plugins.module_utils import _model_config, _model_repository
 from ansible_collections.tritonops.trtllm.plugins.modules import triton_model_repository
 from ansible_collections.tritonops.trtllm.tests.unit.support.module_run import Result, run_module
 
 UPSTREAM = Path(__file__).resolve().parents[4].parent / "shared" / "upstream" / "config"
+needs_upstream = pytest.mark.skipif(not UPSTREAM.is_dir(), reason="needs upstream's templates beside the checkout")
 DIGEST = "sha256:" + "a" * 64
 
 ENSEMBLE = """\
@@ -41,6 +46,26 @@ output [ { name: "OUT" data_type: TYPE_STRING dims: [ 1 ] } ]
 parameters { key: "gpt_model_path" value { string_value: "${engine_dir}" } }
 parameters { key: "max_beam_width" value { string_value: "${max_beam_width}" } }
 """
+# In the form of the LLM API's: no placeholders, and a file of arguments beside the code.
+LLM_API = """\
+name: "tensorrt_llm"
+backend: "python"
+input [ { name: "text_input" data_type: TYPE_STRING dims: [ 1 ] } ]
+output [ { name: "text_output" data_type: TYPE_STRING dims: [ 1 ] } ]
+"""
+MODEL_YAML = """\
+# What the model is started with.
+# Another line.
+model: somebody/some-model
+backend: "pytorch"
+tensor_parallel_size: 1 # all of them
+
+pytorch_backend_config:
+  use_cuda_graph: False
+triton_config:
+  max_batch_size: 0
+  decoupled: False
+"""
 PARAMETERS: dict[str, t.Any] = {
     "ensemble": {"triton_max_batch_size": 1},
     "tensorrt_llm": {"triton_max_batch_size": 1, "triton_backend": "tensorrtllm", "engine_dir": "/release/1"},
@@ -53,6 +78,7 @@ class Site:
     def __init__(self, root: Path) -> None:
         self.src, self.dest = root / "templates", root / "release/model_repository"
         self.engine, self.weights, self.tokenizer = root / "engine", root / "weights", root / "release/tokenizer"
+        self.served_weights = root / "release/weights"
         write(self.src / "ensemble/config.pbtxt", ENSEMBLE)
         write(self.src / "tensorrt_llm/config.pbtxt", MODEL)
         write(self.src / "tensorrt_llm/1/model.py", "print()\n").chmod(0o755)
@@ -89,6 +115,14 @@ class Site:
             "tokenizer_dest": self.tokenizer,
         }
         return self.arguments(**{**made_of, **changes})
+
+    def llm_api(self, changes: dict[str, t.Any] | None, **more: t.Any) -> dict[str, t.Any]:
+        """Arguments for templates of the LLM API, which this makes of what was there."""
+        for path in (self.src / "ensemble/config.pbtxt", self.src / "tensorrt_llm/config.pbtxt"):
+            path.unlink(missing_ok=True)
+        write(self.src / "tensorrt_llm/config.pbtxt", LLM_API)
+        write(self.src / "tensorrt_llm/1/model.yaml", MODEL_YAML)
+        return self.arguments(parameters={}, llm_args={"tensorrt_llm": changes}, **more)
 
 
 def write(path: Path, content: str) -> Path:
@@ -296,6 +330,97 @@ def test_overrides(site: Site, make: t.Callable[..., Result]) -> None:
     assert "model 'tensorrt_llm': override instance_gruop = []" in message and "did you mean instance_group?" in message
 
 
+def test_arguments_of_the_llm_api(site: Site, make: t.Callable[..., Result]) -> None:
+    changes = {
+        "model": "/release/weights",
+        "tensor_parallel_size": 2,
+        "pytorch_backend_config": None,
+        "nothing": None,
+        "triton_config": {"decoupled": True},
+        "kv_cache_config": {"free_gpu_memory_fraction": 0.8, "dtype": None, "host": {"cache": "ä: #"}},
+    }
+    arguments = site.llm_api(changes)
+    predicted, result = make(arguments, check=True), make(arguments)
+    assert result["changed"] and predicted["diff"] == result["diff"]
+    text = (site.dest / "tensorrt_llm/1/model.yaml").read_text(encoding="utf-8")
+    assert text.startswith("# What the model is started with.\n# Another line.\n\nmodel: /release/weights\n")
+    assert yaml.safe_load(text) == {
+        "model": "/release/weights",
+        "backend": "pytorch",
+        "tensor_parallel_size": 2,
+        "triton_config": {"max_batch_size": 0, "decoupled": True},
+        "kv_cache_config": {"free_gpu_memory_fraction": 0.8, "host": {"cache": "ä: #"}},
+    }
+    assert list(yaml.safe_load(text))[:3] == ["model", "backend", "tensor_parallel_size"]
+    assert not make(arguments)["changed"]
+    again = make(site.llm_api({**changes, "tensor_parallel_size": 4}))
+    assert again["changed_files"] == ["tensorrt_llm/1/model.yaml"]
+    assert "tensor_parallel_size: 2" in again["diff"][0]["before"]
+    assert "tensor_parallel_size: 4" in again["diff"][0]["after"]
+
+
+def test_without_changes_the_template_stays_as_it_is(site: Site, make: t.Callable[..., Result]) -> None:
+    make({**site.llm_api(None), "llm_args": {}})
+    assert (site.dest / "tensorrt_llm/1/model.yaml").read_text(encoding="utf-8") == MODEL_YAML
+
+
+def test_llm_args_that_cannot_be_merged(site: Site, make: t.Callable[..., Result]) -> None:
+    message = make(site.arguments(llm_args={"tensorrt_llm": {"model": "/x"}, "tensorrt_lm": {}}))["msg"]
+    assert "llm_args names model 'tensorrt_llm', whose template has no 1/model.yaml" in message
+    assert "llm_args names model 'tensorrt_lm', which is not there (did you mean tensorrt_llm?)" in message
+    arguments = site.llm_api({"model": "/x"})
+    for content, words in (("a: [", "1/model.yaml is not YAML"), ("- a", "1/model.yaml is not a mapping")):
+        write(site.src / "tensorrt_llm/1/model.yaml", content)
+        assert f"model 'tensorrt_llm': {words}" in make(arguments)["msg"]
+    assert not site.dest.exists()
+
+
+def test_llm_args_without_yaml(site: Site, make: t.Callable[..., Result], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(triton_model_repository, "YAML_IMPORT_ERROR", "no yaml")
+    assert make(site.arguments(), check=True)["changed"]
+    arguments = site.llm_api({"model": "/x"})
+    assert "PyYAML" in make(arguments)["msg"]
+    assert make(arguments, check=True)["changed"]
+    write(site.dest / "tensorrt_llm/config.pbtxt", LLM_API)
+    assert "PyYAML" in make(arguments, check=True)["msg"]
+
+
+def test_weights_take_no_room_of_their_own(site: Site, make: t.Callable[..., Result]) -> None:
+    write(site.weights / "original/params.json", "{}")
+    write(site.weights / ".cache/huggingface/download/config.json.metadata", "")
+    arguments = site.arguments(weights=site.weights, weights_dest=site.served_weights)
+    predicted = make(arguments, check=True)
+    assert predicted["changed"] and not site.served_weights.exists()
+    result = make(arguments)
+    assert (result["weights_path"], result["tokenizer_path"]) == (str(site.served_weights), None)
+    assert (result["changed_files"], result["diff"]) == (predicted["changed_files"], predicted["diff"])
+    there = {path for path in listing(site.weights) if not path.startswith((".cache", "artifact.json"))}
+    assert set(listing(site.served_weights)) == there
+    for name in ("model.safetensors", "original/params.json", "tokenizer.json"):
+        assert (site.served_weights / name).samefile(site.weights / name)
+    assert not make(arguments)["changed"]
+    (site.weights / "model.safetensors").unlink()
+    os.utime(write(site.weights / "model.safetensors", "MODEL"), (1, 1))
+    assert make(arguments)["changed_files"] == ["model.safetensors"]
+
+
+def test_weights_and_tokenizer_of_one_folder(site: Site, make: t.Callable[..., Result]) -> None:
+    arguments = site.everything(weights=site.weights, weights_dest=site.served_weights)
+    assert make(arguments)["changed"] and site.tokenizer.is_dir() and site.served_weights.is_dir()
+    for path in (site.weights, site.weights / "new", site.tokenizer):
+        message = make({**arguments, "weights_dest": str(path)})["msg"]
+        assert "must not be the same folder or one inside the other" in message
+
+
+def test_weights_that_are_none(site: Site, make: t.Callable[..., Result]) -> None:
+    missing = site.arguments(weights=site.weights / "no", weights_dest=site.served_weights)
+    assert f"weights {site.weights / 'no'} is not a folder: download the model first" in make(missing)["msg"]
+    assert make(missing, check=True)["reason"].endswith(f"neither does {site.weights / 'no'} yet")
+    message = make(site.arguments(weights=site.src, weights_dest=site.served_weights))["msg"]
+    assert f"{site.src} has no weights (none of config.json)" in message
+    assert "weights_dest" in make(site.arguments(weights=site.weights))["msg"]
+
+
 def test_an_engine_of_another_image(site: Site, make: t.Callable[..., Result]) -> None:
     other = "sha256:" + "b" * 64
     message = make(site.everything(image_digest=other))["msg"]
@@ -330,7 +455,10 @@ def test_folders_that_are_something_else(site: Site, make: t.Callable[..., Resul
     write(site.tokenizer / "home", "")
     (site.dest / "etc/passwd").unlink()
     (site.dest / "etc").rmdir()
-    assert "is not a tokenizer's folder, for it has home" in make(site.everything())["msg"]
+    assert "is not a tokenizer folder, for it has home" in make(site.everything())["msg"]
+    write(site.served_weights / "home", "")
+    message = make(site.arguments(weights=site.weights, weights_dest=site.served_weights))["msg"]
+    assert "is not a weights folder, for it has home" in message
 
 
 def test_templates_that_are_none(site: Site, make: t.Callable[..., Result]) -> None:
@@ -360,56 +488,111 @@ def test_without_protobuf(site: Site, make: t.Callable[..., Result], monkeypatch
     assert "tritonclient" in make(overridden, check=True)["msg"]
 
 
-TUTORIAL_BATCH = {"triton_max_batch_size": 1}
-TUTORIAL_TOKENIZER = {"tokenizer_dir": "/weights/Mixtral-8x7B-Instruct-v0.1"}
+def parsed(folder: Path) -> dict[str, t.Any]:
+    """The configurations as Triton's own messages, by model."""
+    paths = folder.glob("*/config.pbtxt")
+    return {path.parent.name: _model_config.parse(path.read_text(encoding="utf-8")) for path in paths}
+
+
+TUTORIAL_WEIGHTS = "/tensorrtllm_backend/tensorrt_llm/examples/mixtral/Mixtral-8x7B-Instruct-v0.1"
+TUTORIAL_ENGINE = "/tensorrtllm_backend/triton_model_repo/tensorrt_llm/1"
 TUTORIAL_CPU = [{"count": 1, "kind": "KIND_CPU"}]
-TUTORIAL_PARAMETERS = {
-    "ensemble": TUTORIAL_BATCH,
-    "preprocessing": {**TUTORIAL_BATCH, **TUTORIAL_TOKENIZER, "preprocessing_instance_count": 1},
-    "postprocessing": {**TUTORIAL_BATCH, **TUTORIAL_TOKENIZER, "postprocessing_instance_count": 1},
+TUTORIAL_PARAMETERS: dict[str, dict[str, t.Any]] = {
+    "ensemble": {"triton_max_batch_size": 1},
+    "preprocessing": {"triton_max_batch_size": 1, "tokenizer_dir": TUTORIAL_WEIGHTS, "preprocessing_instance_count": 1},
+    "postprocessing": {
+        "triton_max_batch_size": 1,
+        "tokenizer_dir": TUTORIAL_WEIGHTS,
+        "postprocessing_instance_count": 1,
+    },
     "tensorrt_llm": {
-        **TUTORIAL_BATCH,
+        # Also the one preferred_batch_size.
+        "triton_max_batch_size": 1,
         "decoupled_mode": True,
         "max_queue_delay_microseconds": 100,
         "batching_strategy": "inflight_fused_batching",
-        "engine_dir": "/release/model_repository/tensorrt_llm/1",
+        "engine_dir": TUTORIAL_ENGINE,
         "batch_scheduler_policy": "max_utilization",
     },
-    "tensorrt_llm_bls": {**TUTORIAL_BATCH, "decoupled_mode": True, "bls_instance_count": 1},
+    "tensorrt_llm_bls": {"triton_max_batch_size": 1, "decoupled_mode": True, "bls_instance_count": 1},
+}
+# The template of 0.9.0 has no placeholders for these: a parameter that is not in it, and literals.
+TUTORIAL_OVERRIDES: dict[str, dict[str, t.Any]] = {
+    "preprocessing": {"parameters": {"skip_special_tokens": "True"}, "instance_group": TUTORIAL_CPU},
+    "postprocessing": {"parameters": {"skip_special_tokens": "True"}, "instance_group": TUTORIAL_CPU},
+    "tensorrt_llm": {"instance_group": TUTORIAL_CPU},
 }
 
 
-@pytest.mark.skipif(not UPSTREAM.is_dir(), reason="needs upstream's templates beside the checkout")
-@pytest.mark.parametrize("overrides", [False, True], ids=["placeholders", "overrides"])
-def test_the_five_edits_of_the_tutorial(overrides: bool, site: Site, make: t.Callable[..., Result]) -> None:
-    arguments = site.arguments(src=UPSTREAM / "v0.9.0", parameters=TUTORIAL_PARAMETERS)
-    # v0.9.0 has these as literals, or not at all.
-    tree = {"parameters": {"skip_special_tokens": True}, "instance_group": TUTORIAL_CPU}
-    if overrides:
-        arguments["overrides"] = {
-            "preprocessing": tree,
-            "postprocessing": tree,
-            "tensorrt_llm": {"instance_group": TUTORIAL_CPU},
-        }
-    assert make(arguments)["changed"]
-    configs = {
-        path.parent.name: _model_config.parse(path.read_text(encoding="utf-8"))
-        for path in site.dest.glob("*/config.pbtxt")
-    }
-    assert {config.max_batch_size for config in configs.values()} == {1}
-    assert [configs[name].model_transaction_policy.decoupled for name in ("tensorrt_llm", "tensorrt_llm_bls")] == [
-        True
-    ] * 2
-    for config in configs.values():
-        assert [(group.count, group.kind) for group in config.instance_group] in ([(1, 2)], [])
-    llm = configs["tensorrt_llm"]
-    assert list(llm.dynamic_batching.preferred_batch_size) == [1]
-    assert llm.dynamic_batching.max_queue_delay_microseconds == 100
-    assert llm.parameters["gpt_model_type"].string_value == "inflight_fused_batching"
-    assert llm.parameters["gpt_model_path"].string_value == "/release/model_repository/tensorrt_llm/1"
-    assert llm.parameters["batch_scheduler_policy"].string_value == "max_utilization"
+def edited_by_hand() -> dict[str, t.Any]:
+    """What the tutorial's reader has after its sixth step: upstream's files with the fields it names, and no others."""
+    configs = {}
+    for path in (UPSTREAM / "v0.9.0").glob("*/config.pbtxt"):
+        # What the tutorial does not name has to be something that can be read.
+        words = {"decoupled_mode": "false", "max_queue_delay_microseconds": "0", "triton_max_batch_size": "9"}
+        words.update(dict.fromkeys(("preprocessing_instance_count", "postprocessing_instance_count"), "9"))
+        text = string.Template(path.read_text(encoding="utf-8")).safe_substitute(words, bls_instance_count="9")
+        configs[path.parent.name] = _model_config.parse(text)
+    llm, bls = configs["tensorrt_llm"], configs["tensorrt_llm_bls"]
+    for name, config in configs.items():
+        config.max_batch_size = 1
+        if name != "ensemble":
+            config.instance_group[0].count, config.instance_group[0].kind = 1, type(config.instance_group[0]).KIND_CPU
     for name in ("preprocessing", "postprocessing"):
-        assert configs[name].parameters["tokenizer_dir"].string_value == "/weights/Mixtral-8x7B-Instruct-v0.1"
-        assert configs[name].parameters["skip_special_tokens"].string_value == ("true" if overrides else "True") * (
-            overrides or name == "postprocessing"
-        )
+        configs[name].parameters["tokenizer_dir"].string_value = TUTORIAL_WEIGHTS
+        configs[name].parameters["skip_special_tokens"].string_value = "True"
+    llm.model_transaction_policy.decoupled = bls.model_transaction_policy.decoupled = True
+    llm.dynamic_batching.preferred_batch_size[:] = [1]
+    llm.dynamic_batching.max_queue_delay_microseconds = 100
+    llm.parameters["gpt_model_type"].string_value = "inflight_fused_batching"
+    llm.parameters["gpt_model_path"].string_value = TUTORIAL_ENGINE
+    llm.parameters["batch_scheduler_policy"].string_value = "max_utilization"
+    return configs
+
+
+@needs_upstream
+def test_the_five_edits_of_the_tutorial(site: Site, make: t.Callable[..., Result]) -> None:
+    arguments = site.arguments(src=UPSTREAM / "v0.9.0", parameters=TUTORIAL_PARAMETERS, overrides=TUTORIAL_OVERRIDES)
+    assert make(arguments)["changed"]
+    rendered, wanted = parsed(site.dest), edited_by_hand()
+    assert sorted(rendered) == sorted(wanted) and len(wanted) == 5
+    for name, config in wanted.items():
+        assert rendered[name] == config, name
+
+
+def values_of(release: str) -> dict[str, dict[str, t.Any]]:
+    """A value for each placeholder that the release's templates cannot be parsed without."""
+    special = {"decoupled_mode": True, "triton_backend": "tensorrtllm", "encoder_input_features_data_type": "TYPE_FP16"}
+    templates = {path.parent.name: path.read_text(encoding="utf-8") for path in (UPSTREAM / release).glob("*/*.pbtxt")}
+    return {
+        model: {
+            item.name: special.get(item.name, 1)
+            for item in _model_config.placeholders(template)
+            if not item.quoted or item.name in special
+        }
+        for model, template in templates.items()
+    }
+
+
+@needs_upstream
+@pytest.mark.parametrize("release", ["v0.9.0", "v0.12.0", "v0.16.0"])
+def test_templates_of_a_release_on_a_control_node(release: str, tmp_path: Path) -> None:
+    """By the command, without a play or a host; then each value in turn is shown to be needed."""
+    parameters = values_of(release)
+    arguments = {"src": f"{UPSTREAM / release}", "dest": f"{tmp_path}/models", "release": release}
+    given = json.dumps({**arguments, "parameters": parameters})
+    command = [sys.executable, "-m", "ansible", "adhoc", "localhost"]
+    command += ["-m", "tritonops.trtllm.triton_model_repository", "-e", f"ansible_python_interpreter={sys.executable}"]
+    environment = {**os.environ, "ANSIBLE_LOCALHOST_WARNING": "false", "HOME": str(tmp_path)}
+    done = subprocess.run([*command, "-a", given], capture_output=True, text=True, env=environment, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "localhost | CHANGED" in done.stdout
+    rendered = parsed(tmp_path / "models")
+    assert sorted(rendered) == sorted(parameters) and len(rendered) == 5
+    assert {config.max_batch_size for config in rendered.values()} == {1}
+    for model, values in parameters.items():
+        for name in values:
+            fewer = {**parameters, model: {key: value for key, value in values.items() if key != name}}
+            request = _model_repository.Request(src=f"{UPSTREAM / release}", release=release, parameters=fewer)
+            with pytest.raises(_model_repository.RepositoryError, match=f"of release {release}: model '{model}'"):
+                _model_repository.plan_repository(request)
