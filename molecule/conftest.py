@@ -22,7 +22,7 @@ Record = Callable[[str], Any]
 @pytest.fixture(scope="module")
 def image() -> str:
     """The id of the rehearsal's image."""
-    return str(yaml.safe_load((STATE / "backend.yml").read_text())["digest"])
+    return str(yaml.safe_load((STATE / "backend-1.2.1.yml").read_text())["digest"])
 
 
 @pytest.fixture

@@ -14,7 +14,9 @@ cache=${TRTLLM_CACHE:-$root/.cache}
 state=$cache/rehearsal
 base_image=tritonops/debian:bookworm
 host_image=tritonops/rehearsal-host:bookworm
-backend_image=tritonops/rehearsal-backend:0.17.0
+backend_image=tritonops/rehearsal-backend
+# The release that is rehearsed unless another one is asked for.
+default_release=1.2.1
 result=unchanged
 mkdir -p "$state/logs"
 
@@ -54,6 +56,17 @@ write_if_changed() {
         result=changed
     fi
 }
+
+# lay_out_templates RELEASE FOLDER: FOLDER/inflight_batcher_llm becomes what the release has there.
+lay_out_templates() {
+    local templates=$2/inflight_batcher_llm
+    mkdir -p "$templates"
+    cp -r "$root/rehearsal/backend/all_models/models/." "$root/rehearsal/backend/all_models/$1/." "$templates/"
+    without_caches "$templates"
+}
+
+# without_caches FOLDER: removes byte code and linters' caches.
+without_caches() { find "$1" \( -name __pycache__ -o -name '.*_cache' \) -prune -exec rm -r {} +; }
 
 has() { command -v "$1" >/dev/null; }
 

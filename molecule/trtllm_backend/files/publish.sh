@@ -20,7 +20,7 @@ SETTINGS
 systemctl restart docker-registry
 timeout 20 sh -c 'until ss -Hltn src 127.0.0.1:5000 | grep -q .; do sleep 0.1; done'
 
-tar -C /var/cache/rehearsal/context/backend --transform 's,^,app/,' -c all_models | docker import --change "LABEL file=$file" - "$repository:test"
+tar -C /var/cache/rehearsal/context/backend-1.2.1 -c app/all_models | docker import --change "LABEL file=$file" - "$repository:test"
 docker push --quiet "$repository:test"
 docker image inspect --format '{{index .RepoDigests 0}}' "$repository:test" | cut -d@ -f2 >"$file.new"
 docker image rm "$repository:test"

@@ -18,7 +18,7 @@ git add . && git commit --quiet --message sources
 
 git init --quiet /srv/git/backend
 cd /srv/git/backend
-cp -r /var/cache/rehearsal/context/backend/all_models .
+cp -r /var/cache/rehearsal/context/backend-1.2.1/app/all_models .
 mkdir dockerfile
 cat >dockerfile/Dockerfile.trt_llm_backend <<'DOCKERFILE'
 FROM scratch

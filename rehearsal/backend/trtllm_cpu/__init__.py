@@ -11,4 +11,4 @@ from __future__ import annotations
 
 import os
 
-VERSION = os.environ.get("TRTLLM_VERSION", "0.17.0")
+VERSION = os.environ.get("TRTLLM_VERSION", "1.2.1")

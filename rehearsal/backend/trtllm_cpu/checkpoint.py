@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from .release import fill, load_tables
 from .tensors import DTYPES, Shape, Snapshot, TensorFileWriter
 
 ARCHITECTURES = ("LlamaForCausalLM", "MistralForCausalLM")
@@ -108,13 +109,13 @@ def find_problems(config: dict[str, Any]) -> list[str]:
 def make_config(
     hf: dict[str, Any], dtype: str, tp_size: int, pp_size: int, parallel_embedding: bool = False, sharding_dim: int = 0
 ) -> dict[str, Any]:
-    """config.json of the checkpoint, with the keys that upstream's converter writes for a dense model."""
+    """config.json of the checkpoint, with the keys that the release's converter writes for a dense model."""
     heads = hf["num_attention_heads"]
     head_size = hf.get("head_dim") or hf["hidden_size"] // heads
     # transformers 5 moved the rotary settings into one mapping
     rope = hf.get("rope_parameters") or {}
     scaling = hf.get("rope_scaling") or (rope if rope.get("rope_type", "default") != "default" else None)
-    return {
+    config = {
         "architecture": hf["architectures"][0],
         "dtype": dtype,
         "logits_dtype": "float32",
@@ -132,52 +133,20 @@ def make_config(
         "use_parallel_embedding": parallel_embedding,
         "embedding_sharding_dim": sharding_dim,
         "share_embedding_table": False,
-        "mapping": {
-            "world_size": tp_size * pp_size,
-            "gpus_per_node": 8,
-            "cp_size": 1,
-            "tp_size": tp_size,
-            "pp_size": pp_size,
-            "moe_tp_size": tp_size,
-            "moe_ep_size": 1,
-        },
-        "quantization": {
-            "quant_algo": None,
-            "kv_cache_quant_algo": None,
-            "group_size": 128,
-            "smoothquant_val": 0.5,
-            "clamp_val": None,
-            "use_meta_recipe": False,
-            "has_zero_point": False,
-            "pre_quant_scale": False,
-            "exclude_modules": None,
-        },
-        "qk_layernorm": False,
-        "rotary_embedding_dim": head_size,
         "rotary_base": hf.get("rope_theta") or rope.get("rope_theta") or 10000.0,
         "rotary_scaling": scaling,
         "attn_bias": bool(hf.get("attention_bias") or hf.get("bias")),
         "mlp_bias": False,
-        "residual_mlp": False,
         "disable_weight_only_quant_plugin": False,
-        "moe": {
-            "num_experts": 0,
-            "shared_expert_intermediate_size": 0,
-            "top_k": 0,
-            "normalization_mode": None,
-            "sparse_mixer_epsilon": 0.01,
-            "tp_mode": 0,
-            "device_limited_n_group": 0,
-            "device_limited_topk_group": 0,
-            "device_limited_routed_scaling_factor": 1.0,
-        },
-        "remove_duplicated_kv_heads": False,
-        "fc_after_embed": False,
-        "use_input_layernorm_in_first_layer": True,
-        "use_last_layernorm": True,
-        "layer_idx_offset": 0,
-        "runtime_defaults": None,
     }
+    known = {
+        **config,
+        "world_size": tp_size * pp_size,
+        "tp_size": tp_size,
+        "pp_size": pp_size,
+        "tie_word_embeddings": bool(hf.get("tie_word_embeddings")),
+    }
+    return {**config, **fill(load_tables()["checkpoint_config"], known)}
 
 
 def rank_targets(config: dict[str, Any], index: int, tied: bool) -> Iterator[Target]:
@@ -260,11 +229,20 @@ def convert(
     """Write the checkpoint; `progress(rank, done, total)` after every tensor."""
     output.mkdir(parents=True, exist_ok=True)
     (output / "config.json").write_text(json.dumps(config, indent=4), encoding="utf-8")
-    tied = "lm_head.weight" not in snapshot
     for index in range(config["mapping"]["world_size"]):
-        targets = list(rank_targets(config, index, tied))
-        shapes = {target.name: target.shape for target in targets}
+        shapes = {target.name: target.shape for target in rank_targets(config, index, is_tied(snapshot))}
         with TensorFileWriter(output / f"rank{index}.safetensors", config["dtype"], shapes) as writer:
-            for done, target in enumerate(targets, 1):
-                writer.write(target.name, target.read(snapshot).astype(DTYPES[config["dtype"]][1], copy=False))
-                progress(index, done, len(targets))
+            for done, (name, array) in enumerate(rank_tensors(config, snapshot, index), 1):
+                writer.write(name, array)
+                progress(index, done, len(shapes))
+
+
+def rank_tensors(config: dict[str, Any], snapshot: Snapshot, index: int) -> Iterator[tuple[str, np.ndarray]]:
+    """A rank's tensors one after another, in the checkpoint's dtype."""
+    dtype = DTYPES[config["dtype"]][1]
+    for target in rank_targets(config, index, is_tied(snapshot)):
+        yield target.name, target.read(snapshot).astype(dtype, copy=False)
+
+
+def is_tied(snapshot: Snapshot) -> bool:
+    return "lm_head.weight" not in snapshot

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 tritonops.trtllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Upstream's command lines, from one table of flags for each release (`flags/<release>.json`).
+"""Upstream's command lines, from a release's tables of flags.
 
 A flag that the release does not have is rejected by argparse, as upstream's own parser does. A flag that it has but
 that cannot be honoured without a GPU carries a reason, and using it is an error with that reason.
@@ -10,20 +10,10 @@ that cannot be honoured without a GPU carries a reason, and using it is an error
 from __future__ import annotations
 
 import argparse
-import json
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
+
+from .release import Table
 
 _TYPES = {"int": int, "float": float, "str": str}
-
-Table = Mapping[str, Mapping[str, Any]]
-
-
-def load_flags(release: str) -> dict[str, Table]:
-    path = Path(__file__).parent / "flags" / f"{release}.json"
-    tables: dict[str, Table] = json.loads(path.read_text(encoding="utf-8"))
-    return tables
 
 
 def add_flags(parser: argparse._ActionsContainer, table: Table) -> None:
@@ -45,7 +35,7 @@ def refusals(table: Table, args: argparse.Namespace) -> list[str]:
     """One sentence for every flag that was used and cannot be honoured here."""
     found = []
     for name, flag in table.items():
-        value = getattr(args, name.lstrip("-"))
+        value = getattr(args, name.lstrip("-").replace("-", "_"))
         default = flag.get("default", False)
         reason = flag.get("refused_values", {}).get(value) if isinstance(value, str) else None
         switched_off = value == default or (default is None and value == "disable")

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -26,10 +27,19 @@ class Limits:
     max_seq_len: int
     max_num_tokens: int
     max_batch_size: int
+    max_prompt_len: int | None = None
+
+    @classmethod
+    def of(cls, build: Mapping[str, Any]) -> Limits:
+        """From an engine's `build_config`: one with max_output_len reserves room for a prompt and for an answer."""
+        sizes = build["max_num_tokens"], build["max_batch_size"]
+        if "max_output_len" in build:
+            return cls(build["max_input_len"] + build["max_output_len"], *sizes, build["max_input_len"])
+        return cls(build["max_seq_len"], *sizes)
 
     @property
     def max_input_len(self) -> int:
-        return min(self.max_seq_len - 1, self.max_num_tokens)
+        return min(self.max_prompt_len or self.max_seq_len - 1, self.max_num_tokens)
 
 
 @dataclass

@@ -13,6 +13,7 @@ import itertools
 import json
 import os
 import threading
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -60,11 +61,11 @@ def load_network(folder: Path) -> tuple[Llama, Limits, dict[str, Any]]:
     if world_size > 1:
         raise EngineError(f"this build of the backend runs one rank only, the engine has {world_size}")
     build = config["build_config"]
-    limits = Limits(build["max_seq_len"], build["max_num_tokens"], build["max_batch_size"])
+    limits = Limits.of(build)
     network = Llama(config["pretrained_config"], read_weights(folder, rank))
     log("INFO", f"TRTGptModel maxBatchSize: {limits.max_batch_size}")
     log("INFO", f"TRTGptModel maxSequenceLen: {limits.max_seq_len}")
-    log("INFO", f"TRTGptModel maxInputLen: {limits.max_input_len} = min(maxSequenceLen - 1, maxNumTokens)")
+    log("INFO", f"TRTGptModel maxInputLen: {limits.max_input_len}")
     return network, limits, build
 
 
@@ -85,6 +86,10 @@ class Inputs:
     def scalar(self, name: str, index: int, default: Scalar) -> Scalar:
         row = self.row(name, index)
         return default if row is None else type(default)(row.reshape(-1)[0])
+
+    def renamed(self, name: str, old_name: str, index: int, default: Scalar) -> Scalar:
+        """An input that older releases have under another name."""
+        return self.scalar(old_name if self.array(name) is None else name, index, default)
 
     @property
     def batch_size(self) -> int:
@@ -107,8 +112,8 @@ class Inputs:
             repetition_penalty=self.scalar("repetition_penalty", index, 1.0),
             presence_penalty=self.scalar("presence_penalty", index, 0.0),
             frequency_penalty=self.scalar("frequency_penalty", index, 0.0),
-            min_length=self.scalar("min_length", index, 0),
-            random_seed=self.scalar("random_seed", index, 0),
+            min_length=self.renamed("min_tokens", "min_length", index, 0),
+            random_seed=self.renamed("seed", "random_seed", index, 0),
             end_id=self.scalar("end_id", index, -1),
             bad_words=parse_word_list(self.row("bad_words_list", index)),
             stop_words=parse_word_list(self.row("stop_words_list", index)),
@@ -125,6 +130,9 @@ UNSUPPORTED = (
     "lora_weights",
     "cross_attention_mask",
     "context_phase_params",
+    "guided_decoding_guide",
+    "lookahead_window_size",
+    "mrope_rotary_cos_sin",
 )
 
 
@@ -138,6 +146,12 @@ def refuse_unsupported(inputs: Inputs) -> None:
             raise RequestError(f"{name} is {value}, but this engine was built for 1")
 
 
+# What a request may ask for besides its answer.
+EXTRAS = ("return_perf_metrics", "return_num_input_tokens", "return_num_output_tokens")
+CACHE_STATS = ("kv_cache_alloc_new_blocks", "kv_cache_reused_blocks", "kv_cache_alloc_total_blocks")
+DRAFT_COUNTS = ("total_accepted_draft_tokens", "total_draft_tokens")
+
+
 class Reply:
     """Collects what a sequence brings and sends it: each token as it comes, or everything at the end."""
 
@@ -148,7 +162,10 @@ class Reply:
         self._streaming = inputs.scalar("streaming", index, False)
         self._with_log_probs = inputs.scalar("return_log_probs", index, False)
         self._with_logits = inputs.scalar("return_generation_logits", index, False)
-        self._with_cache_stats = inputs.scalar("return_kv_cache_reuse_stats", index, False)
+        self._wanted = [name for name in EXTRAS if inputs.scalar(name, index, False)]
+        self._prompt_tokens = len(inputs.prompt(index))
+        self._answer_tokens = 0
+        self._arrived = self._first_token = time.monotonic_ns()
         self._prompt = [] if self._streaming or exclude_input else inputs.prompt(index)
         self._cum_log_prob = 0.0
         self._pending = Update()
@@ -164,6 +181,9 @@ class Reply:
         if update.error is not None:
             self._send_error(update.error)
             return
+        if self._answer_tokens == 0:
+            self._first_token = time.monotonic_ns()
+        self._answer_tokens += len(update.tokens)
         self._pending.tokens += update.tokens
         self._pending.log_probs += update.log_probs
         self._cum_log_prob += sum(update.log_probs)
@@ -193,11 +213,24 @@ class Reply:
             "batch_index": np.array([[self._index]], np.int32),
             "sequence_index": np.zeros((1, 1), np.int32),
         }
-        if self._with_cache_stats:
-            # no block is ever shared between requests here
-            for name in ("kv_cache_alloc_new_blocks", "kv_cache_reused_blocks", "kv_cache_alloc_total_blocks"):
-                arrays[name] = np.zeros((1, 1), np.int32)
+        for name in self._wanted:
+            arrays |= {output: np.full((1, 1), value) for output, value in self._extras(name).items()}
         return [pb_utils.Tensor(name, array) for name, array in arrays.items()]
+
+    def _extras(self, name: str) -> dict[str, np.generic]:
+        if name == "return_num_input_tokens":
+            return {"num_input_tokens": np.int32(self._prompt_tokens)}
+        if name == "return_num_output_tokens":
+            return {"num_output_tokens": np.int32(self._answer_tokens)}
+        # no block is ever shared between requests here, and nothing is drafted
+        return {
+            **dict.fromkeys(CACHE_STATS + DRAFT_COUNTS, np.int32(0)),
+            "acceptance_rate": np.float32(0),
+            "arrival_time_ns": np.int64(self._arrived),
+            "first_scheduled_time_ns": np.int64(self._arrived),
+            "first_token_time_ns": np.int64(self._first_token),
+            "last_token_time_ns": np.int64(time.monotonic_ns()),
+        }
 
 
 class TritonPythonModel:

@@ -9,16 +9,28 @@ import argparse
 import json
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from . import VERSION, checkpoint, engine, log
-from .cli import load_flags, parse
+from .cli import parse
+from .release import Table, fill, load_tables
 from .tensors import Snapshot
+
+SIZES = (
+    "max_batch_size",
+    "max_beam_width",
+    "max_input_len",
+    "max_num_tokens",
+    "max_output_len",
+    "max_seq_len",
+    "opt_num_tokens",
+)
 
 
 def convert_checkpoint(argv: list[str] | None = None) -> int:
-    args = parse("convert_checkpoint.py", [load_flags(VERSION)["convert_checkpoint"]], argv)
+    args = parse("convert_checkpoint.py", [load_tables()["convert_checkpoint"]], argv)
     print(f"[TensorRT-LLM] TensorRT-LLM version: {VERSION}\n{VERSION}", flush=True)
     started = time.monotonic()
     try:
@@ -55,12 +67,12 @@ def _print_tensors(rank: int, done: int, total: int) -> None:
 
 
 def trtllm_build(argv: list[str] | None = None) -> int:
-    tables = load_flags(VERSION)
+    tables = load_tables()
     args = parse("trtllm-build", [tables["trtllm_build"], tables["plugin_config"]], argv)
     print(f"[TensorRT-LLM] TensorRT-LLM version: {VERSION}", flush=True)
     started = time.monotonic()
     try:
-        _build(args, plugins=[name.lstrip("-") for name in tables["plugin_config"]])
+        _build(args, tables)
     except (OSError, KeyError, ValueError, engine.EngineError) as error:
         print(f"trtllm-build: error: {error}", file=sys.stderr)
         return 1
@@ -68,13 +80,16 @@ def trtllm_build(argv: list[str] | None = None) -> int:
     return 0
 
 
-def _build(args: argparse.Namespace, plugins: list[str]) -> None:
+def _build(args: argparse.Namespace, tables: dict[str, Table]) -> None:
     if args.checkpoint_dir is None:
         raise ValueError("--checkpoint_dir is required")
     source, output = Path(args.checkpoint_dir), Path(args.output_dir)
     config = json.loads((source / "config.json").read_text(encoding="utf-8"))
-    plugin_config = _plugin_config(args, plugins, config["dtype"])
-    build_config = _build_config(args, config, plugin_config)
+    values = {**vars(args), **_sizes(args, config), "kv_cache_type": _kv_cache_type(args)}
+    values["plugin_config"] = _plugin_config(args, tables["plugin_config"], config["dtype"])
+    for kind in ("context", "generation"):
+        values[f"gather_{kind}_logits"] |= args.gather_all_token_logits
+    build_config = fill(tables["build_config"], values)
     if args.logits_dtype is not None:
         config["logits_dtype"] = args.logits_dtype
     for rank in range(config["mapping"]["world_size"]):
@@ -99,11 +114,11 @@ def _build_rank(config: dict[str, Any], source: Path, output: Path, rank: int) -
     log.info(f"Build engine rank{rank}.engine done, elapsed {log.clock(time.monotonic() - started)}")
 
 
-def _plugin_config(args: argparse.Namespace, names: list[str], dtype: str) -> dict[str, Any]:
+def _plugin_config(args: argparse.Namespace, flags: Table, dtype: str) -> dict[str, Any]:
     """The plug-ins' settings as the engine records them: booleans, dtypes, null for what is off."""
     values = {"enable": True, "disable": False}
     config: dict[str, Any] = {"dtype": dtype}
-    for name in names:
+    for name in (flag.lstrip("-") for flag in flags):
         value = getattr(args, name)
         if name.endswith("_plugin"):
             value = {"auto": dtype, "disable": None}.get(value, value)
@@ -114,58 +129,27 @@ def _plugin_config(args: argparse.Namespace, names: list[str], dtype: str) -> di
 
 
 def _kv_cache_type(args: argparse.Namespace) -> str:
-    if args.kv_cache_type is not None:
-        return str(args.kv_cache_type).upper()
+    wanted = getattr(args, "kv_cache_type", None)
+    if wanted is not None:
+        return str(wanted).upper()
     return "CONTINUOUS" if args.paged_kv_cache == "disable" else "PAGED"
 
 
-def _build_config(args: argparse.Namespace, config: dict[str, Any], plugins: dict[str, Any]) -> dict[str, Any]:
+def _sizes(args: argparse.Namespace, config: Mapping[str, Any]) -> dict[str, int]:
+    """The engine's limits, those that are deduced included. A release has max_output_len or max_seq_len."""
+    sizes = {name: value for name, value in vars(args).items() if name in SIZES}
     positions = config["max_position_embeddings"]
-    max_seq_len = args.max_seq_len
-    if max_seq_len is None:
-        max_seq_len = positions
-        log.info(f"max_seq_len is not specified, using deduced value {max_seq_len}")
-    elif max_seq_len > positions:
-        log.warning(f"max_seq_len {max_seq_len} is larger than max_position_embeddings {positions}")
-    sizes = {
-        "max_batch_size": args.max_batch_size,
-        "max_input_len": args.max_input_len,
-        "max_seq_len": max_seq_len,
-        "max_num_tokens": args.max_num_tokens,
-    }
+    if "max_seq_len" in sizes and sizes["max_seq_len"] is None:
+        sizes["max_seq_len"] = positions
+        log.info(f"max_seq_len is not specified, using deduced value {positions}")
+    if sizes["max_num_tokens"] is None:
+        sizes["max_num_tokens"] = sizes["max_batch_size"] * sizes["max_input_len"]
+    if sizes["opt_num_tokens"] is None:
+        sizes["opt_num_tokens"] = sizes["max_batch_size"] * sizes["max_beam_width"]
     wrong = [f"{name} must be greater than 0, got {value}" for name, value in sizes.items() if value < 1]
     if wrong:
         raise ValueError("; ".join(wrong))
-    return {
-        **sizes,
-        "opt_batch_size": 8,
-        "max_beam_width": args.max_beam_width,
-        "opt_num_tokens": args.opt_num_tokens or args.max_batch_size * args.max_beam_width,
-        "max_prompt_embedding_table_size": args.max_prompt_embedding_table_size,
-        "max_encoder_input_len": args.max_encoder_input_len,
-        "kv_cache_type": _kv_cache_type(args),
-        "gather_context_logits": args.gather_context_logits or args.gather_all_token_logits,
-        "gather_generation_logits": args.gather_generation_logits or args.gather_all_token_logits,
-        "strongly_typed": True,
-        "force_num_profiles": None,
-        "profiling_verbosity": args.profiling_verbosity,
-        "enable_debug_output": args.enable_debug_output,
-        "max_draft_len": args.max_draft_len,
-        "speculative_decoding_mode": 1,
-        "use_refit": False,
-        "input_timing_cache": args.input_timing_cache,
-        "output_timing_cache": args.output_timing_cache,
-        "lora_config": {
-            "lora_dir": [],
-            "lora_ckpt_source": args.lora_ckpt_source,
-            "max_lora_rank": args.max_lora_rank,
-            "lora_target_modules": [],
-            "trtllm_modules_to_hf_modules": {},
-        },
-        "weight_sparsity": args.weight_sparsity,
-        "weight_streaming": args.weight_streaming,
-        "plugin_config": plugins,
-        "use_strip_plan": args.strip_plan,
-        "monitor_memory": args.monitor_memory,
-        "use_mrope": False,
-    }
+    length = sizes.get("max_seq_len") or sizes["max_input_len"] + sizes["max_output_len"]
+    if length > positions:
+        log.warning(f"max_seq_len {length} is larger than max_position_embeddings {positions}")
+    return sizes

@@ -18,7 +18,11 @@ FALSE = ("false", "0", "f", "n", "no")
 
 class TritonPythonModel:
     def initialize(self, args: Mapping[str, str]) -> None:
-        parameters = json.loads(args["model_config"])["parameters"]
+        config = json.loads(args["model_config"])
+        parameters = config["parameters"]
+        outputs = {output["name"] for output in config["output"]}
+        # an old release's logits and probabilities come through here, under another name
+        self._passed_on = [tensor["name"] for tensor in config["input"] if f"OUT_{tensor['name']}" in outputs]
         self._tokenizer = Tokenizer(parameters["tokenizer_dir"]["string_value"])
         # an unfilled placeholder means yes, as in the release
         self._skip_special_tokens = parameters["skip_special_tokens"]["string_value"].lower() not in FALSE
@@ -33,8 +37,12 @@ class TritonPythonModel:
             [self._decode(beam[:length].tolist()) for beam, length in zip(beams, beam_lengths)]
             for beams, beam_lengths in zip(tokens, lengths)
         ]
-        output = pb_utils.Tensor("OUTPUT", np.array(texts, np.object_))
-        return pb_utils.InferenceResponse(output_tensors=[output])
+        tensors = [pb_utils.Tensor("OUTPUT", np.array(texts, np.object_))]
+        for name in self._passed_on:
+            tensor = pb_utils.get_input_tensor_by_name(request, name)
+            if tensor is not None:
+                tensors.append(pb_utils.Tensor(f"OUT_{name}", tensor.as_numpy()))
+        return pb_utils.InferenceResponse(output_tensors=tensors)
 
     def _decode(self, ids: list[int]) -> bytes:
         return self._tokenizer.decode(ids, self._skip_special_tokens).encode()

@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 import triton_python_backend_utils as pb_utils
+from trtllm_cpu.release import load_tables
+from trtllm_cpu.serving import parameter
 from trtllm_cpu.tokenizer import Tokenizer
 
 FALSE = ("false", "0", "f", "n", "no")
@@ -19,10 +21,10 @@ IMAGES = ("IMAGE_BYTES", "IMAGE_URL", "VIDEO_BYTES")
 
 class TritonPythonModel:
     def initialize(self, args: Mapping[str, str]) -> None:
-        parameters = json.loads(args["model_config"])["parameters"]
-        self._tokenizer = Tokenizer(parameters["tokenizer_dir"]["string_value"])
-        # an unfilled placeholder means yes, as in the release
-        self._add_special_tokens = parameters["add_special_tokens"]["string_value"].lower() not in FALSE
+        config = json.loads(args["model_config"])
+        self._tokenizer = Tokenizer(parameter(config, "tokenizer_dir", ""))
+        unfilled = load_tables()["unfilled"]["add_special_tokens"]
+        self._add_special_tokens = parameter(config, "add_special_tokens", unfilled).lower() not in FALSE
 
     def execute(self, requests: list[Any]) -> list[Any]:
         return [self._answer(request) for request in requests]

@@ -36,8 +36,6 @@ PREPROCESSING_INPUTS = {
 PREPROCESSING_OUTPUTS = {
     "INPUT_ID": "input_ids",
     "REQUEST_INPUT_LEN": "input_lengths",
-    "DECODER_INPUT_ID": "decoder_input_ids",
-    "REQUEST_DECODER_INPUT_LEN": "decoder_input_lengths",
     "REQUEST_OUTPUT_LEN": "request_output_len",
     "BAD_WORDS_IDS": "bad_words_list",
     "STOP_WORDS_IDS": "stop_words_list",
@@ -53,13 +51,17 @@ REQUEST_INPUTS = {
     "length_penalty": "len_penalty",
     "repetition_penalty": "repetition_penalty",
     "min_length": "min_length",
+    "min_tokens": "min_tokens",
     "presence_penalty": "presence_penalty",
     "frequency_penalty": "frequency_penalty",
     "random_seed": "random_seed",
+    "seed": "seed",
     "return_log_probs": "return_log_probs",
     "return_context_logits": "return_context_logits",
     "return_generation_logits": "return_generation_logits",
-    "return_kv_cache_reuse_stats": "return_kv_cache_reuse_stats",
+    "return_num_input_tokens": "return_num_input_tokens",
+    "return_num_output_tokens": "return_num_output_tokens",
+    "return_perf_metrics": "return_perf_metrics",
     "num_return_sequences": "num_return_sequences",
     "beam_width": "beam_width",
     "stream": "streaming",
@@ -69,20 +71,36 @@ REQUEST_INPUTS = {
     "lora_weights": "lora_weights",
     "lora_config": "lora_config",
 }
-PASSED_ON = (
-    "cum_log_probs",
-    "output_log_probs",
-    "context_logits",
-    "generation_logits",
-    "batch_index",
-    "sequence_index",
-)
-CACHE_STATS = ("kv_cache_alloc_new_blocks", "kv_cache_reused_blocks", "kv_cache_alloc_total_blocks")
+# What the release has only if it takes a text for the decoder of an encoder-decoder model.
+DECODER_OUTPUTS = {"DECODER_INPUT_ID": "decoder_input_ids", "REQUEST_DECODER_INPUT_LEN": "decoder_input_lengths"}
+# The input that asks for an output, where one has to.
+ASKED_FOR_BY = {
+    "num_input_tokens": "return_num_input_tokens",
+    "num_output_tokens": "return_num_output_tokens",
+    **dict.fromkeys(
+        (
+            "kv_cache_alloc_new_blocks",
+            "kv_cache_reused_blocks",
+            "kv_cache_alloc_total_blocks",
+            "arrival_time_ns",
+            "first_scheduled_time_ns",
+            "first_token_time_ns",
+            "last_token_time_ns",
+            "acceptance_rate",
+            "total_accepted_draft_tokens",
+            "total_draft_tokens",
+        ),
+        "return_perf_metrics",
+    ),
+}
 
 
 class TritonPythonModel:
     def initialize(self, args: Mapping[str, str]) -> None:
         config = json.loads(args["model_config"])
+        self._outputs = [output["name"] for output in config["output"] if output["name"] != "text_output"]
+        has_decoder = any(tensor["name"] == "decoder_text_input" for tensor in config["input"])
+        self._prepared = {**PREPROCESSING_OUTPUTS, **(DECODER_OUTPUTS if has_decoder else {})}
         parameters = {name: value["string_value"] for name, value in config["parameters"].items()}
         self._decoupled = bool(config.get("model_transaction_policy", {}).get("decoupled", False))
         self._accumulate = parameters["accumulate_tokens"].lower() in TRUE
@@ -102,11 +120,10 @@ class TritonPythonModel:
     def _answer(self, request: Any) -> Iterator[Any]:
         streaming = pb_utils.get_input_tensor_by_name(request, "stream")
         accumulate = self._accumulate and streaming is not None and bool(streaming.as_numpy().any())
-        prepared = call("preprocessing", renamed_inputs(request, PREPROCESSING_INPUTS), list(PREPROCESSING_OUTPUTS))
-        inputs = [pb_utils.Tensor(PREPROCESSING_OUTPUTS[name], array) for name, array in prepared.items()]
+        prepared = call("preprocessing", renamed_inputs(request, PREPROCESSING_INPUTS), list(self._prepared))
+        inputs = [pb_utils.Tensor(self._prepared[name], array) for name, array in prepared.items()]
         inputs += renamed_inputs(request, REQUEST_INPUTS)
-        stats = pb_utils.get_input_tensor_by_name(request, "return_kv_cache_reuse_stats")
-        passed_on = PASSED_ON + (CACHE_STATS if stats is not None and stats.as_numpy().any() else ())
+        passed_on = [name for name in self._outputs if self._is_wanted(request, name)]
         seen: list[np.ndarray] = []
         for output in self._generate(inputs, ["output_ids", "sequence_length", *passed_on]):
             ids = output["output_ids"]
@@ -118,6 +135,12 @@ class TritonPythonModel:
             text = call("postprocessing", tokens, ["OUTPUT"])["OUTPUT"]
             tensors = [pb_utils.Tensor(name, output[name]) for name in passed_on if name in output]
             yield pb_utils.InferenceResponse(output_tensors=[pb_utils.Tensor("text_output", text), *tensors])
+
+    def _is_wanted(self, request: Any, output: str) -> bool:
+        if output not in ASKED_FOR_BY:
+            return True
+        asked = pb_utils.get_input_tensor_by_name(request, ASKED_FOR_BY[output])
+        return asked is not None and bool(asked.as_numpy().any())
 
     def _generate(self, inputs: list[Any], outputs: list[str]) -> Iterator[dict[str, np.ndarray]]:
         request = pb_utils.InferenceRequest(model_name=self._llm, inputs=inputs, requested_output_names=outputs)

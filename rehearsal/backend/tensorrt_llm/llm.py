@@ -1,0 +1,140 @@
+# Copyright (c) 2026 tritonops.trtllm contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""LLM(): a Hugging Face folder served straight from its weights, without conversion and engine."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from trtllm_cpu import checkpoint
+from trtllm_cpu.generation import Generator, Limits, Request, RequestError, Update
+from trtllm_cpu.network import Llama
+from trtllm_cpu.tensors import Snapshot
+from trtllm_cpu.tokenizer import Tokenizer
+
+from .llm_args import LlmArgs
+from .sampling_params import SamplingParams
+
+
+@dataclass
+class CompletionOutput:
+    index: int = 0
+    text: str = ""
+    token_ids: list[int] = field(default_factory=list)
+    cumulative_logprob: float = 0.0
+    finish_reason: str | None = None
+    stop_reason: str | int | None = None
+
+
+class RequestOutput:
+    """What a request has brought so far; iterating waits for more, a token of a stream or else the whole answer."""
+
+    def __init__(self, prompt: str, ids: list[int], params: SamplingParams, tokenizer: Tokenizer, streaming: bool):
+        self.prompt = prompt
+        self.prompt_token_ids = ids
+        self.outputs = [CompletionOutput()]
+        self.finished = False
+        self._params = params
+        self._tokenizer = tokenizer
+        self._streaming = streaming
+        self._aborted = False
+        self._stop_words = {tuple(tokenizer.encode(text, add_special_tokens=False)): text for text in params.stop_texts}
+        self._loop = asyncio.get_running_loop()
+        self._updates: asyncio.Queue[Update] = asyncio.Queue()
+
+    def abort(self) -> None:
+        self._aborted = True
+
+    def is_aborted(self) -> bool:
+        return self._aborted
+
+    def add(self, update: Update) -> None:
+        """Called by the generating thread."""
+        self._loop.call_soon_threadsafe(self._updates.put_nowait, update)
+
+    async def __aiter__(self) -> AsyncIterator[RequestOutput]:
+        while not self.finished:
+            self._take(await self._updates.get())
+            if self._streaming or self.finished:
+                yield self
+
+    def _take(self, update: Update) -> None:
+        if update.error is not None:
+            raise RequestError(update.error)
+        output = self.outputs[0]
+        output.token_ids += update.tokens
+        output.cumulative_logprob += sum(update.log_probs)
+        self.finished = update.finished
+        if update.finished:
+            self._finish(output, ended=not update.tokens)
+        if self._streaming or self.finished:
+            output.text = self._text(output.token_ids)
+
+    def _finish(self, output: CompletionOutput, ended: bool) -> None:
+        """Say why, and take a stop word off the end."""
+        output.finish_reason = "stop" if ended else "length"
+        for ids, text in self._stop_words.items():
+            if ids and tuple(output.token_ids[-len(ids) :]) == ids:
+                output.finish_reason, output.stop_reason = "stop", text
+                if not self._params.include_stop_str_in_output:
+                    del output.token_ids[-len(ids) :]
+                return
+
+    def _text(self, ids: list[int]) -> str:
+        # a stream never has the prompt in it, whatever was asked for
+        repeated = [] if self._streaming or self._params.exclude_input_from_output else self.prompt_token_ids
+        return self._tokenizer.decode(repeated + ids, self._params.skip_special_tokens)
+
+
+class LLM:
+    def __init__(self, model: str | Path, tokenizer: str | Path | None = None, **kwargs: Any):
+        self.args = LlmArgs.of({"model": model, "tokenizer": tokenizer, **kwargs})
+        folder = Path(self.args.model)
+        self.tokenizer = Tokenizer(str(self.args.tokenizer or folder))
+        self._end_ids = _end_ids(folder, self.tokenizer)
+        config, network = _load(folder, self.args.dtype)
+        length = self.args.max_seq_len or config["max_position_embeddings"]
+        self._generator = Generator(network, Limits(length, self.args.max_num_tokens, self.args.max_batch_size))
+        self._thread = threading.Thread(target=self._generator.serve, name="generator", daemon=True)
+        self._thread.start()
+
+    def generate_async(
+        self, inputs: str, sampling_params: SamplingParams | None = None, streaming: bool = False
+    ) -> RequestOutput:
+        """To be called within a running event loop, which the answer arrives in."""
+        params = sampling_params or SamplingParams()
+        ids = self.tokenizer.encode(inputs, params.add_special_tokens)
+        result = RequestOutput(inputs, ids, params, self.tokenizer, streaming)
+        sampling = params.as_sampling(self.tokenizer, self._end_ids)
+        self._generator.submit(Request(ids, params.max_tokens, sampling, result.add, is_cancelled=result.is_aborted))
+        return result
+
+    def shutdown(self) -> None:
+        self._generator.close()
+        self._thread.join()
+
+
+def _end_ids(folder: Path, tokenizer: Tokenizer) -> list[int]:
+    """The tokenizer's end token first, then those that only generation_config.json names."""
+    path = folder / "generation_config.json"
+    named = json.loads(path.read_text(encoding="utf-8")).get("eos_token_id") if path.is_file() else None
+    ids = [tokenizer.end_id, *(named if isinstance(named, list) else [named])]
+    return list(dict.fromkeys(token for token in ids if token is not None and token >= 0))
+
+
+def _load(folder: Path, dtype: str) -> tuple[dict[str, Any], Llama]:
+    snapshot = Snapshot(folder)
+    config = checkpoint.make_config(
+        json.loads((folder / "config.json").read_text(encoding="utf-8")), checkpoint.choose_dtype(dtype, snapshot), 1, 1
+    )
+    problems = checkpoint.find_problems(config)
+    if problems:
+        raise ValueError("; ".join(problems))
+    return config, Llama(config, dict(checkpoint.rank_tensors(config, snapshot, 0)))

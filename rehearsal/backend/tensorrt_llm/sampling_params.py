@@ -1,0 +1,83 @@
+# Copyright (c) 2026 tritonops.trtllm contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A request's parameters, under the names and with the defaults of the LLM API."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from trtllm_cpu.sampling import Sampling
+from trtllm_cpu.tokenizer import Tokenizer
+
+
+@dataclass
+class SamplingParams:
+    max_tokens: int = 32
+    min_tokens: int | None = None
+    temperature: float | None = None
+    top_k: int | None = None
+    top_p: float | None = None
+    seed: int | None = None
+    repetition_penalty: float | None = None
+    presence_penalty: float | None = None
+    frequency_penalty: float | None = None
+    stop: str | Sequence[str] | None = None
+    bad: str | Sequence[str] | None = None
+    end_id: int | None = None
+    ignore_eos: bool = False
+    best_of: int = 1
+    n: int = 1
+    exclude_input_from_output: bool = True
+    include_stop_str_in_output: bool = False
+    skip_special_tokens: bool = True
+    add_special_tokens: bool = True
+
+    def __post_init__(self) -> None:
+        problems = [*self._problems()]
+        if problems:
+            raise ValueError("; ".join(problems))
+
+    def _problems(self) -> Iterator[str]:
+        if self.top_p is not None and not 0 <= self.top_p <= 1:
+            yield f"require 0 <= top_p <= 1, got top_p={self.top_p}"
+        if self.top_k is not None and self.top_k < 0:
+            yield f"require top_k >= 0, got top_k={self.top_k}"
+        if self.temperature is not None and self.temperature < 0:
+            yield f"require temperature >= 0, got temperature={self.temperature}"
+        for name in ("best_of", "n"):
+            if getattr(self, name) != 1:
+                yield f"{name} is {getattr(self, name)}, but this build samples one sequence of a request"
+
+    @property
+    def stop_texts(self) -> list[str]:
+        return _as_list(self.stop)
+
+    def as_sampling(self, tokenizer: Tokenizer, end_ids: Sequence[int]) -> Sampling:
+        """For the generator. Nothing said of temperature, top_k and top_p means greedy; any of them means to draw."""
+        draws = any(value is not None for value in (self.temperature, self.top_k, self.top_p))
+        ends = [] if self.ignore_eos else [self.end_id] if self.end_id is not None else list(end_ids)
+        return Sampling(
+            top_k=self.top_k or 0,
+            top_p=(self.top_p or 1.0) if draws else 0.0,
+            temperature=1.0 if self.temperature is None else self.temperature,
+            repetition_penalty=self.repetition_penalty or 1.0,
+            presence_penalty=self.presence_penalty or 0.0,
+            frequency_penalty=self.frequency_penalty or 0.0,
+            min_length=self.min_tokens or 0,
+            random_seed=self.seed or 0,
+            end_id=ends[0] if ends else -1,
+            bad_words=_tokens(tokenizer, _as_list(self.bad)),
+            stop_words=_tokens(tokenizer, self.stop_texts) + [[token] for token in ends[1:]],
+        )
+
+
+def _as_list(words: str | Sequence[str] | None) -> list[str]:
+    if words is None:
+        return []
+    return [words] if isinstance(words, str) else list(words)
+
+
+def _tokens(tokenizer: Tokenizer, words: list[str]) -> list[list[int]]:
+    return [ids for ids in (tokenizer.encode(word, add_special_tokens=False) for word in words) if ids]
