@@ -191,7 +191,7 @@ def test_what_is_removed_leaves_no_gap() -> None:
         'name: "one" max_batch_size: 4 parameters [ { key: "a" value { string_value: "1" } }, { key: "b" } ]',
         'name: "one"; max_batch_size: 4; parameters < key: "a" >; parameters { key: "b" }; parameters { key: "a" };',
         "name: 'one' # }\nmax_batch_size # odd\n : 4\nparameters # odd\n { key: '}\\'' } instance_group [ ]",
-        'max_batch_size: 0 name: "o" "ne" instance_group {count: 1} version_policy { all {} } instance_group {count: 3}',
+        'max_batch_size: 0 name: "o" "ne" instance_group {count: 1} version_policy {all {}} instance_group {count: 3}',
     ],
     ids=["lists", "separators", "comments", "repeated"],
 )
