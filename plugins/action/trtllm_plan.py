@@ -11,14 +11,11 @@ from typing import Any
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._catalogue import load_catalogue
-from ansible_collections.tritonops.trtllm.plugins.plugin_utils._host_facts import facts_of_shape
-from ansible_collections.tritonops.trtllm.plugins.plugin_utils._inputs import InputError, recorded_facts, with_config
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils._inputs import InputError, with_config
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._planner import make_plan
-from ansible_collections.tritonops.trtllm.plugins.plugin_utils._refusal import hint, refusal_line
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils._refusal import refusal_line
 
 HOST_INFO = "tritonops.trtllm.trtllm_host_info"
-# Read before Ansible forks: every host's plan goes by it.
-CATALOGUE = load_catalogue()
 
 
 class ActionModule(ActionBase):
@@ -28,53 +25,33 @@ class ActionModule(ActionBase):
 
     def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         result: dict[str, Any] = super().run(tmp, task_vars)
-        variables = task_vars or {}
         _validated, arguments = self.validate_argument_spec(
             argument_spec={
                 "request": {"type": "dict", "required": True},
                 "host_facts": {"type": "dict"},
-                "host_facts_file": {"type": "path"},
-                "host_shape": {"type": "str"},
                 "token_file": {"type": "path"},
-                "refuse": {"type": "bool", "default": True},
             },
-            mutually_exclusive=[("host_facts", "host_facts_file", "host_shape")],
         )
+        request, host_facts = arguments["request"], arguments["host_facts"]
+        if host_facts is None:
+            host_facts = self._asked(request.get("root") or "/opt/trtllm", task_vars or {})
         try:
-            host_facts = self._host_facts(arguments, variables)
-            request = with_config(arguments["request"], arguments["token_file"])
+            request = with_config(request, arguments["token_file"])
         except InputError as exc:
             raise AnsibleActionFail(str(exc)) from exc
-        plan = make_plan(request, host_facts, CATALOGUE)
+        plan = make_plan(request, host_facts, load_catalogue())
         result.update(changed=False, plan=plan, host_facts=host_facts)
-        if plan["refusals"] and arguments["refuse"]:
+        if plan["refusals"]:
             result.update(failed=True, msg=refusal_message(plan["refusals"]))
-        elif plan["warnings"] and arguments["refuse"]:
+        elif plan["warnings"]:
             result["warnings"] = plan["warnings"]
         return result
-
-    def _host_facts(self, arguments: dict[str, Any], variables: dict[str, Any]) -> Any:
-        """As given, as recorded, of a shape; else the host is asked."""
-        if arguments["host_facts"] is not None:
-            return arguments["host_facts"]
-        if arguments["host_facts_file"]:
-            return recorded_facts(arguments["host_facts_file"], variables.get("inventory_hostname", ""))
-        if arguments["host_shape"]:
-            return _shape(arguments["host_shape"])
-        return self._asked(arguments["request"].get("root") or "/opt/trtllm", variables)
 
     def _asked(self, root: str, variables: dict[str, Any]) -> Any:
         found = self._execute_module(HOST_INFO, module_args={"root": root}, task_vars=variables)
         if found.get("failed") or found.get("unreachable"):
             raise AnsibleActionFail(f"cannot look at the host: {found.get('msg')}", result=found)
         return found["host_facts"]
-
-
-def _shape(name: str) -> dict[str, Any]:
-    if name not in CATALOGUE.shapes:
-        known = ", ".join(CATALOGUE.shapes)
-        raise InputError(f"trtllm_host_shape = {name!r} is not a known shape{hint(name, CATALOGUE.shapes)}: {known}")
-    return facts_of_shape(CATALOGUE.shapes[name])
 
 
 def refusal_message(refusals: list[dict[str, Any]]) -> str:

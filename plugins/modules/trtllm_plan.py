@@ -14,7 +14,7 @@ description:
     facts of the host, with the collection's catalogue of backend releases, models and host shapes. Nothing is changed
     anywhere.
   - Runs on the controller. The host is asked for its facts by M(tritonops.trtllm.trtllm_host_info), unless they are
-    given, recorded, or those of a shape; then no host is contacted.
+    given.
   - What cannot work is refused with all reasons at once, each with the variable to change and a value that would do.
     Estimates and risks can be accepted by the name that the refusal gives.
 extends_documentation_fragment:
@@ -65,29 +65,15 @@ options:
     description:
       - What is known of the host, as M(tritonops.trtllm.trtllm_host_info) returns it. What is missing is not checked.
     type: dict
-  host_facts_file:
-    description:
-      - JSON or YAML file on the controller with recorded facts, of one host for all, or by host below C(hosts).
-    type: path
-  host_shape:
-    description:
-      - Plan for a new host of this shape (C(catalogue/shapes)), such as V(BM.GPU4.8).
-    type: str
   token_file:
     description:
       - File on the controller with a token of the hub, to read the C(config.json) of a gated model.
     type: path
-  refuse:
-    description:
-      - Fail where there are refusals. With V(false) they are returned only.
-    type: bool
-    default: true
 author:
   - tritonops.trtllm contributors (@tritonops)
 seealso:
   - module: tritonops.trtllm.trtllm_host_info
-  - plugin: tritonops.trtllm.plan_table
-    plugin_type: filter
+  - module: tritonops.trtllm.trtllm_fleet_plan
 """
 
 EXAMPLES = r"""
@@ -97,14 +83,14 @@ EXAMPLES = r"""
       model: mixtral-8x7b-instruct
   register: planned
 
-- name: Plan what the tutorial does, for a host that is not there yet
+- name: Plan what the tutorial does, with facts that are known
   tritonops.trtllm.trtllm_plan:
     request:
       model: mixtral-8x7b-instruct
       release: 0.9.0
       parallelism:
         tensor: 8
-    host_shape: BM.GPU4.8
+    host_facts: "{{ host_info.host_facts }}"
   register: planned
 """
 

@@ -75,10 +75,11 @@ def read_host_facts(raw: Any) -> tuple[HostFacts, list[Refusal]]:
 
     def versioned(name: str) -> str:
         text = "" if raw.get(name) is None else checker.text(f"host_facts.{name}", raw[name])
-        if text and not re.fullmatch(r"\d+(\.\d+)*", text):
+        # What follows the numbers, as in 1.18.0~rc.1, is left out.
+        numbers = re.match(r"[0-9]{1,9}(\.[0-9]{1,9})*", text)
+        if text and not numbers:
             checker.refuse(f"host_facts.{name}", text, "must be a version such as 580.95.05")
-            return ""
-        return text
+        return numbers.group() if numbers else ""
 
     artifacts = raw.get("artifacts") or []
     if not isinstance(artifacts, list) or not all(isinstance(name, str) for name in artifacts):
@@ -111,7 +112,7 @@ def _gpu(path: str, raw: Any, checker: Checker) -> Gpu | None:
     memory = raw.get("memory_mib")
     mib = None if memory is None else checker.count(f"{path}.memory_mib", memory)
     capability = str(raw.get("compute_capability") or compute_capability_of(raw["name"]) or "")
-    if capability and not re.fullmatch(r"\d+\.\d+", capability):
+    if capability and not re.fullmatch(r"[0-9]{1,3}\.[0-9]{1,3}", capability):
         checker.refuse(f"{path}.compute_capability", capability, "must be a version such as 8.0")
         capability = ""
     return Gpu(raw["name"], mib << 20 if mib else None, version(capability) or None)

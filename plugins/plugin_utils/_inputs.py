@@ -9,18 +9,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
-from urllib.error import URLError
 from urllib.parse import quote
 
 from ansible.module_utils.common.yaml import yaml_load
 from ansible.module_utils.urls import open_url
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils._catalogue import Catalogue
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils._host_facts import facts_of_shape
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils._refusal import hint
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils._spec import VARIABLES, Weights
 from yaml import YAMLError
-
-HUB = "https://huggingface.co"
 
 
 class InputError(Exception):
@@ -30,20 +32,47 @@ class InputError(Exception):
 @lru_cache(maxsize=None)
 def _parsed(path: str) -> Any:
     try:
-        return yaml_load(Path(path).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, YAMLError) as exc:
-        raise InputError(f"cannot read {path}: {exc}") from exc
+        return _loaded(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError, YAMLError) as exc:
+        raise InputError(f"cannot read {path!r}: {exc}") from exc
 
 
-def recorded_facts(path: str, host: str) -> Any:
-    """Facts of `host` in a JSON or YAML file: of every host by name below `hosts`, else of any host."""
+def _loaded(text: str) -> Any:
+    """YAML reads JSON as well, but fifty times slower: that counts with the facts of a thousand hosts."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return yaml_load(text)
+
+
+def request_of(variables: Mapping[str, Any]) -> dict[str, Any]:
+    """The request that a host's variables make: what is not said is the planner's default."""
+    return {name: variables[f"trtllm_{name}"] for name in VARIABLES if f"trtllm_{name}" in variables}
+
+
+def read_facts(arguments: Mapping[str, Any], catalogue: Catalogue) -> Mapping[str, Any]:
+    """Facts by host: as they were gathered, as they were recorded, or those of a shape for every host."""
+    hosts, shape = arguments["hosts"], arguments["host_shape"]
+    if arguments["host_facts"] is not None:
+        return arguments["host_facts"]
+    if shape is None:
+        return recorded_facts(arguments["host_facts_file"], hosts)
+    if shape not in catalogue.shapes:
+        known = ", ".join(catalogue.shapes)
+        raise InputError(f"trtllm_host_shape = {shape!r} is not a known shape{hint(shape, catalogue.shapes)}: {known}")
+    return dict.fromkeys(hosts, facts_of_shape(catalogue.shapes[shape]))
+
+
+def recorded_facts(path: str, hosts: Sequence[str]) -> Mapping[str, Any]:
+    """A JSON or YAML file has facts of each host by name below `hosts`, or facts of one, which go for every host."""
     content = _parsed(path)
     if not isinstance(content, Mapping) or "hosts" not in content:
-        return content
-    hosts = content["hosts"]
-    if not isinstance(hosts, Mapping) or host not in hosts:
-        raise InputError(f"trtllm_host_facts_file {path} has no facts of {host}: record them, or plan for a shape")
-    return hosts[host]
+        return dict.fromkeys(hosts, content)
+    by_host = content["hosts"]
+    missing = [host for host in hosts if not isinstance(by_host, Mapping) or host not in by_host]
+    if missing:
+        raise InputError(f"trtllm_host_facts_file {path} has no facts of {', '.join(missing[:5])}: record them again")
+    return {host: by_host[host] for host in hosts}
 
 
 def with_config(request: Mapping[str, Any], token_file: str | None) -> Mapping[str, Any]:
@@ -71,7 +100,7 @@ def _from_hub(request: Mapping[str, Any], model: Mapping[str, Any], token_file: 
         or not isinstance(revision, str)
     ):
         return None
-    endpoint = str(weights.get("endpoint") or HUB).rstrip("/")
+    endpoint = str(weights.get("endpoint") or Weights.endpoint).rstrip("/")
     return _fetched(
         f"{endpoint}/{quote(str(repository))}/resolve/{quote(str(revision), safe='')}/config.json", token_file
     )
@@ -84,6 +113,6 @@ def _fetched(url: str, token_file: str | None) -> Any:
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         with open_url(url, headers=headers, timeout=30, follow_redirects="all") as answer:
             return json.loads(answer.read())
-    except (OSError, URLError, ValueError) as exc:
+    except (OSError, HTTPException, ValueError) as exc:
         way_out = "give trtllm_model.shape, or trtllm_model.config (a file with it, on the controller)"
         raise InputError(f"cannot read the model's shape from {url}: {exc}; {way_out}") from exc

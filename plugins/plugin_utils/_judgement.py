@@ -19,6 +19,7 @@ from ansible_collections.tritonops.trtllm.plugins.plugin_utils._refusal import R
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._sizing import (
     PRECISIONS,
     GpuBudget,
+    Limits,
     Load,
     Parallelism,
     choose_parallelism,
@@ -106,11 +107,9 @@ def _does_not_fit(spec: Spec, load: Load, sized: Sized, host: HostFacts) -> Refu
     if wider:
         fits = f"{{tensor: {wider.tensor}, pipeline: {wider.pipeline}}} fits"
         return Refusal("trtllm_parallelism", _asked(parallelism), f"{figures}: {fits}", "gpu_memory")
-    for name, values in _smaller_limits(load):
-        for value in values:
-            if load.within(**{name: value}).on(parallelism).fits:
-                message = f"{figures}: {value} would do"
-                return Refusal(f"trtllm_limits.{name}", getattr(load.limits, name), message, "gpu_memory")
+    for limits in _smaller_limits(load.limits):
+        if load.within(**limits).on(parallelism).fits:
+            return _limit_refusal(load.limits, limits, figures)
     smaller = _smaller_precision(spec, load, parallelism)
     if smaller:
         return Refusal("trtllm_precision", spec.precision, f"{figures}: {smaller} would do", "gpu_memory")
@@ -132,10 +131,23 @@ def _smaller_precision(spec: Spec, load: Load, parallelism: Parallelism) -> str 
     return None
 
 
-def _smaller_limits(load: Load) -> Iterator[tuple[str, list[int]]]:
-    for name in ("max_seq_len", "max_num_tokens"):
-        value = getattr(load.limits, name)
-        yield name, [value >> shift for shift in range(1, 12) if value >> shift > load.limits.max_batch_size]
+def _smaller_limits(limits: Limits) -> Iterator[dict[str, int]]:
+    """Those that a spec may have, one limit at a time before two."""
+    shorter = [limits.max_seq_len >> shift for shift in range(1, 12) if limits.max_seq_len >> shift > 1]
+    fewer = [limits.max_num_tokens >> shift for shift in range(1, 12)]
+    yield from ({"max_seq_len": length} for length in shorter if length > limits.max_input_len)
+    yield from ({"max_num_tokens": tokens} for tokens in fewer if tokens >= limits.max_batch_size)
+    for length in shorter:
+        yield {"max_seq_len": length, "max_input_len": min(limits.max_input_len, length // 2)}
+
+
+def _limit_refusal(limits: Limits, smaller: Mapping[str, int], figures: str) -> Refusal:
+    given = {name: getattr(limits, name) for name in smaller}
+    if len(smaller) == 1:
+        ((name, value),) = smaller.items()
+        return Refusal(f"trtllm_limits.{name}", given[name], f"{figures}: {value} would do", "gpu_memory")
+    would_do = ", ".join(f"{name}: {value}" for name, value in smaller.items())
+    return Refusal("trtllm_limits", given, f"{figures}: {{{would_do}}} would do", "gpu_memory")
 
 
 def _gpus_that_do(load: Load) -> int | None:
@@ -189,11 +201,15 @@ def room_refusals(spec: Spec, host: HostFacts, needs: Mapping[str, int]) -> list
 
 
 def _capability(spec: Spec, host: HostFacts) -> list[Refusal]:
-    dtype = spec.precision if spec.precision in CAPABILITY_OF_DTYPE else PRECISIONS[spec.precision].dtype
+    quantised = spec.model.quantization == "fp8"
+    dtype = "fp8" if quantised or spec.precision == "fp8" else PRECISIONS[spec.precision].dtype
     least, have = CAPABILITY_OF_DTYPE.get(dtype), host.capability
     if not (least and have) or have >= least:
         return []
     name = next(gpu.name for gpu in host.gpus if gpu.capability == have)
+    if quantised:
+        message = f"its weights are FP8, which needs compute capability {_dotted(least)}, {name} has {_dotted(have)}: "
+        return [Refusal("trtllm_model", spec.model.name, f"{message}a repository that is not quantised would do")]
     able = "float16" if dtype == "bfloat16" else "float16 or bfloat16"
     message = f"{dtype} needs compute capability {_dotted(least)}, {name} has {_dotted(have)}: {able} would do"
     return [Refusal("trtllm_precision", spec.precision, message)]

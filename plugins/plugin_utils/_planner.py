@@ -155,7 +155,8 @@ class _Planner:
     def needs(self) -> dict[str, int]:
         """Bytes that the host must have: of memory to convert in, and of disk for what is not there yet."""
         # Upstream's converter holds the model, and the rank that it writes.
-        memory = 2 * self.weights["bytes"] if self.convert["argv"] else 0
+        converts = self.convert["argv"] and not self._is_there("checkpoint", self.convert)
+        memory = 2 * self.weights["bytes"] if converts else 0
         return {"memory": memory, "disk": sum(entry["missing"] for entry in self._below_root())}
 
     # The inputs below are those that the modules write into artifact.json: a folder's name is its record's key.

@@ -9,9 +9,13 @@
 from __future__ import annotations
 
 import difflib
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, Field, dataclass, fields
 from typing import Any
+
+# What every reader of JSON takes for the number it is.
+LARGEST = 2**53
 
 
 @dataclass(frozen=True)
@@ -24,12 +28,32 @@ class Refusal:
     waive: str = ""
 
     def as_dict(self) -> dict[str, Any]:
-        return {"variable": self.variable, "value": self.value, "message": self.message, "waive": self.waive}
+        value = self.value if is_plain(self.value) else shown(self.value)
+        return {"variable": self.variable, "value": value, "message": self.message, "waive": self.waive}
+
+
+def is_plain(value: Any) -> bool:
+    """Whether JSON can carry the value, which may be anything that YAML or a template makes."""
+    try:
+        json.dumps(value, sort_keys=True, allow_nan=False)
+    except (TypeError, ValueError, RecursionError):
+        return False
+    return True
+
+
+def shown(value: Any) -> str:
+    """A value in a message: Python refuses to write a number of thousands of digits, and nobody reads it."""
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):
+        return f"a {type(value).__name__} that is too large to show"
+    return text if len(text) <= 200 else f"{text[:200]}…"
 
 
 def hint(name: Any, known: Iterable[str]) -> str:
     """Which of the known names was meant, where one is near."""
-    near = difflib.get_close_matches(str(name), list(known), n=1)
+    text = name if isinstance(name, str) else shown(name)
+    near = difflib.get_close_matches(text[:100], list(known), n=1)
     return f" (did you mean {near[0]}?)" if near else ""
 
 
@@ -48,7 +72,7 @@ class Checker:
         if isinstance(value, str) and value in names:
             return True
         self.refuse(
-            variable, value, f"{value!r} is not a known {what}{hint(value, names)}; known are: {', '.join(names)}"
+            variable, value, f"{shown(value)} is not a known {what}{hint(value, names)}; known are: {', '.join(names)}"
         )
         return False
 
@@ -73,7 +97,7 @@ class Checker:
         if value is None and "None" in kind:
             return None
         if "int" in kind:
-            return self.count(variable, value, entry.metadata.get("least", 1))
+            return self.count(variable, value, **entry.metadata)
         if "float" in kind:
             return self.fraction(variable, value)
         return self.boolean(variable, value) if kind == "bool" else self.text(variable, value)
@@ -82,6 +106,9 @@ class Checker:
         if not isinstance(value, str):
             self.refuse(variable, value, "must be a string")
             return ""
+        if not value.isprintable():
+            self.refuse(variable, value, "must be one line without control characters")
+            return ""
         return value
 
     def boolean(self, variable: str, value: Any) -> bool:
@@ -89,18 +116,22 @@ class Checker:
             self.refuse(variable, value, "must be true or false")
         return value is True
 
-    def count(self, variable: str, value: Any, least: int = 1) -> int:
-        if isinstance(value, str) and value.isdecimal():
-            value = int(value)
-        if isinstance(value, bool) or not isinstance(value, int) or value < least:
-            self.refuse(variable, value, f"must be a whole number of at least {least}")
+    def count(self, variable: str, value: Any, least: int = 1, most: int = LARGEST) -> int:
+        number = value
+        if isinstance(value, str) and value.isdecimal() and len(value) <= len(str(LARGEST)):
+            number = int(value)
+        if isinstance(number, bool) or not isinstance(number, int) or not least <= number <= most:
+            too_large = isinstance(number, int) and number > most
+            self.refuse(
+                variable, value, f"must be a whole number of at {f'most {most}' if too_large else f'least {least}'}"
+            )
             return least
-        return value
+        return number
 
     def fraction(self, variable: str, value: Any) -> float:
         try:
             number = float(value)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             number = 0.0
         if isinstance(value, bool) or not 0 < number <= 1:
             self.refuse(variable, value, "must be a number above 0 and up to 1")
@@ -110,5 +141,5 @@ class Checker:
 def refusal_line(refusal: Mapping[str, Any]) -> str:
     """One reason as a person reads it."""
     accept = f" (or accept it: trtllm_plan_waive: [{refusal['waive']}])" if refusal["waive"] else ""
-    value = "" if refusal["value"] is None else f" = {refusal['value']!r}"
+    value = "" if refusal["value"] is None else f" = {shown(refusal['value'])}"
     return f"- {refusal['variable']}{value}: {refusal['message']}{accept}"

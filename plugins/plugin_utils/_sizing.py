@@ -23,6 +23,10 @@ IMAGE_BYTES = 50 * 10**9
 """Allowance on disk for an NGC image while it is pulled: layers as they come and unpacked."""
 
 
+MOST_GPUS = 64
+"""Where a search for a parallelism ends."""
+
+
 @dataclass(frozen=True)
 class Precision:
     """`dtype` computes; a weight of a linear layer takes `weight_bytes`."""
@@ -196,7 +200,7 @@ def activation_bytes(shape: Shape, precision: Precision, limits: Limits, tensor:
     return limits.max_num_tokens * per_token * precision.dtype_bytes + logits
 
 
-def legal_tensor_sizes(shape: Shape, most: int = 64) -> list[int]:
+def legal_tensor_sizes(shape: Shape, most: int = MOST_GPUS) -> list[int]:
     """Tensor parallel sizes that cut heads, KV heads (or repeat them) and the feed-forward width evenly."""
     return [
         size
@@ -205,7 +209,7 @@ def legal_tensor_sizes(shape: Shape, most: int = 64) -> list[int]:
     ]
 
 
-def legal_pipeline_sizes(shape: Shape, most: int = 64) -> list[int]:
+def legal_pipeline_sizes(shape: Shape, most: int = MOST_GPUS) -> list[int]:
     return [size for size in range(1, most + 1) if not shape.layers % size]
 
 

@@ -8,26 +8,37 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._catalogue import Catalogue, Release
-from ansible_collections.tritonops.trtllm.plugins.plugin_utils._refusal import Checker, Refusal, hint
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils._refusal import Checker, Refusal, hint, is_plain
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._sizing import (
+    MOST_GPUS,
     PRECISIONS,
     Limits,
     Shape,
     legal_tensor_sizes,
 )
 
+VARIABLES = (
+    *("model", "release", "profile", "root", "precision", "parallelism", "limits", "image", "sources", "weights"),
+    *("tokenizer", "server", "streaming", "gpus_required", "engine_dir", "repository_parameters"),
+    *("repository_overrides", "plan_waive"),
+)
+"""What a request has, all of them but `model` with a default; in an inventory their names begin with `trtllm_`."""
+
 PROFILES = ("engine", "llmapi")
 LLMAPI_MODEL = "tensorrt_llm"
+KINDS = ("base", "instruct")
 
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
-_HOST_PATH = re.compile(r"/[^\0\n:]*")
+_HOST_PATH = re.compile(r"/+[^/:][^:]*")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _SHM_SIZE = re.compile(r"[1-9][0-9]*[bkmgBKMG]?")
 _INSTRUCT = re.compile(r"instruct|chat|[-_]it$", re.IGNORECASE)
 
@@ -63,10 +74,10 @@ class Tokenizer:
 class Asked:
     """Parallelism as far as it was asked for; the planner chooses the rest."""
 
-    tensor: int | None = None
-    pipeline: int | None = None
-    moe_tensor: int | None = None
-    moe_expert: int | None = None
+    tensor: int | None = field(default=None, metadata={"most": MOST_GPUS})
+    pipeline: int | None = field(default=None, metadata={"most": MOST_GPUS})
+    moe_tensor: int | None = field(default=None, metadata={"most": MOST_GPUS})
+    moe_expert: int | None = field(default=None, metadata={"most": MOST_GPUS})
 
 
 @dataclass(frozen=True)
@@ -92,7 +103,10 @@ class Server:
 
     @property
     def exposed(self) -> bool:
-        return self.address not in ("127.0.0.1", "::1", "localhost")
+        try:
+            return not ipaddress.ip_address(self.address).is_loopback
+        except ValueError:
+            return self.address != "localhost"
 
 
 @dataclass(frozen=True)
@@ -183,9 +197,10 @@ class Reader(Checker):
             entry = {**_described(config), **entry}
         elif config is not None:
             self.refuse("model.config", config, "must be the content of the model's config.json, or a file with it")
-        repository = entry.get("repository")
+        stated = entry.get("repository")
+        repository = stated if isinstance(stated, str) else ""
         entry = {
-            "name": str(repository).rsplit("/", maxsplit=1)[-1].lower(),
+            "name": repository.rsplit("/", maxsplit=1)[-1].lower(),
             "kind": kind_of(repository),
             "dtype": "bfloat16",
             "quantization": "",
@@ -195,13 +210,22 @@ class Reader(Checker):
         names = [item.name for item in fields(Model) if item.name != "shape"]
         for key in entry:
             self.choice(f"model.{key}", key, [*names, "preset", "shape", "config"], "key")
-        wrong = [name for name in names if not isinstance(entry.get(name), str)]
-        wrong += [name for name in names if entry.get(name) == "" and name != "quantization"]
-        for name in wrong:
-            self.refuse(f"model.{name}", entry.get(name), "must be a string: a model that is not a preset says it")
-        if wrong or shape is None:
+        texts = {name: self._model_text(name, entry.get(name)) for name in names}
+        if shape is None or not all(texts[name] or name == "quantization" for name in names):
             return None
-        return Model(shape=shape, **{name: entry[name] for name in names})
+        return Model(shape=shape, **texts)
+
+    def _model_text(self, name: str, value: Any) -> str:
+        variable = f"model.{name}"
+        if not value and name != "quantization":
+            self.refuse(variable, value, "must be a string: a model that is not a preset says it")
+            return ""
+        text = self.text(variable, value)
+        # Folders and the release are named after it.
+        if text and name == "name" and not _NAME.fullmatch(text):
+            self.refuse(variable, text, "must be of letters, digits, dots, dashes and underscores")
+            return ""
+        return text if name != "kind" or not text or self.choice(variable, text, KINDS, "kind") else ""
 
     def _shape(self, given: Any) -> Shape | None:
         if given is None:
@@ -215,7 +239,8 @@ class Reader(Checker):
         return shape
 
     def release(self, profile: str) -> Release | None:
-        name = str(self.given("release", self.catalogue.newest(profile))).removeprefix("v")
+        given = self.given("release", self.catalogue.newest(profile))
+        name = given.removeprefix("v") if isinstance(given, str) else given
         if not self.choice("release", name, self.catalogue.releases, "release of the TensorRT-LLM backend"):
             return None
         return self.catalogue.releases[name]
@@ -228,10 +253,12 @@ class Reader(Checker):
         return self.host_path(variable, self.given(variable, default))
 
     def host_path(self, variable: str, value: Any) -> str:
-        if value and (not isinstance(value, str) or not _HOST_PATH.fullmatch(value)):
-            self.refuse(variable, value, "must be an absolute path on the host, without a colon")
+        if value == "":
             return ""
-        return str(value or "").rstrip("/")
+        if not isinstance(value, str) or not value.isprintable() or not _HOST_PATH.fullmatch(value):
+            self.refuse(variable, value, "must be an absolute path on the host below /, without a colon")
+            return ""
+        return value.rstrip("/")
 
     def image(self) -> Image:
         image: Image = self.section("image", Image)
@@ -305,7 +332,23 @@ class Reader(Checker):
         if not isinstance(given, Mapping) or not all(isinstance(value, Mapping) for value in given.values()):
             self.refuse(variable, given, "must map a Triton model's name to a mapping")
             return {}
+        for model, values in given.items():
+            self._plain_values(f"{variable}.{model}", values)
         return given
+
+    def _plain_values(self, variable: str, value: Any) -> None:
+        """Values end up in text files: what YAML makes of a date, or a key that is no name, is a slip."""
+        if isinstance(value, Mapping):
+            for key, item in value.items():
+                if isinstance(key, str):
+                    self._plain_values(f"{variable}.{key}", item)
+                else:
+                    self.refuse(variable, key, "has a key that is not a string: quote it")
+        elif isinstance(value, (list, tuple)):
+            for item in value:
+                self._plain_values(variable, item)
+        elif not is_plain(value) or "\0" in str(value):
+            self.refuse(variable, value, "must be text, a number, true or false, or lists or mappings of these")
 
     def waived(self) -> frozenset[str]:
         given = self.given("plan_waive", [])
@@ -315,9 +358,9 @@ class Reader(Checker):
         return frozenset(given)
 
 
-def kind_of(repository: Any) -> str:
+def kind_of(repository: str) -> str:
     """Whether a repository holds a model that was tuned to follow instructions, by its name."""
-    return "instruct" if _INSTRUCT.search(str(repository)) else "base"
+    return "instruct" if _INSTRUCT.search(repository) else "base"
 
 
 def _described(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -357,8 +400,7 @@ def read_spec(request: Mapping[str, Any], catalogue: Catalogue) -> tuple[Spec | 
     reader = Reader(request, catalogue)
     profile = reader.profile()
     model, release = reader.model(), reader.release(profile)
-    natural = model.dtype if model and profile == "llmapi" and model.dtype in PRECISIONS else "float16"
-    precision = reader.given("precision", natural)
+    precision = reader.given("precision", _natural_precision(model, profile))
     reader.choice("precision", precision, PRECISIONS, "precision")
     limits = reader.section("limits", Limits)
     asked_limits = reader.given("limits", {})
@@ -383,6 +425,14 @@ def read_spec(request: Mapping[str, Any], catalogue: Catalogue) -> tuple[Spec | 
         return None, reader.refusals
     spec = Spec(model=model, release=release, profile=profile, precision=precision, **rest)
     return spec, misfits(spec, catalogue)
+
+
+def _natural_precision(model: Model | None, profile: str) -> str:
+    """The LLM API serves weights as they are; an engine computes as the tutorial's does."""
+    if model is None or profile == "engine":
+        return "float16"
+    own = "fp8" if model.quantization == "fp8" else model.dtype
+    return own if own in PRECISIONS else "float16"
 
 
 Refuse = Callable[[str, Any, str], None]
@@ -527,11 +577,14 @@ def _parameter_misfits(spec: Spec, catalogue: Catalogue, refuse: Refuse) -> None
         return
     for model, values in spec.repository_parameters.items():
         known = placeholders(spec.release, model)
-        for name in values:
-            if model in spec.models and name not in known:
+        for name, value in values.items() if model in spec.models else ():
+            variable = f"repository_parameters.{model}.{name}"
+            if value is None or isinstance(value, (Mapping, list, tuple)):
+                refuse(variable, value, "must be text, a number, or true or false: it takes a placeholder's place")
+            if name not in known:
                 refuse(
-                    f"repository_parameters.{model}.{name}",
-                    values[name],
+                    variable,
+                    value,
                     f"the template of {model} in release {spec.release['release']} has no placeholder {name}"
                     f"{_renamed(name, spec.release, catalogue) or hint(name, known)}; it has: {', '.join(known)}",
                 )
