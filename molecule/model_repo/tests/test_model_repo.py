@@ -80,3 +80,23 @@ def test_tokenizer_comes_without_the_weights(host: Host, only: Only) -> None:
     tokenizer = f"{only('releases')}/tokenizer"
     assert len(inodes(host, f"{only('weights')}/tokenizer.json", f"{tokenizer}/tokenizer.json")) == 1
     assert not [name for name in host.file(tokenizer).listdir() if name.endswith(".safetensors")]
+
+
+LLM_API = "/srv/releases/llmapi"
+
+
+def test_llm_api_has_its_arguments(host: Host) -> None:
+    assert parts(host, LLM_API) == {"model_repository", "weights", "release.json"}
+    model = f"{LLM_API}/model_repository/tensorrt_llm"
+    assert set(host.file(f"{model}/1").listdir()) == set(host.file("/srv/templates/llmapi/tensorrt_llm/1").listdir())
+    assert config(host, LLM_API, "tensorrt_llm")["modelTransactionPolicy"] == {"decoupled": True}
+    load = "import json, sys, yaml; print(json.dumps(yaml.safe_load(open(sys.argv[1]))))"
+    given = json.loads(host.check_output("/opt/trtllm/venv/bin/python -c %s %s", load, f"{model}/1/model.yaml"))
+    assert (given["model"], given["triton_config"]["decoupled"]) == ("/release/weights", True)
+
+
+def test_llm_api_has_the_whole_snapshot(host: Host, only: Only) -> None:
+    there = {name for name in host.file(only("weights")).listdir() if name != "artifact.json" and name != ".cache"}
+    assert set(host.file(f"{LLM_API}/weights").listdir()) == there
+    for name in there:
+        assert len(inodes(host, f"{only('weights')}/{name}", f"{LLM_API}/weights/{name}")) == 1
