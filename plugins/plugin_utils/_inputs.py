@@ -20,7 +20,7 @@ from ansible.module_utils.common.yaml import yaml_load
 from ansible.module_utils.urls import open_url
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._catalogue import Catalogue
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._host_facts import facts_of_shape
-from ansible_collections.tritonops.trtllm.plugins.plugin_utils._refusal import hint
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils._refusal import as_mapping, hint
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._spec import VARIABLES, Weights
 from yaml import YAMLError
 
@@ -77,7 +77,7 @@ def recorded_facts(path: str, hosts: Sequence[str]) -> Mapping[str, Any]:
 
 def with_config(request: Mapping[str, Any], token_file: str | None) -> Mapping[str, Any]:
     """The request; a model that states no shape gets its config.json, from the file it names or from the hub."""
-    model = request.get("model")
+    model = as_mapping(request.get("model"))
     if not isinstance(model, Mapping) or "preset" in model or "shape" in model:
         return request
     config = model.get("config")

@@ -14,6 +14,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, Field, dataclass, fields
 from typing import Any
 
+from ansible.module_utils.common.validation import check_type_bool, check_type_dict
+
 # What every reader of JSON takes for the number it is.
 LARGEST = 2**53
 
@@ -57,6 +59,14 @@ def hint(name: Any, known: Iterable[str]) -> str:
     return f" (did you mean {near[0]}?)" if near else ""
 
 
+def as_mapping(value: Any) -> Any:
+    """Text that says a mapping as one: `-e trtllm_limits='{"max_seq_len": 4096}'` makes text of it."""
+    try:
+        return check_type_dict(value) if isinstance(value, str) else value
+    except TypeError:
+        return value
+
+
 class Checker:
     """Reads values one by one and keeps every refusal."""
 
@@ -79,6 +89,7 @@ class Checker:
     def record(self, variable: str, given: Any, kind: Any) -> Any:
         """A mapping as the dataclass `kind`, defaults filled in; None where a key is wrong, missing or unknown."""
         known = {entry.name: entry for entry in fields(kind)}
+        given = as_mapping(given)
         if not isinstance(given, Mapping):
             self.refuse(variable, given, f"must be a mapping with keys out of {', '.join(known)}")
             return None
@@ -112,9 +123,11 @@ class Checker:
         return value
 
     def boolean(self, variable: str, value: Any) -> bool:
-        if not isinstance(value, bool):
+        try:
+            return bool(check_type_bool(value))
+        except TypeError:
             self.refuse(variable, value, "must be true or false")
-        return value is True
+            return False
 
     def count(self, variable: str, value: Any, least: int = 1, most: int = LARGEST) -> int:
         number = value

@@ -15,7 +15,13 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._catalogue import Catalogue, Release
-from ansible_collections.tritonops.trtllm.plugins.plugin_utils._refusal import Checker, Refusal, hint, is_plain
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils._refusal import (
+    Checker,
+    Refusal,
+    as_mapping,
+    hint,
+    is_plain,
+)
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._sizing import (
     MOST_GPUS,
     PRECISIONS,
@@ -175,7 +181,7 @@ class Reader(Checker):
 
     def model(self) -> Model | None:
         """A preset's name, `{preset: name, revision: …}`, or a mapping that describes a model of one's own."""
-        given = self.request.get("model")
+        given = as_mapping(self.request.get("model"))
         if isinstance(given, str):
             given = {"preset": given}
         if not isinstance(given, Mapping):
@@ -297,7 +303,7 @@ class Reader(Checker):
 
     def sources(self) -> Mapping[str, Mapping[str, str]]:
         """By name, the repositories that take the place of the release's own."""
-        given, sources = self.given("sources", {}), {}
+        given, sources = as_mapping(self.given("sources", {})), {}
         if not isinstance(given, Mapping):
             self.refuse("sources", given, "must be a mapping with backend and tensorrt_llm")
             return {}
@@ -311,7 +317,7 @@ class Reader(Checker):
         return sources
 
     def tokenizer(self) -> Tokenizer | None:
-        given = self.given("tokenizer", None)
+        given = as_mapping(self.given("tokenizer", None))
         if given is None:
             return None
         if isinstance(given, str):
@@ -328,7 +334,7 @@ class Reader(Checker):
 
     def per_model(self, variable: str) -> Mapping[str, Mapping[str, Any]]:
         """A mapping of Triton model -> mapping."""
-        given = self.given(variable, {})
+        given = as_mapping(self.given(variable, {}))
         if not isinstance(given, Mapping) or not all(isinstance(value, Mapping) for value in given.values()):
             self.refuse(variable, given, "must map a Triton model's name to a mapping")
             return {}
@@ -352,6 +358,7 @@ class Reader(Checker):
 
     def waived(self) -> frozenset[str]:
         given = self.given("plan_waive", [])
+        given = given.split(",") if isinstance(given, str) else given
         if not isinstance(given, list) or not all(isinstance(name, str) for name in given):
             self.refuse("plan_waive", given, "must be a list of the names that refusals gave")
             return frozenset()
@@ -403,7 +410,7 @@ def read_spec(request: Mapping[str, Any], catalogue: Catalogue) -> tuple[Spec | 
     precision = reader.given("precision", _natural_precision(model, profile))
     reader.choice("precision", precision, PRECISIONS, "precision")
     limits = reader.section("limits", Limits)
-    asked_limits = reader.given("limits", {})
+    asked_limits = as_mapping(reader.given("limits", {}))
     rest: dict[str, Any] = {
         "root": reader.path("root", "/opt/trtllm"),
         "asked": reader.section("parallelism", Asked),
