@@ -1,0 +1,287 @@
+# Copyright (c) 2026 tritonops.trtllm contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is asked for: a wrong value gives its path and what is allowed, and a model may come from its config.json."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ansible_collections.tritonops.trtllm.tests.unit.support.planning import (
+    CATALOGUE,
+    DIGEST,
+    IMAGE,
+    accepted,
+    flag,
+    host,
+    plan_for,
+    refused,
+    shape_of,
+)
+
+TINY = {"layers": 2, "heads": 4, "kv_heads": 2, "hidden": 64, "ffn": 128, "vocab": 100, "max_positions": 4096}
+OWN = {"repository": "me/Tiny", "revision": "1" * 40, "architecture": "LlamaForCausalLM", "shape": TINY}
+
+
+@pytest.mark.parametrize(
+    ("changes", "variable", "says"),
+    [
+        ({"model": "mixtral-8x7b-instrct"}, "trtllm_model", "did you mean mixtral-8x7b-instruct"),
+        ({"model": 7}, "trtllm_model", "must be the name of a preset"),
+        ({"model": {"preset": "mixtral"}}, "trtllm_model", "did you mean mixtral-8x"),
+        ({"model": {"preset": "mixtral-8x7b", "revisoin": "x"}}, "trtllm_model.revisoin", "did you mean revision"),
+        ({"model": {"preset": "mixtral-8x7b", "kind": "chatty"}}, "trtllm_model.kind", "base, instruct"),
+        ({"model": {"repository": "me/x"}}, "trtllm_model.shape", "give shape, or config"),
+        ({"model": {**OWN, "revision": ""}}, "trtllm_model.revision", "must be a string"),
+        ({"model": {**OWN, "name": "../../etc"}}, "trtllm_model.name", "letters, digits"),
+        ({"model": {**OWN, "shape": {**TINY, "heads": 0}}}, "trtllm_model.shape.heads", "at least 1"),
+        ({"model": {**OWN, "shape": {**TINY, "hidden": 66}}}, "trtllm_model.shape.head_size", "is needed"),
+        ({"model": {**OWN, "shape": {"layers": 2}}}, "trtllm_model.shape.heads", "is missing"),
+        ({"model": {**OWN, "config": [1]}}, "trtllm_model.config", "content of the model's config.json"),
+        ({"model": {**OWN, "architecture": "GPT2"}}, "trtllm_model.architecture", "converts LlamaForCausalLM"),
+        ({"release": "9.9.9"}, "trtllm_release", "known are: 0.8.0, 0.9.0, 0.10.0"),
+        ({"release": 1.2}, "trtllm_release", "did you mean 1.2"),
+        ({"precision": "bf16"}, "trtllm_precision", "float16, bfloat16"),
+        ({"profile": "llm_api"}, "trtllm_profile", "did you mean llmapi"),
+        ({"root": "relative"}, "trtllm_root", "absolute"),
+        ({"root": "/"}, "trtllm_root", "below /"),
+        ({"root": 0}, "trtllm_root", "absolute"),
+        ({"root": "/srv/a:b"}, "trtllm_root", "colon"),
+        ({"engine_dir": []}, "trtllm_engine_dir", "absolute"),
+        ({"streaming": "yes"}, "trtllm_streaming", "true or false"),
+        ({"parallelism": {"tensor": 3}}, "trtllm_parallelism.tensor", "these do: 1, 2, 4, 8"),
+        ({"parallelism": {"tensor": 0}}, "trtllm_parallelism.tensor", "at least 1"),
+        ({"parallelism": {"tensor": 128}}, "trtllm_parallelism.tensor", "at most 64"),
+        ({"parallelism": {"tenser": 2}}, "trtllm_parallelism.tenser", "did you mean tensor"),
+        ({"parallelism": {"pipeline": 3}}, "trtllm_parallelism.pipeline", "32 layers; these do: 1, 2, 4, 8, 16"),
+        ({"parallelism": [8]}, "trtllm_parallelism", "mapping"),
+        ({"parallelism": {"tensor": 8, "moe_expert": 3}}, "trtllm_parallelism.moe_tensor", "tensor parallelism, 8"),
+        ({"parallelism": {"moe_expert": 8}}, "trtllm_parallelism.tensor", "must be said"),
+        ({"model": "llama-3.1-8b", "parallelism": {"moe_expert": 2}}, "trtllm_parallelism.moe_expert", "no experts"),
+        (
+            {"release": "0.9.0", "parallelism": {"tensor": 8, "moe_expert": 4, "moe_tensor": 2}},
+            "trtllm_parallelism.moe_expert",
+            "use 8 and 1",
+        ),
+        ({"limits": {"max_seq_len": 40000}}, "trtllm_limits.max_seq_len", "32768 at most"),
+        ({"limits": {"max_input_len": 2048}}, "trtllm_limits.max_input_len", "below max_seq_len"),
+        ({"limits": {"max_num_tokens": 4}}, "trtllm_limits.max_num_tokens", "at least max_batch_size, 8"),
+        ({"limits": {"max_batch_size": "many"}}, "trtllm_limits.max_batch_size", "at least 1"),
+        ({"limits": {"kv_cache_fraction": 1.5}}, "trtllm_limits.kv_cache_fraction", "up to 1"),
+        ({"limits": {"kv_cache_fraction": 10**400}}, "trtllm_limits.kv_cache_fraction", "up to 1"),
+        ({"image": {"reference": "registry.example/backend"}}, "trtllm_image.reference", "has no tag"),
+        ({"image": {"digest": "sha256:1"}}, "trtllm_image.digest", "64 hex digits"),
+        ({"image": {"source": "archive", "digest": DIGEST}}, "trtllm_image.archive", "absolute path"),
+        ({"image": {"source": "archive", "archive": "/a.tar"}}, "trtllm_image.digest", "is missing"),
+        ({"image": {"source": "tape"}}, "trtllm_image.source", "registry, archive, build"),
+        ({"image": {"source": "build"}}, "trtllm_image.source", "no Dockerfile of its own"),
+        ({"release": "0.18.1"}, "trtllm_image.reference", "NGC has no image of 0.18.1"),
+        ({"sources": {"backends": {}}}, "trtllm_sources.backends", "did you mean backend"),
+        ({"sources": {"backend": {"repository": "x"}}}, "trtllm_sources.backend.commit", "is missing"),
+        ({"sources": {"backend": {"repository": "x", "commit": "v1"}}}, "trtllm_sources.backend.commit", "40 hex"),
+        ({"weights": {"endpoint": "ftp://x"}}, "trtllm_weights.endpoint", "must be a URL"),
+        ({"weights": {"path": "here"}}, "trtllm_weights.path", "absolute"),
+        ({"tokenizer": "mixtral-8x7"}, "trtllm_tokenizer", "did you mean mixtral-8x7b"),
+        ({"tokenizer": {"repository": "me/x"}}, "trtllm_tokenizer", "revision, or path"),
+        ({"server": {"http_port": 8001}}, "trtllm_server", "must differ"),
+        ({"server": {"http_port": 80000}}, "trtllm_server.http_port", "up to 65535"),
+        ({"server": {"shm_size": "2 GB"}}, "trtllm_server.shm_size", "such as 2g"),
+        ({"server": {"address": "a b"}}, "trtllm_server.address", "such as 127.0.0.1"),
+        ({"plan_waive": "disk"}, "trtllm_plan_waive", "must be a list"),
+        ({"repository_parameters": {"tensorrt_lm": {}}}, "trtllm_repository_parameters.tensorrt_lm", "is not a model"),
+        ({"repository_overrides": {"tensorrt_llm": 1}}, "trtllm_repository_overrides", "must map a Triton model"),
+        (
+            {"repository_overrides": {"tensorrt_llm": {"parameters": {1: "x"}}}},
+            "trtllm_repository_overrides.tensorrt_llm.parameters",
+            "not a string",
+        ),
+        (
+            {"repository_parameters": {"tensorrt_llm": {"batching_stratgy": "V1"}}},
+            "trtllm_repository_parameters.tensorrt_llm.batching_stratgy",
+            "did you mean batching_strategy",
+        ),
+        (
+            {"repository_parameters": {"tensorrt_llm": {"max_queue_size": [1]}}},
+            "trtllm_repository_parameters.tensorrt_llm.max_queue_size",
+            "must be text, a number",
+        ),
+    ],
+)
+def test_a_wrong_value_is_named_with_what_is_allowed(changes: dict[str, Any], variable: str, says: str) -> None:
+    assert says in refused(**changes)[variable]
+
+
+def test_all_problems_come_at_once() -> None:
+    wrong = {"model": "nothing", "release": "9", "precision": "int3", "parallelism": {"tensor": -1}, "root": "x"}
+    assert set(refused(**wrong)) == {f"trtllm_{name}" for name in [*wrong, "parallelism.tensor"]} - {
+        "trtllm_parallelism"
+    }
+
+
+@pytest.mark.parametrize("release", ["0.8.0", "0.18.2"])
+def test_a_profile_that_the_release_has_not_names_those_that_have(release: str) -> None:
+    assert refused(release=release, profile="llmapi")["trtllm_profile"].endswith("0.19.0 to 1.2.1 have")
+
+
+def test_weight_only_needs_an_engine() -> None:
+    found = refused(profile="llmapi", precision="int8_weight_only")["trtllm_precision"]
+    assert "profile engine; llmapi has float32, float16, bfloat16" in found
+
+
+def test_fp8_needs_weights_that_are_fp8() -> None:
+    h100 = host("BM.GPU.H100.8")
+    assert "quantised to it" in refused(h100, precision="fp8")["trtllm_precision"]
+    quantised = {"preset": "llama-3.1-8b-instruct", "repository": "me/Llama-3.1-8B-Instruct-FP8", "quantization": "fp8"}
+    plan = accepted(h100, model=quantised, profile="llmapi")
+    assert plan["precision"] == "fp8"
+    assert plan["weights"]["bytes"] == 8_030_261_248
+    assert "llmapi" in refused(h100, model=quantised)["trtllm_model"]
+
+
+@pytest.mark.parametrize("release", [name for name in CATALOGUE.releases if list(CATALOGUE.releases).index(name) >= 11])
+def test_a_renamed_placeholder_names_its_successor(release: str) -> None:
+    wrong = {"tensorrt_llm_bls": {"visual_model_path": "x"}, "preprocessing": {"visual_model_path": "x"}}
+    found = refused(release=release, image=IMAGE, repository_parameters=wrong)
+    assert "(multimodal_model_path since 0.19.0)" in found["trtllm_repository_parameters.preprocessing.visual_model_path"]
+
+
+def test_a_removed_placeholder_names_when() -> None:
+    wrong = {"preprocessing": {"tokenizer_type": "auto"}}
+    found = refused(release="0.9.0", repository_parameters=wrong)
+    assert "(removed in 0.9.0)" in found["trtllm_repository_parameters.preprocessing.tokenizer_type"]
+
+
+@pytest.mark.parametrize("reference", ["nvcr.io/nvidia/tritonserver:24.05-trtllm-python-py3", "m/tritonserver:24.05-trtllm-python-py3"])
+def test_an_ngc_image_of_another_release_is_told(reference: str) -> None:
+    assert "carries release 0.9.0, not 1.2.1" in refused(image={"reference": reference})["trtllm_image.reference"]
+    assert accepted(release="0.9.0", image={"reference": reference})["image"]["run"] == reference
+
+
+# --- models ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_preset_can_be_pinned_elsewhere() -> None:
+    plan = accepted(model={"preset": "mixtral-8x7b", "revision": "main"})
+    assert plan["weights"]["revision"] == "main"
+
+
+def test_any_other_model_is_a_mapping() -> None:
+    plan = accepted(model=OWN, parallelism={"tensor": 4})
+    assert plan["model"] == {"name": "tiny", "repository": "me/Tiny", "revision": "1" * 40}
+    assert flag(plan["convert"]["argv"], "--tp_size") == "4"
+
+
+# The keys of each repository's config.json that say something about its shape.
+CONFIGS: dict[str, dict[str, Any]] = {
+    "llama-3.1-8b": {
+        "architectures": ["LlamaForCausalLM"],
+        "attention_bias": False,
+        "hidden_size": 4096,
+        "intermediate_size": 14336,
+        "max_position_embeddings": 131072,
+        "mlp_bias": False,
+        "model_type": "llama",
+        "num_attention_heads": 32,
+        "num_hidden_layers": 32,
+        "num_key_value_heads": 8,
+        "rope_scaling": {"factor": 8.0, "rope_type": "llama3"},
+        "tie_word_embeddings": False,
+        "torch_dtype": "bfloat16",
+        "vocab_size": 128256,
+    },
+    "mistral-7b-instruct": {
+        "architectures": ["MistralForCausalLM"],
+        "hidden_size": 4096,
+        "intermediate_size": 14336,
+        "max_position_embeddings": 32768,
+        "model_type": "mistral",
+        "num_attention_heads": 32,
+        "num_hidden_layers": 32,
+        "num_key_value_heads": 8,
+        "sliding_window": None,
+        "tie_word_embeddings": False,
+        "torch_dtype": "bfloat16",
+        "vocab_size": 32768,
+    },
+    "mixtral-8x7b-instruct": {
+        "architectures": ["MixtralForCausalLM"],
+        "hidden_size": 4096,
+        "intermediate_size": 14336,
+        "max_position_embeddings": 32768,
+        "model_type": "mixtral",
+        "num_attention_heads": 32,
+        "num_experts_per_tok": 2,
+        "num_hidden_layers": 32,
+        "num_key_value_heads": 8,
+        "num_local_experts": 8,
+        "output_router_logits": False,
+        "tie_word_embeddings": False,
+        "torch_dtype": "bfloat16",
+        "vocab_size": 32000,
+    },
+    "qwen2.5-0.5b-instruct": {
+        "architectures": ["Qwen2ForCausalLM"],
+        "hidden_size": 896,
+        "intermediate_size": 4864,
+        "max_position_embeddings": 32768,
+        "model_type": "qwen2",
+        "num_attention_heads": 14,
+        "num_hidden_layers": 24,
+        "num_key_value_heads": 2,
+        "tie_word_embeddings": True,
+        "torch_dtype": "bfloat16",
+        "vocab_size": 151936,
+    },
+}
+
+
+def described(config: dict[str, Any]) -> dict[str, Any]:
+    return {"repository": "me/mine", "revision": "1" * 40, "config": config}
+
+
+@pytest.mark.parametrize("preset", CONFIGS)
+def test_config_json_says_what_the_preset_says(preset: str) -> None:
+    own, known = shape_of(described(CONFIGS[preset])), shape_of(preset)
+    assert own.head_dim == known.head_dim
+    assert {**vars(own), "head_size": 0} == {**vars(known), "head_size": 0}
+    assert own.stored == known.stored
+    accepted(model=described(CONFIGS[preset]))
+
+
+def test_config_json_may_leave_out_what_transformers_fills_in() -> None:
+    old = {name: value for name, value in CONFIGS["llama-3.1-8b"].items() if name != "num_key_value_heads"}
+    assert shape_of(described({**old, "head_dim": 128})).kv_heads == 32
+
+
+@pytest.mark.parametrize(
+    ("change", "variable"),
+    [
+        ({"hidden_size": None}, "trtllm_model.shape.hidden"),
+        ({"num_hidden_layers": "many"}, "trtllm_model.shape.layers"),
+        ({"architectures": []}, "trtllm_model.architecture"),
+        ({"architectures": [5]}, "trtllm_model.architecture"),
+        ({"torch_dtype": 16}, "trtllm_model.dtype"),
+    ],
+)
+def test_what_config_json_does_not_say_is_asked_for(change: dict[str, Any], variable: str) -> None:
+    assert variable in refused(model=described({**CONFIGS["llama-3.1-8b"], **change}))
+
+
+def test_what_config_json_says_of_quantisation_counts() -> None:
+    config = {**CONFIGS["llama-3.1-8b"], "quantization_config": {"quant_method": "fp8"}}
+    plan = plan_for(host("BM.GPU.H100.8"), model=described(config), profile="llmapi")
+    assert plan["precision"] == "fp8"
+
+
+@pytest.mark.parametrize(
+    ("tokenizer", "key"),
+    [("mixtral-8x7b", True), ({"repository": "me/t", "revision": "1" * 40}, True), ({"path": "/srv/t"}, False)],
+)
+def test_another_tokenizer_has_a_folder_of_its_own(tokenizer: Any, key: bool) -> None:
+    plan = accepted(tokenizer=tokenizer)
+    assert plan["tokenizer"]["separate"] and plan["tokenizer"]["dest"] != plan["weights"]["dest"]
+    assert bool(plan["tokenizer"]["repository"]) is key
+    assert [step["what"] for step in plan["steps"]].count("tokenizer") == 1
+    own = accepted()["tokenizer"]
+    assert not own["separate"] and own["dest"] == accepted()["weights"]["dest"]

@@ -1,0 +1,52 @@
+# Copyright (c) 2026 tritonops.trtllm contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Plans for tests: what is not said is Mixtral 8x7B Instruct on eight A100 of 40 GB."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils._catalogue import load_catalogue
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils._host_facts import facts_of_shape
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils._planner import make_plan
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils._sizing import Shape
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils._spec import Reader
+
+CATALOGUE = load_catalogue()
+DIGEST = "sha256:" + "a" * 64
+# An image of one's own, for releases without one at NGC and where its digest must be known.
+IMAGE = {"reference": "registry.example/backend", "digest": DIGEST}
+NEWEST_DRIVER = "595.10.01"
+
+
+def host(shape: str = "BM.GPU4.8", **changes: Any) -> dict[str, Any]:
+    """Facts of a host of that shape with a driver that any image can do with."""
+    return {**facts_of_shape(CATALOGUE.shapes[shape]), "driver_version": NEWEST_DRIVER, **changes}
+
+
+def plan_for(facts: dict[str, Any] | None = None, **request: Any) -> dict[str, Any]:
+    request = {"model": "mixtral-8x7b-instruct", **request}
+    return make_plan(request, host() if facts is None else facts, CATALOGUE)
+
+
+def accepted(facts: dict[str, Any] | None = None, **request: Any) -> dict[str, Any]:
+    """A plan that must not be refused."""
+    plan = plan_for(facts, **request)
+    assert plan["refusals"] == []
+    return plan
+
+
+def refused(facts: dict[str, Any] | None = None, **request: Any) -> dict[str, str]:
+    """Variable -> message of what is refused."""
+    return {entry["variable"]: entry["message"] for entry in plan_for(facts, **request)["refusals"]}
+
+
+def shape_of(model: Any) -> Shape:
+    found = Reader({"model": model}, CATALOGUE).model()
+    assert found is not None
+    return found.shape
+
+
+def flag(argv: list[str], name: str) -> str:
+    return argv[argv.index(name) + 1]
