@@ -36,16 +36,16 @@ class CompletionOutput:
 class RequestOutput:
     """What a request has brought so far; iterating waits for more, a token of a stream or else the whole answer."""
 
-    def __init__(self, prompt: str, ids: list[int], params: SamplingParams, tokenizer: Tokenizer, streaming: bool):
+    def __init__(self, llm: LLM, prompt: str, params: SamplingParams, streaming: bool):
         self.prompt = prompt
-        self.prompt_token_ids = ids
+        self.prompt_token_ids = llm.tokenizer.encode(prompt, params.add_special_tokens)
         self.outputs = [CompletionOutput()]
         self.finished = False
         self._params = params
-        self._tokenizer = tokenizer
+        self._tokenizer = llm.tokenizer
         self._streaming = streaming
         self._aborted = False
-        self._stop_words = {tuple(tokenizer.encode(text, add_special_tokens=False)): text for text in params.stop_texts}
+        self._stop_reasons = params.stop_reasons(llm.tokenizer, llm.end_ids)
         self._loop = asyncio.get_running_loop()
         self._updates: asyncio.Queue[Update] = asyncio.Queue()
 
@@ -80,9 +80,9 @@ class RequestOutput:
     def _finish(self, output: CompletionOutput, ended: bool) -> None:
         """Say why, and take a stop word off the end."""
         output.finish_reason = "stop" if ended else "length"
-        for ids, text in self._stop_words.items():
-            if ids and tuple(output.token_ids[-len(ids) :]) == ids:
-                output.finish_reason, output.stop_reason = "stop", text
+        for ids, reason in self._stop_reasons.items():
+            if tuple(output.token_ids[-len(ids) :]) == ids:
+                output.finish_reason, output.stop_reason = "stop", reason
                 if not self._params.include_stop_str_in_output:
                     del output.token_ids[-len(ids) :]
                 return
@@ -98,7 +98,7 @@ class LLM:
         self.args = LlmArgs.of({"model": model, "tokenizer": tokenizer, **kwargs})
         folder = Path(self.args.model)
         self.tokenizer = Tokenizer(str(self.args.tokenizer or folder))
-        self._end_ids = _end_ids(folder, self.tokenizer)
+        self.end_ids = _end_ids(folder, self.tokenizer)
         config, network = _load(folder, self.args.dtype)
         length = self.args.max_seq_len or config["max_position_embeddings"]
         self._generator = Generator(network, Limits(length, self.args.max_num_tokens, self.args.max_batch_size))
@@ -110,10 +110,16 @@ class LLM:
     ) -> RequestOutput:
         """To be called within a running event loop, which the answer arrives in."""
         params = sampling_params or SamplingParams()
-        ids = self.tokenizer.encode(inputs, params.add_special_tokens)
-        result = RequestOutput(inputs, ids, params, self.tokenizer, streaming)
-        sampling = params.as_sampling(self.tokenizer, self._end_ids)
-        self._generator.submit(Request(ids, params.max_tokens, sampling, result.add, is_cancelled=result.is_aborted))
+        result = RequestOutput(self, inputs, params, streaming)
+        self._generator.submit(
+            Request(
+                result.prompt_token_ids,
+                params.max_tokens,
+                params.as_sampling(self.tokenizer, self.end_ids),
+                on_update=result.add,
+                is_cancelled=result.is_aborted,
+            )
+        )
         return result
 
     def shutdown(self) -> None:

@@ -50,14 +50,24 @@ class SamplingParams:
             if getattr(self, name) != 1:
                 yield f"{name} is {getattr(self, name)}, but this build samples one sequence of a request"
 
-    @property
-    def stop_texts(self) -> list[str]:
-        return _as_list(self.stop)
+    def end_ids(self, known: Sequence[int]) -> list[int]:
+        if self.ignore_eos:
+            return []
+        return list(known) if self.end_id is None else [self.end_id]
 
-    def as_sampling(self, tokenizer: Tokenizer, end_ids: Sequence[int]) -> Sampling:
+    def stop_reasons(self, tokenizer: Tokenizer, known: Sequence[int]) -> dict[tuple[int, ...], str | int]:
+        """What ends an answer, with the reason to give; the first end id is known to the generator and needs none."""
+        words: dict[tuple[int, ...], str | int] = {(token,): token for token in self.end_ids(known)[1:]}
+        for text in _as_list(self.stop):
+            ids = tokenizer.encode(text, add_special_tokens=False)
+            if ids:
+                words[tuple(ids)] = text
+        return words
+
+    def as_sampling(self, tokenizer: Tokenizer, known: Sequence[int]) -> Sampling:
         """For the generator. Nothing said of temperature, top_k and top_p means greedy; any of them means to draw."""
         draws = any(value is not None for value in (self.temperature, self.top_k, self.top_p))
-        ends = [] if self.ignore_eos else [self.end_id] if self.end_id is not None else list(end_ids)
+        bad = (tokenizer.encode(text, add_special_tokens=False) for text in _as_list(self.bad))
         return Sampling(
             top_k=self.top_k or 0,
             top_p=(self.top_p or 1.0) if draws else 0.0,
@@ -67,9 +77,9 @@ class SamplingParams:
             frequency_penalty=self.frequency_penalty or 0.0,
             min_length=self.min_tokens or 0,
             random_seed=self.seed or 0,
-            end_id=ends[0] if ends else -1,
-            bad_words=_tokens(tokenizer, _as_list(self.bad)),
-            stop_words=_tokens(tokenizer, self.stop_texts) + [[token] for token in ends[1:]],
+            end_id=next(iter(self.end_ids(known)), -1),
+            bad_words=[ids for ids in bad if ids],
+            stop_words=[list(ids) for ids in self.stop_reasons(tokenizer, known)],
         )
 
 
@@ -77,7 +87,3 @@ def _as_list(words: str | Sequence[str] | None) -> list[str]:
     if words is None:
         return []
     return [words] if isinstance(words, str) else list(words)
-
-
-def _tokens(tokenizer: Tokenizer, words: list[str]) -> list[list[int]]:
-    return [ids for ids in (tokenizer.encode(word, add_special_tokens=False) for word in words) if ids]

@@ -92,13 +92,14 @@ def _build(args: argparse.Namespace, tables: dict[str, Table]) -> None:
     build_config = fill(tables["build_config"], values)
     if args.logits_dtype is not None:
         config["logits_dtype"] = args.logits_dtype
+    dry_run = getattr(args, "dry_run", False)
     for rank in range(config["mapping"]["world_size"]):
-        if args.dry_run:
+        if dry_run:
             log.info(f"rank {rank}: dry run, no engine is written")
             continue
         output.mkdir(parents=True, exist_ok=True)
         _build_rank(config, source, output, rank)
-    if not args.dry_run:
+    if not dry_run:
         whole = {"version": VERSION, "pretrained_config": config, "build_config": build_config}
         (output / "config.json").write_text(json.dumps(whole, indent=4), encoding="utf-8")
 

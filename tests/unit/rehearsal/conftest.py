@@ -15,6 +15,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 from safetensors.numpy import save_file
+from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 
 PROJECT = Path(__file__).parents[3]
 sys.path.insert(0, str(PROJECT / "rehearsal/backend"))
@@ -77,3 +78,21 @@ def snapshot(tmp_path: Path) -> Callable[..., Path]:
         return write_snapshot(tmp_path / "hf", config, make_weights(config))
 
     return make
+
+
+@pytest.fixture
+def tokenizer_in() -> Callable[[Path], Path]:
+    """Writes a byte-level tokenizer into a folder: every byte is a token, before two special ones."""
+
+    def write(folder: Path) -> Path:
+        alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+        library = Tokenizer(models.BPE(vocab={letter: number for number, letter in enumerate(alphabet)}, merges=[]))
+        library.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+        library.decoder = decoders.ByteLevel()
+        library.add_special_tokens([AddedToken("<end>", special=True), AddedToken("<pad>", special=True)])
+        library.save(str(folder / "tokenizer.json"))
+        special = {"eos_token": {"content": "<end>", "special": True}}
+        (folder / "tokenizer_config.json").write_text(json.dumps(special), encoding="utf-8")
+        return folder
+
+    return write

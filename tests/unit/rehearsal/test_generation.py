@@ -76,6 +76,19 @@ def greedy(network: Llama, prompt: list[int], count: int) -> list[int]:
     return tokens[len(prompt) :]
 
 
+@pytest.mark.parametrize(
+    ("build", "longest_prompt", "longest"),
+    [
+        ({"max_input_len": 1024, "max_seq_len": 2048, "max_num_tokens": 8192}, 2047, 2048),
+        ({"max_input_len": 1024, "max_seq_len": 2048, "max_num_tokens": 512}, 512, 2048),
+        ({"max_input_len": 1024, "max_output_len": 512, "max_num_tokens": 8192}, 1024, 1536),
+    ],
+)
+def test_limits_are_read_from_every_engine(build: dict[str, int], longest_prompt: int, longest: int) -> None:
+    limits = Limits.of({**build, "max_batch_size": 4})
+    assert (limits.max_input_len, limits.max_seq_len, limits.max_batch_size) == (longest_prompt, longest, 4)
+
+
 def test_each_token_is_one_update(network: Llama) -> None:
     result = complete(network, PROMPT, 6)
     assert result.tokens == greedy(network, PROMPT, 6)

@@ -5,12 +5,12 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tokenizers import AddedToken, decoders, models, pre_tokenizers
 from tokenizers import Tokenizer as Library
+from tokenizers import decoders, models
 from trtllm_cpu.sampling import parse_word_list
 from trtllm_cpu.tokenizer import Tokenizer, TokenizerError
 
@@ -18,17 +18,8 @@ SMILE = "\N{GRINNING FACE}"
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """Byte-level: every byte is a token, after two special ones."""
-    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    library = Library(models.BPE(vocab={letter: number for number, letter in enumerate(alphabet)}, merges=[]))
-    library.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    library.decoder = decoders.ByteLevel()
-    library.add_special_tokens([AddedToken("<end>", special=True), AddedToken("<pad>", special=True)])
-    library.save(str(tmp_path / "tokenizer.json"))
-    special = {"eos_token": {"content": "<end>", "special": True}}
-    (tmp_path / "tokenizer_config.json").write_text(json.dumps(special), encoding="utf-8")
-    return tmp_path
+def folder(tmp_path: Path, tokenizer_in: Callable[[Path], Path]) -> Path:
+    return tokenizer_in(tmp_path)
 
 
 def test_special_tokens_come_from_the_config(folder: Path) -> None:

@@ -6,18 +6,33 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import ml_dtypes
 import numpy as np
 import pytest
+import yaml
 from safetensors import safe_open
 from safetensors.numpy import load_file
 from trtllm_cpu import VERSION
+from trtllm_cpu.cli import parse
+from trtllm_cpu.engine import read_weights
+from trtllm_cpu.network import Llama
+from trtllm_cpu.release import load_tables
 from trtllm_cpu.tools import convert_checkpoint, trtllm_build
 
+PROJECT = Path(__file__).parents[3]
 Snapshot = Callable[..., Path]
+
+
+TOOLS = {
+    "convert_checkpoint": ("convert", ["convert_checkpoint"]),
+    "trtllm_build": ("build", ["trtllm_build", "plugin_config"]),
+}
 
 
 def convert(source: Path, output: Path, *flags: str) -> int:
@@ -97,6 +112,7 @@ def test_max_seq_len_is_deduced_from_the_model(snapshot: Snapshot, tmp_path: Pat
     ("tool", "argv"),
     [
         (convert_checkpoint, ["--moe_tp_mode", "2"]),
+        (trtllm_build, ["--auto_parallel", "2"]),
         (convert_checkpoint, ["--use_embedding_sharing"]),
         (convert_checkpoint, ["--dtype", "int8"]),
         (trtllm_build, ["--max_output_len", "64"]),
@@ -115,11 +131,80 @@ def test_flags_the_release_does_not_have_are_rejected(
     assert "unrecognized arguments: " + argv[0] in message or "invalid choice" in message
 
 
+@pytest.mark.parametrize("release", ["0.9.0", "1.2.1"])
+@pytest.mark.parametrize("tool", TOOLS)
+def test_flags_are_those_of_the_catalogue(release: str, tool: str) -> None:
+    kind, names = TOOLS[tool]
+    known = yaml.safe_load((PROJECT / f"catalogue/releases/{release}.yml").read_text(encoding="utf-8"))[kind]["flags"]
+    ours = {name: flag for table in names for name, flag in load_tables(release)[table].items()}
+    assert ours.keys() == known.keys()
+    for name, flag in known.items():
+        # what the catalogue does not know of a flag it leaves out
+        facts = {key: ours[name].get(key) for key in flag}
+        assert (name, facts) == (name, flag)
+
+
+@pytest.mark.parametrize(
+    ("table", "argv"),
+    [
+        ("convert_checkpoint", ["--moe_tp_size", "2"]),
+        ("convert_checkpoint", ["--quant_ckpt_path", "x"]),
+        ("convert_checkpoint", ["--dtype", "auto"]),
+        ("trtllm_build", ["--max_seq_len", "64"]),
+        ("plugin_config", ["--gemm_plugin", "auto"]),
+        ("plugin_config", ["--reduce_fusion", "enable"]),
+    ],
+)
+def test_flags_of_later_releases_are_rejected_by_the_old_one(
+    table: str, argv: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        parse("tool", [load_tables("0.9.0")[table]], argv)
+    assert stopped.value.code == 2
+    assert argv[0] in capsys.readouterr().err
+
+
+def test_old_release_has_its_own_defaults() -> None:
+    tables = load_tables("0.9.0")
+    args = parse("trtllm-build", [tables["trtllm_build"], tables["plugin_config"]], [])
+    assert (args.max_batch_size, args.max_output_len, args.use_custom_all_reduce) == (1, 1024, "enable")
+    assert parse("convert_checkpoint.py", [tables["convert_checkpoint"]], []).dtype == "float16"
+
+
+def run_old(*command: str) -> None:
+    """A tool as 0.9.0's image has it: the release is the process's, by the environment."""
+    backend = PROJECT / "rehearsal/backend"
+    environment = {**os.environ, "TRTLLM_VERSION": "0.9.0", "PYTHONPATH": str(backend)}
+    subprocess.run([sys.executable, *command], check=True, env=environment, cwd=backend / "bin", capture_output=True)
+
+
+def test_old_release_writes_its_own_keys(snapshot: Snapshot, tmp_path: Path) -> None:
+    source, checkpoint, built = str(snapshot()), str(tmp_path / "ck"), str(tmp_path / "en")
+    run_old("convert_checkpoint.py", "--model_dir", source, "--output_dir", checkpoint, "--dtype", "bfloat16")
+    flags = ["--checkpoint_dir", checkpoint, "--output_dir", built, "--max_input_len", "24", "--max_output_len", "16"]
+    run_old("-c", "import sys; from trtllm_cpu.tools import trtllm_build; sys.exit(trtllm_build())", *flags)
+    config = json.loads((tmp_path / "en/config.json").read_text(encoding="utf-8"))
+    model, limits = config["pretrained_config"], config["build_config"]
+    assert config["version"] == "0.9.0"
+    assert model["mapping"] == {"world_size": 1, "tp_size": 1, "pp_size": 1}
+    assert (model["kv_dtype"], model["moe_tp_mode"], "moe" in model) == ("bfloat16", 2, False)
+    assert {name: limits[name] for name in ("max_input_len", "max_output_len", "max_num_tokens")} == {
+        "max_input_len": 24,
+        "max_output_len": 16,
+        "max_num_tokens": 24,
+    }
+    assert not {"max_seq_len", "kv_cache_type"} & limits.keys()
+    assert limits["plugin_config"]["paged_kv_cache"] is True
+    network = Llama(model, read_weights(tmp_path / "en", 0))
+    assert network.shape.layers == 2
+
+
 @pytest.mark.parametrize(
     ("tool", "argv", "reason"),
     [
         (convert_checkpoint, ["--use_weight_only"], "quantised weights"),
         (convert_checkpoint, ["--n_head", "16"], "config.json of --model_dir"),
+        (convert_checkpoint, ["--moe_tp_size", "2"], "mixture-of-experts"),
         (trtllm_build, ["--gemm_plugin", "fp8"], "FP8"),
         (trtllm_build, ["--lora_plugin", "auto"], "LoRA"),
         (trtllm_build, ["--remove_input_padding", "disable"], "packed input"),

@@ -80,7 +80,7 @@ class TritonPythonModel:
         # the server's word counts: model.yaml may say otherwise where auto_complete_config was not called
         self._decoupled = bool(config.get("model_transaction_policy", {}).get("decoupled", False))
         if bool(arguments.pop("triton_config", {}).get("decoupled", False)) != self._decoupled:
-            pb_utils.Logger.log_warning(
+            pb_utils.Logger.log_warn(
                 f"[trtllm] model.yaml and config.pbtxt differ in decoupled; the server runs with {self._decoupled}"
             )
         pb_utils.Logger.log_info(f"[trtllm] Starting trtllm engine with args: {arguments}")
