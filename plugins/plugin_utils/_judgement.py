@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from ansible_collections.tritonops.trtllm.plugins.module_utils._progress import human_bytes
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._catalogue import Catalogue, Release
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._commands import llmapi_limits
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._host_facts import HostFacts, version
@@ -187,13 +188,13 @@ def room_refusals(spec: Spec, host: HostFacts, needs: Mapping[str, int]) -> list
     found = []
     if host.memory is not None and host.memory < needs["memory"]:
         message = (
-            f"converting takes {needs['memory'] / 1e9:.1f} GB of memory, the host has {host.memory / 1e9:.1f} GB: "
+            f"converting takes {human_bytes(needs['memory'])} of memory, the host has {human_bytes(host.memory)}: "
             "a smaller model, or trtllm_engine_dir with an engine that was built elsewhere, would do"
         )
         found.append(Refusal("trtllm_model", spec.model.name, message, "host_memory"))
     if host.disk_free is not None and host.disk_free < needs["disk"]:
         message = (
-            f"{needs['disk'] / 1e9:.1f} GB are still to be written, {host.disk_free / 1e9:.1f} GB are free: "
+            f"{human_bytes(needs['disk'])} are still to be written, {human_bytes(host.disk_free)} are free: "
             "a folder on a larger file system would do"
         )
         found.append(Refusal("trtllm_root", spec.root, message, "disk"))

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from ansible_collections.tritonops.trtllm.plugins.module_utils._progress import human_bytes
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._refusal import refusal_line
 
 Plan = Mapping[str, Any]
@@ -39,7 +40,9 @@ def _lines(plan: Plan) -> Iterator[str]:
     yield ""
     yield ROW.format("what", "action", "size", "").rstrip()
     for step in plan["steps"]:
-        yield ROW.format(step["what"], step["action"], _size(step["bytes"]), _detail(step, plan)).rstrip()
+        yield ROW.format(
+            step["what"], step["action"], human_bytes(step["bytes"]) if step["bytes"] else "", _detail(step, plan)
+        ).rstrip()
     yield ""
     yield from _budget(plan)
     yield from _remarks(plan)
@@ -74,9 +77,9 @@ def _budget(plan: Plan) -> Iterator[str]:
             f"KV cache  {gpu['kv_tokens']} tokens of {gpu['kv_bytes_per_token'] / 1024:g} KiB: "
             f"{gpu['sequences']} sequences of {plan['limits']['max_seq_len']} tokens at once"
         )
-    yield f"disk      {_size(budget['disk_missing']) or '0 B'} to come, {_size(budget['disk_total'])} in all"
+    yield f"disk      {human_bytes(budget['disk_missing'])} to come, {human_bytes(budget['disk_total'])} in all"
     if budget["host_memory"]:
-        yield f"memory    {_size(budget['host_memory'])} on the host while converting"
+        yield f"memory    {human_bytes(budget['host_memory'])} on the host while converting"
 
 
 def _remarks(plan: Plan) -> Iterator[str]:
@@ -87,14 +90,6 @@ def _remarks(plan: Plan) -> Iterator[str]:
         yield f"notes     {len(plan['notes'])} on release {plan['release']}: catalogue/releases/{plan['release']}.yml"
     for text in plan["warnings"]:
         yield f"warning   {text}"
-
-
-def _size(size: int) -> str:
-    """Decimal, as disks and downloads are counted; nothing for nothing."""
-    for unit, name in ((10**9, "GB"), (10**6, "MB"), (10**3, "kB")):
-        if size >= unit:
-            return f"{size / unit:.1f} {name}"
-    return f"{size} B" if size else ""
 
 
 def _gib(size: int) -> str:
