@@ -90,7 +90,7 @@ def with_config(request: Mapping[str, Any], token_file: str | None) -> Mapping[s
 
 def _from_hub(request: Mapping[str, Any], model: Mapping[str, Any], token_file: str | None) -> Any:
     """None where the request does not say enough to ask: the planner says what is missing."""
-    weights = request.get("weights")
+    weights = as_mapping(request.get("weights"))
     weights = weights if isinstance(weights, Mapping) else {}
     repository, revision = model.get("repository"), model.get("revision")
     if (
@@ -109,7 +109,7 @@ def _from_hub(request: Mapping[str, Any], model: Mapping[str, Any], token_file: 
 @lru_cache(maxsize=None)
 def _fetched(url: str, token_file: str | None) -> Any:
     try:
-        token = Path(token_file).read_text(encoding="utf-8").strip() if token_file else ""
+        token = Path(token_file).expanduser().read_text(encoding="utf-8").strip() if token_file else ""
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         with open_url(url, headers=headers, timeout=30, follow_redirects="all") as answer:
             return json.loads(answer.read())

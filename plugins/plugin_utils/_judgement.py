@@ -59,7 +59,7 @@ def size(spec: Spec, host: HostFacts) -> tuple[Sized, list[Refusal]]:
         chosen = Parallelism(chosen.tensor, chosen.pipeline, asked.moe_tensor, asked.moe_expert)
     largest = chosen or _largest(load, len(host.gpus), wanted, asked.tensor, asked.pipeline)
     sized = Sized(largest, load.on(largest))
-    return sized, [] if chosen else [_does_not_fit(spec, load, sized, host)]
+    return sized, [] if chosen else _does_not_fit(spec, load, sized, host)
 
 
 def load_of(spec: Spec, gpu_memory: int) -> Load:
@@ -94,11 +94,10 @@ def _too_few(spec: Spec, host: HostFacts, wanted: Parallelism) -> Refusal:
     return Refusal("trtllm_parallelism", wanted.world_size, message)
 
 
-def _does_not_fit(spec: Spec, load: Load, sized: Sized, host: HostFacts) -> Refusal:
-    """The variable to change is the one that needs changing least."""
+def _does_not_fit(spec: Spec, load: Load, sized: Sized, host: HostFacts) -> list[Refusal]:
+    """The variables to change are those that need changing least; more than one where one alone does not do."""
     budget, parallelism = sized.budget, sized.parallelism
     assert budget is not None
-    needed = budget.weights + budget.runtime + budget.activations
     figures = (
         f"each of {parallelism.world_size} GPUs of {_gib(budget.memory)} needs {_gib(budget.weights)} for weights, "
         f"{_gib(budget.activations)} for activations and {_gib(budget.runtime)} for the runtime, and holds "
@@ -107,29 +106,64 @@ def _does_not_fit(spec: Spec, load: Load, sized: Sized, host: HostFacts) -> Refu
     wider = choose_parallelism(load, len(host.gpus), None, None)
     if wider:
         fits = f"{{tensor: {wider.tensor}, pipeline: {wider.pipeline}}} fits"
-        return Refusal("trtllm_parallelism", _asked(parallelism), f"{figures}: {fits}", "gpu_memory")
-    for limits in _smaller_limits(load.limits):
-        if load.within(**limits).on(parallelism).fits:
-            return _limit_refusal(load.limits, limits, figures)
-    smaller = _smaller_precision(spec, load, parallelism)
-    if smaller:
-        return Refusal("trtllm_precision", spec.precision, f"{figures}: {smaller} would do", "gpu_memory")
-    enough = _gpus_that_do(load)
-    advice = f"{enough} such GPUs would do" if enough else "choose a smaller model or larger GPUs"
-    message = f"{figures}: {_gib(needed)} and more are needed on each; {advice}"
-    return Refusal("trtllm_model", spec.model.name, message, "gpu_memory")
+        return [Refusal("trtllm_parallelism", _asked(parallelism), f"{figures}: {fits}", "gpu_memory")]
+    remedy = next((remedy for remedy in _remedies(spec, load.limits) if remedy.cures(load, parallelism)), None)
+    if remedy is None:
+        message = f"{figures}: choose a smaller model or larger GPUs"
+        return [Refusal("trtllm_model", spec.model.name, message, "gpu_memory")]
+    advices = remedy.advices(spec)
+    together = " with the other" if len(advices) > 1 else ""
+    return [
+        Refusal(variable, value, f"{figures}: {advice} would do{together}", "gpu_memory")
+        for variable, value, advice in advices
+    ]
 
 
-def _smaller_precision(spec: Spec, load: Load, parallelism: Parallelism) -> str | None:
-    """One that halves the weights and computes as before; fewer bits are a choice about answers, not about memory."""
-    for name in ("float16", "int8_weight_only") if spec.profile == "engine" else ("float16",):
-        precision = PRECISIONS[name]
-        if (
-            precision.weight_bytes < load.precision.weight_bytes
-            and replace(load, precision=precision).on(parallelism).fits
-        ):
-            return name
-    return None
+@dataclass(frozen=True)
+class _Remedy:
+    """Changes that may make a model fit: smaller limits, a smaller precision, or so many GPUs."""
+
+    limits: Mapping[str, int]
+    precision: str = ""
+    gpus: int = 0
+
+    def cures(self, load: Load, parallelism: Parallelism) -> bool:
+        eased = load.within(**self.limits)
+        if self.precision:
+            eased = replace(eased, precision=PRECISIONS[self.precision])
+        return choose_parallelism(eased, self.gpus, None, None) is not None if self.gpus else eased.on(parallelism).fits
+
+    def advices(self, spec: Spec) -> list[tuple[str, Any, str]]:
+        """Variable, its value, and what would do instead."""
+        found: list[tuple[str, Any, str]] = []
+        given = {name: getattr(spec.limits, name) for name in self.limits}
+        if len(given) == 1:
+            ((name, value),) = given.items()
+            found.append((f"trtllm_limits.{name}", value, str(self.limits[name])))
+        elif given:
+            pairs = ", ".join(f"{name}: {value}" for name, value in self.limits.items())
+            found.append(("trtllm_limits", given, f"{{{pairs}}}"))
+        if self.precision:
+            found.append(("trtllm_precision", spec.precision, self.precision))
+        if self.gpus:
+            found.append(("trtllm_model", spec.model.name, f"{self.gpus} such GPUs"))
+        return found
+
+
+def _remedies(spec: Spec, limits: Limits) -> Iterator[_Remedy]:
+    """One change before two."""
+    smaller = list(_smaller_limits(limits))
+    others = [_Remedy({}, precision=name) for name in _smaller_precisions(spec)]
+    more = [_Remedy({}, gpus=gpus) for gpus in (2, 4, 8, 16, 32, 64)]
+    yield from (_Remedy(change) for change in smaller)
+    yield from (*others, *more)
+    yield from (replace(other, limits=change) for other in (*others, *more) for change in smaller)
+
+
+def _smaller_precisions(spec: Spec) -> list[str]:
+    """Those that halve the weights and compute as before; fewer bits are a choice about answers, not about memory."""
+    names = ("float16", "int8_weight_only") if spec.profile == "engine" else ("float16",)
+    return [name for name in names if PRECISIONS[name].weight_bytes < PRECISIONS[spec.precision].weight_bytes]
 
 
 def _smaller_limits(limits: Limits) -> Iterator[dict[str, int]]:
@@ -140,22 +174,6 @@ def _smaller_limits(limits: Limits) -> Iterator[dict[str, int]]:
     yield from ({"max_num_tokens": tokens} for tokens in fewer if tokens >= limits.max_batch_size)
     for length in shorter:
         yield {"max_seq_len": length, "max_input_len": min(limits.max_input_len, length // 2)}
-
-
-def _limit_refusal(limits: Limits, smaller: Mapping[str, int], figures: str) -> Refusal:
-    given = {name: getattr(limits, name) for name in smaller}
-    if len(smaller) == 1:
-        ((name, value),) = smaller.items()
-        return Refusal(f"trtllm_limits.{name}", given[name], f"{figures}: {value} would do", "gpu_memory")
-    would_do = ", ".join(f"{name}: {value}" for name, value in smaller.items())
-    return Refusal("trtllm_limits", given, f"{figures}: {{{would_do}}} would do", "gpu_memory")
-
-
-def _gpus_that_do(load: Load) -> int | None:
-    for gpus in (2, 4, 8, 16, 32, 64):
-        if choose_parallelism(load, gpus, None, None):
-            return gpus
-    return None
 
 
 def _asked(parallelism: Parallelism) -> dict[str, int]:

@@ -49,7 +49,7 @@ OWN = {"repository": "me/Tiny", "revision": "1" * 40, "architecture": "LlamaForC
         ({"root": 0}, "trtllm_root", "absolute"),
         ({"root": "/srv/a:b"}, "trtllm_root", "colon"),
         ({"engine_dir": []}, "trtllm_engine_dir", "absolute"),
-        ({"streaming": "yes"}, "trtllm_streaming", "true or false"),
+        ({"streaming": "perhaps"}, "trtllm_streaming", "true or false"),
         ({"parallelism": {"tensor": 3}}, "trtllm_parallelism.tensor", "these do: 1, 2, 4, 8"),
         ({"parallelism": {"tensor": 0}}, "trtllm_parallelism.tensor", "at least 1"),
         ({"parallelism": {"tensor": 128}}, "trtllm_parallelism.tensor", "at most 64"),
@@ -88,7 +88,7 @@ OWN = {"repository": "me/Tiny", "revision": "1" * 40, "architecture": "LlamaForC
         ({"server": {"http_port": 80000}}, "trtllm_server.http_port", "up to 65535"),
         ({"server": {"shm_size": "2 GB"}}, "trtllm_server.shm_size", "such as 2g"),
         ({"server": {"address": "a b"}}, "trtllm_server.address", "such as 127.0.0.1"),
-        ({"plan_waive": "disk"}, "trtllm_plan_waive", "must be a list"),
+        ({"plan_waive": {"disk": True}}, "trtllm_plan_waive", "must be a list"),
         ({"repository_parameters": {"tensorrt_lm": {}}}, "trtllm_repository_parameters.tensorrt_lm", "is not a model"),
         ({"repository_overrides": {"tensorrt_llm": 1}}, "trtllm_repository_overrides", "must map a Triton model"),
         (
@@ -139,11 +139,13 @@ def test_fp8_needs_weights_that_are_fp8() -> None:
     assert "llmapi" in refused(h100, model=quantised)["trtllm_model"]
 
 
-@pytest.mark.parametrize("release", [name for name in CATALOGUE.releases if list(CATALOGUE.releases).index(name) >= 11])
+@pytest.mark.parametrize("release", [name for name in CATALOGUE.releases if list(CATALOGUE.releases).index(name) >= 13])
 def test_a_renamed_placeholder_names_its_successor(release: str) -> None:
     wrong = {"tensorrt_llm_bls": {"visual_model_path": "x"}, "preprocessing": {"visual_model_path": "x"}}
     found = refused(release=release, image=IMAGE, repository_parameters=wrong)
-    assert "(multimodal_model_path since 0.19.0)" in found["trtllm_repository_parameters.preprocessing.visual_model_path"]
+    assert (
+        "(multimodal_model_path since 0.19.0)" in found["trtllm_repository_parameters.preprocessing.visual_model_path"]
+    )
 
 
 def test_a_removed_placeholder_names_when() -> None:
@@ -152,7 +154,9 @@ def test_a_removed_placeholder_names_when() -> None:
     assert "(removed in 0.9.0)" in found["trtllm_repository_parameters.preprocessing.tokenizer_type"]
 
 
-@pytest.mark.parametrize("reference", ["nvcr.io/nvidia/tritonserver:24.05-trtllm-python-py3", "m/tritonserver:24.05-trtllm-python-py3"])
+@pytest.mark.parametrize(
+    "reference", ["nvcr.io/nvidia/tritonserver:24.05-trtllm-python-py3", "m/tritonserver:24.05-trtllm-python-py3"]
+)
 def test_an_ngc_image_of_another_release_is_told(reference: str) -> None:
     assert "carries release 0.9.0, not 1.2.1" in refused(image={"reference": reference})["trtllm_image.reference"]
     assert accepted(release="0.9.0", image={"reference": reference})["image"]["run"] == reference
