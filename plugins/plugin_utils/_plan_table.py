@@ -40,9 +40,8 @@ def _lines(plan: Plan) -> Iterator[str]:
     yield ""
     yield ROW.format("what", "action", "size", "").rstrip()
     for step in plan["steps"]:
-        yield ROW.format(
-            step["what"], step["action"], human_bytes(step["bytes"]) if step["bytes"] else "", _detail(step, plan)
-        ).rstrip()
+        size = human_bytes(step["bytes"]) if step["bytes"] else ""
+        yield ROW.format(step["what"], step["action"], size, _detail(step, plan)).rstrip()
     yield ""
     yield from _budget(plan)
     yield from _remarks(plan)
