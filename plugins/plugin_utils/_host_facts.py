@@ -109,13 +109,14 @@ def _gpu(path: str, raw: Any, checker: Checker) -> Gpu | None:
     if not isinstance(raw, Mapping) or not isinstance(raw.get("name"), str):
         checker.refuse(path, raw, "must be a mapping with name, and memory_mib where it is known")
         return None
+    name = checker.text(f"{path}.name", raw["name"])
     memory = raw.get("memory_mib")
     mib = None if memory is None else checker.count(f"{path}.memory_mib", memory)
-    capability = str(raw.get("compute_capability") or compute_capability_of(raw["name"]) or "")
+    capability = str(raw.get("compute_capability") or compute_capability_of(name) or "")
     if capability and not re.fullmatch(r"[0-9]{1,3}\.[0-9]{1,3}", capability):
         checker.refuse(f"{path}.compute_capability", capability, "must be a version such as 8.0")
         capability = ""
-    return Gpu(raw["name"], mib << 20 if mib else None, version(capability) or None)
+    return Gpu(name, mib << 20 if mib else None, version(capability) or None)
 
 
 def version(text: str) -> tuple[int, ...]:

@@ -125,7 +125,7 @@ class Checker:
     def boolean(self, variable: str, value: Any) -> bool:
         try:
             return bool(check_type_bool(value))
-        except TypeError:
+        except (TypeError, ValueError):
             self.refuse(variable, value, "must be true or false")
             return False
 

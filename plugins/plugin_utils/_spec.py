@@ -44,7 +44,7 @@ KINDS = ("base", "instruct")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _HOST_PATH = re.compile(r"/+[^/:][^:]*")
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _SHM_SIZE = re.compile(r"[1-9][0-9]*[bkmgBKMG]?")
 _INSTRUCT = re.compile(r"instruct|chat|[-_]it$", re.IGNORECASE)
 
@@ -229,7 +229,7 @@ class Reader(Checker):
         text = self.text(variable, value)
         # Folders and the release are named after it.
         if text and name == "name" and not _NAME.fullmatch(text):
-            self.refuse(variable, text, "must be of letters, digits, dots, dashes and underscores")
+            self.refuse(variable, text, "must be of letters, digits, dots, dashes and underscores, 100 at most")
             return ""
         return text if name != "kind" or not text or self.choice(variable, text, KINDS, "kind") else ""
 

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import yaml
@@ -112,7 +112,7 @@ def test_a_request_is_what_the_inventory_says_of_it() -> None:
 class Hub(BaseHTTPRequestHandler):
     """Answers as a hub does; what it was asked is in `asked`."""
 
-    asked: list[tuple[str, str | None]] = []
+    asked: ClassVar[list[tuple[str, str | None]]] = []
 
     def do_GET(self) -> None:
         token = self.headers.get("Authorization")

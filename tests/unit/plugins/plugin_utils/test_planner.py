@@ -1,214 +1,288 @@
 # Copyright (c) 2026 tritonops.trtllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
+"""The plan as a whole: its keys and sizes, what it reuses, and that nothing whatever makes it raise."""
 
 from __future__ import annotations
 
+import copy
+import datetime
+import json
+import random
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from ansible_collections.tritonops.trtllm.plugins.plugin_utils._catalogue import load_catalogue
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._planner import make_plan
-from ansible_collections.tritonops.trtllm.plugins.plugin_utils._spec import Shape, legal_tensor_sizes
-
-CATALOGUE = load_catalogue()
-DIGEST = "sha256:" + "a" * 64
-A100 = {"name": "NVIDIA A100-SXM4-40GB"}
-EIGHT_GPUS = {"gpus": [A100] * 8, "processors": 64}
-
-
-def request_for(model: Any = "mixtral-8x7b-instruct", **changes: Any) -> dict[str, Any]:
-    return {
-        "model": model,
-        "release": "0.17.0",
-        "parallelism": {"tensor": 8},
-        "image": {"reference": "registry.example/backend", "digest": DIGEST},
-        **changes,
-    }
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils._refusal import refusal_line
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils._spec import VARIABLES
+from ansible_collections.tritonops.trtllm.tests.unit.support.planning import (
+    CATALOGUE,
+    DIGEST,
+    IMAGE,
+    accepted,
+    flag,
+    host,
+    plan_for,
+    refused,
+)
 
 
-def plan_for(facts: dict[str, Any] | None = None, **changes: Any) -> dict[str, Any]:
-    return make_plan(request_for(**changes), EIGHT_GPUS if facts is None else facts, CATALOGUE)
+def test_the_default_is_the_newest_release_with_engines_by_its_newest_image() -> None:
+    plan = accepted()
+    assert (plan["release"], plan["profile"], plan["precision"]) == ("1.2.1", "engine", "float16")
+    assert plan["image"]["run"] == "nvcr.io/nvidia/tritonserver:26.07-trtllm-python-py3"
+    assert plan["image"]["digest"] == ""
+    assert accepted(profile="llmapi")["precision"] == "bfloat16"
 
 
-def refused(facts: dict[str, Any] | None = None, **changes: Any) -> dict[str, str]:
-    return {entry["variable"]: entry["message"] for entry in plan_for(facts, **changes)["refusals"]}
+def test_a_digest_is_what_runs() -> None:
+    assert accepted(image=IMAGE)["image"]["run"] == f"registry.example/backend@{DIGEST}"
 
 
-def flag(argv: list[str], name: str) -> str:
-    return argv[argv.index(name) + 1]
+@pytest.mark.parametrize("profile", ["engine", "llmapi"])
+def test_a_plan_has_what_was_promised(profile: str) -> None:
+    plan = accepted(profile=profile)
+    promised = {"release", "profile", "image", "weights", "repository", "budget", "warnings", "refusals"}
+    assert promised <= set(plan)
+    assert isinstance(plan["convert"]["argv"], list) and isinstance(plan["build"]["argv"], list)
+    assert plan["launch"]["argv"][0] == "mpirun"
 
 
-def test_a_good_request_is_not_refused() -> None:
-    plan = plan_for()
-    assert plan["refusals"] == []
-    assert plan["launch"]["world_size"] == 8
-    assert plan["image"]["run"] == f"registry.example/backend@{DIGEST}"
-    assert flag(plan["convert"]["argv"], "--tp_size") == "8"
-    assert flag(plan["build"]["argv"], "--workers") == "8"
-    assert plan["build"]["gpu"] == A100["name"]
-
-
-@pytest.mark.parametrize("release", CATALOGUE.releases)
-def test_commands_have_only_flags_of_the_release(release: str) -> None:
-    facts = CATALOGUE.releases[release]
-    plan = plan_for(release=release, parallelism={"tensor": 8, "moe_expert": 8})
-    for command, known in ((plan["convert"]["argv"], facts["convert"]), (plan["build"]["argv"], facts["build"])):
-        used = {word for word in command if word.startswith("--")}
-        assert used and used <= set(known["flags"])
-
-
-@pytest.mark.parametrize("release", CATALOGUE.releases)
-def test_every_required_placeholder_is_filled(release: str) -> None:
-    repository = plan_for(release=release)["repository"]
-    for model, groups in CATALOGUE.releases[release]["placeholders"].items():
-        required = set(groups["required_to_parse"] + groups["required_for_sense"])
-        assert required <= set(repository[model]), model
-        assert set(repository[model]) <= required | set(groups["optional"]), model
-
-
-def test_old_releases_count_output_tokens() -> None:
-    old = plan_for(release="0.9.0", limits={"max_input_len": 100, "max_seq_len": 300})["build"]["argv"]
-    assert flag(old, "--max_output_len") == "200"
-    assert "--max_seq_len" not in old
-
-
-def test_experts_are_spread_in_the_words_of_the_release() -> None:
-    spread = {"tensor": 8, "moe_expert": 4, "moe_tensor": 2}
-    assert flag(plan_for(parallelism=spread)["convert"]["argv"], "--moe_ep_size") == "4"
-    assert flag(plan_for(release="0.9.0", parallelism=spread)["convert"]["argv"], "--moe_tp_mode") == "1"
-
-
-def test_templates_come_from_a_clone_where_the_image_has_none() -> None:
-    old = plan_for(release="0.12.0")
-    assert old["backend"]["source"] == "git"
-    assert old["convert"]["argv"][1].startswith("/backend/tensorrt_llm/examples/")
-    assert plan_for()["backend"]["source"] == "image"
-
-
-def test_launch_is_one_server_a_rank() -> None:
-    argv = plan_for(parallelism={"tensor": 2}, server={"http_port": 9000})["launch"]["argv"]
-    assert argv[:3] == ["mpirun", "--allow-run-as-root", "-n"]
-    assert argv.count("/opt/tritonserver/bin/tritonserver") == 2
-    assert argv.count("--load-model=tensorrt_llm") == 1
-    assert argv.count("--http-port=9000") == 2
-    assert "--backend-config=python,shm-region-prefix-name=prefix1_" in argv
-    assert "--oversubscribe" not in argv
-
-
-def test_more_ranks_than_processors_are_oversubscribed() -> None:
-    assert "--oversubscribe" in plan_for({"gpus": [A100] * 8, "processors": 2})["launch"]["argv"]
+# --- names ------------------------------------------------------------------------------------------------------------
 
 
 def test_keys_follow_what_goes_in() -> None:
-    first, again = plan_for(), plan_for()
-    assert first == again
-    longer = plan_for(limits={"max_seq_len": 4096})
+    first, longer = accepted(image=IMAGE), accepted(image=IMAGE, limits={"max_seq_len": 4096})
     assert longer["build"]["dest"] != first["build"]["dest"]
     assert longer["convert"]["dest"] == first["convert"]["dest"]
-    other_image = plan_for(image={"reference": "registry.example/backend", "digest": "sha256:" + "b" * 64})
+    other_image = accepted(image={**IMAGE, "digest": "sha256:" + "b" * 64})
     assert other_image["convert"]["dest"] != first["convert"]["dest"]
     assert other_image["weights"]["dest"] == first["weights"]["dest"]
     assert len({plan["release_id"] for plan in (first, longer, other_image)}) == 3
 
 
 def test_a_mirror_does_not_make_other_weights() -> None:
-    assert plan_for(weights={"endpoint": "https://mirror.example"})["weights"]["dest"] == plan_for()["weights"]["dest"]
+    mirrored = accepted(weights={"endpoint": "https://mirror.example"})
+    assert mirrored["weights"]["dest"] == accepted()["weights"]["dest"]
 
 
-def test_what_the_user_fills_wins() -> None:
-    plan = plan_for(
-        repository_parameters={"tensorrt_llm": {"kv_cache_free_gpu_mem_fraction": 0.5, "max_queue_size": 7}}
-    )
-    assert plan["repository"]["tensorrt_llm"]["kv_cache_free_gpu_mem_fraction"] == "0.5"
-    assert plan["repository"]["tensorrt_llm"]["max_queue_size"] == "7"
+def test_another_release_or_profile_does_not_fetch_the_weights_again() -> None:
+    plans = [accepted(), accepted(release="0.9.0"), accepted(profile="llmapi")]
+    assert len({plan["weights"]["dest"] for plan in plans}) == 1
+    assert len({plan["release_id"] for plan in plans}) == 3
 
 
-def test_an_engine_of_ones_own_needs_no_build() -> None:
-    plan = plan_for(engine_dir="/srv/engine")
-    assert plan["convert"] is None and plan["build"] is None
-    assert plan["engine_dir"] == "/srv/engine"
-    assert [entry["what"] for entry in plan["budget"]["disk"]] == ["weights"]
-    assert plan["engine_check"] == {"path": "/srv/engine", "image_digest": DIGEST}
+def test_templates_come_from_a_clone_where_the_image_has_none() -> None:
+    old = accepted(release="0.12.0")
+    assert old["backend"]["source"] == "git"
+    assert old["convert"]["argv"][1].startswith("/backend/tensorrt_llm/examples/")
+    assert accepted()["backend"]["source"] == "image"
+
+
+def test_sources_can_be_a_mirror_of_ones_own() -> None:
+    own = {"backend": {"repository": "https://git.example/b.git", "commit": "1" * 40}}
+    sources = accepted(release="0.12.0", sources=own)["backend"]["sources"]
+    assert sources["backend"]["repository"] == "https://git.example/b.git" and sources["backend"]["commit"] == "1" * 40
+    assert sources["tensorrt_llm"]["commit"] == CATALOGUE.releases["0.12.0"]["sources"]["tensorrt_llm"]["commit"]
+
+
+def test_planning_twice_gives_the_same_and_leaves_what_it_was_given() -> None:
+    request = {
+        "model": {"preset": "mixtral-8x7b", "revision": "main"},
+        "profile": "llmapi",
+        "limits": {"max_seq_len": 4096},
+        "repository_parameters": {"tensorrt_llm": {"kv_cache_config": {"enable_block_reuse": True}}},
+        "repository_overrides": {"tensorrt_llm": {"parameters": {"a": {"string_value": "b"}}}},
+    }
+    facts = host()
+    before = copy.deepcopy((request, facts))
+    first = make_plan(request, facts, CATALOGUE)
+    assert first["refusals"] == [] and json.dumps(first) == json.dumps(make_plan(request, facts, CATALOGUE))
+    assert (request, facts) == before
+
+
+# --- steps and sizes --------------------------------------------------------------------------------------------------
+
+
+def steps(plan: dict[str, Any]) -> dict[str, str]:
+    return {step["what"]: step["action"] for step in plan["steps"]}
+
+
+def test_a_new_host_gets_everything() -> None:
+    assert steps(accepted()) == {
+        "image": "pull",
+        "backend": "extract",
+        "weights": "fetch",
+        "checkpoint": "convert",
+        "engine": "build",
+        "release": "render",
+        "service": "start",
+    }
+
+
+def test_the_llm_api_needs_no_checkpoint_and_no_engine() -> None:
+    assert set(steps(accepted(profile="llmapi"))) == {"image", "backend", "weights", "release", "service"}
+
+
+def test_what_is_there_is_reused_and_takes_no_more() -> None:
+    plan = accepted()
+    kinds = {"image": "image", "backend": "backend", "weights": "weights", "checkpoint": "convert", "engine": "build"}
+    there = [f"{kind}/{plan[part]['key']}" for kind, part in kinds.items()]
+    again = accepted(host(artifacts=there, current="another-release"))
+    assert {what for what, action in steps(again).items() if action == "reuse"} == set(kinds)
+    assert steps(again)["service"] == "switch"
+    assert again["budget"]["disk_missing"] == 0 < again["budget"]["disk_total"]
+    done = accepted(host(artifacts=[*there, f"releases/{plan['release_id']}"], current=plan["release_id"]))
+    assert set(steps(done).values()) == {"reuse", "keep"}
+    assert done["release_id"] == plan["release_id"]
+
+
+@pytest.mark.parametrize(
+    ("image", "action"),
+    [
+        ({"source": "archive", "archive": "/srv/image.tar", "digest": DIGEST}, "load"),
+        ({"source": "build"}, "build"),
+        ({}, "pull"),
+    ],
+)
+def test_where_the_image_comes_from(image: dict[str, str], action: str) -> None:
+    assert steps(accepted(release="0.12.0", image=image))["image"] == action
 
 
 def test_disk_follows_the_model_and_its_precision() -> None:
     def disk(**changes: Any) -> dict[str, int]:
-        return {entry["what"]: entry["bytes"] for entry in plan_for(**changes)["budget"]["disk"]}
+        return {entry["what"]: entry["bytes"] for entry in accepted(**changes)["budget"]["disk"]}
 
-    # 46.7 G parameters (the model's own card) of two bytes.
-    assert disk()["weights"] == pytest.approx(93.4e9, rel=0.01)
-    assert disk(precision="float32")["engine"] == 2 * disk()["engine"]
-
-
-def test_a_preset_can_be_pinned_elsewhere() -> None:
-    plan = plan_for(model={"preset": "mixtral-8x7b", "revision": "main"})
-    assert plan["weights"]["revision"] == "main"
+    eight = {"parallelism": {"tensor": 8}}
+    half, full = disk(**eight), disk(precision="float32", **eight)
+    assert half["weights"] == full["weights"] == pytest.approx(93.4e9, rel=0.001)
+    assert full["engine"] == 2 * half["engine"] == 2 * half["checkpoint"]
+    # A release is hard links: nothing of it is counted.
+    assert set(half) == {"image", "weights", "checkpoint", "engine"}
 
 
-def test_any_other_model_is_a_mapping() -> None:
-    shape = {"layers": 2, "heads": 4, "kv_heads": 2, "hidden": 64, "ffn": 128, "vocab": 100, "max_positions": 4096}
-    model = {"repository": "me/Tiny", "revision": "1" * 40, "architecture": "LlamaForCausalLM", "shape": shape}
-    plan = plan_for(model=model, parallelism={"tensor": 4})
-    assert plan["refusals"] == [] and plan["model"]["name"] == "tiny"
-    broken = refused(model={**model, "revision": "", "shape": {"layers": 2}})
-    assert "trtllm_model.revision" in broken and "trtllm_model.shape.heads" in broken
+def test_an_engine_of_ones_own_needs_no_build() -> None:
+    plan = accepted(engine_dir="/srv/engine", image=IMAGE)
+    assert plan["convert"]["argv"] == plan["build"]["argv"] == []
+    assert plan["engine_dir"] == "/srv/engine"
+    assert plan["engine_check"] == {"path": "/srv/engine", "image_digest": DIGEST}
+    assert {entry["what"] for entry in plan["budget"]["disk"]} == {"image", "weights"}
+    assert "trtllm_engine_dir" in refused(engine_dir="/srv/engine", profile="llmapi")
 
 
-@pytest.mark.parametrize(
-    ("changes", "variable", "says"),
-    [
-        ({"model": "mixtral-8x7b-instrct"}, "trtllm_model", "did you mean mixtral-8x7b-instruct"),
-        ({"model": 7}, "trtllm_model", "must be the name of a preset"),
-        ({"release": "9.9.9"}, "trtllm_release", "known are: 0.9.0, 0.12.0"),
-        ({"precision": "bf16"}, "trtllm_precision", "float16, bfloat16"),
-        ({"profile": "vllm"}, "trtllm_profile", "engine"),
-        ({"root": "relative"}, "trtllm_root", "absolute"),
-        ({"streaming": "yes"}, "trtllm_streaming", "true or false"),
-        ({"parallelism": {"tensor": 3}}, "trtllm_parallelism.tensor", "these do: 1, 2, 4, 8"),
-        ({"parallelism": {"tensor": 0}}, "trtllm_parallelism.tensor", "at least 1"),
-        ({"parallelism": {"tenser": 2}}, "trtllm_parallelism.tenser", "did you mean tensor"),
-        ({"parallelism": {"pipeline": 3}}, "trtllm_parallelism.pipeline", "32 layers"),
-        ({"parallelism": {"tensor": 8, "moe_expert": 3}}, "trtllm_parallelism.moe_tensor", "tensor parallelism, 8"),
-        ({"parallelism": [8]}, "trtllm_parallelism", "mapping"),
-        ({"limits": {"max_seq_len": 40000}}, "trtllm_limits.max_seq_len", "32768"),
-        ({"limits": {"max_input_len": 2048}}, "trtllm_limits.max_input_len", "below max_seq_len"),
-        ({"image": {"reference": "x"}}, "trtllm_image.digest", "pinned"),
-        ({"image": {"digest": DIGEST}}, "trtllm_image.reference", "missing"),
-        ({"image": {"source": "archive", "digest": DIGEST}}, "trtllm_image.archive", "absolute path"),
-        ({"image": {"source": "tape"}}, "trtllm_image.source", "registry, archive, build"),
-        ({"repository_parameters": {"tensorrt_lm": {}}}, "trtllm_repository_parameters.tensorrt_lm", "is not a model"),
-        (
-            {"repository_parameters": {"tensorrt_llm": {"batching_stratgy": "V1"}}},
-            "trtllm_repository_parameters.tensorrt_llm.batching_stratgy",
-            "did you mean batching_strategy",
-        ),
-    ],
-)
-def test_a_wrong_value_is_named_with_what_is_allowed(changes: dict[str, Any], variable: str, says: str) -> None:
-    assert says in refused(**changes)[variable]
+def test_build_uses_as_many_workers_as_gpus() -> None:
+    plan = accepted(parallelism={"tensor": 8})
+    assert flag(plan["build"]["argv"], "--workers") == "8"
+    assert plan["build"]["gpu"] == "NVIDIA A100-SXM4-40GB"
+    assert flag(plan["convert"]["argv"], "--workers") == "1"
 
 
-def test_all_problems_come_at_once() -> None:
-    found = refused(model="nothing", release="9", precision="int3", parallelism={"tensor": -1}, image={})
-    assert len(found) >= 6
+# --- nothing raises ---------------------------------------------------------------------------------------------------
+
+RUBBISH: list[Any] = [
+    *(None, "", -1, 0, 1, 1.5, float("nan"), float("inf"), True, False, "x", "\0", "a\nb", "²", "{", "a=b", "{'a': 1}"),
+    *([], {}, [[]], {"a": {}}, {1: 2}, {1: 2, "a": 3}, {None: None}, [None], ["x"], ()),
+    *(2**31, 2**63, 10**400, -(10**400), 10**5000, "9" * 5000, "x" * 100_000, b"bytes", {1, 2}, object()),
+    *(datetime.date(2026, 1, 1), {"a": [{"b": ({"c": {1: [None]}},)}]}, {"tensorrt_llm": {1: 2, "a": {3: 4}}}),
+]
+NESTED = {
+    "model": ["preset", "repository", "revision", "architecture", "shape", "config", "name", "kind", "dtype"],
+    "parallelism": ["tensor", "pipeline", "moe_tensor", "moe_expert", "none"],
+    "limits": ["max_batch_size", "max_input_len", "max_seq_len", "max_num_tokens", "max_beam_width"],
+    "image": ["source", "reference", "digest", "archive", "layout"],
+    "sources": ["backend", "tensorrt_llm"],
+    "weights": ["endpoint", "path", "offline"],
+    "tokenizer": ["repository", "revision", "path"],
+    "server": ["address", "http_port", "grpc_port", "metrics_port", "shm_size"],
+    "repository_parameters": ["tensorrt_llm", "ensemble", "none"],
+    "repository_overrides": ["tensorrt_llm", "ensemble", "none"],
+}
+SHAPE = ["layers", "heads", "kv_heads", "hidden", "ffn", "vocab", "max_positions", "experts", "head_size"]
+DIMENSIONS = {
+    "layers": 2,
+    "heads": 4,
+    "kv_heads": 2,
+    "hidden": 64,
+    "ffn": 128,
+    "vocab": 100,
+    "max_positions": 4096,
+}
+MODEL = {"repository": "me/t", "revision": "main", "architecture": "LlamaForCausalLM", "shape": DIMENSIONS}
+GOOD: dict[str, Any] = {"model": "llama-3.1-8b"}
 
 
-def test_the_host_is_looked_at() -> None:
-    assert "8 GPUs, the host has 4" in refused({"gpus": [A100] * 4})["trtllm_parallelism"]
-    assert "install the driver" in refused({})["trtllm_gpus_required"]
-    assert plan_for({}, gpus_required=False)["refusals"] == []
+def requests() -> Iterator[Any]:
+    """Every variable and every key in one, each with every piece of rubbish; then rubbish all over."""
+    yield from RUBBISH
+    for value in RUBBISH:
+        yield from ({**GOOD, name: value} for name in VARIABLES)
+        yield from ({**GOOD, name: {key: value}} for name, keys in NESTED.items() for key in keys)
+        yield from ({"model": {**MODEL, key: value}} for key in NESTED["model"])
+        yield from ({"model": {**MODEL, "shape": {**DIMENSIONS, key: value}}} for key in SHAPE)
+        yield {**GOOD, "limits": {"kv_cache_fraction": value}}
+        for profile in ("engine", "llmapi"):
+            parameters = {"repository_parameters": {"tensorrt_llm": {"max_batch_size": value, "max_queue_size": value}}}
+            yield {**GOOD, "profile": profile, **parameters}
+            yield {**GOOD, "profile": profile, "repository_overrides": {"tensorrt_llm": {"parameters": {"a": value}}}}
+    chance = random.Random(3)
+    for _round in range(300):
+        names = chance.sample(VARIABLES, chance.randint(1, len(VARIABLES)))
+        yield {name: chance.choice(RUBBISH) for name in names}
 
 
-def test_listening_beyond_loopback_is_warned_of() -> None:
-    assert any("0.0.0.0" in text for text in plan_for(server={"address": "0.0.0.0"})["warnings"])
-    assert plan_for()["warnings"] == []
+def facts_of_rubbish() -> Iterator[Any]:
+    names = [
+        "gpus",
+        "driver_version",
+        "processors",
+        "memory_bytes",
+        "disk_free_bytes",
+        "container_toolkit",
+        "artifacts",
+    ]
+    yield from RUBBISH
+    for value in RUBBISH:
+        yield from ({**host(), name: value} for name in [*names, "current", "root"])
+        yield host(gpus=[value])
+        for key in ("name", "memory_mib", "compute_capability"):
+            yield host(gpus=[{**host()["gpus"][0], key: value}] * 2)
 
 
-def test_legal_tensor_sizes_repeat_or_divide_kv_heads() -> None:
-    smollm = Shape(layers=30, heads=9, kv_heads=3, hidden=576, ffn=1536, vocab=49152, max_positions=8192)
-    assert legal_tensor_sizes(smollm) == [1, 3]
-    mixtral = Shape(
-        layers=32, heads=32, kv_heads=8, hidden=4096, ffn=14336, experts=8, vocab=32000, max_positions=32768
-    )
-    assert legal_tensor_sizes(mixtral) == [1, 2, 4, 8, 16, 32]
+def assert_plan_or_refusals(plan: dict[str, Any]) -> None:
+    text = json.dumps(plan, sort_keys=True, allow_nan=False)
+    if plan["refusals"]:
+        for refusal in plan["refusals"]:
+            assert set(refusal) == {"variable", "value", "message", "waive"}
+            assert refusal["variable"].startswith("trtllm_") and refusal["message"]
+            assert len(refusal_line(refusal)) < 4000
+    else:
+        assert "\\u0000" not in text
+        assert plan["root"].startswith("/") and plan["release_dir"].startswith(f"{plan['root']}/releases/")
+        assert all(isinstance(word, str) and word for step in ("convert", "build") for word in plan[step]["argv"])
+
+
+def test_no_request_makes_the_planner_raise() -> None:
+    facts = host("BM.GPU.H100.8")
+    for request in requests():
+        assert_plan_or_refusals(make_plan(request, facts, CATALOGUE))
+
+
+def test_no_facts_make_the_planner_raise() -> None:
+    for facts in facts_of_rubbish():
+        assert_plan_or_refusals(make_plan(GOOD, facts, CATALOGUE))
+
+
+def test_rubbish_without_gpus_makes_no_endless_launch_line() -> None:
+    shape = {**DIMENSIONS, "heads": 2**40, "kv_heads": 2**40, "ffn": 2**40, "hidden": 2**40, "layers": 2**40}
+    for size in (2**40, 64):
+        cut = {"tensor": size, "pipeline": size}
+        plan = make_plan(
+            {"model": {**MODEL, "shape": shape}, "gpus_required": False, "parallelism": cut}, {}, CATALOGUE
+        )
+        assert_plan_or_refusals(plan)
+
+
+def test_refusals_leave_nothing_else_to_rely_on() -> None:
+    plan = plan_for(precision="none")
+    assert set(plan) == {"refusals", "warnings"} and plan["warnings"] == []
