@@ -14,8 +14,9 @@ help: ## Show this
 setup: ## Make .venv, and .venv-2.21 where a Python 3.12 is found
 	@scripts/setup
 
-docs: setup ## The roles' tables of variables, from their argument_specs
+docs: setup ## The roles' tables of variables, from their argument_specs, and the plans in README
 	for role in roles/*/; do aar-doc "$$role" markdown; done
+	python tests/unit/test_readme.py
 
 lint: setup ## Every linter
 	@scripts/lint
