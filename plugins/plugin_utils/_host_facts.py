@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.tritonops.trtllm.plugins.module_utils._nvidia_smi import compute_capability_of
-from ansible_collections.tritonops.trtllm.plugins.plugin_utils._refusal import Checker, Refusal
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils._refusal import Checker, Refusal, shown
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,9 @@ def _gpu(path: str, raw: Any, checker: Checker) -> Gpu | None:
     name = checker.text(f"{path}.name", raw["name"])
     memory = raw.get("memory_mib")
     mib = None if memory is None else checker.count(f"{path}.memory_mib", memory)
-    capability = str(raw.get("compute_capability") or compute_capability_of(name) or "")
+    given = raw.get("compute_capability") or compute_capability_of(name) or ""
+    # YAML reads 8.0 as a number.
+    capability = given if isinstance(given, str) else shown(given)
     if capability and not re.fullmatch(r"[0-9]{1,3}\.[0-9]{1,3}", capability):
         checker.refuse(f"{path}.compute_capability", capability, "must be a version such as 8.0")
         capability = ""
