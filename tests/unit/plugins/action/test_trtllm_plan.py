@@ -1,43 +1,56 @@
 # Copyright (c) 2026 tritonops.trtllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
+"""The action by Ansible itself: what it templates reaches the planner in types of its own."""
 
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
-GOOD = {
-    "model": "smollm2-135m-instruct",
-    "release": "0.17.0",
-    "gpus_required": False,
-    "image": {"reference": "registry.example/backend", "digest": "sha256:" + "a" * 64},
-}
+from ansible_collections.tritonops.trtllm.plugins.action.trtllm_plan import refusal_message
+from ansible_collections.tritonops.trtllm.tests.unit.support.planning import host
+
+GOOD = {"model": "smollm2-135m-instruct", "release": "0.17.0"}
 
 
-def run(request: dict[str, Any]) -> dict[str, Any]:
-    """The action's result, by Ansible itself: what it templates reaches the planner in types of its own."""
+def run(request: dict[str, Any], facts: dict[str, Any]) -> tuple[dict[str, Any], str]:
+    """The result, and everything that was said."""
     command = [
         str(Path(sys.executable).with_name("ansible")),
         *("localhost", "-m", "tritonops.trtllm.trtllm_plan"),
-        *("-a", json.dumps({"request": "{{ wanted }}"}), "-e", json.dumps({"wanted": request})),
-        *("-o", "-i", "localhost,"),
+        *("-a", json.dumps({"request": "{{ wanted }}", "host_facts": "{{ known }}"})),
+        *("-e", json.dumps({"wanted": request, "known": facts})),
+        *("-i", "localhost,"),
     ]
-    said = subprocess.run(command, text=True, capture_output=True, check=False).stdout
-    return json.loads(said[said.index("{") :])
+    environment = {**os.environ, "ANSIBLE_CALLBACK_RESULT_FORMAT": "json"}
+    done = subprocess.run(command, text=True, capture_output=True, check=False, env=environment)
+    return json.loads(done.stdout[done.stdout.index("=> {") + 3 :]), done.stdout + done.stderr
 
 
-def test_a_plan_comes_back_with_its_warnings() -> None:
-    result = run(GOOD)
+def test_a_plan_comes_back_with_its_warnings_and_facts() -> None:
+    result, said = run(GOOD, host())
     assert result["plan"]["launch"]["world_size"] == 1
+    assert len(result["host_facts"]["gpus"]) == 8
     assert result["changed"] is False
+    assert "[WARNING]: trtllm_streaming makes" in said
 
 
 def test_all_refusals_make_one_message() -> None:
-    result = run({**GOOD, "model": "nothing", "precision": "int3"})
+    result, said = run({**GOOD, "model": "nothing", "precision": "int3"}, {})
+    assert "FAILED!" in said
     assert result["msg"].startswith("This cannot work, for 2 reasons. Nothing was changed.")
     assert "- trtllm_model = 'nothing': " in result["msg"]
     assert "- trtllm_precision = 'int3': " in result["msg"]
+
+
+def test_one_reason_is_one() -> None:
+    refusal = {"variable": "trtllm_root", "value": None, "message": "is missing", "waive": "disk"}
+    assert refusal_message([refusal]).splitlines() == [
+        "This cannot work, for one reason. Nothing was changed.",
+        "- trtllm_root: is missing (or accept it: trtllm_plan_waive: [disk])",
+    ]

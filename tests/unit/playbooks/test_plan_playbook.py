@@ -1,0 +1,116 @@
+# Copyright (c) 2026 tritonops.trtllm contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""plan.yml as it is run: by facts that were recorded, or a shape, it contacts no host."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.tritonops.trtllm.tests.unit.support.planning import host
+
+PROJECT = Path(__file__).parents[3]
+# Documentation's own network: nothing answers there.
+UNREACHABLE: dict[str, dict[str, Any]] = {
+    "trtllm": {
+        "hosts": {
+            name: {"trtllm_limits": {"max_seq_len": length}} for name, length in (("a", 2048), ("b", 2048), ("c", 4096))
+        },
+        "vars": {
+            "ansible_host": "192.0.2.1",
+            "ansible_connection": "ssh",
+            "trtllm_model": "mixtral-8x7b",
+        },
+    }
+}
+
+
+class Run:
+    """A run of plan.yml with extra variables; `plan` is what it wrote."""
+
+    def __init__(self, folder: Path, *options: str, **variables: Any) -> None:
+        self.file = folder / "plan.json"
+        program = Path(sys.executable).with_name("ansible-playbook")
+        extra = json.dumps({"trtllm_plan_file": str(self.file), **variables})
+        command = [str(program), str(PROJECT / "playbooks/plan.yml"), *options, "-e", extra]
+        environment = {**os.environ, "ANSIBLE_CONFIG": str(PROJECT / "ansible.cfg"), "ANSIBLE_SSH_RETRIES": "0"}
+        done = subprocess.run(command, text=True, capture_output=True, check=False, env=environment, cwd=folder)
+        self.rc, self.said = done.returncode, done.stdout + done.stderr
+        self.plan: dict[str, Any] = json.loads(self.file.read_text()) if self.file.exists() else {}
+
+
+def inventory(folder: Path) -> str:
+    """Its ssh leaves a trace where it is run, and fails."""
+    ssh, path = folder / "ssh", folder / "hosts.json"
+    ssh.write_text(f"#!/bin/sh\ntouch {folder}/contacted\nexit 255\n")
+    ssh.chmod(0o755)
+    hosts = UNREACHABLE["trtllm"]
+    path.write_text(json.dumps({"trtllm": {**hosts, "vars": {**hosts["vars"], "ansible_ssh_executable": str(ssh)}}}))
+    return str(path)
+
+
+def test_a_shape_needs_no_inventory(tmp_path: Path) -> None:
+    run = Run(tmp_path, trtllm_host_shape="BM.GPU4.8", trtllm_model="mixtral-8x7b", trtllm_profile="llmapi")
+    assert run.rc == 0, run.said
+    promised = {"release", "profile", "image", "weights", "repository", "budget", "warnings", "refusals"}
+    assert promised <= set(run.plan)
+    assert run.plan["convert"]["argv"] == run.plan["build"]["argv"] == run.plan["refusals"] == []
+    assert run.plan["launch"]["argv"][0] == "mpirun"
+    assert run.plan["budget"]["gpu"]["sequences"] > 0
+    assert "profile llmapi" in run.said and "weights     fetch" in run.said
+
+
+def test_recorded_facts_contact_no_host_and_give_a_plan_by_host(tmp_path: Path) -> None:
+    facts = tmp_path / "facts.json"
+    facts.write_text(json.dumps({"hosts": {"a": host(), "b": host(), "c": host("BM.GPU.H100.8")}}))
+    run = Run(tmp_path, "-i", inventory(tmp_path), trtllm_host_facts_file=str(facts))
+    assert run.rc == 0 and not (tmp_path / "contacted").exists(), run.said
+    assert list(run.plan) == ["a", "b", "c"]
+    assert run.plan["a"] == run.plan["b"] != run.plan["c"]
+    assert run.plan["c"]["limits"]["max_seq_len"] == 4096
+    assert "== a, b\n" in run.said and "== c\n" in run.said
+
+
+def test_without_facts_the_hosts_are_asked(tmp_path: Path) -> None:
+    """The proof that a contact would have been seen above."""
+    run = Run(tmp_path, "-i", inventory(tmp_path))
+    assert run.rc != 0 and (tmp_path / "contacted").exists() and not run.plan
+
+
+def test_refusals_are_in_the_file_and_fail_the_run(tmp_path: Path) -> None:
+    wrong = {"trtllm_model": "mixtral-8x7", "trtllm_limits": {"max_seq_len": 0}, "trtllm_host_shape": "BM.GPU4.8"}
+    run = Run(tmp_path, "-i", inventory(tmp_path), "--limit", "a", **wrong)
+    assert run.rc != 0
+    assert [entry["variable"] for entry in run.plan["refusals"]] == ["trtllm_model", "trtllm_limits.max_seq_len"]
+    assert "did you mean mixtral-8x7b" in run.said and "Traceback" not in run.said
+
+
+def test_a_shape_that_is_not_known_is_named(tmp_path: Path) -> None:
+    run = Run(tmp_path, trtllm_model="mixtral-8x7b", trtllm_host_shape="BM.GPU.4.8")
+    assert run.rc != 0 and "did you mean BM.GPU4.8" in run.said and "Traceback" not in run.said
+
+
+def test_the_tutorial_is_one_inventory_away(tmp_path: Path) -> None:
+    tutorial = str(PROJECT / "inventories/sample/tutorial.yml")
+    run = Run(tmp_path, "-i", tutorial, trtllm_host_shape="BM.GPU4.8")
+    assert run.rc == 0, run.said
+    plan = run.plan
+    assert (plan["release"], plan["precision"], plan["launch"]["world_size"]) == ("0.9.0", "float16", 8)
+    assert plan["image"]["run"] == "nvcr.io/nvidia/tritonserver:24.05-trtllm-python-py3"
+    assert plan["convert"]["argv"][1:] == [
+        "/backend/tensorrt_llm/examples/llama/convert_checkpoint.py",
+        *("--model_dir", "/src", "--output_dir", "/dest", "--dtype", "float16"),
+        *("--tp_size", "8", "--pp_size", "1", "--workers", "1"),
+    ]
+    build = plan["build"]["argv"]
+    assert build[:3] == ["trtllm-build", "--checkpoint_dir", "/src"]
+    for name, value in (("--gemm_plugin", "float16"), ("--max_input_len", "1024"), ("--max_output_len", "1024")):
+        assert build[build.index(name) + 1] == value
+    filled = plan["repository"]["tensorrt_llm"]
+    assert filled["batching_strategy"] == "inflight_fused_batching" and filled["decoupled_mode"] == "True"
+    assert filled["batch_scheduler_policy"] == "max_utilization"
