@@ -272,7 +272,6 @@ def _unknown_models(request: Request, chosen: t.Iterable[str], available: t.Sequ
         "parameters": request.parameters,
         "overrides": request.overrides,
         "llm_args": request.llm_args,
-        "required": request.required,
     }
     return [
         f"{option} names model '{name}', which is not there{_model_config.near(name, available)};"

@@ -33,6 +33,9 @@ attributes:
     support: full
   idempotent:
     support: full
+  action:
+    description: Has an action plugin, which reads the catalogue on the controller.
+    support: partial
 options:
   src:
     description:
@@ -47,7 +50,8 @@ options:
     required: true
   release:
     description:
-      - The release that O(src) belongs to, for messages.
+      - The release that O(src) belongs to, such as V(0.9.0). With it, the placeholders that this release's templates
+        cannot do without are demanded (C(catalogue/releases)).
     type: str
     default: ''
   parameters:
@@ -79,6 +83,7 @@ options:
   required:
     description:
       - Placeholders that must be filled although the configuration would parse without, as model to a list of names.
+        By default those that the catalogue has for O(release). Models that O(src) does not have are passed over.
     type: dict
     default: {}
   models:
@@ -160,10 +165,6 @@ EXAMPLES = r"""
         triton_max_batch_size: 1
         decoupled_mode: true
         bls_instance_count: 1
-    required:
-      tensorrt_llm: [engine_dir, batching_strategy]
-      preprocessing: [tokenizer_dir]
-      postprocessing: [tokenizer_dir]
     engine: /opt/trtllm/engine/fedcba9876543210
     image_digest: sha256:aa2f8e1f8a4f0a4f5d6f1d2f7d0f6a4b9f3a6cf0c7a4bb21f0f3e1fca84cf1d2
     tokenizer: /opt/trtllm/weights/00112233445566ff

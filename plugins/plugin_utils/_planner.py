@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -30,6 +30,7 @@ from ansible_collections.tritonops.trtllm.plugins.plugin_utils._spec import Spec
 BACKEND_MOUNT = "/backend"
 DOCKER_ROOT = "/var/lib/docker"
 TOKENIZER_FILES = ["*.json", "*.model", "*.txt", "*.jinja"]
+BELOW_ROOT = ("weights", "checkpoint", "engine")
 # What a step looks like that is not done.
 NOTHING: dict[str, Any] = {"argv": [], "dest": "", "key": "", "bytes": 0}
 
@@ -137,7 +138,6 @@ class _Planner:
             else {},
             "repository": repository,
             "overrides": overrides,
-            "required": self._required(),
             "launch": launch,
             "proof": proof,
             "release_id": release_id,
@@ -157,7 +157,7 @@ class _Planner:
         # Upstream's converter holds the model, and the rank that it writes.
         converts = self.convert["argv"] and not self._is_there("checkpoint", self.convert)
         memory = 2 * self.weights["bytes"] if converts else 0
-        return {"memory": memory, "disk": sum(entry["missing"] for entry in self._below_root())}
+        return {"memory": memory, "disk": self._missing(BELOW_ROOT)}
 
     # The inputs below are those that the modules write into artifact.json: a folder's name is its record's key.
 
@@ -288,13 +288,6 @@ class _Planner:
             return commands.engine_repository(self.spec)
         return commands.llmapi_repository(self.spec, self.parallelism)
 
-    def _required(self) -> dict[str, list[str]]:
-        """Model -> placeholders that parse when left, but make no sense."""
-        if self.spec.profile == "llmapi":
-            return {}
-        groups = self.spec.release["placeholders"]
-        return {model: list(groups[model]["required_for_sense"]) for model in self.spec.models}
-
     def _launch(self) -> dict[str, Any]:
         server = self.spec.server
         # The LLM API starts the other ranks by itself.
@@ -322,27 +315,30 @@ class _Planner:
 
     # --- what it takes ---------------------------------------------------------------------------------------------
 
-    def _below_root(self) -> list[dict[str, Any]]:
-        """Disk below the root folder. What is there already takes no more; a release is hard links."""
-        steps = {"weights": self.weights, "checkpoint": self.convert, "engine": self.build}
-        return [self._disk(what, step["dest"], step) for what, step in steps.items() if step["dest"]]
-
-    def _disk(self, what: str, path: str, step: Mapping[str, Any]) -> dict[str, Any]:
-        there = self._is_there(what, step)
-        return {"what": what, "path": path, "bytes": step["bytes"], "missing": 0 if there else step["bytes"]}
+    def _made(self) -> dict[str, dict[str, Any]]:
+        """What takes room, and is made at all. A release is hard links and takes none."""
+        made = {"image": self.image, "weights": self.weights, "checkpoint": self.convert, "engine": self.build}
+        return {kind: step for kind, step in made.items() if step["bytes"]}
 
     def _is_there(self, kind: str, step: Mapping[str, Any]) -> bool:
         return f"{kind}/{step['key']}" in self.host.artifacts
 
+    def _missing(self, kinds: Collection[str]) -> int:
+        made = {kind: step for kind, step in self._made().items() if kind in kinds}
+        return sum(step["bytes"] for kind, step in made.items() if not self._is_there(kind, step))
+
     def _budget(self) -> dict[str, Any]:
-        image = self._disk("image", DOCKER_ROOT, self.image)
-        disk = [*([image] if image["bytes"] else []), *self._below_root()]
+        made = self._made()
+        disk = [
+            {"what": kind, "path": DOCKER_ROOT if kind == "image" else step["dest"], "bytes": step["bytes"]}
+            for kind, step in made.items()
+        ]
         return {
             "gpu": self.sized.budget.as_dict() if self.sized.budget else None,
             "host_memory": self.needs()["memory"],
             "disk": disk,
             "disk_total": sum(entry["bytes"] for entry in disk),
-            "disk_missing": sum(entry["missing"] for entry in disk),
+            "disk_missing": self._missing(made),
         }
 
     def _steps(self, release_id: str) -> list[dict[str, Any]]:

@@ -6,11 +6,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import yaml
-from site_under_test import CANARY, STATE, GatedHub, Site, another_hub
+from site_under_test import CANARY, PROJECT, STATE, GatedHub, Site, another_hub
 
 
 @pytest.fixture(scope="session")
@@ -37,3 +39,11 @@ def gated_hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatedHub]:
 def slow_hub() -> Iterator[str]:
     with another_hub(STATE / "models", 2, "--bytes-per-second", "15000000") as endpoint:
         yield endpoint
+
+
+@pytest.fixture(scope="session")
+def reference() -> dict[str, Any]:
+    """What transformers answers greedily; rehearsal/reference/record.py recorded it."""
+    recorded = json.loads((PROJECT / "rehearsal/reference/smollm2-135m-instruct.json").read_text())
+    completion: dict[str, Any] = recorded["completions"]["tutorial"]
+    return completion

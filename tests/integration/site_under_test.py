@@ -116,6 +116,13 @@ class Site:
         print(output)
         return Played(process.returncode, output, time.monotonic() - began)
 
+    def plan(self, file: Path, variables: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """What plan.yml says that a run with these variables would do."""
+        played = self.play("plan", variables={**(variables or {}), "trtllm_plan_file": str(file)})
+        assert played.returncode == 0
+        plan: dict[str, Any] = json.loads(file.read_text())
+        return plan
+
     def play_and_kill(self, playbook: str, when: Callable[[], bool], **keywords: Any) -> None:
         """Kill -9 the playbook and what it runs on the host, as soon as `when` holds."""
         process = self.start(playbook, **keywords)
@@ -144,6 +151,11 @@ class Site:
 
     def json(self, path: str) -> Any:
         return json.loads(self.read("cat", path))
+
+    def container(self) -> dict[str, Any]:
+        """The serving container, as Docker describes it."""
+        described: dict[str, Any] = json.loads(self.read("docker", "inspect", "trtllm"))[0]
+        return described
 
     def wait(self, seconds: float, condition: Callable[[], bool]) -> None:
         deadline = time.monotonic() + seconds

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,14 +20,6 @@ from tokenizers import Tokenizer
 NEWER_CORE = PROJECT / ".venv-2.21"
 URL = "http://localhost:8000/v2/models/ensemble"
 QUESTION = {"text_input": "What is cloud computing?", "max_tokens": 64, "bad_words": "", "stop_words": ""}
-
-
-@pytest.fixture(scope="module")
-def reference() -> dict[str, Any]:
-    """What transformers answers greedily; rehearsal/reference/record.py recorded it."""
-    recorded = json.loads((PROJECT / "rehearsal/reference/smollm2-135m-instruct.json").read_text())
-    assert recorded["completions"]["tutorial"]["prompt"] == QUESTION["text_input"]
-    return recorded["completions"]["tutorial"]
 
 
 def ask(**changes: Any) -> dict[str, Any]:
@@ -40,6 +33,39 @@ def test_the_tutorials_curl_gets_the_tokens_of_transformers(reference: dict[str,
     text = json.loads(subprocess.run(command, text=True, capture_output=True, check=True).stdout)["text_output"]
     tokenizer = Tokenizer.from_file(str(STATE / "models/HuggingFaceTB/SmolLM2-135M-Instruct/tokenizer.json"))
     assert tokenizer.encode(text).ids == reference["input_ids"] + reference["output_ids"]
+
+
+def test_what_the_plan_said_is_what_ran(site: Site, tmp_path: Path) -> None:
+    plan = site.plan(tmp_path / "plan.json")
+    assert {step["action"] for step in plan["steps"]} == {"reuse", "keep"}
+    assert plan["budget"]["disk_missing"] == 0
+    assert (
+        site.json(f"{plan['weights']['dest']}/artifact.json")["inputs"]["repository"] == plan["weights"]["repository"]
+    )
+    for step in (plan["convert"], plan["build"]):
+        assert site.json(f"{step['dest']}/artifact.json")["command"] == step["argv"]
+    container = site.container()
+    assert [container["Path"], *container["Args"]] == plan["launch"]["argv"]
+    assert container["Image"] == plan["image"]["digest"]
+    assert container["Mounts"][0]["Source"] == plan["release_dir"]
+
+
+def test_what_the_plan_filled_in_is_what_the_server_goes_by(site: Site, tmp_path: Path) -> None:
+    planned = site.plan(tmp_path / "plan.json")["repository"]
+    configs = {
+        model: requests.get(f"http://localhost:8000/v2/models/{model}/config", timeout=30).json() for model in planned
+    }
+    for model, values in planned.items():
+        assert configs[model]["max_batch_size"] == int(values["triton_max_batch_size"])
+    engine, values = configs["tensorrt_llm"], planned["tensorrt_llm"]
+    assert engine["backend"] == values["triton_backend"]
+    assert str(engine["model_transaction_policy"]["decoupled"]) == values["decoupled_mode"]
+    for key, placeholder in (
+        ("gpt_model_type", "batching_strategy"),
+        ("gpt_model_path", "engine_dir"),
+        ("kv_cache_free_gpu_mem_fraction", "kv_cache_free_gpu_mem_fraction"),
+    ):
+        assert engine["parameters"][key]["string_value"] == values[placeholder]
 
 
 def test_streaming_gives_the_same_text_in_several_events(reference: dict[str, Any]) -> None:
@@ -74,7 +100,7 @@ def test_nothing_listens_beyond_loopback(site: Site) -> None:
 
 
 def test_the_container_is_closed_in(site: Site) -> None:
-    container = json.loads(site.read("docker", "inspect", "trtllm"))[0]
+    container = site.container()
     host = container["HostConfig"]
     assert host["ReadonlyRootfs"] and not host["Privileged"]
     assert host["CapDrop"] == ["ALL"] and "no-new-privileges" in host["SecurityOpt"]

@@ -17,7 +17,7 @@ from site_under_test import GatedHub, Site
     ("variables", "says"),
     [
         ({"trtllm_model": "smollm2-135m-instrukt"}, ["not a known model", "did you mean smollm2-135m-instruct"]),
-        ({"trtllm_release": "0.17.9"}, ["not a known release", "0.17.0"]),
+        ({"trtllm_release": "1.2.9"}, ["not a known release", "did you mean 1.2.1"]),
         ({"trtllm_parallelism": {"tensor": 2}}, ["does not divide the 9 attention heads", "1, 3"]),
         (
             {"trtllm_repository_parameters": {"tensorrt_llm": {"batching_stratgy": "V1"}}},
@@ -53,7 +53,9 @@ def test_a_root_folder_without_space(site: Site) -> None:
     site.run(
         "sh", "-c", "mkdir -p /mnt/small && mountpoint -q /mnt/small || mount -t tmpfs -o size=50m tmpfs /mnt/small"
     )
-    refused(site, {"trtllm_root": "/mnt/small/trtllm"}, ["52.4 MB free, 977 MB is needed", "trtllm_root"])
+    refused(
+        site, {"trtllm_root": "/mnt/small/trtllm"}, ["920 MB are still to be written, 52.4 MB are free", "trtllm_root"]
+    )
     site.run("umount", "/mnt/small")
 
 

@@ -19,6 +19,7 @@ import pytest
 import yaml
 from ansible_collections.tritonops.trtllm.plugins.module_utils import _model_config, _model_repository
 from ansible_collections.tritonops.trtllm.plugins.modules import triton_model_repository
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils._catalogue import load_catalogue
 from ansible_collections.tritonops.trtllm.tests.unit.support.module_run import Result, run_module
 
 UPSTREAM = Path(__file__).resolve().parents[4].parent / "shared" / "upstream" / "config"
@@ -561,17 +562,24 @@ def test_the_five_edits_of_the_tutorial(site: Site, make: t.Callable[..., Result
 
 
 def values_of(release: str) -> dict[str, dict[str, t.Any]]:
-    """A value for each placeholder that the release's templates cannot be parsed without."""
+    """A value for each placeholder that the release's templates cannot be parsed or used without."""
     special = {"decoupled_mode": True, "triton_backend": "tensorrtllm", "encoder_input_features_data_type": "TYPE_FP16"}
     templates = {path.parent.name: path.read_text(encoding="utf-8") for path in (UPSTREAM / release).glob("*/*.pbtxt")}
+    needed = required_of(release)
     return {
         model: {
             item.name: special.get(item.name, 1)
             for item in _model_config.placeholders(template)
-            if not item.quoted or item.name in special
+            if not item.quoted or item.name in special or item.name in needed[model]
         }
         for model, template in templates.items()
     }
+
+
+def required_of(release: str) -> dict[str, list[str]]:
+    """What the catalogue says that parses when it is left, but makes no sense."""
+    groups = load_catalogue().releases[release.removeprefix("v")]["placeholders"]
+    return {model: names["required_for_sense"] for model, names in groups.items()}
 
 
 @needs_upstream
@@ -593,6 +601,8 @@ def test_templates_of_a_release_on_a_control_node(release: str, tmp_path: Path) 
     for model, values in parameters.items():
         for name in values:
             fewer = {**parameters, model: {key: value for key, value in values.items() if key != name}}
-            request = _model_repository.Request(src=f"{UPSTREAM / release}", release=release, parameters=fewer)
+            request = _model_repository.Request(
+                src=f"{UPSTREAM / release}", release=release, parameters=fewer, required=required_of(release)
+            )
             with pytest.raises(_model_repository.RepositoryError, match=f"of release {release}: model '{model}'"):
                 _model_repository.plan_repository(request)

@@ -1,0 +1,31 @@
+# Copyright (c) 2026 tritonops.trtllm contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Tells the module of the same name what the catalogue, which is on the controller only, knows of the release."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible.plugins.action.normal import ActionModule as NormalAction
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils._catalogue import load_catalogue
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils._refusal import hint
+
+
+class ActionModule(NormalAction):
+    """Adds the placeholders that parse when they are left, but that the server cannot do without."""
+
+    def run(self, tmp: Any = None, task_vars: Any = None) -> Any:
+        arguments = self._task.args
+        release = str(arguments.get("release") or "").removeprefix("v")
+        # The LLM API's templates have no placeholders, and whoever lists them knows better.
+        if release and not arguments.get("required") and not arguments.get("llm_args"):
+            releases = load_catalogue().releases
+            if release not in releases:
+                message = f"release: {release!r} is not known{hint(release, releases)}; known are {', '.join(releases)}"
+                return {"failed": True, "msg": message}
+            groups = releases[release]["placeholders"]
+            required = {model: names["required_for_sense"] for model, names in groups.items()}
+            self._task.args = {**arguments, "required": required}
+        return super().run(tmp, task_vars)

@@ -1,0 +1,86 @@
+# Copyright (c) 2026 tritonops.trtllm contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The same model by the LLM API and by another release's engine, on the same host, and the way back."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import requests
+import yaml
+from site_under_test import Site
+
+QUESTION = "What is cloud computing?"
+LLMAPI = {"trtllm_profile": "llmapi"}
+TUTORIAL = {"rehearsal_release": "0.9.0"}
+MODELS = "http://localhost:8000/v2/models"
+
+
+def answered(model: str, field: str) -> str:
+    answer = requests.post(f"{MODELS}/{model}/generate", json={"text_input": QUESTION, field: 64}, timeout=120)
+    assert answer.status_code == 200, answer.text
+    return str(answer.json()["text_output"]).removeprefix(QUESTION).strip()
+
+
+def test_the_llm_api_takes_over_from_the_engine(site: Site, reference: dict[str, Any], tmp_path: Path) -> None:
+    engines = site.read("ls", f"{site.root}/engine")
+    plan = site.plan(tmp_path / "plan.json", LLMAPI)
+    assert plan["convert"]["argv"] == plan["build"]["argv"] == []
+    assert {step["what"]: step["action"] for step in plan["steps"]} == {
+        "image": "reuse",
+        "backend": "extract",
+        "weights": "reuse",
+        "release": "render",
+        "service": "switch",
+    }
+    assert site.play("rehearse", variables=LLMAPI).returncode == 0
+    assert answered("tensorrt_llm", "sampling_param_max_tokens") == reference["text"].strip()
+    container = site.container()
+    assert [container["Path"], *container["Args"]] == plan["launch"]["argv"]
+    arguments = site.read("cat", f"{plan['release_dir']}/model_repository/tensorrt_llm/1/model.yaml")
+    assert plan["repository"]["tensorrt_llm"].items() <= yaml.safe_load(arguments).items()
+    assert site.read("ls", f"{site.root}/engine") == engines
+
+
+def test_the_llm_api_streams(reference: dict[str, Any]) -> None:
+    question = {"text_input": QUESTION, "sampling_param_max_tokens": 64, "streaming": True}
+    with requests.post(f"{MODELS}/tensorrt_llm/generate_stream", json=question, stream=True, timeout=120) as answer:
+        events = [json.loads(line.removeprefix(b"data:")) for line in answer.iter_lines() if line.startswith(b"data:")]
+    assert len(events) > 1
+    # Each event has the whole text so far.
+    assert events[-1]["text_output"].strip() == reference["text"].strip()
+
+
+def test_the_weights_take_their_room_once(site: Site) -> None:
+    inodes = f"stat --format %i {site.root}/weights/*/*.safetensors {site.root}/current/weights/*.safetensors"
+    found = site.read("sh", "-c", inodes).split()
+    assert found and len(set(found)) == len(found) / 2
+
+
+def test_the_llm_api_is_verified_by_its_own_words_and_stays(site: Site) -> None:
+    assert site.play("verify").returncode == 0
+    played = site.play("site", variables=LLMAPI)
+    assert played.returncode == 0 and played.changed == 0, played.output[-3000:]
+
+
+def test_the_tutorials_release_serves_by_its_own_flags(site: Site, reference: dict[str, Any], tmp_path: Path) -> None:
+    assert site.play("rehearse", variables=TUTORIAL).returncode == 0
+    assert answered("ensemble", "max_tokens") == reference["text"].strip()
+    plan = site.plan(tmp_path / "plan.json", TUTORIAL)
+    built = site.json(f"{plan['build']['dest']}/artifact.json")["command"]
+    assert built == plan["build"]["argv"] and "--max_output_len" in built
+    assert site.json(f"{plan['convert']['dest']}/artifact.json")["command"][1].startswith(
+        "/backend/tensorrt_llm/examples/"
+    )
+    assert "triton_backend" not in plan["repository"]["tensorrt_llm"]
+    played = site.play("site", variables=TUTORIAL)
+    assert played.returncode == 0 and played.changed == 0, played.output[-3000:]
+
+
+def test_going_back_crosses_releases_and_profiles(site: Site, reference: dict[str, Any]) -> None:
+    assert site.play("rollback").returncode == 0
+    assert answered("tensorrt_llm", "sampling_param_max_tokens") == reference["text"].strip()
