@@ -20,12 +20,11 @@ from ansible.utils.display import Display
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._catalogue import load_catalogue
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._inputs import (
     InputError,
+    plan_of,
     read_facts,
     request_of,
-    with_config,
 )
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._plan_table import plan_table
-from ansible_collections.tritonops.trtllm.plugins.plugin_utils._planner import make_plan
 
 Plans = dict[str, dict[str, Any]]
 
@@ -52,9 +51,9 @@ class ActionModule(ActionBase):
         )
         try:
             facts = read_facts(arguments, load_catalogue())
-            plans = self._plans(arguments["hosts"], facts, (task_vars or {})["hostvars"])
         except InputError as exc:
             raise AnsibleActionFail(str(exc)) from exc
+        plans = self._plans(arguments["hosts"], facts, (task_vars or {})["hostvars"])
         table = plan_table(plans)
         Display().display(f"{table}\n")
         written = [
@@ -69,8 +68,8 @@ class ActionModule(ActionBase):
         catalogue, plans = load_catalogue(), {}
         for host in hosts:
             variables = hostvars[host]
-            request = with_config(request_of(variables), variables.get("trtllm_token_file"))
-            plans[host] = make_plan(request, facts[host], catalogue)
+            token_file = variables.get("trtllm_token_file")
+            plans[host] = plan_of(request_of(variables), facts[host], token_file, catalogue)
         return plans
 
     def _write(self, path: str | None, content: Any) -> bool:
@@ -78,10 +77,13 @@ class ActionModule(ActionBase):
         if not path:
             return False
         file, text = Path(path), json.dumps(content, indent=2, sort_keys=True) + "\n"
-        if file.is_file() and file.read_text(encoding="utf-8") == text:
-            return False
-        if not self._task.check_mode:
-            file.write_text(text, encoding="utf-8")
+        try:
+            if file.is_file() and file.read_text(encoding="utf-8") == text:
+                return False
+            if not self._task.check_mode:
+                file.write_text(text, encoding="utf-8")
+        except OSError as exc:
+            raise AnsibleActionFail(f"the plan, or the facts, cannot be written to {path}: {exc}") from exc
         return True
 
 

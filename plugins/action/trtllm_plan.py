@@ -11,8 +11,7 @@ from typing import Any
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._catalogue import load_catalogue
-from ansible_collections.tritonops.trtllm.plugins.plugin_utils._inputs import InputError, with_config
-from ansible_collections.tritonops.trtllm.plugins.plugin_utils._planner import make_plan
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils._inputs import plan_of
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._refusal import refusal_line
 
 HOST_INFO = "tritonops.trtllm.trtllm_host_info"
@@ -35,11 +34,7 @@ class ActionModule(ActionBase):
         request, host_facts = arguments["request"], arguments["host_facts"]
         if host_facts is None:
             host_facts = self._asked(request.get("root") or "/opt/trtllm", task_vars or {})
-        try:
-            request = with_config(request, arguments["token_file"])
-        except InputError as exc:
-            raise AnsibleActionFail(str(exc)) from exc
-        plan = make_plan(request, host_facts, load_catalogue())
+        plan = plan_of(request, host_facts, arguments["token_file"], load_catalogue())
         result.update(changed=False, plan=plan, host_facts=host_facts)
         if plan["refusals"]:
             result.update(failed=True, msg=refusal_message(plan["refusals"]))

@@ -20,21 +20,38 @@ from ansible.module_utils.common.yaml import yaml_load
 from ansible.module_utils.urls import open_url
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._catalogue import Catalogue
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._host_facts import facts_of_shape
-from ansible_collections.tritonops.trtllm.plugins.plugin_utils._refusal import as_mapping, hint
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils._planner import make_plan
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils._refusal import Refusal, as_mapping, hint
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._spec import VARIABLES, Weights
 from yaml import YAMLError
 
 
 class InputError(Exception):
-    """What keeps a file or a hub's answer from being read, in words a person can act on."""
+    """What keeps a file or a hub's answer from being read, and the variable that led there."""
+
+    def __init__(self, variable: str, value: Any, message: str) -> None:
+        super().__init__(f"{variable} = {value!r}: {message}")
+        self.refusal = Refusal(variable, value, message)
+
+
+def plan_of(
+    request: Mapping[str, Any], host_facts: Any, token_file: str | None, catalogue: Catalogue
+) -> dict[str, Any]:
+    """The plan; what keeps the model's shape from being read is one refusal among the others."""
+    try:
+        return make_plan(with_config(request, token_file), host_facts, catalogue)
+    except InputError as exc:
+        plan = make_plan(request, host_facts, catalogue)
+        others = [entry for entry in plan["refusals"] if not entry["variable"].startswith("trtllm_model")]
+        return {**plan, "refusals": [exc.refusal.as_dict(), *others]}
 
 
 @lru_cache(maxsize=None)
-def _parsed(path: str) -> Any:
+def _parsed(variable: str, path: str) -> Any:
     try:
         return _loaded(Path(path).read_text(encoding="utf-8"))
     except (OSError, ValueError, YAMLError) as exc:
-        raise InputError(f"cannot read {path!r}: {exc}") from exc
+        raise InputError(variable, path, f"cannot be read: {exc}") from exc
 
 
 def _loaded(text: str) -> Any:
@@ -59,19 +76,20 @@ def read_facts(arguments: Mapping[str, Any], catalogue: Catalogue) -> Mapping[st
         return recorded_facts(arguments["host_facts_file"], hosts)
     if shape not in catalogue.shapes:
         known = ", ".join(catalogue.shapes)
-        raise InputError(f"trtllm_host_shape = {shape!r} is not a known shape{hint(shape, catalogue.shapes)}: {known}")
+        raise InputError("trtllm_host_shape", shape, f"is not a known shape{hint(shape, catalogue.shapes)}: {known}")
     return dict.fromkeys(hosts, facts_of_shape(catalogue.shapes[shape]))
 
 
 def recorded_facts(path: str, hosts: Sequence[str]) -> Mapping[str, Any]:
     """A JSON or YAML file has facts of each host by name below `hosts`, or facts of one, which go for every host."""
-    content = _parsed(path)
+    content = _parsed("trtllm_host_facts_file", path)
     if not isinstance(content, Mapping) or "hosts" not in content:
         return dict.fromkeys(hosts, content)
     by_host = content["hosts"]
     missing = [host for host in hosts if not isinstance(by_host, Mapping) or host not in by_host]
     if missing:
-        raise InputError(f"trtllm_host_facts_file {path} has no facts of {', '.join(missing[:5])}: record them again")
+        message = f"has no facts of {', '.join(missing[:5])}: record them again"
+        raise InputError("trtllm_host_facts_file", path, message)
     return {host: by_host[host] for host in hosts}
 
 
@@ -82,7 +100,7 @@ def with_config(request: Mapping[str, Any], token_file: str | None) -> Mapping[s
         return request
     config = model.get("config")
     if isinstance(config, str):
-        config = _parsed(config)
+        config = _parsed("trtllm_model.config", config)
     elif config is None:
         config = _from_hub(request, model, token_file)
     return {**request, "model": {**model, "config": config}} if config is not None else request
@@ -115,4 +133,4 @@ def _fetched(url: str, token_file: str | None) -> Any:
             return json.loads(answer.read())
     except (OSError, HTTPException, ValueError) as exc:
         way_out = "give trtllm_model.shape, or trtllm_model.config (a file with it, on the controller)"
-        raise InputError(f"cannot read the model's shape from {url}: {exc}; {way_out}") from exc
+        raise InputError("trtllm_model", url, f"the model's shape cannot be read there: {exc}; {way_out}") from exc

@@ -16,12 +16,13 @@ import pytest
 import yaml
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._inputs import (
     InputError,
+    plan_of,
     read_facts,
     recorded_facts,
     request_of,
     with_config,
 )
-from ansible_collections.tritonops.trtllm.tests.unit.support.planning import CATALOGUE, shape_of
+from ansible_collections.tritonops.trtllm.tests.unit.support.planning import CATALOGUE, host, shape_of
 
 FACTS = {"gpus": [{"name": "NVIDIA A100-SXM4-40GB", "memory_mib": 40960}], "driver_version": "580.95.05"}
 CONFIG = {
@@ -61,26 +62,26 @@ def test_facts_of_one_host_go_for_all(tmp_path: Path, form: Any) -> None:
 
 @pytest.mark.parametrize("hosts", [{"one": FACTS}, [], None, "one"])
 def test_hosts_that_are_not_in_the_file_are_named(tmp_path: Path, hosts: Any) -> None:
-    with pytest.raises(InputError, match=r"trtllm_host_facts_file .* has no facts of two"):
+    with pytest.raises(InputError, match=r"trtllm_host_facts_file = .* has no facts of two"):
         recorded_facts(file(tmp_path, {"hosts": hosts}), ["two"])
 
 
 @pytest.mark.parametrize("content", ["a: [", "\0", "2024-13-45", "'", "{1: 2", "!!python/object:os.system {}"])
 def test_a_file_that_is_neither_json_nor_yaml_is_named(tmp_path: Path, content: str) -> None:
     path = file(tmp_path, content)
-    with pytest.raises(InputError, match=rf"cannot read '{path}'"):
+    with pytest.raises(InputError, match=rf"trtllm_host_facts_file = '{path}': cannot be read"):
         recorded_facts(path, ["one"])
 
 
 @pytest.mark.parametrize("path", ["/no/such/file", "/", "\0", ""])
 def test_a_file_that_cannot_be_read_is_named(path: str) -> None:
-    with pytest.raises(InputError, match="cannot read"):
+    with pytest.raises(InputError, match="cannot be read"):
         recorded_facts(path, ["one"])
 
 
 def test_bytes_that_are_no_text_are_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(InputError, match="cannot read"):
+    with pytest.raises(InputError, match="cannot be read"):
         recorded_facts(str(tmp_path / "file"), ["one"])
 
 
@@ -96,7 +97,7 @@ def test_a_shape_is_every_host() -> None:
 
 def test_a_shape_that_is_not_known() -> None:
     with pytest.raises(
-        InputError, match=r"trtllm_host_shape = 'BM.GPU.4.8' is not .*did you mean BM.GPU4.8\?.*rehearsal"
+        InputError, match=r"trtllm_host_shape = 'BM.GPU.4.8': is not .*did you mean BM.GPU4.8\?.*rehearsal"
     ):
         read_facts(asked(host_shape="BM.GPU.4.8"), CATALOGUE)
 
@@ -181,13 +182,13 @@ def test_the_token_is_not_in_what_is_said(hub: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("repository", ["me/html", "me/garbage"])
 def test_an_answer_that_is_no_config_names_the_way_out(hub: str, repository: str) -> None:
-    with pytest.raises(InputError, match=r"(?s)cannot read the model's shape from .*give trtllm_model.shape"):
+    with pytest.raises(InputError, match=r"(?s)the model's shape cannot be read there: .*give trtllm_model.shape"):
         with_config(request_to(hub, repository), None)
 
 
 @pytest.mark.parametrize("endpoint", ["http://127.0.0.1:1", "http://a b", "x", "http://[", "http://h:port"])
 def test_a_hub_that_cannot_be_asked_names_the_way_out(endpoint: str) -> None:
-    with pytest.raises(InputError, match="cannot read the model's shape"):
+    with pytest.raises(InputError, match="the model's shape cannot be read there"):
         with_config(request_to(endpoint, "me/tiny"), None)
 
 
@@ -223,3 +224,10 @@ def test_no_hub_is_asked_where_there_is_nothing_to_ask(
 ) -> None:
     monkeypatch.setattr("ansible_collections.tritonops.trtllm.plugins.plugin_utils._inputs.open_url", None)
     assert with_config(request_, None) == request_
+
+
+def test_a_shape_that_cannot_be_read_is_one_refusal_among_the_others() -> None:
+    request = {"model": {"repository": "me/x", "revision": "main", "config": "/no/such"}, "precision": "int3"}
+    plan = plan_of(request, host(), None, CATALOGUE)
+    assert [entry["variable"] for entry in plan["refusals"]] == ["trtllm_model.config", "trtllm_precision"]
+    assert plan["refusals"][0]["value"] == "/no/such"

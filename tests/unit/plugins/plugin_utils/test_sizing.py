@@ -142,6 +142,21 @@ def test_what_is_chosen_is_legal_and_fits(model: str, shape: str) -> None:
         assert load.on(chosen).fits
 
 
+@pytest.mark.parametrize(
+    ("model", "tensor"),
+    [
+        ("smollm2-135m-instruct", 1),
+        ("tinyllama-1.1b-chat", 1),
+        ("mistral-7b", 2),
+        ("llama-3.1-8b", 4),
+        ("mixtral-8x7b", 8),
+    ],
+)
+def test_small_models_are_not_spread_thin(model: str, tensor: int) -> None:
+    load = Load(shape_of(model), FLOAT16, Limits(), 80 * GIB)
+    assert choose_parallelism(load, 8, None, None) == Parallelism(tensor)
+
+
 def test_what_was_asked_for_is_kept() -> None:
     load = Load(LLAMA_8B, FLOAT16, Limits(), 80 * GIB)
     assert choose_parallelism(load, 8, 2, None) == Parallelism(2, 1)
