@@ -90,11 +90,6 @@ def test_refusals_are_in_the_file_and_fail_the_run(tmp_path: Path) -> None:
     assert "did you mean mixtral-8x7b" in run.said and "Traceback" not in run.said
 
 
-def test_a_shape_that_is_not_known_is_named(tmp_path: Path) -> None:
-    run = Run(tmp_path, trtllm_model="mixtral-8x7b", trtllm_host_shape="BM.GPU.4.8")
-    assert run.rc != 0 and "did you mean BM.GPU4.8" in run.said and "Traceback" not in run.said
-
-
 def test_the_tutorial_is_one_inventory_away(tmp_path: Path) -> None:
     tutorial = str(PROJECT / "inventories/sample/tutorial.yml")
     run = Run(tmp_path, "-i", tutorial, trtllm_host_shape="BM.GPU4.8")
