@@ -81,8 +81,8 @@ def engine_repository(spec: Spec) -> dict[str, dict[str, str]]:
     repository = {}
     for model in spec.models:
         own = {name: values[name] for name in placeholders(spec.release, model) if name in values}
-        given = {name: str(value) for name, value in spec.repository_parameters.get(model, {}).items()}
-        repository[model] = {**own, **given}
+        filled = {**own, **spec.repository_parameters.get(model, {})}
+        repository[model] = {name: str(value) for name, value in filled.items() if value is not None}
     return repository
 
 

@@ -15,9 +15,15 @@ from typing import Any
 from ansible_collections.tritonops.trtllm.plugins.module_utils._artifact import artifact_key
 from ansible_collections.tritonops.trtllm.plugins.module_utils._hf_hub import DEFAULT_ALLOW, DEFAULT_IGNORE
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils import _commands as commands
-from ansible_collections.tritonops.trtllm.plugins.plugin_utils import _judgement as judgement
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._catalogue import Catalogue
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils._gpu_fit import Sized, size
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils._host_checks import (
+    host_refusals,
+    room_refusals,
+    vulnerabilities,
+)
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._host_facts import HostFacts, read_host_facts
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils._misfits import misfits
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._refusal import Refusal
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._sizing import (
     IMAGE_BYTES,
@@ -26,6 +32,7 @@ from ansible_collections.tritonops.trtllm.plugins.plugin_utils._sizing import (
     checkpoint_bytes,
 )
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._spec import Spec, read_spec
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils._warnings import warnings
 
 BACKEND_MOUNT = "/backend"
 DOCKER_ROOT = "/var/lib/docker"
@@ -45,15 +52,15 @@ def make_plan(request: Any, host_facts: Any, catalogue: Catalogue) -> dict[str, 
         return _refused([Refusal("trtllm_request", request, "must be a mapping of variables")])
     spec, refusals = read_spec(request, catalogue)
     host, wrong_facts = read_host_facts(host_facts)
-    refusals = refusals + wrong_facts
     if spec is None:
-        return _refused(refusals)
-    on_host = judgement.host_refusals(spec, host, catalogue)
+        return _refused([*refusals, *wrong_facts])
+    refusals = [*misfits(spec, catalogue), *wrong_facts]
+    on_host = host_refusals(spec, host, catalogue)
     if refusals:
         return _refused([*refusals, *_standing(on_host, spec)])
-    sized, unfit = judgement.size(spec, host)
+    sized, unfit = size(spec, host)
     planner = _Planner(spec, host, catalogue, sized)
-    found = [*unfit, *judgement.room_refusals(spec, host, planner.needs()), *on_host]
+    found = [*unfit, *room_refusals(spec, host, planner.needs()), *on_host]
     standing = _standing(found, spec)
     if standing:
         return _refused(standing)
@@ -72,7 +79,7 @@ def _refused(refusals: list[Refusal]) -> dict[str, Any]:
 class _Planner:
     """One method a part of the plan; parts that others need are attributes."""
 
-    def __init__(self, spec: Spec, host: HostFacts, catalogue: Catalogue, sized: judgement.Sized) -> None:
+    def __init__(self, spec: Spec, host: HostFacts, catalogue: Catalogue, sized: Sized) -> None:
         self.spec = spec
         self.host = host
         self.catalogue = catalogue
@@ -146,8 +153,8 @@ class _Planner:
             "gpus": len(self.host.gpus),
             "budget": self._budget(),
             "steps": self._steps(release_id),
-            "warnings": [*waived, *judgement.warnings(spec, self.host, self.sized, self.catalogue)],
-            "vulnerabilities": [entry["id"] for entry in judgement.vulnerabilities(spec, self.catalogue)],
+            "warnings": [*waived, *warnings(spec, self.host, self.sized, self.catalogue)],
+            "vulnerabilities": [entry["id"] for entry in vulnerabilities(spec, self.catalogue)],
             "notes": list(spec.release["notes"]),
             "refusals": [],
         }

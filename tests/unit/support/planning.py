@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._catalogue import load_catalogue
@@ -40,6 +41,35 @@ def accepted(facts: dict[str, Any] | None = None, **request: Any) -> dict[str, A
 def refused(facts: dict[str, Any] | None = None, **request: Any) -> dict[str, str]:
     """Variable -> message of what is refused."""
     return {entry["variable"]: entry["message"] for entry in plan_for(facts, **request)["refusals"]}
+
+
+def waivable(plan: dict[str, Any]) -> dict[str, str]:
+    return {entry["waive"]: entry["variable"] for entry in plan["refusals"] if entry["waive"]}
+
+
+def warned(text: str, *args: Any, **request: Any) -> bool:
+    return any(text in warning for warning in accepted(*args, **request)["warnings"])
+
+
+def heeded(request: dict[str, Any], facts: dict[str, Any], refusal: dict[str, Any]) -> None:
+    """Change the request, or the host, as the refusal says."""
+    variable, message = refusal["variable"].removeprefix("trtllm_"), refusal["message"]
+    if variable == "parallelism":
+        numbers = re.search(r"\{tensor: (\d+), pipeline: (\d+)\} fits", message)
+        assert numbers, message
+        request["parallelism"] = {"tensor": int(numbers[1]), "pipeline": int(numbers[2])}
+    elif variable.startswith("limits"):
+        name = variable.partition(".")[2]
+        pairs = re.findall(r"(\w+): (\d+)[,}]", message) or [(name, re.search(r": (\d+) would do", message)[1])]
+        request["limits"] = {**request["limits"], **{key: int(value) for key, value in pairs}}
+    elif variable == "precision":
+        request["precision"] = re.search(r": (\w+)( or \w+)? would do", message)[1]
+    elif variable == "release":
+        request["release"] = re.search(r"trtllm_release (\S+) works", message)[1]
+    else:
+        number = re.search(r"(\d+) such GPUs would do", message)
+        assert variable == "model" and number, refusal
+        facts["gpus"] = facts["gpus"][:1] * int(number[1])
 
 
 def shape_of(model: Any) -> Shape:

@@ -1,0 +1,176 @@
+# Copyright (c) 2026 tritonops.trtllm contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This is PRIVATE to the collection: do not import it from outside.
+
+"""Whether a model fits on the GPUs of a host, how it is spread over them, and what would do where it does not fit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils._host_facts import HostFacts
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils._refusal import Refusal
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils._sizing import (
+    PRECISIONS,
+    GpuBudget,
+    Limits,
+    Load,
+    Parallelism,
+    choose_parallelism,
+    legal_pipeline_sizes,
+    legal_tensor_sizes,
+)
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils._spec import Spec
+
+
+@dataclass(frozen=True)
+class Sized:
+    """The parallelism that was asked for or chosen, and what it leaves; no budget where no GPU is known."""
+
+    parallelism: Parallelism
+    budget: GpuBudget | None
+
+
+def size(spec: Spec, host: HostFacts) -> tuple[Sized, list[Refusal]]:
+    """Choose what was left open, and say what does not fit."""
+    asked = spec.asked
+    wanted = Parallelism(asked.tensor or 1, asked.pipeline or 1, asked.moe_tensor, asked.moe_expert)
+    if not host.gpus:
+        return Sized(wanted, None), _no_gpu(spec)
+    if wanted.world_size > len(host.gpus):
+        return Sized(wanted, None), [_too_few(spec, host, wanted)]
+    if host.gpu_memory is None:
+        return Sized(wanted, None), []
+    load = load_of(spec, host.gpu_memory)
+    chosen = choose_parallelism(load, len(host.gpus), asked.tensor, asked.pipeline)
+    if chosen:
+        chosen = Parallelism(chosen.tensor, chosen.pipeline, asked.moe_tensor, asked.moe_expert)
+    largest = chosen or _largest(load, len(host.gpus), wanted, asked.tensor, asked.pipeline)
+    sized = Sized(largest, load.on(largest))
+    return sized, [] if chosen else _does_not_fit(spec, load, sized, host)
+
+
+def load_of(spec: Spec, gpu_memory: int) -> Load:
+    block = spec.release["runtime_defaults"]["tokens_per_block"]
+    return Load(spec.model.shape, PRECISIONS[spec.precision], spec.limits, gpu_memory, block)
+
+
+def _largest(load: Load, gpus: int, wanted: Parallelism, tensor: int | None, pipeline: int | None) -> Parallelism:
+    """The best that can be tried where nothing fits: for the figures in the refusal."""
+    tensors = [tensor] if tensor else legal_tensor_sizes(load.shape, gpus // wanted.pipeline)
+    stages = [pipeline] if pipeline else legal_pipeline_sizes(load.shape, gpus // tensors[-1])
+    return Parallelism(tensors[-1], stages[-1], wanted.moe_tensor, wanted.moe_expert)
+
+
+def _no_gpu(spec: Spec) -> list[Refusal]:
+    if not spec.gpus_required:
+        return []
+    message = (
+        "this host shows no GPU (nvidia-smi is missing or fails): install the driver, "
+        "or set trtllm_gpus_required to false where the backend image needs none"
+    )
+    return [Refusal("trtllm_gpus_required", True, message)]
+
+
+def _too_few(spec: Spec, host: HostFacts, wanted: Parallelism) -> Refusal:
+    found, advice = len(host.gpus), "a host with more GPUs"
+    if host.gpu_memory:
+        fitting = choose_parallelism(load_of(spec, host.gpu_memory), found, None, None)
+        if fitting:
+            advice = f"{{tensor: {fitting.tensor}, pipeline: {fitting.pipeline}}} fits"
+    message = f"tensor x pipeline needs {wanted.world_size} GPUs, the host has {found}: {advice}"
+    return Refusal("trtllm_parallelism", wanted.world_size, message)
+
+
+def _does_not_fit(spec: Spec, load: Load, sized: Sized, host: HostFacts) -> list[Refusal]:
+    """The variables to change are those that need changing least; more than one where one alone does not do."""
+    budget, parallelism = sized.budget, sized.parallelism
+    assert budget is not None
+    figures = (
+        f"each of {parallelism.world_size} GPUs of {_gib(budget.memory)} needs {_gib(budget.weights)} for weights, "
+        f"{_gib(budget.activations)} for activations and {_gib(budget.runtime)} for the runtime, and holds "
+        f"{budget.kv_tokens} tokens in its KV cache; a sequence is {load.limits.max_seq_len}"
+    )
+    wider = choose_parallelism(load, len(host.gpus), None, None)
+    if wider:
+        fits = f"{{tensor: {wider.tensor}, pipeline: {wider.pipeline}}} fits"
+        return [Refusal("trtllm_parallelism", _asked(parallelism), f"{figures}: {fits}", "gpu_memory")]
+    remedy = next((remedy for remedy in _remedies(spec, load.limits) if remedy.cures(load, parallelism)), None)
+    if remedy is None:
+        message = f"{figures}: choose a smaller model or larger GPUs"
+        return [Refusal("trtllm_model", spec.model.name, message, "gpu_memory")]
+    advices = remedy.advices(spec)
+    together = " with the other" if len(advices) > 1 else ""
+    return [
+        Refusal(variable, value, f"{figures}: {advice} would do{together}", "gpu_memory")
+        for variable, value, advice in advices
+    ]
+
+
+@dataclass(frozen=True)
+class _Remedy:
+    """Changes that may make a model fit: smaller limits, a smaller precision, or so many GPUs."""
+
+    limits: Mapping[str, int]
+    precision: str = ""
+    gpus: int = 0
+
+    def cures(self, load: Load, parallelism: Parallelism) -> bool:
+        eased = load.within(**self.limits)
+        if self.precision:
+            eased = replace(eased, precision=PRECISIONS[self.precision])
+        return choose_parallelism(eased, self.gpus, None, None) is not None if self.gpus else eased.on(parallelism).fits
+
+    def advices(self, spec: Spec) -> list[tuple[str, Any, str]]:
+        """Variable, its value, and what would do instead."""
+        found: list[tuple[str, Any, str]] = []
+        given = {name: getattr(spec.limits, name) for name in self.limits}
+        if len(given) == 1:
+            ((name, value),) = given.items()
+            found.append((f"trtllm_limits.{name}", value, str(self.limits[name])))
+        elif given:
+            pairs = ", ".join(f"{name}: {value}" for name, value in self.limits.items())
+            found.append(("trtllm_limits", given, f"{{{pairs}}}"))
+        if self.precision:
+            found.append(("trtllm_precision", spec.precision, self.precision))
+        if self.gpus:
+            found.append(("trtllm_model", spec.model.name, f"{self.gpus} such GPUs"))
+        return found
+
+
+def _remedies(spec: Spec, limits: Limits) -> Iterator[_Remedy]:
+    """One change before two."""
+    smaller = list(_smaller_limits(limits))
+    others = [_Remedy({}, precision=name) for name in _smaller_precisions(spec)]
+    more = [_Remedy({}, gpus=gpus) for gpus in (2, 4, 8, 16, 32, 64)]
+    yield from (_Remedy(change) for change in smaller)
+    yield from (*others, *more)
+    yield from (replace(other, limits=change) for other in (*others, *more) for change in smaller)
+
+
+def _smaller_precisions(spec: Spec) -> list[str]:
+    """Those that halve the weights and compute as before; fewer bits are a choice about answers, not about memory."""
+    names = ("float16", "int8_weight_only") if spec.profile == "engine" else ("float16",)
+    return [name for name in names if PRECISIONS[name].weight_bytes < PRECISIONS[spec.precision].weight_bytes]
+
+
+def _smaller_limits(limits: Limits) -> Iterator[dict[str, int]]:
+    """Those that a spec may have, one limit at a time before two."""
+    shorter = [limits.max_seq_len >> shift for shift in range(1, 12) if limits.max_seq_len >> shift > 1]
+    fewer = [limits.max_num_tokens >> shift for shift in range(1, 12)]
+    yield from ({"max_seq_len": length} for length in shorter if length > limits.max_input_len)
+    yield from ({"max_num_tokens": tokens} for tokens in fewer if tokens >= limits.max_batch_size)
+    for length in shorter:
+        yield {"max_seq_len": length, "max_input_len": min(limits.max_input_len, length // 2)}
+
+
+def _asked(parallelism: Parallelism) -> dict[str, int]:
+    return {"tensor": parallelism.tensor, "pipeline": parallelism.pipeline}
+
+
+def _gib(size: int) -> str:
+    return f"{size / (1 << 30):.1f} GiB"

@@ -1,0 +1,125 @@
+# Copyright (c) 2026 tritonops.trtllm contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This is PRIVATE to the collection: do not import it from outside.
+
+"""What stands against a deployment on this host, however the model is spread over its GPUs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ansible_collections.tritonops.trtllm.plugins.module_utils._progress import human_bytes
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils._catalogue import Catalogue, Release
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils._host_facts import HostFacts, version
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils._refusal import Refusal
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils._sizing import PRECISIONS
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils._spec import Spec
+from packaging.version import Version
+
+# The driver branch that a major version of CUDA cannot do without (CUDA compatibility, minor version compatibility).
+DRIVER_OF_CUDA = {12: 525, 13: 580}
+CAPABILITY_OF_DTYPE = {"bfloat16": (8, 0), "fp8": (8, 9)}
+
+
+def image_of(spec: Spec) -> Mapping[str, Any]:
+    """What is known of the image that will run: the NGC image of that tag, else the newest of the release."""
+    images = spec.release["images"]
+    for image in images:
+        if spec.image.reference.endswith(image["reference"].rpartition("/")[2]):
+            return dict(image)
+    return dict(images[-1]) if images else {}
+
+
+def host_refusals(spec: Spec, host: HostFacts, catalogue: Catalogue) -> list[Refusal]:
+    """What stands against the image and the precision on this host, however the model is cut."""
+    return [*_capability(spec, host), *_driver(spec, host, catalogue), *_exposed(spec, catalogue)]
+
+
+def room_refusals(spec: Spec, host: HostFacts, needs: Mapping[str, int]) -> list[Refusal]:
+    """`needs`: bytes of `memory` for the conversion and of `disk` below the root folder."""
+    found = []
+    if host.memory is not None and host.memory < needs["memory"]:
+        message = (
+            f"converting takes {human_bytes(needs['memory'])} of memory, the host has {human_bytes(host.memory)}: "
+            "a smaller model, or trtllm_engine_dir with an engine that was built elsewhere, would do"
+        )
+        found.append(Refusal("trtllm_model", spec.model.name, message, "host_memory"))
+    if host.disk_free is not None and host.disk_free < needs["disk"]:
+        message = (
+            f"{human_bytes(needs['disk'])} are still to be written, {human_bytes(host.disk_free)} are free: "
+            "a folder on a larger file system would do"
+        )
+        found.append(Refusal("trtllm_root", spec.root, message, "disk"))
+    return found
+
+
+def _capability(spec: Spec, host: HostFacts) -> list[Refusal]:
+    quantised = spec.model.quantization == "fp8"
+    dtype = "fp8" if quantised or spec.precision == "fp8" else PRECISIONS[spec.precision].dtype
+    least, have = CAPABILITY_OF_DTYPE.get(dtype), host.capability
+    if not (least and have) or have >= least:
+        return []
+    name = next(gpu.name for gpu in host.gpus if gpu.capability == have)
+    if quantised:
+        message = f"its weights are FP8, which needs compute capability {_dotted(least)}, {name} has {_dotted(have)}: "
+        return [Refusal("trtllm_model", spec.model.name, f"{message}a repository that is not quantised would do")]
+    able = "float16" if dtype == "bfloat16" else "float16 or bfloat16"
+    message = f"{dtype} needs compute capability {_dotted(least)}, {name} has {_dotted(have)}: {able} would do"
+    return [Refusal("trtllm_precision", spec.precision, message)]
+
+
+def _driver(spec: Spec, host: HostFacts, catalogue: Catalogue) -> list[Refusal]:
+    needed = driver_needed(image_of(spec))
+    if not (host.gpus and host.driver and needed) or version(host.driver)[0] >= needed:
+        return []
+    works = [
+        name
+        for name, release in catalogue.releases.items()
+        if spec.profile in release["profiles"] and _runs_with(release, host.driver)
+    ]
+    advice = f"trtllm_release {works[-1]} works with it" if works else "no release works with it"
+    message = f"the image's CUDA needs driver {needed} or newer, the host has {host.driver}: update it, or {advice}"
+    return [Refusal("trtllm_release", spec.release["release"], message)]
+
+
+def driver_needed(image: Mapping[str, Any]) -> int | None:
+    """The oldest driver branch that an image's CUDA runs on."""
+    return DRIVER_OF_CUDA.get(version(str(image.get("cuda") or "0"))[0])
+
+
+def _runs_with(release: Release, driver: str) -> bool:
+    needed = driver_needed(release["images"][-1]) if release["images"] else None
+    return needed is not None and version(driver)[0] >= needed
+
+
+def vulnerabilities(spec: Spec, catalogue: Catalogue) -> list[Mapping[str, Any]]:
+    """Those that the image has, worst first."""
+    versions = {"tensorrt_llm": spec.release["release"], "triton": image_of(spec).get("tag")}
+    known = [entry for entry in catalogue.vulnerabilities if versions.get(entry["component"])]
+    found = [entry for entry in known if older(str(versions[entry["component"]]), entry["fixed_in"])]
+    return sorted(found, key=lambda entry: -(entry.get("cvss") or 0))
+
+
+def older(have: str, fixed: str) -> bool:
+    return Version(have) < Version(fixed)
+
+
+def _exposed(spec: Spec, catalogue: Catalogue) -> list[Refusal]:
+    found = vulnerabilities(spec, catalogue) if spec.server.exposed else []
+    if not found:
+        return []
+    worst = ", ".join(entry["id"] for entry in found[:3])
+    floors = {entry["component"]: entry["fixed_in"] for entry in sorted(found, key=lambda e: Version(e["fixed_in"]))}
+    needed = " and ".join(f"{component} {floor}" for component, floor in sorted(floors.items()))
+    message = (
+        f"release {spec.release['release']} has {len(found)} known vulnerabilities (fixed by {needed}), {worst} among "
+        "them, and would be reached from beyond this host: 127.0.0.1 and a gateway in front would do"
+    )
+    return [Refusal("trtllm_server.address", spec.server.address, message, "exposed_vulnerable_release")]
+
+
+def _dotted(numbers: tuple[int, ...]) -> str:
+    return ".".join(str(number) for number in numbers)

@@ -1,0 +1,115 @@
+# Copyright (c) 2026 tritonops.trtllm contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What does not fit says what would do instead, and that does."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils._planner import make_plan
+from ansible_collections.tritonops.trtllm.tests.unit.support.planning import (
+    CATALOGUE,
+    accepted,
+    heeded,
+    host,
+    plan_for,
+    refused,
+    waivable,
+    warned,
+)
+
+WITH_GPUS = [name for name in CATALOGUE.shapes if CATALOGUE.shapes[name]["gpus"]["count"]]
+
+
+@pytest.mark.parametrize("shape", WITH_GPUS)
+@pytest.mark.parametrize("model", CATALOGUE.models)
+def test_what_does_not_fit_names_what_would(model: str, shape: str) -> None:
+    """No advice has to be followed up by more than one other (as int8, and then fewer GPUs)."""
+    most = CATALOGUE.models[model]["shape"]["max_positions"]
+    long, many = {"max_seq_len": most, "max_input_len": most - 1}, {"max_num_tokens": 1 << 20}
+    for limits, extra in (
+        ({}, {"precision": "float32"}),
+        (long, {}),
+        (long, {"profile": "llmapi", "parallelism": {"tensor": 1}}),
+        (many, {"profile": "llmapi"}),
+        (many, {"precision": "float32"}),
+    ):
+        facts = host(shape, memory_bytes=None, disk_free_bytes=None)
+        request: dict[str, Any] = {"model": model, "limits": limits, **extra}
+        for _attempt in range(3):
+            for refusal in make_plan(request, facts, CATALOGUE)["refusals"]:
+                heeded(request, facts, refusal)
+        assert make_plan(request, facts, CATALOGUE)["refusals"] == [], request
+
+
+def test_one_advice_is_enough_where_one_thing_is_wrong() -> None:
+    for request in (
+        {"parallelism": {"tensor": 1, "pipeline": 1}},
+        {"parallelism": {"tensor": 4, "pipeline": 4}},
+        {"parallelism": {"tensor": 16, "moe_expert": 8, "moe_tensor": 2}},
+        {"parallelism": {"tensor": 4, "pipeline": 1}, "limits": {"max_num_tokens": 1 << 18}},
+    ):
+        facts, changed = host(), {"model": "mixtral-8x7b", "limits": {}, **request}
+        (refusal,) = make_plan(changed, facts, CATALOGUE)["refusals"]
+        heeded(changed, facts, refusal)
+        assert make_plan(changed, facts, CATALOGUE)["refusals"] == []
+
+
+def test_a_prompt_that_is_too_long_is_shortened_with_the_sequence() -> None:
+    limits = {"max_seq_len": 131072, "max_input_len": 131071}
+    found = refused(host("VM.GPU.A10.1"), model="llama-3.1-8b", limits=limits)
+    assert re.search(r"\{max_seq_len: \d+, max_input_len: \d+\} would do", found["trtllm_limits"])
+
+
+def test_two_changes_are_said_where_one_does_not_do() -> None:
+    facts, request = host("VM.GPU.A10.1"), {"model": "llama-3.1-8b", "precision": "float32", "profile": "llmapi"}
+    plan = make_plan({**request, "limits": {"max_num_tokens": 1 << 20}}, facts, CATALOGUE)
+    assert [entry["variable"] for entry in plan["refusals"]] == ["trtllm_limits.max_num_tokens", "trtllm_precision"]
+    assert all(entry["message"].endswith("would do with the other") for entry in plan["refusals"])
+
+
+def test_too_few_gpus_names_what_fits_on_them() -> None:
+    four = host(gpus=host()["gpus"][:4])
+    message = refused(four, parallelism={"tensor": 8})["trtllm_parallelism"]
+    assert message == "tensor x pipeline needs 8 GPUs, the host has 4: {tensor: 4, pipeline: 1} fits"
+    assert accepted(four)["parallelism"]["world_size"] == 4
+
+
+def test_a_host_without_gpus() -> None:
+    bare = host("rehearsal")
+    assert "install the driver" in refused(bare, model="smollm2-135m-instruct")["trtllm_gpus_required"]
+    assert warned("needs none", bare, model="smollm2-135m-instruct", gpus_required=False)
+
+
+def test_memory_of_the_gpus_can_be_waived_as_an_estimate() -> None:
+    tight = {"parallelism": {"tensor": 1, "pipeline": 1}}
+    assert waivable(plan_for(**tight)) == {"gpu_memory": "trtllm_parallelism"}
+    assert warned("waived gpu_memory: trtllm_parallelism", plan_waive=["gpu_memory"], **tight)
+    assert waivable(plan_for(plan_waive=["disk"], **tight)) == {"gpu_memory": "trtllm_parallelism"}
+
+
+def test_memory_to_convert_in() -> None:
+    small = host(memory_bytes=64 * 10**9)
+    plan = plan_for(small)
+    assert waivable(plan) == {"host_memory": "trtllm_model"}
+    assert "187 GB of memory, the host has 64 GB" in plan["refusals"][0]["message"]
+    accepted(small, engine_dir="/srv/engine")
+    accepted(small, profile="llmapi")
+    accepted(small, model="llama-3.1-8b")
+    done = accepted()["convert"]["key"]
+    accepted({**small, "artifacts": [f"checkpoint/{done}"]})
+
+
+def test_disk_counts_what_is_still_to_be_written() -> None:
+    full = host(disk_free_bytes=100 * 10**9)
+    plan = plan_for(full)
+    assert waivable(plan) == {"disk": "trtllm_root"}
+    assert "284 GB are still to be written, 100 GB are free" in plan["refusals"][0]["message"]
+    roomy = accepted()
+    there = [f"weights/{roomy['weights']['key']}", f"checkpoint/{roomy['convert']['key']}"]
+    again = accepted({**full, "artifacts": there})
+    assert again["budget"]["disk_missing"] == again["build"]["bytes"] + again["image"]["bytes"]
+    assert {step["what"]: step["action"] for step in again["steps"]}["weights"] == "reuse"
