@@ -10,14 +10,22 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
 import requests
 import yaml
-from site_under_test import Site
+from site_under_test import STATE, Site
 
 QUESTION = "What is cloud computing?"
 LLMAPI = {"trtllm_profile": "llmapi"}
-TUTORIAL = {"rehearsal_release": "0.9.0"}
+TOKENIZER = {"repository": "HuggingFaceTB/SmolLM2-135M-Instruct"}
 MODELS = "http://localhost:8000/v2/models"
+
+
+@pytest.fixture(scope="module")
+def tutorial() -> dict[str, Any]:
+    """The tutorial's release, and a tokenizer that is fetched by itself, as the tutorial's is."""
+    revision = yaml.safe_load((STATE / "hub.yml").read_text())["revision"]
+    return {"rehearsal_release": "0.9.0", "trtllm_tokenizer": {**TOKENIZER, "revision": revision}}
 
 
 def answered(model: str, field: str) -> str:
@@ -67,17 +75,21 @@ def test_the_llm_api_is_verified_by_its_own_words_and_stays(site: Site) -> None:
     assert played.returncode == 0 and played.changed == 0, played.output[-3000:]
 
 
-def test_the_tutorials_release_serves_by_its_own_flags(site: Site, reference: dict[str, Any], tmp_path: Path) -> None:
-    assert site.play("rehearse", variables=TUTORIAL).returncode == 0
+def test_the_tutorials_release_serves_by_its_own_flags(
+    site: Site, reference: dict[str, Any], tutorial: dict[str, Any], tmp_path: Path
+) -> None:
+    assert site.play("rehearse", variables=tutorial).returncode == 0
     assert answered("ensemble", "max_tokens") == reference["text"].strip()
-    plan = site.plan(tmp_path / "plan.json", TUTORIAL)
+    plan = site.plan(tmp_path / "plan.json", tutorial)
     built = site.json(f"{plan['build']['dest']}/artifact.json")["command"]
     assert built == plan["build"]["argv"] and "--max_output_len" in built
     assert site.json(f"{plan['convert']['dest']}/artifact.json")["command"][1].startswith(
         "/backend/tensorrt_llm/examples/"
     )
     assert "triton_backend" not in plan["repository"]["tensorrt_llm"]
-    played = site.play("site", variables=TUTORIAL)
+    assert plan["tokenizer"]["dest"] != plan["weights"]["dest"]
+    assert not site.exists(f"{plan['tokenizer']['dest']}/*.safetensors")
+    played = site.play("site", variables=tutorial)
     assert played.returncode == 0 and played.changed == 0, played.output[-3000:]
 
 
