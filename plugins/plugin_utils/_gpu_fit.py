@@ -50,8 +50,7 @@ def size(spec: Spec, host: HostFacts) -> tuple[Sized, list[Refusal]]:
     if chosen:
         chosen = Parallelism(chosen.tensor, chosen.pipeline, asked.moe_tensor, asked.moe_expert)
     largest = chosen or _largest(load, len(host.gpus), wanted, asked.tensor, asked.pipeline)
-    sized = Sized(largest, load.on(largest))
-    return sized, [] if chosen else _does_not_fit(spec, load, sized, host)
+    return Sized(largest, load.on(largest)), [] if chosen else _does_not_fit(spec, load, largest, host)
 
 
 def load_of(spec: Spec, gpu_memory: int) -> Load:
@@ -86,10 +85,9 @@ def _too_few(spec: Spec, host: HostFacts, wanted: Parallelism) -> Refusal:
     return Refusal("trtllm_parallelism", wanted.world_size, message)
 
 
-def _does_not_fit(spec: Spec, load: Load, sized: Sized, host: HostFacts) -> list[Refusal]:
+def _does_not_fit(spec: Spec, load: Load, parallelism: Parallelism, host: HostFacts) -> list[Refusal]:
     """The variables to change are those that need changing least; more than one where one alone does not do."""
-    budget, parallelism = sized.budget, sized.parallelism
-    assert budget is not None
+    budget = load.on(parallelism)
     figures = (
         f"each of {parallelism.world_size} GPUs of {_gib(budget.memory)} needs {_gib(budget.weights)} for weights, "
         f"{_gib(budget.activations)} for activations and {_gib(budget.runtime)} for the runtime, and holds "

@@ -8,6 +8,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,7 +19,6 @@ from ansible_collections.tritonops.trtllm.plugins.plugin_utils._host_facts impor
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._refusal import Refusal
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._sizing import PRECISIONS
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._spec import Spec
-from packaging.version import Version
 
 # The driver branch that a major version of CUDA cannot do without (CUDA compatibility, minor version compatibility).
 DRIVER_OF_CUDA = {12: 525, 13: 580}
@@ -104,7 +105,13 @@ def vulnerabilities(spec: Spec, catalogue: Catalogue) -> list[Mapping[str, Any]]
 
 
 def older(have: str, fixed: str) -> bool:
-    return Version(have) < Version(fixed)
+    return version_order(have) < version_order(fixed)
+
+
+def version_order(text: str) -> tuple[tuple[int, ...], float]:
+    """Sort key of a version: 1.2.1 is older than 1.3.0rc17, and that one older than 1.3.0."""
+    candidate = re.search(r"rc(\d+)$", text)
+    return version(text), int(candidate.group(1)) if candidate else math.inf
 
 
 def _exposed(spec: Spec, catalogue: Catalogue) -> list[Refusal]:
@@ -112,7 +119,9 @@ def _exposed(spec: Spec, catalogue: Catalogue) -> list[Refusal]:
     if not found:
         return []
     worst = ", ".join(entry["id"] for entry in found[:3])
-    floors = {entry["component"]: entry["fixed_in"] for entry in sorted(found, key=lambda e: Version(e["fixed_in"]))}
+    floors = {
+        entry["component"]: entry["fixed_in"] for entry in sorted(found, key=lambda e: version_order(e["fixed_in"]))
+    }
     needed = " and ".join(f"{component} {floor}" for component, floor in sorted(floors.items()))
     message = (
         f"release {spec.release['release']} has {len(found)} known vulnerabilities (fixed by {needed}), {worst} among "

@@ -129,7 +129,10 @@ def _fetched(url: str, token_file: str | None) -> Any:
     try:
         token = Path(token_file).expanduser().read_text(encoding="utf-8").strip() if token_file else ""
         headers = {"Authorization": f"Bearer {token}"} if token else {}
-        with open_url(url, headers=headers, timeout=30, follow_redirects="all") as answer:
+        # The token is for the hub, not for whom it may send us on to.
+        with open_url(
+            url, headers=headers, unredirected_headers=["Authorization"], timeout=30, follow_redirects="all"
+        ) as answer:
             return json.loads(answer.read())
     except (OSError, HTTPException, ValueError) as exc:
         way_out = "give trtllm_model.shape, or trtllm_model.config (a file with it, on the controller)"

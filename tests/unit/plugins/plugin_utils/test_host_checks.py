@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils._host_checks import older
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._planner import make_plan
 from ansible_collections.tritonops.trtllm.tests.unit.support.planning import (
     CATALOGUE,
@@ -83,3 +84,12 @@ def test_the_worst_vulnerability_comes_first_and_fixed_ones_are_not_named() -> N
     assert [worst[name] for name in oldest] == sorted((worst[name] for name in oldest), reverse=True)
     assert set(newest) < set(oldest)
     assert "CVE-2025-23254" in oldest and "CVE-2025-23254" not in accepted(release="0.18.2")["vulnerabilities"]
+
+
+@pytest.mark.parametrize(
+    ("earlier", "later"),
+    [("1.2.1", "1.3.0rc17"), ("1.3.0rc9", "1.3.0rc17"), ("1.3.0rc17", "1.3.0"), ("25.10", "26.06")],
+)
+def test_a_release_candidate_is_between_two_releases(earlier: str, later: str) -> None:
+    assert older(earlier, later)
+    assert not older(later, earlier) and not older(later, later)

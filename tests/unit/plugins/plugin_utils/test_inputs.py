@@ -122,6 +122,11 @@ class Hub(BaseHTTPRequestHandler):
             self.wfile.write(b"this is not HTTP\r\n\r\n")
         elif "gated" in self.path and token != "Bearer secret":
             self.answer(401, b"{}")
+        elif "moved" in self.path:
+            self.send_response(302)
+            self.send_header("Location", self.path.replace("moved", "elsewhere"))
+            self.send_header("Content-Length", "0")
+            self.end_headers()
         elif "absent" in self.path:
             self.answer(404, b"Entry not found")
         else:
@@ -164,6 +169,12 @@ def test_config_json_is_read_from_the_hub_that_the_weights_come_from(hub: str) -
 def test_text_of_the_command_line_names_the_hub_as_well(hub: str) -> None:
     request = {"model": '{"repository": "me/text", "revision": "main"}', "weights": f'{{"endpoint": "{hub}"}}'}
     assert with_config(request, None)["model"]["config"] == CONFIG
+
+
+def test_the_token_does_not_follow_a_redirect(hub: str, tmp_path: Path) -> None:
+    token = file(tmp_path, "secret\n", "token")
+    assert with_config(request_to(hub, "me/moved"), token)["model"]["config"] == CONFIG
+    assert [given for _path, given in Hub.asked[-2:]] == ["Bearer secret", None]
 
 
 def test_a_gated_model_needs_the_token(hub: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
