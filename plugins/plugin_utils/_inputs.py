@@ -81,16 +81,23 @@ def read_facts(arguments: Mapping[str, Any], catalogue: Catalogue) -> Mapping[st
 
 
 def recorded_facts(path: str, hosts: Sequence[str]) -> Mapping[str, Any]:
-    """A JSON or YAML file has facts of each host by name below `hosts`, or facts of one, which go for every host."""
+    """A JSON or YAML file has facts of each host by name below `hosts`, or facts of one, which go for every host.
+
+    What `ansible -m tritonops.trtllm.trtllm_host_info` returned goes for facts as well.
+    """
     content = _parsed("trtllm_host_facts_file", path)
     if not isinstance(content, Mapping) or "hosts" not in content:
-        return dict.fromkeys(hosts, content)
+        return dict.fromkeys(hosts, _unwrapped(content))
     by_host = content["hosts"]
     missing = [host for host in hosts if not isinstance(by_host, Mapping) or host not in by_host]
     if missing:
         message = f"has no facts of {', '.join(missing[:5])}: record them again"
         raise InputError("trtllm_host_facts_file", path, message)
-    return {host: by_host[host] for host in hosts}
+    return {host: _unwrapped(by_host[host]) for host in hosts}
+
+
+def _unwrapped(facts: Any) -> Any:
+    return facts.get("host_facts", facts) if isinstance(facts, Mapping) else facts
 
 
 def with_config(request: Mapping[str, Any], token_file: str | None) -> Mapping[str, Any]:

@@ -60,6 +60,12 @@ def test_facts_of_one_host_go_for_all(tmp_path: Path, form: Any) -> None:
     assert recorded_facts(file(tmp_path, form(FACTS)), ["one", "two"]) == {"one": FACTS, "two": FACTS}
 
 
+def test_what_the_module_returned_goes_for_facts(tmp_path: Path) -> None:
+    returned = {"changed": False, "host_facts": {"processors": 8}}
+    assert recorded_facts(file(tmp_path, returned, "one"), ["a"]) == {"a": {"processors": 8}}
+    assert recorded_facts(file(tmp_path, {"hosts": {"a": returned}}, "many"), ["a"]) == {"a": {"processors": 8}}
+
+
 @pytest.mark.parametrize("hosts", [{"one": FACTS}, [], None, "one"])
 def test_hosts_that_are_not_in_the_file_are_named(tmp_path: Path, hosts: Any) -> None:
     with pytest.raises(InputError, match=r"trtllm_host_facts_file = .* has no facts of two"):
