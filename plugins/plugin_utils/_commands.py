@@ -13,7 +13,7 @@ from typing import Any
 
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._catalogue import Release
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._sizing import PRECISIONS, Limits, Parallelism
-from ansible_collections.tritonops.trtllm.plugins.plugin_utils._spec import LLMAPI_MODEL, Server, Spec, placeholders
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils._spec import TENSORRT_LLM, Server, Spec, placeholders
 
 MODEL_REPOSITORY = "/release/model_repository"
 ENGINE_DIR = f"{MODEL_REPOSITORY}/tensorrt_llm/1"
@@ -69,7 +69,7 @@ def launch_argv(release: Release, world_size: int, server: Server, oversubscribe
         argv += ["-n", "1", TRITONSERVER, f"--model-repository={MODEL_REPOSITORY}"]
         argv += ports * (release["launch"]["ports_given"] - 1)
         if rank:
-            argv += ["--model-control-mode=explicit", f"--load-model={LLMAPI_MODEL}"]
+            argv += ["--model-control-mode=explicit", f"--load-model={TENSORRT_LLM}"]
         argv += [*ports, "--disable-auto-complete-config"]
         argv += [f"--backend-config=python,shm-region-prefix-name=prefix{rank}_", ":"]
     return argv
@@ -104,7 +104,7 @@ def _placeholder_values(spec: Spec) -> dict[str, str]:
         "preprocessing_instance_count": "1",
         "postprocessing_instance_count": "1",
         "bls_instance_count": "1",
-        "tensorrt_llm_model_name": "tensorrt_llm",
+        "tensorrt_llm_model_name": TENSORRT_LLM,
         "max_beam_width": str(limits.max_beam_width),
         "kv_cache_free_gpu_mem_fraction": str(limits.kv_cache_fraction),
         "logits_datatype": "TYPE_FP32",
@@ -129,7 +129,7 @@ def llmapi_repository(spec: Spec, parallelism: Parallelism) -> dict[str, dict[st
     }
     planned = {name: value for name, value in arguments.items() if value is not None}
     planned["triton_config"] = {"max_batch_size": 0, "decoupled": spec.streaming}
-    return {LLMAPI_MODEL: merged(planned, spec.repository_parameters.get(LLMAPI_MODEL, {}))}
+    return {TENSORRT_LLM: merged(planned, spec.repository_parameters.get(TENSORRT_LLM, {}))}
 
 
 def llmapi_limits(limits: Limits) -> dict[str, Any]:
@@ -161,5 +161,5 @@ def repository_overrides(spec: Spec) -> Mapping[str, Mapping[str, Any]]:
     """Fields of the models' configurations. The LLM API's model sets its own in code that the launch line disables."""
     if spec.profile == "engine":
         return spec.repository_overrides
-    stated = {LLMAPI_MODEL: {"model_transaction_policy": {"decoupled": spec.streaming}}}
+    stated = {TENSORRT_LLM: {"model_transaction_policy": {"decoupled": spec.streaming}}}
     return merged(stated, spec.repository_overrides)

@@ -126,13 +126,15 @@ def _from_hub(request: Mapping[str, Any], model: Mapping[str, Any], token_file: 
     ):
         return None
     endpoint = str(weights.get("endpoint") or Weights.endpoint).rstrip("/")
-    return _fetched(
-        f"{endpoint}/{quote(str(repository))}/resolve/{quote(str(revision), safe='')}/config.json", token_file
-    )
+    answer = _fetched(f"{endpoint}/{quote(repository)}/resolve/{quote(revision, safe='')}/config.json", token_file)
+    if isinstance(answer, InputError):
+        raise answer
+    return answer
 
 
 @lru_cache(maxsize=None)
 def _fetched(url: str, token_file: str | None) -> Any:
+    """What the hub says, or what keeps it from saying it: a fleet must not ask a thousand times, and wait each time."""
     try:
         token = Path(token_file).expanduser().read_text(encoding="utf-8").strip() if token_file else ""
         headers = {"Authorization": f"Bearer {token}"} if token else {}
@@ -143,4 +145,4 @@ def _fetched(url: str, token_file: str | None) -> Any:
             return json.loads(answer.read())
     except (OSError, HTTPException, ValueError) as exc:
         way_out = "give trtllm_model.shape, or trtllm_model.config (a file with it, on the controller)"
-        raise InputError("trtllm_model", url, f"the model's shape cannot be read there: {exc}; {way_out}") from exc
+        return InputError("trtllm_model", url, f"the model's shape cannot be read there: {exc}; {way_out}")

@@ -316,7 +316,7 @@ class _Planner:
         if self.spec.profile == "engine":
             return {"model": "ensemble", "max_tokens_field": "max_tokens"}
         return {
-            "model": commands.LLMAPI_MODEL,
+            "model": commands.TENSORRT_LLM,
             "max_tokens_field": self.spec.release["llmapi"]["max_tokens_input"],
         }
 

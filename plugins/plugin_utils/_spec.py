@@ -36,7 +36,9 @@ VARIABLES = (
 """What a request has, all of them but `model` with a default; in an inventory their names begin with `trtllm_`."""
 
 PROFILES = ("engine", "llmapi")
-LLMAPI_MODEL = "tensorrt_llm"
+TENSORRT_LLM = "tensorrt_llm"
+"""The Triton model that computes; the LLM API has no other."""
+
 KINDS = ("base", "instruct")
 
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
@@ -157,7 +159,7 @@ class Spec:
     @property
     def models(self) -> list[str]:
         """The Triton models of the repository."""
-        return list(self.release["placeholders"]) if self.profile == "engine" else [LLMAPI_MODEL]
+        return list(self.release["placeholders"]) if self.profile == "engine" else [TENSORRT_LLM]
 
 
 class Reader(Checker):

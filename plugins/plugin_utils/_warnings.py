@@ -16,7 +16,7 @@ from ansible_collections.tritonops.trtllm.plugins.plugin_utils._gpu_fit import S
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._host_checks import image_of, older
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._host_facts import HostFacts, version
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._refusal import hint
-from ansible_collections.tritonops.trtllm.plugins.plugin_utils._spec import LLMAPI_MODEL, Spec
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils._spec import TENSORRT_LLM, Spec
 
 
 def warnings(spec: Spec, host: HostFacts, sized: Sized, catalogue: Catalogue) -> list[str]:
@@ -67,10 +67,10 @@ def _limit_warnings(spec: Spec) -> Iterator[str]:
 def _model_warnings(spec: Spec) -> Iterator[str]:
     if spec.profile == "llmapi":
         known = [*spec.release["llmapi"]["model_yaml"], "triton_config"]
-        for name in spec.repository_parameters.get(LLMAPI_MODEL, {}):
+        for name in spec.repository_parameters.get(TENSORRT_LLM, {}):
             if name not in known and hint(name, known):
                 yield (
-                    f"trtllm_repository_parameters.{LLMAPI_MODEL}.{name} is not among the keys that are known of "
+                    f"trtllm_repository_parameters.{TENSORRT_LLM}.{name} is not among the keys that are known of "
                     f"model.yaml{hint(name, known)}; it is passed on to LLM() as it is"
                 )
     tokenizer = spec.tokenizer

@@ -177,6 +177,14 @@ def test_text_of_the_command_line_names_the_hub_as_well(hub: str) -> None:
     assert with_config(request, None)["model"]["config"] == CONFIG
 
 
+def test_a_fleet_asks_the_hub_once(hub: str) -> None:
+    for repository in ("me/shared", "me/absent-for-all"):
+        before = len(Hub.asked)
+        plans = [plan_of(request_to(hub, repository), {}, None, CATALOGUE) for _host in range(3)]
+        assert len(Hub.asked) == before + 1
+        assert plans[0]["refusals"] == plans[2]["refusals"] and plans[0]["refusals"]
+
+
 def test_the_token_does_not_follow_a_redirect(hub: str, tmp_path: Path) -> None:
     token = file(tmp_path, "secret\n", "token")
     assert with_config(request_to(hub, "me/moved"), token)["model"]["config"] == CONFIG
