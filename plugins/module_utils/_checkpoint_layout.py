@@ -150,7 +150,7 @@ def cut_problems(decoder: Decoder, cut: Cut) -> list[str]:
 def rank_targets(
     decoder: Decoder, cut: Cut, index: int, dtype: str, has_head: bool, names: TensorNames = TensorNames()
 ) -> list[Target]:
-    """Every tensor of rank `index`. Without `has_head` the model's files have no lm_head: the embedding serves as one."""
+    """Every tensor of rank `index`. Without `has_head` the model has no lm_head of its own: it is the embedding."""
     return list(_RankCutter(decoder, cut.rank(index), dtype, names).targets(has_head))
 
 
