@@ -13,10 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from trtllm_cpu import checkpoint
+from trtllm_cpu.checkpoint import read_whole
 from trtllm_cpu.generation import Generator, Limits, Request, RequestError, Update
 from trtllm_cpu.network import Llama
-from trtllm_cpu.tensors import Snapshot
 from trtllm_cpu.tokenizer import Tokenizer
 
 from .llm_args import LlmArgs
@@ -99,9 +98,11 @@ class LLM:
         folder = Path(self.args.model)
         self.tokenizer = Tokenizer(str(self.args.tokenizer or folder))
         self.end_ids = _end_ids(folder, self.tokenizer)
-        config, network = _load(folder, self.args.dtype)
+        config, tensors = read_whole(folder, self.args.dtype)
         length = self.args.max_seq_len or config["max_position_embeddings"]
-        self._generator = Generator(network, Limits(length, self.args.max_num_tokens, self.args.max_batch_size))
+        self._generator = Generator(
+            Llama(config, tensors), Limits(length, self.args.max_num_tokens, self.args.max_batch_size)
+        )
         self._thread = threading.Thread(target=self._generator.serve, name="generator", daemon=True)
         self._thread.start()
 
@@ -133,14 +134,3 @@ def _end_ids(folder: Path, tokenizer: Tokenizer) -> list[int]:
     named = json.loads(path.read_text(encoding="utf-8")).get("eos_token_id") if path.is_file() else None
     ids = [tokenizer.end_id, *(named if isinstance(named, list) else [named])]
     return list(dict.fromkeys(token for token in ids if token is not None and token >= 0))
-
-
-def _load(folder: Path, dtype: str) -> tuple[dict[str, Any], Llama]:
-    snapshot = Snapshot(folder)
-    config = checkpoint.make_config(
-        json.loads((folder / "config.json").read_text(encoding="utf-8")), checkpoint.choose_dtype(dtype, snapshot), 1, 1
-    )
-    problems = checkpoint.find_problems(config)
-    if problems:
-        raise ValueError("; ".join(problems))
-    return config, Llama(config, dict(checkpoint.rank_tensors(config, snapshot, 0)))

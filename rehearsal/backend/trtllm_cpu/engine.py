@@ -3,56 +3,50 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The engine folder: config.json and rank<N>.engine; written by the build tool, opened by the backend.
 
-An engine file holds the rank's weights (in the safetensors format) and the release that built it. There is nothing to
-compile on a CPU, so building checks every tensor against the configuration and writes the rank down under its new name.
+There is nothing to compile on a CPU: an engine file is the rank's safetensors file, once every tensor has been checked
+against the configuration.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import shutil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from ansible_collections.tritonops.trtllm.plugins.module_utils._weight_files import CODES, StoredTensor, read_head
 from safetensors import safe_open
 
 from . import VERSION
-from .checkpoint import rank_targets
-from .tensors import TensorFileWriter
+from .checkpoint import Target, targets
 
 
 class EngineError(Exception):
     """The engine folder cannot be built or served; the text is what upstream prints in that case."""
 
 
-def build_rank(
-    config: dict[str, Any], checkpoint: Path, output: Path, rank: int, progress: Callable[[int, int], None]
-) -> None:
+def build_rank(config: dict[str, Any], checkpoint: Path, output: Path, rank: int) -> None:
     source = checkpoint / f"rank{rank}.safetensors"
     if not source.is_file():
         raise EngineError(
             f"no {source}: the checkpoint's config.json says world_size {config['mapping']['world_size']}"
         )
-    shapes = {target.name: target.shape for target in rank_targets(config, rank, tied=False)}
-    with safe_open(str(source), framework="np") as file:
-        _check_tensors(source, shapes, {name: tuple(file.get_slice(name).get_shape()) for name in file.offset_keys()})
-        metadata = {"trtllm_version": VERSION, "rank": str(rank)}
-        with TensorFileWriter(output / f"rank{rank}.engine", config["dtype"], shapes, metadata) as writer:
-            for done, name in enumerate(shapes, 1):
-                writer.write(name, file.get_tensor(name))
-                progress(done, len(shapes))
-
-
-def _check_tensors(source: Path, expected: dict[str, tuple[int, ...]], found: dict[str, tuple[int, ...]]) -> None:
-    problems = [f"{name} is missing" for name in expected if name not in found]
-    problems += [
-        f"{name} has shape {found[name]}, config.json asks for {shape}"
-        for name, shape in expected.items()
-        if name in found and found[name] != shape
-    ]
+    found = read_head(str(source))
+    problems = list(filter(None, (_problem(target, found.get(target.name)) for target in targets(config, rank))))
     if problems:
         raise EngineError(f"{source} does not fit its config.json: " + "; ".join(problems))
+    shutil.copyfile(source, output / f"rank{rank}.engine")
+
+
+def _problem(target: Target, found: StoredTensor | None) -> str:
+    if found is None:
+        return f"{target.name} is missing"
+    if found.shape != target.shape:
+        return f"{target.name} has shape {found.shape}, config.json asks for {target.shape}"
+    if found.code != CODES[target.dtype]:
+        return f"{target.name} is {found.code}, config.json asks for {CODES[target.dtype]}"
+    return ""
 
 
 def read_config(folder: Path) -> dict[str, Any]:

@@ -5,15 +5,16 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
-from .network import Chunk, KVCache, Llama
+from .network import Array, Chunk, Shape
 from .sampling import Sampler, Sampling, ends_with_any
 
 # A long prompt goes in by parts of this size, so that the others' tokens do not wait for all of it.
@@ -69,12 +70,22 @@ class RequestError(ValueError):
     """The request cannot be served by this engine."""
 
 
+class Network(Protocol):
+    """A network by itself, or the leading one of several ranks."""
+
+    @property
+    def shape(self) -> Shape: ...
+
+    def step(self, chunks: Sequence[Chunk], forgotten: Sequence[int] = ()) -> list[Array]: ...
+
+
 class Running:
     """A request in the batch."""
 
-    def __init__(self, request: Request, cache: KVCache, max_new_tokens: int):
+    def __init__(self, request: Request, sequence: int, max_new_tokens: int):
         self.request = request
-        self.cache = cache
+        self.sequence = sequence
+        self.computed = 0
         self.max_new_tokens = max_new_tokens
         self.tokens = list(request.prompt)
         self.sampler = Sampler(request.sampling)
@@ -83,8 +94,16 @@ class Running:
     def generated(self) -> int:
         return len(self.tokens) - len(self.request.prompt)
 
-    def next_tokens(self, budget: int) -> Sequence[int]:
-        return self.tokens[self.cache.length : self.cache.length + budget]
+    @property
+    def pending(self) -> int:
+        """Tokens that have yet to go through the network."""
+        return len(self.tokens) - self.computed
+
+    def next_chunk(self, budget: int) -> Chunk:
+        tokens = self.tokens[self.computed : self.computed + budget]
+        if self.generated == 0 and self.request.on_context_logits:
+            return Chunk(self.sequence, tokens, wanted=len(tokens))
+        return Chunk(self.sequence, tokens, wanted=int(len(tokens) == self.pending))
 
     def accept(self, logits: np.ndarray) -> Update:
         """Choose the next token; the end token itself is not part of the answer."""
@@ -103,9 +122,11 @@ class Running:
 class Generator:
     """The queue of requests and the batch that is running."""
 
-    def __init__(self, network: Llama, limits: Limits):
+    def __init__(self, network: Network, limits: Limits):
         self._network = network
         self._limits = limits
+        self._sequences = itertools.count()
+        self._forgotten: list[int] = []
         self._waiting: deque[Running] = deque()
         self._running: list[Running] = []
         self._wake = threading.Condition()
@@ -132,13 +153,13 @@ class Generator:
         if not all(0 <= token < vocab for token in request.prompt):
             raise RequestError(f"input_ids must be in the range [0, {vocab})")
         allowed = min(request.max_new_tokens, limits.max_seq_len - length)
-        return Running(request, self._network.new_cache(), allowed)
+        return Running(request, next(self._sequences), allowed)
 
     def serve(self) -> None:
         """Step as long as there is work, wait when there is none; returns after `close`."""
         while True:
             with self._wake:
-                self._wake.wait_for(lambda: self._closed or self._waiting or self._running)
+                self._wake.wait_for(lambda: self._closed or self._waiting or self._running or self._forgotten)
                 if self._closed:
                     return
             try:
@@ -156,32 +177,35 @@ class Generator:
         self._drop_cancelled()
         self._fill_batch()
         planned = self._plan()
-        if not planned:
+        forgotten, self._forgotten = self._forgotten, []
+        if not planned and not forgotten:
             return
-        hidden = self._network.forward([Chunk(running.cache, tokens) for running, tokens in planned])
-        for (running, _tokens), states in zip(planned, hidden):
+        logits = self._network.step([chunk for _running, chunk in planned], forgotten)
+        for (running, chunk), rows in zip(planned, logits):
+            running.computed += len(chunk.tokens)
             if running.generated == 0 and running.request.on_context_logits:
-                running.request.on_context_logits(self._network.logits(states))
-        complete = [index for index, (run, _count) in enumerate(planned) if run.cache.length == len(run.tokens)]
-        if complete:
-            rows = self._network.logits(np.stack([hidden[index][-1] for index in complete]))
-            for index, row in zip(complete, rows):
-                self._advance(planned[index][0], row)
+                running.request.on_context_logits(rows)
+            if running.pending == 0:
+                self._advance(running, rows[-1])
 
     def _fail_running(self, reason: str) -> None:
-        failed, self._running = self._running, []
-        for running in failed:
+        for running in list(self._running):
+            self._drop(running)
             running.request.on_update(Update(finished=True, error=reason))
+
+    def _drop(self, running: Running) -> None:
+        self._running.remove(running)
+        self._forgotten.append(running.sequence)
 
     def _advance(self, running: Running, logits: np.ndarray) -> None:
         update = running.accept(logits)
         if update.finished:
-            self._running.remove(running)
+            self._drop(running)
         running.request.on_update(update)
 
     def _drop_cancelled(self) -> None:
         for running in [run for run in self._running if run.request.is_cancelled()]:
-            self._running.remove(running)
+            self._drop(running)
             running.request.on_update(Update(finished=True, error="Request was cancelled"))
 
     def _fill_batch(self) -> None:
@@ -189,15 +213,14 @@ class Generator:
             while self._waiting and len(self._running) < self._limits.max_batch_size:
                 self._running.append(self._waiting.popleft())
 
-    def _plan(self) -> list[tuple[Running, Sequence[int]]]:
+    def _plan(self) -> list[tuple[Running, Chunk]]:
         """Sequences that generate come first, one token each; prompts share what is left of the step."""
         budget = min(self._limits.max_num_tokens, max(PREFILL_TOKENS, len(self._running)))
-        by_need = sorted(self._running, key=lambda run: len(run.tokens) - run.cache.length)
         planned = []
-        for running in by_need:
-            tokens = running.next_tokens(budget)
-            if not tokens:
+        for running in sorted(self._running, key=lambda run: run.pending):
+            if budget == 0:
                 break
-            planned.append((running, tokens))
-            budget -= len(tokens)
+            chunk = running.next_chunk(budget)
+            planned.append((running, chunk))
+            budget -= len(chunk.tokens)
         return planned

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 tritonops.trtllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Lines in the shape that TensorRT-LLM's own Python tools print."""
+"""Lines in the shape that TensorRT-LLM prints: its Python tools in one, its runtime in another."""
 
 from __future__ import annotations
 
@@ -14,6 +14,10 @@ def info(text: str) -> None:
 
 def warning(text: str) -> None:
     _line("W", text)
+
+
+def runtime(severity: str, text: str) -> None:
+    print(f"[TensorRT-LLM][{severity}] {text}", flush=True)
 
 
 def _line(severity: str, text: str) -> None:

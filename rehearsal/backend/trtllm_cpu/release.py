@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What differs between releases, as data: `flags/<release>.json`.
 
-Three tables of flags (see cli.py), the keys of the checkpoint's and the engine's config.json, and what an unfilled
-placeholder means. In the keys' tables a text that starts with "$" stands for the value of that name.
+Three tables of flags (see cli.py), the keys of the engine's config.json, and what an unfilled placeholder means. In the
+table of keys a text that starts with "$" stands for the value of that name.
 """
 
 from __future__ import annotations

@@ -11,17 +11,17 @@ from __future__ import annotations
 
 import itertools
 import json
-import os
 import threading
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 import triton_python_backend_utils as pb_utils
 
-from . import VERSION
+from . import VERSION, log, ranks
 from .engine import EngineError, check_version, check_world, read_config, read_weights
 from .generation import Generator, Limits, Request, RequestError, Update
 from .network import Llama
@@ -33,40 +33,48 @@ TRUE = ("true", "1", "t", "y", "yes")
 Scalar = TypeVar("Scalar", int, float, bool)
 
 
-def log(severity: str, text: str) -> None:
-    print(f"[TensorRT-LLM][{severity}] {text}", flush=True)
-
-
 def parameter(config: Mapping[str, Any], name: str, default: str) -> str:
     """A string parameter of config.pbtxt; empty and unfilled ones count as not given, as in upstream."""
     value = str(config.get("parameters", {}).get(name, {}).get("string_value", ""))
     if not value or value.startswith("${"):
-        log("WARNING", f"{name} is not specified, will be set to {default or 'its default'}")
+        log.runtime("WARNING", f"{name} is not specified, will be set to {default or 'its default'}")
         return default
     return value
 
 
-def load_network(folder: Path) -> tuple[Llama, Limits, dict[str, Any]]:
+def load_rank(folder: Path) -> Rank:
     """Everything upstream checks before it serves an engine, in its order."""
     config = read_config(folder)
-    log(
+    log.runtime(
         "INFO",
         f"Engine version {config['version']} found in the config file, assuming engine(s) built by new builder API.",
     )
-    world_size = int(os.environ.get("OMPI_COMM_WORLD_SIZE", "1"))
-    rank = int(os.environ.get("OMPI_COMM_WORLD_RANK", "0"))
-    log("INFO", f"MPI size: {world_size}, MPI local size: {world_size}, rank: {rank}")
-    check_world(config, world_size)
+    world = ranks.World.of_environment()
+    log.runtime("INFO", f"MPI size: {world.size}, MPI local size: {world.local_size}, rank: {world.rank}")
+    check_world(config, world.size)
     check_version(config)
-    if world_size > 1:
-        raise EngineError(f"this build of the backend runs one rank only, the engine has {world_size}")
-    build = config["build_config"]
-    limits = Limits.of(build)
-    network = Llama(config["pretrained_config"], read_weights(folder, rank))
-    log("INFO", f"TRTGptModel maxBatchSize: {limits.max_batch_size}")
-    log("INFO", f"TRTGptModel maxSequenceLen: {limits.max_seq_len}")
-    log("INFO", f"TRTGptModel maxInputLen: {limits.max_input_len}")
-    return network, limits, build
+    model = config["pretrained_config"]
+    weights = read_weights(folder, world.rank)
+    if world.size == 1:
+        return Rank(config, Llama(model, weights))
+    comm = ranks.communicator()
+    network = Llama(model, weights, ranks.MpiGroup(comm, model["mapping"]["tp_size"]))
+    # the leader says that it is ready when all are
+    comm.Barrier()
+    return Rank(config, network, comm)
+
+
+@dataclass
+class Rank:
+    """This process's part of the engine; `comm` is None where it is the only one."""
+
+    config: dict[str, Any]
+    network: Llama
+    comm: Any = None
+
+    @property
+    def is_worker(self) -> bool:
+        return self.comm is not None and self.comm.Get_rank() > 0
 
 
 class Inputs:
@@ -195,7 +203,7 @@ class Reply:
             self._pending = Update()
 
     def _send_error(self, text: str) -> None:
-        log("ERROR", text)
+        log.runtime("ERROR", text)
         self._sender.send(pb_utils.InferenceResponse(error=pb_utils.TritonError(text)), flags=FINAL)
 
     def _tensors(self, update: Update) -> list[Any]:
@@ -238,21 +246,32 @@ class TritonPythonModel:
 
     def initialize(self, args: Mapping[str, str]) -> None:
         config = json.loads(args["model_config"])
-        log("INFO", f"TensorRT-LLM backend {VERSION} on CPU")
+        log.runtime("INFO", f"TensorRT-LLM backend {VERSION} on CPU")
         self._decoupled = bool(config.get("model_transaction_policy", {}).get("decoupled", False))
         self._exclude_input = parameter(config, "exclude_input_in_output", "false").lower() in TRUE
         logits = pb_utils.get_output_config_by_name(config, "generation_logits")
         self._logits_dtype = pb_utils.triton_string_to_numpy(logits["data_type"])
-        folder = Path(parameter(config, "gpt_model_path", ""))
         try:
-            network, limits, self._build = load_network(folder)
+            rank = load_rank(Path(parameter(config, "gpt_model_path", "")))
         except (EngineError, KeyError, ValueError) as error:
-            log("ERROR", str(error))
+            log.runtime("ERROR", str(error))
             raise pb_utils.TritonModelException(
                 f"unexpected error when creating modelInstanceState: {error}"
             ) from error
+        if rank.is_worker:
+            ranks.follow(rank.network, rank.comm)
+        else:
+            self._lead(rank)
+
+    def _lead(self, rank: Rank) -> None:
+        self._build = rank.config["build_config"]
+        limits = Limits.of(self._build)
+        log.runtime("INFO", f"TRTGptModel maxBatchSize: {limits.max_batch_size}")
+        log.runtime("INFO", f"TRTGptModel maxSequenceLen: {limits.max_seq_len}")
+        log.runtime("INFO", f"TRTGptModel maxInputLen: {limits.max_input_len}")
+        self._network = rank.network if rank.comm is None else ranks.Leader(rank.network, rank.comm)
         self._request_ids = itertools.count(1)
-        self._generator = Generator(network, limits)
+        self._generator = Generator(self._network, limits)
         self._thread = threading.Thread(target=self._generator.serve, name="generator", daemon=True)
         self._thread.start()
 
@@ -266,7 +285,7 @@ class TritonPythonModel:
                 text = (
                     f"Executor failed process requestId {next(self._request_ids)} due to the following error: {error}"
                 )
-                log("ERROR", text)
+                log.runtime("ERROR", text)
                 sender.send(pb_utils.InferenceResponse(error=pb_utils.TritonError(text)), flags=FINAL)
 
     def _submit(self, inputs: Inputs, sender: Any) -> None:
@@ -300,3 +319,5 @@ class TritonPythonModel:
     def finalize(self) -> None:
         self._generator.close()
         self._thread.join()
+        if isinstance(self._network, ranks.Leader):
+            self._network.close()

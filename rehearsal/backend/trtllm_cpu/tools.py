@@ -8,15 +8,20 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from . import VERSION, checkpoint, engine, log
+from ansible_collections.tritonops.trtllm.plugins.module_utils._checkpoint_layout import Cut
+from ansible_collections.tritonops.trtllm.plugins.module_utils._decoder import ConversionError
+from ansible_collections.tritonops.trtllm.plugins.module_utils._native_converter import Request, convert, prepare
+
+from . import VERSION, engine, log
+from .checkpoint import moe_sizes
 from .cli import parse
 from .release import Table, fill, load_tables
-from .tensors import Snapshot
 
 SIZES = (
     "max_batch_size",
@@ -35,7 +40,7 @@ def convert_checkpoint(argv: list[str] | None = None) -> int:
     started = time.monotonic()
     try:
         _convert(args)
-    except (OSError, KeyError, ValueError) as error:
+    except (OSError, ValueError, ConversionError) as error:
         print(f"convert_checkpoint.py: error: {error}", file=sys.stderr)
         return 1
     print(f"Total time of converting checkpoints: {log.clock(time.monotonic() - started)}", flush=True)
@@ -45,25 +50,35 @@ def convert_checkpoint(argv: list[str] | None = None) -> int:
 def _convert(args: argparse.Namespace) -> None:
     if args.model_dir is None:
         raise ValueError("--model_dir is required")
-    source = Path(args.model_dir)
-    snapshot = Snapshot(source)
-    config = checkpoint.make_config(
-        json.loads((source / "config.json").read_text(encoding="utf-8")),
-        checkpoint.choose_dtype(args.dtype, snapshot),
-        args.tp_size,
-        args.pp_size,
-        args.use_parallel_embedding,
-        args.embedding_sharding_dim,
-    )
-    problems = checkpoint.find_problems(config)
-    if problems:
-        raise ValueError("; ".join(problems))
-    checkpoint.convert(config, snapshot, Path(args.output_dir), _print_tensors)
+    output = Path(args.output_dir)
+    conversion = prepare(Request(args.model_dir, VERSION, args.dtype, _cut(args)))
+    output.mkdir(parents=True, exist_ok=True)
+    total = conversion.total_bytes - sum(map(len, conversion.heads))
+    convert(conversion, str(output), _Percent(total).add, args.workers)
 
 
-def _print_tensors(rank: int, done: int, total: int) -> None:
-    if done % 50 == 0 or done == total:
-        log.info(f"rank {rank}: {done}/{total} tensors converted")
+def _cut(args: argparse.Namespace) -> Cut:
+    if hasattr(args, "moe_tp_mode"):
+        sizes = (1, args.tp_size) if args.moe_tp_mode == 1 else (args.tp_size, 1)
+    else:
+        sizes = moe_sizes(args.tp_size, args.moe_tp_size, args.moe_ep_size)
+    return Cut(args.tp_size, args.pp_size, *sizes, args.use_parallel_embedding, args.embedding_sharding_dim)
+
+
+class _Percent:
+    """Prints a line whenever another tenth is done. Called from the converter's threads."""
+
+    def __init__(self, total: int):
+        self._total = total
+        self._done = 0
+        self._mutex = threading.Lock()
+
+    def add(self, count: int) -> None:
+        with self._mutex:
+            before, self._done = self._done, self._done + count
+            tenth = 10 * self._done // self._total
+            if tenth > 10 * before // self._total:
+                log.info(f"{tenth}0% of {self._total} bytes converted")
 
 
 def trtllm_build(argv: list[str] | None = None) -> int:
@@ -73,7 +88,7 @@ def trtllm_build(argv: list[str] | None = None) -> int:
     started = time.monotonic()
     try:
         _build(args, tables)
-    except (OSError, KeyError, ValueError, engine.EngineError) as error:
+    except (OSError, KeyError, ValueError, ConversionError, engine.EngineError) as error:
         print(f"trtllm-build: error: {error}", file=sys.stderr)
         return 1
     log.info(f"Total time of building all engines: {log.clock(time.monotonic() - started)}")
@@ -106,12 +121,7 @@ def _build(args: argparse.Namespace, tables: dict[str, Table]) -> None:
 
 def _build_rank(config: dict[str, Any], source: Path, output: Path, rank: int) -> None:
     started = time.monotonic()
-
-    def progress(done: int, total: int) -> None:
-        if done % 50 == 0 or done == total:
-            log.info(f"rank {rank}: {done}/{total} tensors built")
-
-    engine.build_rank(config, source, output, rank, progress)
+    engine.build_rank(config, source, output, rank)
     log.info(f"Build engine rank{rank}.engine done, elapsed {log.clock(time.monotonic() - started)}")
 
 

@@ -55,9 +55,11 @@ def run(network: Llama, *collectors: Collector) -> None:
     for collector in collectors:
         generator.submit(collector.request)
     for _step in range(200):
-        if all(collector.finished.is_set() for collector in collectors):
-            return
+        # one more step once all are finished: in it the network forgets the last of them
+        finished = all(collector.finished.is_set() for collector in collectors)
         generator.step()
+        if finished:
+            return
     raise AssertionError("not finished after 200 steps")
 
 
@@ -71,8 +73,9 @@ def greedy(network: Llama, prompt: list[int], count: int) -> list[int]:
     """The same by computing the whole text anew for every token."""
     tokens = list(prompt)
     for _step in range(count):
-        [hidden] = network.forward([Chunk(network.new_cache(), tokens)])
-        tokens.append(int(network.logits(hidden[-1:]).argmax()))
+        [logits] = network.step([Chunk(-1, tokens)])
+        network.step([], forgotten=[-1])
+        tokens.append(int(logits.argmax()))
     return tokens[len(prompt) :]
 
 
@@ -158,6 +161,19 @@ def test_a_cancelled_request_leaves_the_batch(network: Llama) -> None:
     assert other.tokens == greedy(network, [9, 9], 8)
 
 
+def test_what_has_ended_is_forgotten(network: Llama) -> None:
+    generator = Generator(network, LIMITS)
+    ended, cancelled = Collector(PROMPT, 2), Collector([9, 9], 8)
+    for collector in (ended, cancelled):
+        generator.submit(collector.request)
+    generator.step()
+    assert len(network._caches) == 2
+    cancelled.cancelled = True
+    for _step in range(3):
+        generator.step()
+    assert (ended.finished.is_set(), cancelled.finished.is_set(), network._caches) == (True, True, {})
+
+
 def test_logits_of_the_prompt_are_handed_out(network: Llama) -> None:
     collector = Collector([5] * 10, 2)
     seen: list[np.ndarray] = []
@@ -174,7 +190,7 @@ def test_a_broken_step_answers_with_an_error_and_the_next_request_works(
     thread.start()
     try:
         with monkeypatch.context() as patch:
-            patch.setattr(network, "forward", lambda _chunks: 1 / 0)
+            patch.setattr(network, "step", lambda _chunks, _forgotten: 1 / 0)
             broken = Collector(PROMPT, 2)
             generator.submit(broken.request)
             assert broken.finished.wait(10)

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -77,63 +76,28 @@ def load(folder: Path) -> Llama:
 )
 def test_the_network_computes_a_llama(snapshot: Snapshot, changes: dict[str, int]) -> None:
     source = snapshot(**changes)
-    network = load(engine(source))
-    [hidden] = network.forward([Chunk(network.new_cache(), TOKENS)])
-    np.testing.assert_allclose(network.logits(hidden), plain_llama(source, TOKENS), rtol=2e-4, atol=2e-4)
+    [logits] = load(engine(source)).step([Chunk(0, TOKENS, wanted=len(TOKENS))])
+    np.testing.assert_allclose(logits, plain_llama(source, TOKENS), rtol=2e-4, atol=2e-4)
 
 
 def test_pieces_of_a_prompt_and_neighbours_change_nothing(snapshot: Snapshot) -> None:
     network = load(engine(snapshot()))
-    [whole] = network.forward([Chunk(network.new_cache(), TOKENS)])
-    cache, other = network.new_cache(), network.new_cache()
-    pieces = [network.forward([Chunk(other, [5, 6]), Chunk(cache, TOKENS[i : i + 2])])[1] for i in range(0, 9, 2)]
-    np.testing.assert_allclose(np.concatenate(pieces), whole, rtol=1e-4, atol=1e-5)
-    assert cache.length == len(TOKENS)
+    [whole] = network.step([Chunk(0, TOKENS, wanted=len(TOKENS))])
+    pieces = [
+        network.step([Chunk(1, [5, 6], 0), Chunk(2, TOKENS[i : i + 2], len(TOKENS[i : i + 2]))])[1]
+        for i in range(0, 9, 2)
+    ]
+    np.testing.assert_allclose(np.concatenate(pieces), whole, rtol=1e-4, atol=1e-4)
 
 
-class Threads:
-    """A group whose ranks are threads of this process."""
-
-    def __init__(self, rank: int, slots: list[np.ndarray | None], barrier: threading.Barrier):
-        self.rank, self.size = rank, len(slots)
-        self._slots, self._barrier = slots, barrier
-
-    def _exchange(self, part: np.ndarray) -> list[np.ndarray]:
-        self._slots[self.rank] = part
-        self._barrier.wait(10)
-        parts = [slot for slot in self._slots if slot is not None]
-        self._barrier.wait(10)
-        return parts
-
-    def all_reduce(self, partial: np.ndarray) -> np.ndarray:
-        return np.sum(self._exchange(partial), axis=0)
-
-    def all_gather(self, part: np.ndarray) -> np.ndarray:
-        return np.concatenate(self._exchange(part), axis=-1)
-
-
-@pytest.mark.parametrize("tp_size", [2, 4])
-def test_ranks_together_compute_the_same(snapshot: Snapshot, tp_size: int) -> None:
-    source = snapshot()
-    folder = engine(source, tp_size)
-    config = read_config(folder)["pretrained_config"]
-    slots: list[np.ndarray | None] = [None] * tp_size
-    barrier = threading.Barrier(tp_size)
-    logits: dict[int, np.ndarray] = {}
-
-    def run(rank: int) -> None:
-        network = Llama(config, read_weights(folder, rank), Threads(rank, slots, barrier))
-        [hidden] = network.forward([Chunk(network.new_cache(), TOKENS)])
-        logits[rank] = network.logits(hidden)
-
-    ranks = [threading.Thread(target=run, args=(rank,)) for rank in range(tp_size)]
-    for thread in ranks:
-        thread.start()
-    for thread in ranks:
-        thread.join()
-    expected = plain_llama(source, TOKENS)
-    for rank in range(tp_size):
-        np.testing.assert_allclose(logits[rank], expected, rtol=2e-4, atol=2e-4)
+def test_only_what_is_wanted_comes_back_and_what_is_forgotten_begins_anew(snapshot: Snapshot) -> None:
+    network = load(engine(snapshot()))
+    first, none = network.step([Chunk(0, TOKENS), Chunk(1, TOKENS, wanted=0)])
+    assert (first.shape, none.shape) == ((1, 53), (0, 53))
+    assert network.step([Chunk(0, [1], wanted=0)])[0].shape == (0, 53)
+    assert network.step([], forgotten=[0]) == []
+    [again] = network.step([Chunk(0, TOKENS)])
+    np.testing.assert_array_equal(again, first)
 
 
 def test_llama3_scaling_stretches_long_waves_only() -> None:

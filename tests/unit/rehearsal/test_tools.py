@@ -21,7 +21,7 @@ from safetensors.numpy import load_file
 from trtllm_cpu import VERSION
 from trtllm_cpu.cli import parse
 from trtllm_cpu.engine import read_weights
-from trtllm_cpu.network import Llama
+from trtllm_cpu.network import Chunk, Llama
 from trtllm_cpu.release import load_tables
 from trtllm_cpu.tools import convert_checkpoint, trtllm_build
 
@@ -96,7 +96,6 @@ def test_an_engine_has_upstreams_layout(snapshot: Snapshot, tmp_path: Path) -> N
     assert config["build_config"]["plugin_config"]["paged_kv_cache"] is True
     checkpoint = load_file(str(tmp_path / "ck/rank0.safetensors"))
     with safe_open(str(tmp_path / "en/rank0.engine"), framework="np") as file:
-        assert file.metadata() == {"trtllm_version": VERSION, "rank": "0"}
         assert set(file.offset_keys()) == set(checkpoint)
         assert all(np.array_equal(file.get_tensor(name), checkpoint[name]) for name in checkpoint)
 
@@ -196,7 +195,8 @@ def test_old_release_writes_its_own_keys(snapshot: Snapshot, tmp_path: Path) -> 
     assert not {"max_seq_len", "kv_cache_type"} & limits.keys()
     assert limits["plugin_config"]["paged_kv_cache"] is True
     network = Llama(model, read_weights(tmp_path / "en", 0))
-    assert network.shape.layers == 2
+    [logits] = network.step([Chunk(0, [3, 41, 7])])
+    assert logits.shape == (1, 53)
 
 
 @pytest.mark.parametrize(
@@ -204,7 +204,7 @@ def test_old_release_writes_its_own_keys(snapshot: Snapshot, tmp_path: Path) -> 
     [
         (convert_checkpoint, ["--use_weight_only"], "quantised weights"),
         (convert_checkpoint, ["--n_head", "16"], "config.json of --model_dir"),
-        (convert_checkpoint, ["--moe_tp_size", "2"], "mixture-of-experts"),
+        (convert_checkpoint, ["--moe_top_k", "2"], "config.json of --model_dir"),
         (trtllm_build, ["--gemm_plugin", "fp8"], "FP8"),
         (trtllm_build, ["--lora_plugin", "auto"], "LoRA"),
         (trtllm_build, ["--remove_input_padding", "disable"], "packed input"),
@@ -229,9 +229,9 @@ def test_what_cannot_be_honoured_may_be_switched_off(snapshot: Snapshot, tmp_pat
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (["--tp_size", "3"], "num_attention_heads 4 must be divisible by tp_size 3"),
-        (["--pp_size", "3"], "num_hidden_layers 2 must be divisible by pp_size 3"),
-        (["--tp_size", "0"], "tp_size and pp_size must be at least 1"),
+        (["--tp_size", "3"], "num_attention_heads 4 is not divisible by tp_size 3"),
+        (["--pp_size", "3"], "num_hidden_layers 2 is not divisible by pp_size 3"),
+        (["--tp_size", "0"], "tp_size must be at least 1"),
     ],
 )
 def test_a_split_that_does_not_work_out_is_refused(
@@ -245,8 +245,8 @@ def test_a_split_that_does_not_work_out_is_refused(
 def test_an_unknown_architecture_is_refused(
     snapshot: Snapshot, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert convert(snapshot(architectures=["MixtralForCausalLM"]), tmp_path / "ck") == 1
-    assert "Unsupported model architecture: MixtralForCausalLM" in capsys.readouterr().err
+    assert convert(snapshot(architectures=["GPT2LMHeadModel"]), tmp_path / "ck") == 1
+    assert "architectures[0] is 'GPT2LMHeadModel'" in capsys.readouterr().err
 
 
 def test_a_checkpoint_that_does_not_fit_its_config_is_refused(

@@ -1,0 +1,136 @@
+# Copyright (c) 2026 tritonops.trtllm contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The ranks of a network over MPI: rank 0 leads, the others do what it tells them, step by step."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NoReturn
+
+import numpy as np
+
+from . import log
+from .group import Array
+from .network import Chunk, Llama, Shape
+
+if TYPE_CHECKING:
+    from mpi4py.MPI import Comm
+
+# How long a worker that waits for a step sleeps between two looks: a little longer each time, up to a few milliseconds.
+PAUSE_STEP = 50e-6
+PAUSE_MOST = 5e-3
+
+
+@dataclass(frozen=True)
+class World:
+    """What mpirun says of this process."""
+
+    size: int
+    local_size: int
+    rank: int
+
+    @classmethod
+    def of_environment(cls) -> World:
+        size = int(os.environ.get("OMPI_COMM_WORLD_SIZE", "1"))
+        return cls(
+            size,
+            int(os.environ.get("OMPI_COMM_WORLD_LOCAL_SIZE", size)),
+            int(os.environ.get("OMPI_COMM_WORLD_RANK", "0")),
+        )
+
+
+def communicator() -> Comm:
+    """Initialises MPI, which waits until every rank has come so far."""
+    import mpi4py
+
+    # A process of a server that is being stopped may be killed at any time: none waits for the others at its end.
+    mpi4py.rc.finalize = False
+    from mpi4py import MPI
+
+    return MPI.COMM_WORLD
+
+
+class MpiGroup:
+    """Tensor parallel ranks are neighbours; stages follow each other."""
+
+    def __init__(self, world: Comm, tp_size: int):
+        self.size = tp_size
+        self.stages = world.Get_size() // tp_size
+        self.stage, self.rank = divmod(world.Get_rank(), tp_size)
+        self._within_stage = world.Split(self.stage, self.rank)
+        self._across_stages = world.Split(self.rank, self.stage)
+
+    def all_reduce(self, partial: Array) -> Array:
+        total = np.empty(partial.shape, partial.dtype)
+        self._within_stage.Allreduce(np.ascontiguousarray(partial), total)
+        return total
+
+    def all_gather(self, part: Array) -> Array:
+        parts = np.empty((self.size, *part.shape), part.dtype)
+        self._within_stage.Allgather(np.ascontiguousarray(part), parts)
+        return np.concatenate(list(parts), axis=-1)
+
+    def send(self, array: Array, stage: int) -> None:
+        self._across_stages.Send(np.ascontiguousarray(array), dest=stage)
+
+    def receive(self, shape: tuple[int, ...], stage: int) -> Array:
+        array = np.empty(shape, np.float32)
+        self._across_stages.Recv(array, source=stage)
+        return array
+
+
+class Leader:
+    """Rank 0's network: every step is taken by all ranks."""
+
+    def __init__(self, network: Llama, world: Comm):
+        self._network = network
+        self._world = world
+
+    @property
+    def shape(self) -> Shape:
+        return self._network.shape
+
+    def step(self, chunks: Sequence[Chunk], forgotten: Sequence[int] = ()) -> list[Array]:
+        try:
+            self._tell((chunks, forgotten))
+            return self._network.step(chunks, forgotten)
+        except Exception as error:
+            abort(self._world, error)
+
+    def close(self) -> None:
+        self._tell(None)
+
+    def _tell(self, what: tuple[Sequence[Chunk], Sequence[int]] | None) -> None:
+        for rank in range(1, self._world.Get_size()):
+            self._world.send(what, dest=rank)
+
+
+def follow(network: Llama, world: Comm) -> None:
+    """A worker's life: it ends when the leader closes."""
+    try:
+        while (told := _next(world)) is not None:
+            network.step(*told)
+    except Exception as error:
+        abort(world, error)
+
+
+def _next(world: Comm) -> tuple[Sequence[Chunk], Sequence[int]] | None:
+    """What the leader says next. Receiving would wait by spinning, and there may be nothing to do for days."""
+    pause = 0.0
+    while not world.Iprobe(source=0):
+        time.sleep(pause)
+        pause = min(pause + PAUSE_STEP, PAUSE_MOST)
+    told: tuple[Sequence[Chunk], Sequence[int]] | None = world.recv(source=0)
+    return told
+
+
+def abort(world: Comm, error: Exception) -> NoReturn:
+    """The others wait for this rank in the middle of a step, and would for ever: end all of them."""
+    reason = f"{type(error).__name__}: {error}"
+    log.runtime("ERROR", f"Encountered an error in forwardAsync function: {reason} (rank {world.Get_rank()})")
+    world.Abort(1)
+    raise error
