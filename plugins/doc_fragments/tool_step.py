@@ -10,38 +10,10 @@ class ModuleDocFragment:
 
     DOCUMENTATION = r"""
 options:
-  src:
-    description:
-      - Folder with what the tool reads; the tool sees it read-only as C(/src).
-      - What went into it is part of what makes a new artifact necessary. When the folder of a finished artifact was
-        removed to free its space, its name still stands for it.
-    type: path
-    required: true
-  dest:
-    description:
-      - Folder that will hold the tool's files, its output as C(tool.log), and C(artifact.json).
-    type: path
-    required: true
-  image:
-    description:
-      - The backend image to run, by id or V(repository@sha256:…). It must be in the engine.
-    type: str
-    required: true
   image_digest:
     description:
       - What identifies the image, when that is not O(image) itself.
     type: str
-  release:
-    description:
-      - Release of the TensorRT-LLM backend that the image holds, such as V(0.17.0).
-    type: str
-    required: true
-  command:
-    description:
-      - The tool and its arguments. It reads from C(/src) and writes to C(/dest).
-    type: list
-    elements: str
-    required: true
   world_size:
     description:
       - Number of ranks (tensor parallel times pipeline parallel), each of which leaves a file.
@@ -77,24 +49,10 @@ options:
     description:
       - About how many bytes the tool will write. Progress is measured by it, and free space is checked before.
     type: int
-  verify:
-    description:
-      - Hash the files of a finished O(dest) again, instead of looking at names and sizes only.
-    type: bool
-    default: false
   docker_host:
     description:
       - URL of the Docker engine. If not given, the environment variable E(DOCKER_HOST), or the local socket.
     type: str
 requirements:
   - docker >= 7.0 (the Docker SDK for Python)
-attributes:
-  check_mode:
-    support: full
-  diff_mode:
-    support: full
-    details:
-      - Shows what identifies the artifact, not its content.
-  idempotent:
-    support: full
 """

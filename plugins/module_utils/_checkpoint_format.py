@@ -103,6 +103,17 @@ def unsupported(release: str, architecture: str) -> str:
     return ""
 
 
+def native_inputs(source: str, release: str, dtype: str, cut: Cut) -> dict[str, t.Any]:
+    """What identifies a checkpoint that this collection writes. No image is part of it."""
+    sizes = {name: getattr(cut, name) for name in ("tp_size", "pp_size", "moe_tp_size", "moe_ep_size")}
+    inputs = {"source": source, "release": release, "converter": "native", "dtype": dtype, **sizes}
+    if cut.use_parallel_embedding:
+        inputs["embedding_sharding_dim"] = cut.embedding_sharding_dim
+    if cut.share_embedding:
+        inputs["use_embedding_sharing"] = True
+    return inputs
+
+
 def sharing_problem(release: str) -> str:
     """Why embedding and head cannot become one tensor at conversion; empty when they can."""
     if (0, 14) <= release_number(release) < (0, 17):

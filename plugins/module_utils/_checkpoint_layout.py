@@ -34,6 +34,17 @@ class Cut:
     # The embedding is the head: no tensor of its own for it.
     share_embedding: bool = False
 
+    @classmethod
+    def of(
+        cls, tp_size: int, pp_size: int, moe_tp_size: int | None = None, moe_ep_size: int | None = None, **rest: t.Any
+    ) -> Cut:
+        """With what is not said about experts: of two sizes the other one follows, of none each expert is cut."""
+        if moe_ep_size is None:
+            moe_ep_size = tp_size // moe_tp_size if moe_tp_size else 1
+        if moe_tp_size is None:
+            moe_tp_size = tp_size // moe_ep_size if moe_ep_size else tp_size
+        return cls(tp_size, pp_size, moe_tp_size, moe_ep_size, **rest)
+
     @property
     def world_size(self) -> int:
         return self.tp_size * self.pp_size

@@ -4,7 +4,7 @@
 
 # PRIVATE to the collection: may change without notice.
 
-"""A step that runs a tool of the release in the backend's container: what converting and building have in common."""
+"""A step that runs a tool of the release in the backend's container, such as building an engine."""
 
 from __future__ import annotations
 
@@ -20,13 +20,14 @@ from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from ansible_collections.tritonops.trtllm.plugins.module_utils._artifact import (
     ArtifactError,
     Draft,
-    Outcome,
     artifact_key,
     check_space,
-    difference,
-    ensure,
-    read_artifact,
     source_key,
+)
+from ansible_collections.tritonops.trtllm.plugins.module_utils._artifact_step import (
+    STEP_ARGUMENTS,
+    ArtifactStep,
+    StepError,
 )
 from ansible_collections.tritonops.trtllm.plugins.module_utils._containers import (
     KILLED,
@@ -49,12 +50,8 @@ MEMORY_REMEDY = (
 )
 
 TOOL_ARGUMENTS: dict[str, dict[str, t.Any]] = {
-    "src": {"type": "path", "required": True},
-    "dest": {"type": "path", "required": True},
-    "image": {"type": "str", "required": True},
+    **STEP_ARGUMENTS,
     "image_digest": {"type": "str"},
-    "release": {"type": "str", "required": True},
-    "command": {"type": "list", "elements": "str", "required": True},
     "world_size": {"type": "int", "default": 1},
     "gpus": {"type": "list", "elements": "str", "default": []},
     "shm_size": {"type": "str", "default": "2g"},
@@ -62,17 +59,8 @@ TOOL_ARGUMENTS: dict[str, dict[str, t.Any]] = {
     "env": {"type": "dict", "default": {}},
     "user": {"type": "str"},
     "expected_bytes": {"type": "int"},
-    "verify": {"type": "bool", "default": False},
     "docker_host": {"type": "str"},
 }
-
-
-class StepError(ArtifactError):
-    """A failed step, with what a person may want to look at."""
-
-    def __init__(self, message: str, **details: t.Any) -> None:
-        super().__init__(message)
-        self.details = details
 
 
 @dataclass(frozen=True)
@@ -91,34 +79,17 @@ class Kind:
     missing: tuple[str, str] | None = None
 
 
-def run_step(kind: Kind, arguments: t.Mapping[str, t.Any]) -> None:
-    """The main() of the module of this kind."""
-    module = AnsibleModule(argument_spec={**TOOL_ARGUMENTS, **arguments}, supports_check_mode=True)
-    try:
-        result = ToolStep(kind, module).result()
-    except StepError as exc:
-        module.fail_json(msg=str(exc), **exc.details)
-    except ArtifactError as exc:
-        module.fail_json(msg=str(exc))
-    except OSError as exc:
-        module.fail_json(msg=f"cannot make {module.params['dest']}: {exc}")
-    module.exit_json(**result)
-
-
-class ToolStep:
+class ToolStep(ArtifactStep):
     """One run of a tool, from what it is asked for to the artifact."""
 
     def __init__(self, kind: Kind, module: AnsibleModule) -> None:
-        self._kind = kind
-        self._module = module
-        self._params = module.params
-        self._dest = self._params["dest"]
-        secret = sorted(name for name in self._params["env"] if SECRET_NAME.search(name))
+        secret = sorted(name for name in module.params["env"] if SECRET_NAME.search(name))
         if secret:
             raise ArtifactError(f"env: {', '.join(secret)}: secrets do not go into a container's environment")
-        self._inputs = self._make_inputs()
+        self._kind = kind
+        super().__init__(module, module.params["command"], module.params["world_size"])
 
-    def _make_inputs(self) -> dict[str, t.Any]:
+    def inputs(self) -> dict[str, t.Any]:
         params = self._params
         inputs = {
             "source": source_key(params["src"]),
@@ -129,28 +100,9 @@ class ToolStep:
         optional = {name: params[name] for name in ("env", *self._kind.inputs) if params[name]}
         return {**inputs, **optional}
 
-    def result(self) -> dict[str, t.Any]:
-        before = read_artifact(self._dest)
-        outcome = ensure(self._dest, self._inputs, self._make, self._params["verify"], self._module.check_mode)
-        artifact = outcome.artifact or {}
-        return {
-            "changed": outcome.changed,
-            "reason": outcome.sentence,
-            "path": self._dest,
-            "command": self._params["command"],
-            "duration": artifact.get("duration_seconds") if self._was_made(outcome) else None,
-            "world_size": self._params["world_size"],
-            "total_size": sum(entry["size"] for entry in artifact.get("files", {}).values()),
-            "diff": difference(before, self._dest, self._inputs, outcome.reason),
-        }
-
-    def _was_made(self, outcome: Outcome) -> bool:
-        return outcome.changed and not self._module.check_mode
-
-    def _make(self, draft: Draft) -> dict[str, t.Any]:
+    def make(self, draft: Draft) -> dict[str, t.Any]:
         params = self._params
-        if not os.path.isdir(params["src"]):
-            raise ArtifactError(f"the source {params['src']} does not exist any more: make it again first")
+        self._check_source()
         tool = self._tool(draft)
         engine = Engine(self._sdk(), params["docker_host"])
         # Before the folder is emptied: the container of a killed run may still be writing to it.

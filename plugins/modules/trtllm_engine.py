@@ -20,9 +20,21 @@ description:
 
 extends_documentation_fragment:
   - tritonops.trtllm.attributes
+  - tritonops.trtllm.artifact_step
   - tritonops.trtllm.tool_step
 
 options:
+  image:
+    description:
+      - The backend image to run, by id or V(repository@sha256:…). It must be in the engine.
+    type: str
+    required: true
+  command:
+    description:
+      - The tool and its arguments. It reads from C(/src) and writes to C(/dest).
+    type: list
+    elements: str
+    required: true
   gpu:
     description:
       - Name of the GPU the engine is built for, such as V(NVIDIA A100-SXM4-40GB). Another name makes another engine.
@@ -102,13 +114,16 @@ tool_log:
   sample: /opt/trtllm/engine/c49b01ad7e3f5862.partial/tool.log
 """
 
+from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.tritonops.trtllm.plugins.module_utils._artifact import ArtifactError
+from ansible_collections.tritonops.trtllm.plugins.module_utils._artifact_step import run_step
 from ansible_collections.tritonops.trtllm.plugins.module_utils._tool_step import (
+    TOOL_ARGUMENTS,
     Kind,
+    ToolStep,
     check_ranks,
     check_world_size,
     read_config,
-    run_step,
 )
 
 
@@ -121,11 +136,20 @@ def check_engine(folder: str, world_size: int) -> None:
     check_ranks(folder, ".engine", world_size)
 
 
+KIND = Kind(name="engine", phase="build", check=check_engine, inputs=("gpu",))
+
+
 def main() -> None:
-    run_step(
-        Kind(name="engine", phase="build", check=check_engine, inputs=("gpu",)),
-        {"gpu": {"type": "str"}},
+    module = AnsibleModule(
+        argument_spec={
+            **TOOL_ARGUMENTS,
+            "image": {"type": "str", "required": True},
+            "command": {"type": "list", "elements": "str", "required": True},
+            "gpu": {"type": "str"},
+        },
+        supports_check_mode=True,
     )
+    run_step(module, lambda: ToolStep(KIND, module))
 
 
 if __name__ == "__main__":

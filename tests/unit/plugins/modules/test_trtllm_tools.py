@@ -108,6 +108,7 @@ def run(capsys, tmp_path, src):
             "image": IMAGE,
             "release": "0.17.0",
             "command": ["python3", "/app/examples/llama/convert_checkpoint.py", "--model_dir", "/src"],
+            **({"converter": "upstream"} if module is trtllm_checkpoint else {}),
             "world_size": 2,
             "_ansible_check_mode": check,
             **arguments,

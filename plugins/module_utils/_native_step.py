@@ -1,0 +1,94 @@
+# Copyright (c) 2026 tritonops.trtllm contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# PRIVATE to the collection: may change without notice.
+
+"""A conversion by the collection's own converter, from what it is asked for to the artifact."""
+
+from __future__ import annotations
+
+import os
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible_collections.tritonops.trtllm.plugins.module_utils._artifact import (
+    ArtifactError,
+    Draft,
+    check_space,
+    source_key,
+)
+from ansible_collections.tritonops.trtllm.plugins.module_utils._artifact_step import STEP_ARGUMENTS, ArtifactStep
+from ansible_collections.tritonops.trtllm.plugins.module_utils._checkpoint_format import native_inputs
+from ansible_collections.tritonops.trtllm.plugins.module_utils._checkpoint_layout import Cut
+from ansible_collections.tritonops.trtllm.plugins.module_utils._native_converter import (
+    MISSING_LIBRARY,
+    Request,
+    convert,
+    prepare,
+)
+from ansible_collections.tritonops.trtllm.plugins.module_utils._weight_files import listed
+
+# More than these only fight for the disk.
+MOST_WORKERS = 8
+
+NATIVE_ARGUMENTS: dict[str, dict[str, t.Any]] = {
+    **STEP_ARGUMENTS,
+    "dtype": {"type": "str", "choices": ["auto", "float16", "bfloat16", "float32"], "default": "auto"},
+    "tp_size": {"type": "int", "default": 1},
+    "pp_size": {"type": "int", "default": 1},
+    "moe_tp_size": {"type": "int"},
+    "moe_ep_size": {"type": "int"},
+    "use_parallel_embedding": {"type": "bool", "default": False},
+    "embedding_sharding_dim": {"type": "int", "choices": [0, 1], "default": 0},
+    "use_embedding_sharing": {"type": "bool", "default": False},
+    "workers": {"type": "int"},
+}
+
+
+class NativeStep(ArtifactStep):
+    """`check` raises ArtifactError unless the folder holds a checkpoint for so many ranks."""
+
+    def __init__(self, module: AnsibleModule, check: t.Callable[[str, int], None]) -> None:
+        params = module.params
+        self._check = check
+        self._cut = Cut.of(
+            params["tp_size"],
+            params["pp_size"],
+            params["moe_tp_size"],
+            params["moe_ep_size"],
+            use_parallel_embedding=params["use_parallel_embedding"],
+            embedding_sharding_dim=params["embedding_sharding_dim"],
+            share_embedding=params["use_embedding_sharing"],
+        )
+        self._workers = params["workers"] or min(MOST_WORKERS, len(os.sched_getaffinity(0)))
+        if self._workers < 1:
+            raise ArtifactError(f"workers must be at least 1, it is {self._workers}")
+        super().__init__(module, [], self._cut.world_size)
+
+    def inputs(self) -> dict[str, t.Any]:
+        params = self._params
+        return native_inputs(source_key(params["src"]), params["release"], params["dtype"], self._cut)
+
+    def make(self, draft: Draft) -> dict[str, t.Any]:
+        params = self._params
+        self._check_source()
+        if MISSING_LIBRARY:
+            self._module.fail_json(msg=missing_required_lib("ml_dtypes"), exception=MISSING_LIBRARY)
+        conversion = prepare(Request(params["src"], params["release"], params["dtype"], self._cut))
+        progress = draft.begin()
+        check_space(draft.payload, conversion.total_bytes, "the checkpoint")
+        progress.start("convert", total=conversion.total_bytes)
+        convert(conversion, draft.payload, progress.advance, self._workers)
+        self._check(draft.payload, self._world_size)
+        return draft.publish({"release": params["release"], "overflowed": conversion.overflowed}, progress)
+
+    def further_results(self, artifact: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+        overflowed: dict[str, int] = artifact.get("overflowed", {})
+        if overflowed:
+            counts = listed([f"{name}: {count}" for name, count in sorted(overflowed.items())])
+            self._module.warn(
+                f"{self._dest}: finite values beyond what float16 holds (65504) became infinite: {counts}."
+                " The model will not work well; convert with dtype bfloat16 or float32"
+            )
+        return {"overflowed": overflowed}
