@@ -261,12 +261,17 @@ class Draft:
         return Progress(self.path("progress.json"))
 
     def publish(self, record: t.Mapping[str, t.Any], progress: Progress) -> dict[str, t.Any]:
-        """Hash, record, sync and rename: from here on dest is complete."""
+        """Hash, sync, record and rename: from here on dest is complete."""
         sizes = list_files(self.payload)
         missing = [name for name in sizes if name not in self.digests]
-        if missing:
-            progress.start("hash", total=sum(sizes[name] for name in missing))
-            self.digests.update(hash_files(self.payload, missing, progress))
+        # Hashing keeps the processors busy, syncing the disk.
+        with ThreadPoolExecutor(1) as disk:
+            synced = disk.submit(sync_tree, self.payload)
+            if missing:
+                progress.start("hash", total=sum(sizes[name] for name in missing))
+                self.digests.update(hash_files(self.payload, missing, progress))
+            progress.start("publish")
+            synced.result()
         artifact = {
             "inputs": self.inputs,
             "key": artifact_key(self.inputs),
@@ -275,8 +280,6 @@ class Draft:
             "duration_seconds": round(time.time() - self.started, 1),
             "files": {name: {"size": size, "sha256": self.digests[name]} for name, size in sizes.items()},
         }
-        progress.start("publish")
-        sync_tree(self.payload)
         write_json(os.path.join(self.payload, ARTIFACT_JSON), artifact)
         replace_folder(self.payload, self.dest)
         remove(self.partial)

@@ -7,7 +7,9 @@
 """What config.json of a checkpoint says in each release, and which releases this collection writes it for.
 
 Sources: upstream's own converter as run at 0.9.0, 0.10.0, 0.12.0, 0.14.0 and the development version before 0.16.0;
-the releases between and after them by reading. docs/checkpoints.md tells which key was seen where.
+upstream's configuration classes as read at the commits of 0.11.0, 0.13.0 and 0.15.0, and for later releases in versions
+near them. Unknown keys within `mapping`, `quantization` and `moe` are errors to the runtime, so none is written that a
+release may not have.
 """
 
 from __future__ import annotations
@@ -18,22 +20,12 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils._checkpoint_layou
 from ansible_collections.tritonops.trtllm.plugins.module_utils._decoder import ARCHITECTURES, Decoder
 
 FIRST = (0, 9)
-_FALSE_AT_FIRST = {"qk_layernorm": False, "residual_mlp": False}
-_QUANTIZATION = {
-    "quant_algo": None,
-    "kv_cache_quant_algo": None,
-    "group_size": 128,
-    "smoothquant_val": None,
-    "has_zero_point": False,
-    "pre_quant_scale": False,
-    "exclude_modules": ["lm_head"],
-}
-_LATER_QUANTIZATION = {**_QUANTIZATION, "smoothquant_val": 0.5, "exclude_modules": None, "clamp_val": None}
-_LATER_MAPPING = ("world_size", "gpus_per_node", "cp_size", "tp_size", "pp_size", "moe_tp_size", "moe_ep_size")
+# Whose converter and runtime came later than that.
+_FIRST_OF = {"Qwen2ForCausalLM": (0, 11)}
 
 
 class Family(t.NamedTuple):
-    """What the releases of a family have beside the keys that all have.
+    """What the releases from `first` on have beside the keys that all have.
 
     `moe`: constants of the mapping of that name; None where its keys stand beside the others.
     """
@@ -45,46 +37,53 @@ class Family(t.NamedTuple):
     moe: t.Mapping[str, t.Any] | None
 
 
+_SIZES = ("world_size", "tp_size", "pp_size")
+_SIZES_11 = ("world_size", "gpus_per_node", "tp_size", "pp_size", "moe_tp_size", "moe_ep_size")
+_SIZES_12 = (*_SIZES_11, "cp_size")
+_QUANTIZATION = {
+    "quant_algo": None,
+    "kv_cache_quant_algo": None,
+    "group_size": 128,
+    "smoothquant_val": None,
+    "has_zero_point": False,
+    "pre_quant_scale": False,
+    "exclude_modules": ["lm_head"],
+}
+_QUANTIZATION_11 = {**_QUANTIZATION, "exclude_modules": None}
+_QUANTIZATION_12 = {**_QUANTIZATION_11, "smoothquant_val": 0.5, "clamp_val": None}
+_QUANTIZATION_15 = {**_QUANTIZATION_12, "use_meta_recipe": False}
+_KEYS_10 = {"qk_layernorm": False, "residual_mlp": False}
+_KEYS_12 = {**_KEYS_10, "remove_duplicated_kv_heads": False}
+_KEYS_16 = {
+    **_KEYS_12,
+    "fc_after_embed": False,
+    "use_input_layernorm_in_first_layer": True,
+    "use_last_layernorm": True,
+    "layer_idx_offset": 0,
+    "runtime_defaults": None,
+}
+_MOE_13 = {"tp_mode": 0, "sparse_mixer_epsilon": 0.01}
+_MOE_14 = {**_MOE_13, "moe_intermediate_size": 0, "num_shared_experts": 0}
+_GROUPS = {
+    "device_limited_n_group": 0,
+    "device_limited_topk_group": 0,
+    "device_limited_routed_scaling_factor": 1.0,
+}
 _FAMILIES = (
-    Family((0, 9), {}, ("world_size", "tp_size", "pp_size"), _QUANTIZATION, None),
-    Family((0, 10), _FALSE_AT_FIRST, ("world_size", "gpus_per_node", "tp_size", "pp_size"), _QUANTIZATION, None),
+    Family((0, 9), {}, _SIZES, _QUANTIZATION, None),
+    Family((0, 10), _KEYS_10, (*_SIZES, "gpus_per_node"), _QUANTIZATION, None),
+    Family((0, 11), _KEYS_10, _SIZES_11, _QUANTIZATION_11, {}),
+    Family((0, 12), _KEYS_12, _SIZES_12, _QUANTIZATION_12, {"tp_mode": 0}),
+    Family((0, 13), _KEYS_12, _SIZES_12, _QUANTIZATION_12, _MOE_13),
+    Family((0, 14), _KEYS_12, _SIZES_12, _QUANTIZATION_12, _MOE_14),
+    Family((0, 15), _KEYS_12, _SIZES_12, _QUANTIZATION_15, {**_MOE_14, **_GROUPS}),
     Family(
-        (0, 12),
-        {**_FALSE_AT_FIRST, "remove_duplicated_kv_heads": False},
-        _LATER_MAPPING,
-        _LATER_QUANTIZATION,
-        {"tp_mode": 0},
-    ),
-    Family(
-        (0, 14),
-        {**_FALSE_AT_FIRST, "remove_duplicated_kv_heads": False},
-        _LATER_MAPPING,
-        _LATER_QUANTIZATION,
-        {"tp_mode": 0, "moe_intermediate_size": 0, "num_shared_experts": 0, "sparse_mixer_epsilon": 0.01},
-    ),
-    Family(
-        (0, 16),
-        {
-            **_FALSE_AT_FIRST,
-            "remove_duplicated_kv_heads": False,
-            "fc_after_embed": False,
-            "use_input_layernorm_in_first_layer": True,
-            "use_last_layernorm": True,
-            "layer_idx_offset": 0,
-            "runtime_defaults": None,
-        },
-        _LATER_MAPPING,
-        {**_LATER_QUANTIZATION, "use_meta_recipe": False},
-        {
-            "tp_mode": 0,
-            "shared_expert_intermediate_size": 0,
-            "sparse_mixer_epsilon": 0.01,
-            "device_limited_n_group": 0,
-            "device_limited_topk_group": 0,
-            "device_limited_routed_scaling_factor": 1.0,
-        },
+        (0, 16), _KEYS_16, _SIZES_12, _QUANTIZATION_15, {**_MOE_13, **_GROUPS, "shared_expert_intermediate_size": 0}
     ),
 )
+
+# What QWenConfig asks for, in one release or another; the others keep it as it is.
+_QWEN = {"qwen_type": "qwen2", "seq_length": 8192, "use_logn_attn": False, "num_labels": 1}
 
 
 def release_number(release: str) -> tuple[int, ...]:
@@ -97,9 +96,12 @@ def unsupported(release: str, architecture: str) -> str:
     """Why this collection does not write a checkpoint of that model for that release; empty when it does."""
     number = release_number(release)
     if number < FIRST:
-        return f"the checkpoint's format of release {release} is not known here; 0.9.0 and later are"
+        return f"the checkpoint's format of release {release} is not known here, those of 0.9.0 and later are"
     if architecture not in ARCHITECTURES:
         return f"{architecture} is not among {', '.join(ARCHITECTURES)}"
+    first = _FIRST_OF.get(architecture, FIRST)
+    if number < first:
+        return f"release {release} cannot serve {architecture}, releases from {'.'.join(map(str, first))} on can"
     return ""
 
 
@@ -121,11 +123,22 @@ def sharing_problem(release: str) -> str:
     return f"use_embedding_sharing is of releases 0.14 to 0.16, not of {release}: leave it out"
 
 
-def cut_problem(release: str, cut: Cut) -> str:
-    """What the runtime of the release cannot do; empty when it can."""
-    if release_number(release) < (0, 11) and cut.moe_tp_size > 1 and cut.moe_ep_size > 1:
-        return f"release {release} spreads experts or cuts them, not both: moe_tp_size or moe_ep_size must be 1"
-    return ""
+def release_problems(decoder: Decoder, cut: Cut, release: str) -> list[str]:
+    """What the runtime of the release cannot do with this model, or with this cut of it."""
+    number = release_number(release)
+    problems = []
+    if number < (0, 11) and cut.moe_tp_size > 1 and cut.moe_ep_size > 1:
+        problems.append(
+            f"release {release} spreads experts or cuts them, not both: moe_tp_size or moe_ep_size must be 1"
+        )
+    if number < (0, 12) and decoder.head_size * decoder.heads != decoder.hidden:
+        problems.append(
+            f"head_dim {decoder.head_size} times {decoder.heads} heads is not hidden_size: use release 0.12.0 or later"
+        )
+    scaling = decoder.rotary_scaling or {}
+    if number < (0, 12) and "type" not in scaling and "rope_type" in scaling:
+        problems.append(f"rope_scaling {scaling['rope_type']!r}: use release 0.12.0 or later")
+    return problems
 
 
 def tensor_names(release: str) -> TensorNames:
@@ -138,6 +151,7 @@ def checkpoint_config(decoder: Decoder, cut: Cut, dtype: str, release: str) -> d
     """config.json of a checkpoint for this release."""
     number = release_number(release)
     family = [entry for entry in _FAMILIES if entry.first <= number][-1]
+    is_qwen = decoder.architecture == "Qwen2ForCausalLM"
     sizes = {
         "world_size": cut.world_size,
         "gpus_per_node": 8,
@@ -147,8 +161,8 @@ def checkpoint_config(decoder: Decoder, cut: Cut, dtype: str, release: str) -> d
         "moe_tp_size": cut.moe_tp_size,
         "moe_ep_size": cut.moe_ep_size,
     }
-    config: dict[str, t.Any] = {
-        "architecture": decoder.architecture,
+    return {
+        "architecture": "QWenForCausalLM" if is_qwen and number < (0, 12) else decoder.architecture,
         "dtype": dtype,
         "logits_dtype": "float32",
         "vocab_size": decoder.vocab,
@@ -174,18 +188,17 @@ def checkpoint_config(decoder: Decoder, cut: Cut, dtype: str, release: str) -> d
         "quantization": dict(family.quantization),
         **family.keys,
         **_moe(decoder, cut, family),
+        **({"kv_dtype": dtype} if number < (0, 11) else {}),
+        **({"tie_word_embeddings": decoder.tied} if number >= (0, 15) else {}),
+        **({"rotary_embedding_dim": decoder.head_size} if number >= (0, 16) else {}),
+        **(_QWEN if is_qwen else {}),
     }
-    if number < (0, 10, 1):
-        config["kv_dtype"] = dtype
-    if number >= (0, 16):
-        config["rotary_embedding_dim"] = decoder.head_size
-    return config
 
 
 def _rotary_scaling(decoder: Decoder, number: tuple[int, ...]) -> dict[str, t.Any] | None:
     scaling = decoder.rotary_scaling
-    # The transformers that come with 0.13 and later add the new name of the key.
-    if scaling and "type" in scaling and number >= (0, 13):
+    # What the transformers that come with these releases make of it.
+    if scaling and "type" in scaling and number >= (0, 14) and decoder.architecture == "LlamaForCausalLM":
         return {"rope_type": scaling["type"], **scaling}
     return scaling
 

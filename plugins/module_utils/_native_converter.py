@@ -24,7 +24,7 @@ from threading import Lock
 
 from ansible_collections.tritonops.trtllm.plugins.module_utils._checkpoint_format import (
     checkpoint_config,
-    cut_problem,
+    release_problems,
     sharing_problem,
     tensor_names,
 )
@@ -125,14 +125,15 @@ class Conversion:
 
 def prepare(request: Request) -> Conversion:
     """Read config.json and the heads of all files; ConversionError with everything that stands against it."""
-    decoder = read_decoder(_read_json(os.path.join(request.src, "config.json")))
+    described = _read_json(os.path.join(request.src, "config.json"))
+    decoder = read_decoder(described)
     stored = open_weights(request.src)
     has_head = HEAD in stored
     problems = [*_source_problems(decoder, stored, has_head), *cut_problems(decoder, request.cut)]
-    problems += filter(None, [cut_problem(request.release, request.cut)])
+    problems += release_problems(decoder, request.cut, request.release)
     if problems:
         raise ConversionError(f"{request.src} cannot be converted: " + "; ".join(problems))
-    dtype = _chosen_dtype(request.dtype, stored)
+    dtype = _chosen_dtype(request.dtype, described, stored)
     cut = _with_sharing(request, stored)
     names = tensor_names(request.release)
     ranks = [rank_targets(decoder, cut, rank, dtype, has_head, names) for rank in range(cut.world_size)]
@@ -178,10 +179,11 @@ def _source_problems(decoder: Decoder, stored: t.Mapping[str, StoredTensor], has
     return problems
 
 
-def _chosen_dtype(wanted: str, stored: t.Mapping[str, StoredTensor]) -> str:
+def _chosen_dtype(wanted: str, config: t.Mapping[str, t.Any], stored: t.Mapping[str, StoredTensor]) -> str:
     if wanted != "auto":
         return wanted
-    own = DTYPES[stored[EMBEDDING].code]
+    stated = config.get("torch_dtype") or config.get("dtype")
+    own = stated if stated in ITEM_BYTES else DTYPES[stored[EMBEDDING].code]
     return "float16" if own == "float32" else own
 
 
