@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 .NOTPARALLEL:
-.PHONY: setup docs lint sanity unit molecule integration test bench-plan engine images rehearse rehearse-clean build help
+.PHONY: setup docs lint sanity unit molecule integration test bench-plan bench-convert engine images rehearse rehearse-clean build help
 
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export MOLECULE_GLOB := molecule/*/molecule.yml
@@ -40,6 +40,9 @@ test: setup lint sanity unit molecule integration ## Everything that CI runs
 
 bench-plan: setup ## How long planning a fleet takes; written to docs/benchmarks.md
 	python tests/bench/bench_plan.py --write
+
+bench-convert: setup ## How long converting a checkpoint takes; written to docs/benchmarks.md
+	python tests/bench/bench_convert.py --write
 
 engine: ## A Docker engine on this machine
 	rehearsal/bin/engine

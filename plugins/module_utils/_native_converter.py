@@ -183,7 +183,7 @@ def _chosen_dtype(wanted: str, config: t.Mapping[str, t.Any], stored: t.Mapping[
     if wanted != "auto":
         return wanted
     stated = config.get("torch_dtype") or config.get("dtype")
-    own = stated if stated in ITEM_BYTES else DTYPES[stored[EMBEDDING].code]
+    own = stated if isinstance(stated, str) and stated in ITEM_BYTES else DTYPES[stored[EMBEDDING].code]
     return "float16" if own == "float32" else own
 
 
