@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
+import subprocess
 import threading
 import time
 from collections.abc import Mapping
@@ -241,6 +243,16 @@ class Reply:
         }
 
 
+def tie_to_server() -> subprocess.Popen[bytes]:
+    """The real backend takes its server with it when it crashes, and mpirun then ends all ranks.
+
+    This one is a process of its own. The shell reads the end of its pipe, which is not closed before this process ends;
+    a line says that all is well.
+    """
+    command = ["sh", "-c", 'read -r line || kill -KILL "$1"', "tie", str(os.getppid())]
+    return subprocess.Popen(command, stdin=subprocess.PIPE)
+
+
 class TritonPythonModel:
     """What Triton's python backend calls."""
 
@@ -270,6 +282,7 @@ class TritonPythonModel:
         log.runtime("INFO", f"TRTGptModel maxSequenceLen: {limits.max_seq_len}")
         log.runtime("INFO", f"TRTGptModel maxInputLen: {limits.max_input_len}")
         self._network = rank.network if rank.comm is None else ranks.Leader(rank.network, rank.comm)
+        self._tie = tie_to_server()
         self._request_ids = itertools.count(1)
         self._generator = Generator(self._network, limits)
         self._thread = threading.Thread(target=self._generator.serve, name="generator", daemon=True)
@@ -321,3 +334,4 @@ class TritonPythonModel:
         self._thread.join()
         if isinstance(self._network, ranks.Leader):
             self._network.close()
+        self._tie.communicate(b"\n")

@@ -53,8 +53,7 @@ def _convert(args: argparse.Namespace) -> None:
     output = Path(args.output_dir)
     conversion = prepare(Request(args.model_dir, VERSION, args.dtype, _cut(args)))
     output.mkdir(parents=True, exist_ok=True)
-    total = conversion.total_bytes - sum(map(len, conversion.heads))
-    convert(conversion, str(output), _Percent(total).add, args.workers)
+    convert(conversion, str(output), _Percent(conversion.total_bytes).add, args.workers)
 
 
 def _cut(args: argparse.Namespace) -> Cut:

@@ -14,6 +14,7 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 import pytest
+from ansible_collections.tritonops.trtllm.plugins.module_utils._decoder import read_decoder, source_tensors
 from safetensors.numpy import save_file
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 
@@ -39,24 +40,7 @@ CONFIG = {
 
 def make_weights(config: dict[str, Any], seed: int = 7) -> dict[str, np.ndarray]:
     random = np.random.default_rng(seed)
-    hidden, inner = config["hidden_size"], config["intermediate_size"]
-    kv = hidden // config["num_attention_heads"] * config["num_key_value_heads"]
-    shapes = {"model.embed_tokens.weight": (config["vocab_size"], hidden), "model.norm.weight": (hidden,)}
-    if not config["tie_word_embeddings"]:
-        shapes["lm_head.weight"] = (config["vocab_size"], hidden)
-    for layer in range(config["num_hidden_layers"]):
-        name = f"model.layers.{layer}."
-        shapes |= {
-            name + "input_layernorm.weight": (hidden,),
-            name + "post_attention_layernorm.weight": (hidden,),
-            name + "self_attn.q_proj.weight": (hidden, hidden),
-            name + "self_attn.k_proj.weight": (kv, hidden),
-            name + "self_attn.v_proj.weight": (kv, hidden),
-            name + "self_attn.o_proj.weight": (hidden, hidden),
-            name + "mlp.gate_proj.weight": (inner, hidden),
-            name + "mlp.up_proj.weight": (inner, hidden),
-            name + "mlp.down_proj.weight": (hidden, inner),
-        }
+    shapes = source_tensors(read_decoder(config), has_head=not config["tie_word_embeddings"])
     return {name: (random.normal(size=shape) * 0.3).astype(ml_dtypes.bfloat16) for name, shape in shapes.items()}
 
 
@@ -78,6 +62,14 @@ def snapshot(tmp_path: Path) -> Callable[..., Path]:
         return write_snapshot(tmp_path / "hf", config, make_weights(config))
 
     return make
+
+
+@pytest.fixture
+def alien(snapshot: Callable[..., Path]) -> Path:
+    """A folder whose config.json names an architecture that there is no network for."""
+    path = snapshot() / "config.json"
+    path.write_text(json.dumps({**CONFIG, "architectures": ["GPT2LMHeadModel"]}), encoding="utf-8")
+    return path.parent
 
 
 @pytest.fixture

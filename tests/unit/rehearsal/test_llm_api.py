@@ -207,9 +207,9 @@ def test_what_the_real_one_rejects_is_rejected(folder: Path, given: dict[str, An
         LLM(**{"model": folder, **given})
 
 
-def test_an_architecture_without_a_network_is_refused(snapshot: Callable[..., Path], tokenizer_in: Any) -> None:
+def test_an_architecture_without_a_network_is_refused(alien: Path, tokenizer_in: Callable[[Path], Path]) -> None:
     with pytest.raises(ConversionError, match=r"architectures\[0\] is 'GPT2LMHeadModel'"):
-        LLM(tokenizer_in(snapshot(architectures=["GPT2LMHeadModel"])))
+        LLM(tokenizer_in(alien))
 
 
 def test_the_template_has_the_field_of_the_catalogue_and_leaves_the_policy_to_the_yaml() -> None:

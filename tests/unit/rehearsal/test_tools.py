@@ -177,6 +177,37 @@ def run_old(*command: str) -> None:
     subprocess.run([sys.executable, *command], check=True, env=environment, cwd=backend / "bin", capture_output=True)
 
 
+def test_old_release_spreads_experts_or_cuts_them(snapshot: Snapshot, tmp_path: Path) -> None:
+    mixtral = {"architectures": ["MixtralForCausalLM"], "num_local_experts": 4, "num_experts_per_tok": 2}
+    source, checkpoint, built = str(snapshot(**mixtral)), tmp_path / "ck", tmp_path / "en"
+    flags = ["--dtype", "bfloat16", "--tp_size", "2", "--moe_tp_mode", "1"]
+    run_old("convert_checkpoint.py", "--model_dir", source, "--output_dir", str(checkpoint), *flags)
+    flags = ["--checkpoint_dir", str(checkpoint), "--output_dir", str(built)]
+    run_old("-c", "import sys; from trtllm_cpu.tools import trtllm_build; sys.exit(trtllm_build())", *flags)
+    weights = read_weights(built, 1)
+    assert weights["transformer.layers.0.mlp.experts_weight_1"].shape == (2, 96, 32)
+    assert weights["transformer.layers.0.mlp.experts_weight_2"].shape == (2, 32, 48)
+    assert weights["transformer.layers.0.mlp.router.weight"].dtype == np.float32
+
+
+@pytest.mark.parametrize(
+    ("flags", "sizes"),
+    [
+        ([], (4, 1)),
+        (["--moe_ep_size", "2"], (2, 2)),
+        (["--moe_tp_size", "1"], (1, 4)),
+        (["--moe_tp_size", "2", "--moe_ep_size", "2"], (2, 2)),
+    ],
+)
+def test_what_one_moe_size_leaves_is_the_other(
+    snapshot: Snapshot, tmp_path: Path, flags: list[str], sizes: tuple[int, int]
+) -> None:
+    mixtral = {"architectures": ["MixtralForCausalLM"], "num_local_experts": 4, "num_experts_per_tok": 2}
+    assert convert(snapshot(**mixtral), tmp_path / "ck", "--tp_size", "4", *flags) == 0
+    mapping = json.loads((tmp_path / "ck/config.json").read_text(encoding="utf-8"))["mapping"]
+    assert (mapping["moe_tp_size"], mapping["moe_ep_size"]) == sizes
+
+
 def test_old_release_writes_its_own_keys(snapshot: Snapshot, tmp_path: Path) -> None:
     source, checkpoint, built = str(snapshot()), str(tmp_path / "ck"), str(tmp_path / "en")
     run_old("convert_checkpoint.py", "--model_dir", source, "--output_dir", checkpoint, "--dtype", "bfloat16")
@@ -242,10 +273,8 @@ def test_a_split_that_does_not_work_out_is_refused(
     assert not (tmp_path / "ck").exists()
 
 
-def test_an_unknown_architecture_is_refused(
-    snapshot: Snapshot, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert convert(snapshot(architectures=["GPT2LMHeadModel"]), tmp_path / "ck") == 1
+def test_an_unknown_architecture_is_refused(alien: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert convert(alien, tmp_path / "ck") == 1
     assert "architectures[0] is 'GPT2LMHeadModel'" in capsys.readouterr().err
 
 

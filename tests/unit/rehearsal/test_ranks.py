@@ -1,0 +1,369 @@
+# Copyright (c) 2026 tritonops.trtllm contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The ranks of a network together against one that has the whole model: as threads, and a few as processes over MPI."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import queue
+import shutil
+import subprocess
+import sys
+import threading
+from collections import defaultdict
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from trtllm_cpu import ranks
+from trtllm_cpu.checkpoint import read_whole
+from trtllm_cpu.engine import read_config, read_weights
+from trtllm_cpu.generation import Generator, Limits, Request, Update
+from trtllm_cpu.group import Alone
+from trtllm_cpu.network import Chunk, Llama
+from trtllm_cpu.sampling import Sampling
+from trtllm_cpu.tools import convert_checkpoint, trtllm_build
+
+PROJECT = Path(__file__).parents[3]
+PROMPTS = [[3, 41, 7, 19, 52, 0, 7], [28, 11]]
+MIXTRAL = {
+    "architectures": ["MixtralForCausalLM"],
+    "num_local_experts": 4,
+    "num_experts_per_tok": 2,
+    "num_hidden_layers": 2,
+}
+QWEN = {"architectures": ["Qwen2ForCausalLM"]}
+BIASED = {"attention_bias": True}
+SCALED = {
+    "rope_scaling": {
+        "rope_type": "llama3",
+        "factor": 8.0,
+        "low_freq_factor": 1.0,
+        "high_freq_factor": 4.0,
+        "original_max_position_embeddings": 16,
+    }
+}
+EIGHT_HEADS = {"num_attention_heads": 8, "num_key_value_heads": 2, "head_dim": 4}
+Snapshot = Callable[..., Path]
+Weights = dict[str, np.ndarray]
+
+
+class Wires:
+    """What the ranks of one network share when they are threads."""
+
+    def __init__(self, tp_size: int, stages: int):
+        self.barriers = [threading.Barrier(tp_size) for _stage in range(stages)]
+        self.slots: list[list[Any]] = [[None] * tp_size for _stage in range(stages)]
+        self.mail: dict[tuple[int, int, int], queue.Queue[np.ndarray]] = defaultdict(queue.Queue)
+
+
+class Threads:
+    """A group whose ranks are threads of this process."""
+
+    def __init__(self, index: int, tp_size: int, stages: int, wires: Wires):
+        self.size, self.stages = tp_size, stages
+        self.stage, self.rank = divmod(index, tp_size)
+        self._wires = wires
+
+    def _exchange(self, part: np.ndarray) -> list[np.ndarray]:
+        slots, barrier = self._wires.slots[self.stage], self._wires.barriers[self.stage]
+        slots[self.rank] = part
+        barrier.wait(10)
+        parts = list(slots)
+        barrier.wait(10)
+        return parts
+
+    def all_reduce(self, partial: np.ndarray) -> np.ndarray:
+        total: np.ndarray = np.sum(self._exchange(partial), axis=0)
+        return total
+
+    def all_gather(self, part: np.ndarray) -> np.ndarray:
+        return np.concatenate(self._exchange(part), axis=-1)
+
+    def send(self, array: np.ndarray, stage: int) -> None:
+        self._wires.mail[self.rank, self.stage, stage].put(array)
+
+    def receive(self, shape: tuple[int, ...], stage: int) -> np.ndarray:
+        array = self._wires.mail[self.rank, stage, self.stage].get(timeout=10)
+        assert array.shape == shape
+        return array
+
+
+def engine(source: Path, *flags: str) -> Path:
+    work = source.parent
+    assert convert_checkpoint(["--model_dir", str(source), "--output_dir", str(work / "ck"), *flags]) == 0
+    assert trtllm_build(["--checkpoint_dir", str(work / "ck"), "--output_dir", str(work / "en")]) == 0
+    return work / "en"
+
+
+def steps(network: Llama) -> list[np.ndarray]:
+    """Two prompts, one of them in two parts, and then a token of each: the logits of every one."""
+    first, second = PROMPTS
+    logits = network.step([Chunk(0, first[:4], 0), Chunk(1, second, 2)])
+    logits += network.step([Chunk(0, first[4:], len(first[4:])), Chunk(1, [5])])
+    logits += network.step([Chunk(0, [5]), Chunk(1, [6])])
+    return logits
+
+
+def together(folder: Path, alter: Callable[[int, Weights], None] = lambda _rank, _weights: None) -> list[np.ndarray]:
+    """What the leading rank gets; `alter` may spoil a rank's weights first."""
+    config = read_config(folder)["pretrained_config"]
+    tp_size, stages = config["mapping"]["tp_size"], config["mapping"]["pp_size"]
+    wires = Wires(tp_size, stages)
+
+    def run(index: int) -> list[np.ndarray]:
+        weights = read_weights(folder, index)
+        alter(index, weights)
+        return steps(Llama(config, weights, Threads(index, tp_size, stages, wires)))
+
+    with ThreadPoolExecutor(tp_size * stages) as pool:
+        return next(iter(pool.map(run, range(tp_size * stages))))
+
+
+def alone(source: Path) -> list[np.ndarray]:
+    return steps(Llama(*read_whole(source, "auto")))
+
+
+def assert_same(found: list[np.ndarray], expected: list[np.ndarray]) -> None:
+    for ours, theirs in zip(found, expected, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-4)
+        assert np.array_equal(ours.argmax(-1), theirs.argmax(-1))
+
+
+@pytest.mark.parametrize(
+    ("model", "flags"),
+    [
+        ({}, "--tp_size 2"),
+        ({}, "--tp_size 4"),
+        ({"num_key_value_heads": 1}, "--tp_size 4"),
+        (EIGHT_HEADS, "--tp_size 8"),
+        (SCALED, "--tp_size 2"),
+        (QWEN, "--tp_size 2"),
+        (BIASED, "--tp_size 4"),
+        ({}, "--pp_size 2"),
+        (BIASED, "--tp_size 2 --pp_size 2"),
+        ({"tie_word_embeddings": True}, "--tp_size 2 --pp_size 2"),
+        ({}, "--tp_size 2 --use_parallel_embedding"),
+        ({}, "--tp_size 4 --use_parallel_embedding --embedding_sharding_dim 1"),
+        ({}, "--tp_size 2 --pp_size 2 --use_parallel_embedding"),
+        (MIXTRAL, "--tp_size 2"),
+        (MIXTRAL, "--tp_size 2 --moe_ep_size 2"),
+        (MIXTRAL, "--tp_size 4 --moe_ep_size 4"),
+        (MIXTRAL, "--tp_size 4 --moe_tp_size 2 --moe_ep_size 2"),
+        ({**MIXTRAL, **EIGHT_HEADS}, "--tp_size 8 --moe_tp_size 4 --moe_ep_size 2"),
+        (MIXTRAL, "--tp_size 2 --pp_size 2"),
+    ],
+)
+def test_ranks_together_compute_what_one_does(snapshot: Snapshot, model: dict[str, Any], flags: str) -> None:
+    source = snapshot(**model)
+    assert_same(together(engine(source, *flags.split())), alone(source))
+
+
+def test_the_embedding_serves_as_the_head_where_they_are_shared(snapshot: Snapshot) -> None:
+    source = snapshot(tie_word_embeddings=True)
+    folder = engine(source, "--tp_size", "2", "--use_parallel_embedding")
+    config = {**read_config(folder)["pretrained_config"], "share_embedding_table": True}
+    wires = Wires(2, 1)
+
+    def run(index: int) -> list[np.ndarray]:
+        weights = read_weights(folder, index)
+        del weights["lm_head.weight"]
+        return steps(Llama(config, weights, Threads(index, 2, 1, wires)))
+
+    with ThreadPoolExecutor(2) as pool:
+        assert_same(next(iter(pool.map(run, range(2)))), alone(source))
+
+
+def swap_halves(weights: Weights, name: str) -> None:
+    """The two halves of every expert, or of a matrix, in the other order."""
+    first, second = np.split(weights[name], 2, axis=-2)
+    weights[name] = np.concatenate([second, first], axis=-2)
+
+
+def shift_rows(weights: Weights, name: str) -> None:
+    weights[name] = np.roll(weights[name], 1, axis=0)
+
+
+@pytest.mark.parametrize(
+    ("model", "flags", "spoil", "tensor"),
+    [
+        (MIXTRAL, "--tp_size 2", swap_halves, "transformer.layers.1.mlp.fc.weight"),
+        (MIXTRAL, "--tp_size 2 --moe_ep_size 2", shift_rows, "transformer.layers.0.mlp.proj.weight"),
+        ({}, "--tp_size 2", shift_rows, "transformer.layers.0.attention.qkv.weight"),
+        ({}, "--tp_size 2", swap_halves, "transformer.layers.1.attention.qkv.weight"),
+        ({}, "--tp_size 2", shift_rows, "lm_head.weight"),
+        ({}, "--tp_size 2 --use_parallel_embedding", shift_rows, "transformer.vocab_embedding.weight"),
+    ],
+)
+def test_a_rank_that_is_cut_wrongly_shows(
+    snapshot: Snapshot, model: dict[str, Any], flags: str, spoil: Callable[[Weights, str], None], tensor: str
+) -> None:
+    source = snapshot(**model)
+
+    def second_rank(index: int, weights: Weights) -> None:
+        if index == 1:
+            spoil(weights, tensor)
+
+    with pytest.raises(AssertionError):
+        assert_same(together(engine(source, *flags.split()), second_rank), alone(source))
+
+
+class Broken(Llama):
+    def __init__(self) -> None:
+        """A network without weights."""
+
+    def step(self, chunks: Any, forgotten: Any = ()) -> list[np.ndarray]:
+        raise MemoryError("no room for the cache")
+
+
+class Letters:
+    """A communicator of which a test plays the other side."""
+
+    def __init__(self, rank: int, size: int, inbox: list[Any] | None = None):
+        self._rank, self._size = rank, size
+        self.inbox = inbox or []
+        self.sent: list[tuple[int, Any]] = []
+        self.looks = 0
+        self.aborted: list[int] = []
+
+    def Get_rank(self) -> int:
+        return self._rank
+
+    def Get_size(self) -> int:
+        return self._size
+
+    def Iprobe(self, source: int) -> bool:
+        self.looks += 1
+        return self.looks % 3 == 0
+
+    def recv(self, source: int) -> Any:
+        return self.inbox.pop(0)
+
+    def send(self, what: Any, dest: int) -> None:
+        self.sent.append((dest, what))
+
+    def Abort(self, code: int) -> None:
+        self.aborted.append(code)
+
+
+def test_workers_take_every_step_of_the_leader(snapshot: Snapshot) -> None:
+    """Generated by the leader's network and replayed by a worker: the same caches, and none when all is over."""
+    parts = read_whole(snapshot(), "auto")
+    world = Letters(0, 2)
+    leader = ranks.Leader(Llama(*parts), world)  # type: ignore[arg-type]
+    generator = Generator(leader, Limits(max_seq_len=32, max_num_tokens=16, max_batch_size=2))
+    cancelled = threading.Event()
+    finished: list[Update] = []
+    requests = [
+        Request([3, 41, 7], 8, Sampling(), finished.append, cancelled.is_set),
+        Request([9, 9], 3, Sampling(), finished.append),
+        Request([1] * 14, 2, Sampling(top_k=4, random_seed=3), finished.append),
+    ]
+    for request in requests:
+        generator.submit(request)
+    for number in range(12):
+        generator.step()
+        if number == 1:
+            cancelled.set()
+    assert sum(update.finished for update in finished) == 3
+    leader.close()
+    assert {rank for rank, _told in world.sent} == {1}
+    told = [what for _rank, what in world.sent]
+    seen: list[list[int]] = []
+
+    class Worker(Llama):
+        def step(self, chunks: Any, forgotten: Any = ()) -> list[np.ndarray]:
+            result = super().step(chunks, forgotten)
+            seen.append(sorted(self._caches))
+            return result
+
+    worker = Worker(*parts)
+    ranks.follow(worker, Letters(1, 2, told))  # type: ignore[arg-type]
+    assert max(map(len, seen)) == 2
+    assert seen[-1] == []
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_a_rank_that_fails_ends_all_and_says_why(rank: int, capsys: pytest.CaptureFixture[str]) -> None:
+    world = Letters(rank, 2, [([Chunk(0, [1])], ())])
+    with pytest.raises(MemoryError):
+        if rank == 0:
+            ranks.Leader(Broken(), world).step([Chunk(0, [1])])  # type: ignore[arg-type]
+        else:
+            ranks.follow(Broken(), world)  # type: ignore[arg-type]
+    assert world.aborted == [1]
+    said = capsys.readouterr().out
+    expected = f"Encountered an error in forwardAsync function: MemoryError: no room for the cache (rank {rank})"
+    assert f"[TensorRT-LLM][ERROR] {expected}" in said
+
+
+def test_one_stage_has_no_neighbours() -> None:
+    with pytest.raises(NotImplementedError):
+        Alone().send(np.zeros(1), 1)
+    with pytest.raises(NotImplementedError):
+        Alone().receive((1,), 1)
+
+
+RANK = """
+import sys
+import numpy as np
+from pathlib import Path
+from trtllm_cpu import ranks
+from trtllm_cpu.engine import read_config, read_weights
+from trtllm_cpu.network import Llama
+from test_ranks import steps
+
+folder = Path(sys.argv[1])
+model = read_config(folder)["pretrained_config"]
+place = ranks.World.of_environment()
+world = ranks.communicator()
+from mpi4py import MPI
+weights = read_weights(folder, place.rank)
+if sys.argv[2] == "broken" and place.rank == 1:
+    weights["transformer.layers.0.attention.dense.weight"] = np.zeros((1, 1))
+network = Llama(model, weights, ranks.MpiGroup(world, model["mapping"]["tp_size"]))
+if place.rank:
+    ranks.follow(network, world)
+else:
+    leader = ranks.Leader(network, world)
+    np.savez(folder / "logits.npz", *steps(leader))
+    leader.close()
+MPI.Finalize()
+"""
+
+needs_mpi = pytest.mark.skipif(
+    not (shutil.which("mpirun") and importlib.util.find_spec("mpi4py")), reason="needs mpirun and mpi4py"
+)
+
+
+def mpirun(world_size: int, *arguments: str) -> subprocess.CompletedProcess[str]:
+    path = os.pathsep.join(
+        [str(PROJECT / "rehearsal/backend"), str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")]
+    )
+    environment = {**os.environ, "PYTHONPATH": path, "OMPI_MCA_mpi_yield_when_idle": "1", "OPENBLAS_NUM_THREADS": "1"}
+    command = ["mpirun", "--allow-run-as-root", "--oversubscribe", "-n", str(world_size), sys.executable, "-c", RANK]
+    return subprocess.run(
+        [*command, *arguments], env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+@needs_mpi
+def test_processes_over_mpi_compute_the_same(snapshot: Snapshot) -> None:
+    source = snapshot(**MIXTRAL)
+    folder = engine(source, "--tp_size", "2", "--pp_size", "2", "--moe_ep_size", "2")
+    done = mpirun(4, str(folder), "whole")
+    assert done.returncode == 0, done.stderr
+    assert_same(list(np.load(folder / "logits.npz").values()), alone(source))
+
+
+@needs_mpi
+def test_a_process_that_fails_ends_the_others(snapshot: Snapshot) -> None:
+    folder = engine(snapshot(), "--tp_size", "2")
+    done = mpirun(2, str(folder), "broken")
+    assert done.returncode == 1
+    assert "[TensorRT-LLM][ERROR] Encountered an error in forwardAsync function: ValueError" in done.stdout
