@@ -63,8 +63,9 @@ class ArtifactStep:
     def result(self) -> dict[str, t.Any]:
         before = read_artifact(self._dest)
         outcome = ensure(self._dest, self._inputs, self.make, self._params["verify"], self._module.check_mode)
-        artifact = outcome.artifact or {}
         was_made = outcome.changed and not self._module.check_mode
+        # In check mode there may be an older one, which tells nothing of what would be made.
+        artifact = (outcome.artifact if was_made or not outcome.changed else None) or {}
         return {
             "changed": outcome.changed,
             "reason": outcome.sentence,

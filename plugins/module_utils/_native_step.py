@@ -16,6 +16,7 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils._artifact import 
     ArtifactError,
     Draft,
     check_space,
+    remove,
     source_key,
 )
 from ansible_collections.tritonops.trtllm.plugins.module_utils._artifact_step import STEP_ARGUMENTS, ArtifactStep
@@ -58,10 +59,12 @@ class NativeStep(ArtifactStep):
             params["moe_tp_size"],
             params["moe_ep_size"],
             use_parallel_embedding=params["use_parallel_embedding"],
-            embedding_sharding_dim=params["embedding_sharding_dim"],
+            # Without a cut there is no dimension of it: it must not tell checkpoints apart.
+            embedding_sharding_dim=params["embedding_sharding_dim"] if params["use_parallel_embedding"] else 0,
             share_embedding=params["use_embedding_sharing"],
         )
-        self._workers = params["workers"] or min(MOST_WORKERS, len(os.sched_getaffinity(0)))
+        default = min(MOST_WORKERS, len(os.sched_getaffinity(0)))
+        self._workers: int = default if params["workers"] is None else params["workers"]
         if self._workers < 1:
             raise ArtifactError(f"workers must be at least 1, it is {self._workers}")
         super().__init__(module, [], self._cut.world_size)
@@ -77,11 +80,16 @@ class NativeStep(ArtifactStep):
             self._module.fail_json(msg=missing_required_lib("ml_dtypes"), exception=MISSING_LIBRARY)
         conversion = prepare(Request(params["src"], params["release"], params["dtype"], self._cut))
         progress = draft.begin()
-        check_space(draft.payload, conversion.total_bytes, "the checkpoint")
-        progress.start("convert", total=conversion.total_bytes)
-        convert(conversion, draft.payload, progress.advance, self._workers)
-        self._check(draft.payload, self._world_size)
-        return draft.publish({"release": params["release"], "overflowed": conversion.overflowed}, progress)
+        try:
+            check_space(draft.payload, conversion.total_bytes, "the checkpoint")
+            progress.start("convert", total=conversion.total_bytes)
+            convert(conversion, draft.payload, progress.advance, self._workers)
+            self._check(draft.payload, self._world_size)
+            return draft.publish({"release": params["release"], "overflowed": conversion.overflowed}, progress)
+        except Exception:
+            # Nothing in it can be continued or tells more: it would only keep the disk full.
+            remove(draft.partial)
+            raise
 
     def further_results(self, artifact: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
         overflowed: dict[str, int] = artifact.get("overflowed", {})

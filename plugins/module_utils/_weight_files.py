@@ -27,6 +27,7 @@ DTYPES = {code: dtype for dtype, code in CODES.items()}
 ITEM_BYTES = {"float32": 4, "float16": 2, "bfloat16": 2}
 # As many examples of the same mistake as a person reads.
 SHOWN = 5
+LONGEST = 200
 
 
 @dataclass(frozen=True)
@@ -84,8 +85,10 @@ def _indexed_paths(folder: str, index: str) -> list[str]:
         with open(index, encoding="utf-8") as stream:
             names = sorted(set(json.load(stream)["weight_map"].values()))
         paths = [os.path.join(folder, name) for name in names]
-    except (ValueError, KeyError, TypeError, AttributeError) as exc:
-        raise ConversionError(f"{index} is not an index of safetensors files ({exc!r}): fetch it again") from exc
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as exc:
+        raise ConversionError(
+            f"{index} is not an index of safetensors files ({clipped(repr(exc))}): fetch it again"
+        ) from exc
     outside = [name for name in names if os.path.isabs(name) or ".." in name.split("/")]
     if outside:
         raise ConversionError(f"{index} names files outside of its folder: {listed(outside)}")
@@ -107,7 +110,9 @@ def read_head(path: str) -> dict[str, StoredTensor]:
                 length = int.from_bytes(stream.read(8), "little")
             head: dict[str, t.Any] = json.loads(stream.read(length))
     except (SafetensorError, ValueError) as exc:
-        raise ConversionError(f"{path} is not a whole safetensors file ({exc}): fetch it again") from exc
+        raise ConversionError(f"{path} is not a whole safetensors file ({clipped(str(exc))}): fetch it again") from exc
+    except OSError as exc:
+        raise ConversionError(f"{path} cannot be read ({exc.strerror or exc}): correct its permissions") from exc
     start = 8 + length
     return {
         name: StoredTensor(path, entry["dtype"], tuple(entry["shape"]), start + entry["data_offsets"][0])
@@ -143,4 +148,9 @@ def tensor_bytes(dtype: str, shape: Shape) -> int:
 def listed(names: t.Sequence[str]) -> str:
     """The first few of them, and how many more there are."""
     more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return ", ".join(names[:SHOWN]) + more
+    return ", ".join(clipped(name) for name in names[:SHOWN]) + more
+
+
+def clipped(text: str) -> str:
+    """Names in damaged files can be of any length."""
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
