@@ -14,12 +14,14 @@ release may not have.
 
 from __future__ import annotations
 
+import re
 import typing as t
 
 from ansible_collections.tritonops.trtllm.plugins.module_utils._checkpoint_layout import Cut, TensorNames
-from ansible_collections.tritonops.trtllm.plugins.module_utils._decoder import ARCHITECTURES, Decoder
+from ansible_collections.tritonops.trtllm.plugins.module_utils._decoder import ARCHITECTURES, Decoder, quoted
 
 FIRST = (0, 9)
+_RELEASE = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})+")
 # Whose converter and runtime came later than that.
 _FIRST_OF = {"Qwen2ForCausalLM": (0, 11)}
 
@@ -88,8 +90,8 @@ _QWEN = {"qwen_type": "qwen2", "seq_length": 8192, "use_logn_attn": False, "num_
 
 def release_number(release: str) -> tuple[int, ...]:
     """0.12.0 as (0, 12, 0); empty for what is no release."""
-    parts = release.lstrip("v").split(".")
-    return tuple(int(part) for part in parts) if all(part.isdigit() for part in parts) else ()
+    text = release[1:] if release.startswith("v") else release
+    return tuple(map(int, text.split("."))) if _RELEASE.fullmatch(text) else ()
 
 
 def unsupported(release: str, architecture: str) -> str:
@@ -116,13 +118,6 @@ def native_inputs(source: str, release: str, dtype: str, cut: Cut) -> dict[str, 
     return inputs
 
 
-def sharing_problem(release: str) -> str:
-    """Why embedding and head cannot become one tensor at conversion; empty when they can."""
-    if (0, 14) <= release_number(release) < (0, 17):
-        return ""
-    return f"use_embedding_sharing is of releases 0.14 to 0.16, not of {release}: leave it out"
-
-
 def release_problems(decoder: Decoder, cut: Cut, release: str) -> list[str]:
     """What the runtime of the release cannot do with this model, or with this cut of it."""
     number = release_number(release)
@@ -135,9 +130,11 @@ def release_problems(decoder: Decoder, cut: Cut, release: str) -> list[str]:
         problems.append(
             f"head_dim {decoder.head_size} times {decoder.heads} heads is not hidden_size: use release 0.12.0 or later"
         )
+    if cut.share_embedding and not (0, 14) <= number < (0, 17):
+        problems.append(f"use_embedding_sharing is of releases 0.14 to 0.16, not of {release}: leave it out")
     scaling = decoder.rotary_scaling or {}
     if number < (0, 12) and "type" not in scaling and "rope_type" in scaling:
-        problems.append(f"rope_scaling {scaling['rope_type']!r}: use release 0.12.0 or later")
+        problems.append(f"rope_scaling {quoted(scaling['rope_type'])}: use release 0.12.0 or later")
     return problems
 
 

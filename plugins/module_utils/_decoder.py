@@ -8,8 +8,10 @@
 
 from __future__ import annotations
 
+import math
 import typing as t
 from dataclasses import dataclass
+from reprlib import Repr
 
 from ansible_collections.tritonops.trtllm.plugins.module_utils._artifact import ArtifactError
 
@@ -32,6 +34,12 @@ _DEFAULTS: dict[str, dict[str, t.Any]] = {
     },
 }
 ARCHITECTURES = tuple(_DEFAULTS)
+# Of anything in any model: what is beyond is damaged, and would only be counted through in vain.
+MOST = 10**9
+# Shortens what a message quotes: config.json may hold anything.
+_REPR = Repr()
+_REPR.maxstring = 80
+quoted = _REPR.repr
 
 
 class ConversionError(ArtifactError):
@@ -71,9 +79,11 @@ def read_decoder(config: t.Any) -> Decoder:
     problems = _unsupported(config, architecture)
     if problems:
         raise ConversionError("; ".join(problems))
-    reader = _Reader(
-        {**_DEFAULTS[str(architecture)], **{key: value for key, value in config.items() if value is not None}}
-    )
+    settings = {**_DEFAULTS[str(architecture)], **{key: value for key, value in config.items() if value is not None}}
+    # Written out, null means as many as there are heads; left out, what the class assumes.
+    if config.get("num_key_value_heads", 0) is None:
+        del settings["num_key_value_heads"]
+    reader = _Reader(settings)
     decoder = reader.decoder(str(architecture))
     if reader.problems:
         raise ConversionError("config.json: " + "; ".join(reader.problems))
@@ -84,15 +94,15 @@ def _unsupported(config: t.Mapping[str, t.Any], architecture: t.Any) -> list[str
     problems = []
     if architecture not in ARCHITECTURES:
         problems.append(
-            f"config.json: architectures[0] is {architecture!r}; this converter knows {', '.join(ARCHITECTURES)}."
+            f"config.json: architectures[0] is {quoted(architecture)}; this converter knows {', '.join(ARCHITECTURES)}."
             " Use converter upstream where the release supports the model"
         )
     quantization = config.get("quantization_config") or config.get("compression_config")
     if quantization:
         method = quantization.get("quant_method") if isinstance(quantization, dict) else quantization
         problems.append(
-            f"config.json: the weights are quantised ({method}); this converter writes float16, bfloat16 and float32."
-            " Use weights that are not quantised, converter upstream, or the profile llmapi"
+            f"config.json: the weights are quantised ({quoted(method)}); this converter writes float16, bfloat16 and"
+            " float32. Use weights that are not quantised, converter upstream, or the profile llmapi"
         )
     if config.get("mlp_bias"):
         problems.append("config.json: mlp_bias is set; use converter upstream for a model with biases there")
@@ -111,7 +121,7 @@ class _Reader:
 
     def decoder(self, architecture: str) -> Decoder:
         config = self._config
-        mixture, bias = architecture == "MixtralForCausalLM", bool(config.get("attention_bias") or config.get("bias"))
+        mixture, bias = architecture == "MixtralForCausalLM", self._flag("attention_bias") or self._flag("bias")
         heads, hidden = self._count("num_attention_heads"), self._count("hidden_size")
         return Decoder(
             architecture=architecture,
@@ -124,21 +134,21 @@ class _Reader:
             vocab=self._count("vocab_size"),
             max_positions=self._count("max_position_embeddings"),
             epsilon=self._number("rms_norm_eps", config["rms_norm_eps"]),
-            hidden_act=str(config["hidden_act"]),
+            hidden_act=self._text("hidden_act"),
             rotary_base=self._number("rope_theta", self._rope.get("rope_theta") or config["rope_theta"]),
             rotary_scaling=self._rotary_scaling(),
             qkv_bias=architecture == "Qwen2ForCausalLM" or bias,
             dense_bias=architecture != "Qwen2ForCausalLM" and bias,
             experts=self._count("num_local_experts") if mixture else 0,
             experts_per_token=self._count("num_experts_per_tok") if mixture else 0,
-            tied=bool(config.get("tie_word_embeddings")),
+            tied=self._flag("tie_word_embeddings"),
         )
 
     def _count(self, key: str) -> int:
         value = self._config.get(key)
-        if isinstance(value, int) and not isinstance(value, bool) and value > 0:
+        if isinstance(value, int) and not isinstance(value, bool) and 0 < value <= MOST:
             return value
-        self.problems.append(f"{key} must be a whole number above 0, it is {value!r}")
+        self.problems.append(f"{key} must be a whole number from 1 to {MOST}, it is {quoted(value)}")
         return 1
 
     def _head_size(self, hidden: int, heads: int) -> int:
@@ -149,17 +159,34 @@ class _Reader:
         return hidden // heads
 
     def _number(self, key: str, value: t.Any) -> float:
-        if isinstance(value, (int, float)) and not isinstance(value, bool) and value > 0:
-            return float(value)
-        self.problems.append(f"{key} must be a number above 0, it is {value!r}")
+        if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value < math.inf:
+            try:
+                return float(value)
+            except OverflowError:
+                pass
+        self.problems.append(f"{key} must be a number above 0, it is {quoted(value)}")
         return 1.0
+
+    def _flag(self, key: str) -> bool:
+        value = self._config.get(key, False)
+        if isinstance(value, bool):
+            return value
+        self.problems.append(f"{key} must be true or false, it is {quoted(value)}")
+        return False
+
+    def _text(self, key: str) -> str:
+        value = self._config.get(key)
+        if isinstance(value, str):
+            return value
+        self.problems.append(f"{key} must be a name, it is {quoted(value)}")
+        return ""
 
     def _rotary_scaling(self) -> dict[str, t.Any] | None:
         scaling = self._config.get("rope_scaling")
         if scaling is None and self._rope.get("rope_type", "default") != "default":
             scaling = {key: value for key, value in self._rope.items() if key != "rope_theta"}
         if scaling is not None and not isinstance(scaling, dict):
-            self.problems.append(f"rope_scaling must be a mapping, it is {scaling!r}")
+            self.problems.append(f"rope_scaling must be a mapping, it is {quoted(scaling)}")
             return None
         return scaling or None
 

@@ -25,8 +25,8 @@ from threading import Lock
 from ansible_collections.tritonops.trtllm.plugins.module_utils._checkpoint_format import (
     checkpoint_config,
     release_problems,
-    sharing_problem,
     tensor_names,
+    unsupported,
 )
 from ansible_collections.tritonops.trtllm.plugins.module_utils._checkpoint_layout import (
     EMBEDDING,
@@ -130,7 +130,8 @@ def prepare(request: Request) -> Conversion:
     stored = open_weights(request.src)
     has_head = HEAD in stored
     problems = [*_source_problems(decoder, stored, has_head), *cut_problems(decoder, request.cut)]
-    problems += release_problems(decoder, request.cut, request.release)
+    unknown = unsupported(request.release, decoder.architecture)
+    problems += [unknown] if unknown else release_problems(decoder, request.cut, request.release)
     if problems:
         raise ConversionError(f"{request.src} cannot be converted: " + "; ".join(problems))
     dtype = _chosen_dtype(request.dtype, described, stored)
@@ -150,14 +151,26 @@ def prepare(request: Request) -> Conversion:
 def _read_json(path: str) -> t.Any:
     try:
         with open(path, encoding="utf-8") as stream:
-            return json.load(stream)
+            return json.load(stream, parse_constant=_refuse)
     except FileNotFoundError as exc:
         raise ConversionError(f"there is no {path}: it must be the folder of a Hugging Face model") from exc
-    except ValueError as exc:
+    except OSError as exc:
+        raise ConversionError(f"{path} cannot be read ({exc.strerror}): correct its permissions") from exc
+    except (ValueError, RecursionError) as exc:
         raise ConversionError(f"{path} is not JSON ({exc}): fetch it again") from exc
 
 
+def _refuse(constant: str) -> t.NoReturn:
+    raise ValueError(f"{constant} is no number in JSON")
+
+
 def _source_problems(decoder: Decoder, stored: t.Mapping[str, StoredTensor], has_head: bool) -> list[str]:
+    # Before anything is listed by numbers that may be of any size.
+    if decoder.layers * max(1, decoder.experts) > len(stored):
+        experts = f" with {decoder.experts} experts each" if decoder.experts else ""
+        return [
+            f"its files hold {len(stored)} tensors, too few for {decoder.layers} layers{experts}: is a file missing?"
+        ]
     wanted = source_tensors(decoder, has_head or not decoder.tied)
     missing = [name for name in wanted if name not in stored]
     unknown = sorted(name for name in stored if name not in wanted and not name.endswith(IGNORED))
@@ -192,9 +205,6 @@ def _with_sharing(request: Request, stored: t.Mapping[str, StoredTensor]) -> Cut
     cut = request.cut
     if not cut.share_embedding:
         return cut
-    problem = sharing_problem(request.release)
-    if problem:
-        raise ConversionError(problem)
     same_rows = cut.tp_size == 1 or (cut.use_parallel_embedding and cut.embedding_sharding_dim == 0)
     possible = same_rows and cut.pp_size == 1
     return replace(
@@ -307,6 +317,8 @@ class _Writer:
         infinite = (values.view(np.uint16) & 0x7FFF) == 0x7C00
         if infinite.any():
             count = int(np.isfinite(source[infinite].astype(np.float32)).sum())
+            if not count:
+                return
             with self._mutex:
                 self._conversion.overflowed[name] = self._conversion.overflowed.get(name, 0) + count
 
