@@ -53,6 +53,7 @@ options:
         C(repository) and C(commit), in place of the release's own.
       - C(weights) has C(endpoint), C(path), C(offline). C(tokenizer) is a preset's name or a mapping with
         C(repository) and C(revision) or C(path), where it is not the weights' own.
+      - C(converter) is V(native) (the default wherever it can) or V(upstream), the release's own script.
       - C(server) has C(address), C(http_port), C(grpc_port), C(metrics_port), C(shm_size).
       - C(streaming) and C(gpus_required) are booleans (true by default), C(engine_dir) is the folder of an engine
         that is there already.
@@ -121,7 +122,9 @@ plan:
       description: Where the tokenizer comes from; C(separate) where that is not the weights.
       type: dict
     convert:
-      description: The command that converts them (C(argv)) and its folder (C(dest)); empty where nothing is converted.
+      description:
+        - Who converts them (C(converter), empty where nothing is converted) and why (C(reason)), the native converter's
+          C(options) or the C(argv) of upstream's, and the folder (C(dest)).
       type: dict
     build:
       description: The command that builds the engine (C(argv)) and its folder (C(dest)); empty without a build.

@@ -24,7 +24,7 @@ from ansible_collections.tritonops.trtllm.plugins.plugin_utils._sizing import (
     legal_pipeline_sizes,
     legal_tensor_sizes,
 )
-from ansible_collections.tritonops.trtllm.plugins.plugin_utils._spec import Spec
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils._spec import NATIVE, Spec
 
 
 @dataclass(frozen=True)
@@ -152,7 +152,8 @@ def _remedies(spec: Spec, limits: Limits) -> Iterator[_Remedy]:
 
 def _smaller_precisions(spec: Spec) -> list[str]:
     """Those that halve the weights and compute as before; fewer bits are a choice about answers, not about memory."""
-    names = ("float16", "int8_weight_only") if spec.profile == "engine" else ("float16",)
+    weight_only = spec.profile == "engine" and spec.converter != NATIVE
+    names = ("float16", "int8_weight_only") if weight_only else ("float16",)
     return [name for name in names if PRECISIONS[name].weight_bytes < PRECISIONS[spec.precision].weight_bytes]
 
 

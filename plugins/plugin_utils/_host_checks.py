@@ -15,10 +15,11 @@ from typing import Any
 
 from ansible_collections.tritonops.trtllm.plugins.module_utils._progress import human_bytes
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._catalogue import Catalogue, Release
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils._converter import needs_other_precision, obstacle
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._host_facts import HostFacts, version
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._refusal import Refusal
-from ansible_collections.tritonops.trtllm.plugins.plugin_utils._sizing import PRECISIONS
-from ansible_collections.tritonops.trtllm.plugins.plugin_utils._spec import Spec
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils._sizing import NATIVE_BYTES, PRECISIONS
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils._spec import UPSTREAM, Spec
 
 # The driver branch that a major version of CUDA cannot do without (CUDA compatibility, minor version compatibility).
 DRIVER_OF_CUDA = {12: 525, 13: 580}
@@ -43,11 +44,8 @@ def room_refusals(spec: Spec, host: HostFacts, needs: Mapping[str, int]) -> list
     """`needs`: bytes of `memory` for the conversion and of `disk` below the root folder."""
     found = []
     if host.memory is not None and host.memory < needs["memory"]:
-        message = (
-            f"converting takes {human_bytes(needs['memory'])} of memory, the host has {human_bytes(host.memory)}: "
-            "a smaller model, or trtllm_engine_dir with an engine that was built elsewhere, would do"
-        )
-        found.append(Refusal("trtllm_model", spec.model.name, message, "host_memory"))
+        short = f"converting takes {human_bytes(needs['memory'])} of memory, the host has {human_bytes(host.memory)}: "
+        found.append(_short_of_memory(spec, short))
     if host.disk_free is not None and host.disk_free < needs["disk"]:
         message = (
             f"{human_bytes(needs['disk'])} are still to be written, {human_bytes(host.disk_free)} are free: "
@@ -55,6 +53,17 @@ def room_refusals(spec: Spec, host: HostFacts, needs: Mapping[str, int]) -> list
         )
         found.append(Refusal("trtllm_root", spec.root, message, "disk"))
     return found
+
+
+def _short_of_memory(spec: Spec, figures: str) -> Refusal:
+    """The native converter is the way out where it can be one."""
+    little = human_bytes(NATIVE_BYTES)
+    if spec.converter == UPSTREAM and not obstacle(spec):
+        return Refusal("trtllm_converter", UPSTREAM, f"{figures}native, which takes {little}, would do", "host_memory")
+    ways = ["a smaller model", "or trtllm_engine_dir with an engine that was built elsewhere"]
+    if needs_other_precision(spec):
+        ways.insert(1, f"trtllm_precision float16 by the native converter, which takes {little}")
+    return Refusal("trtllm_model", spec.model.name, f"{figures}{', '.join(ways)}, would do", "host_memory")
 
 
 def _capability(spec: Spec, host: HostFacts) -> list[Refusal]:

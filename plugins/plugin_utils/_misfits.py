@@ -13,9 +13,14 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._catalogue import Catalogue, Release
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils._converter import (
+    choose,
+    needs_other_precision,
+    obstacle,
+)
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._refusal import Checker, Refusal, hint
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._sizing import PRECISIONS, legal_tensor_sizes
-from ansible_collections.tritonops.trtllm.plugins.plugin_utils._spec import Asked, Spec, placeholders
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils._spec import NATIVE, Asked, Spec, placeholders
 
 Refuse = Callable[[str, Any, str], None]
 
@@ -23,9 +28,11 @@ Refuse = Callable[[str, Any, str], None]
 def misfits(spec: Spec, catalogue: Catalogue) -> list[Refusal]:
     """What cannot work although every single value is allowed."""
     checker = Checker()
-    for check in (_release_misfits, _image_misfits, _precision_misfits, _parallelism_misfits, _limit_misfits):
+    for check in (
+        *(_release_misfits, _image_misfits, _precision_misfits, _converter_misfits, _parallelism_misfits),
+        *(_limit_misfits, _parameter_misfits),
+    ):
         check(spec, catalogue, checker.refuse)
-    _parameter_misfits(spec, catalogue, checker.refuse)
     return checker.refusals
 
 
@@ -86,6 +93,13 @@ def _precision_misfits(spec: Spec, _catalogue: Catalogue, refuse: Refuse) -> Non
     if spec.precision == "fp8" and spec.model.quantization != "fp8":
         message = "the weights are not FP8: name a repository that is quantised to it, with profile llmapi, or use "
         refuse("precision", "fp8", message + able)
+
+
+def _converter_misfits(spec: Spec, _catalogue: Catalogue, refuse: Refuse) -> None:
+    against = obstacle(spec)
+    if spec.converter == NATIVE and choose(spec)[0] and against:
+        other = ", or take trtllm_precision float16, bfloat16 or float32" if needs_other_precision(spec) else ""
+        refuse("converter", NATIVE, f"{against}: leave it out for the release's own converter{other}")
 
 
 def _parallelism_misfits(spec: Spec, _catalogue: Catalogue, refuse: Refuse) -> None:

@@ -77,6 +77,8 @@ def _budget(plan: Plan) -> Iterator[str]:
             f"{gpu['sequences']} sequences of {plan['limits']['max_seq_len']} tokens at once"
         )
     yield f"disk      {human_bytes(budget['disk_missing'])} to come, {human_bytes(budget['disk_total'])} in all"
+    if plan["convert"]["converter"]:
+        yield f"convert   {plan['convert']['reason']}"
     if budget["host_memory"]:
         yield f"memory    {human_bytes(budget['host_memory'])} on the host while converting"
 

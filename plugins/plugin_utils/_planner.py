@@ -16,6 +16,7 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils._artifact import 
 from ansible_collections.tritonops.trtllm.plugins.module_utils._hf_hub import DEFAULT_ALLOW, DEFAULT_IGNORE
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils import _commands as commands
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._catalogue import Catalogue
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils._converter import choose, native_step
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._gpu_fit import Sized, size
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._host_checks import (
     host_refusals,
@@ -27,11 +28,12 @@ from ansible_collections.tritonops.trtllm.plugins.plugin_utils._misfits import m
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._refusal import Refusal
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._sizing import (
     IMAGE_BYTES,
+    NATIVE_BYTES,
     PRECISIONS,
     Parallelism,
     checkpoint_bytes,
 )
-from ansible_collections.tritonops.trtllm.plugins.plugin_utils._spec import Spec, read_spec
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils._spec import NATIVE, UPSTREAM, Spec, read_spec
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._warnings import warnings
 
 BACKEND_MOUNT = "/backend"
@@ -91,7 +93,7 @@ class _Planner:
         self.tokenizer = self._tokenizer()
         self.backend = self._backend()
         builds = spec.profile == "engine" and not spec.engine_dir
-        self.convert = self._convert() if builds else {**NOTHING, "converter": ""}
+        self.convert = self._convert()
         self.build = self._build() if builds else {**NOTHING, "gpu": ""}
 
     @property
@@ -162,9 +164,9 @@ class _Planner:
     def needs(self) -> dict[str, int]:
         """Bytes that the host must have: of memory to convert in, and of disk for what is not there yet."""
         # Upstream's converter holds the model, and the rank that it writes.
-        converts = self.convert["argv"] and not self._is_there("checkpoint", self.convert)
-        memory = 2 * self.weights["bytes"] if converts else 0
-        return {"memory": memory, "disk": self._missing(BELOW_ROOT)}
+        memory = {"": 0, NATIVE: NATIVE_BYTES, UPSTREAM: 2 * self.weights["bytes"]}[self.convert["converter"]]
+        is_there = self._is_there("checkpoint", self.convert)
+        return {"memory": 0 if is_there else memory, "disk": self._missing(BELOW_ROOT)}
 
     # The inputs below are those that the modules write into artifact.json: a folder's name is its record's key.
 
@@ -256,15 +258,19 @@ class _Planner:
         }
 
     def _convert(self) -> dict[str, Any]:
-        argv = commands.convert_argv(self.spec, self.parallelism, self.backend["examples"])
-        key = artifact_key({**self._tool_inputs(self.weights["key"], argv), "converter": "upstream"})
-        return {
-            "converter": "upstream",
-            "argv": argv,
-            "key": key,
-            "dest": self._dest("checkpoint", key),
-            "bytes": self._checkpoint_bytes(),
-        }
+        converter, reason = choose(self.spec)
+        made: dict[str, Any] = {"converter": converter, "reason": reason, "options": {}}
+        if not converter:
+            return {**NOTHING, **made}
+        argv: list[str] = []
+        if converter == NATIVE:
+            made["options"], inputs = native_step(self.spec, self.parallelism, self.weights["key"])
+        else:
+            argv = commands.convert_argv(self.spec, self.parallelism, self.backend["examples"])
+            inputs = {**self._tool_inputs(self.weights["key"], argv), "converter": converter}
+        key = artifact_key(inputs)
+        dest = self._dest("checkpoint", key)
+        return {**made, "argv": argv, "key": key, "dest": dest, "bytes": self._checkpoint_bytes()}
 
     def _tool_inputs(self, source: str, argv: list[str]) -> dict[str, Any]:
         return {

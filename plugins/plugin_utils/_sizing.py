@@ -19,6 +19,9 @@ RUNTIME_BYTES = 3 * GIB // 2
 COMFORTABLE_WEIGHTS = 4 * GIB
 """Weights per GPU below which one more GPU costs more in exchange than it saves in computing."""
 
+NATIVE_BYTES = GIB
+"""Most memory that the native converter takes, whatever the model: docs/benchmarks.md has what was measured."""
+
 IMAGE_BYTES = 50 * 10**9
 """Allowance on disk for an NGC image while it is pulled: layers as they come and unpacked."""
 

@@ -30,12 +30,15 @@ from ansible_collections.tritonops.trtllm.plugins.plugin_utils._sizing import (
 
 VARIABLES = (
     *("model", "release", "profile", "root", "precision", "parallelism", "limits", "image", "sources", "weights"),
-    *("tokenizer", "server", "streaming", "gpus_required", "engine_dir", "repository_parameters"),
+    *("converter", "tokenizer", "server", "streaming", "gpus_required", "engine_dir", "repository_parameters"),
     *("repository_overrides", "plan_waive"),
 )
 """What a request has, all of them but `model` with a default; in an inventory their names begin with `trtllm_`."""
 
 PROFILES = ("engine", "llmapi")
+NATIVE, UPSTREAM = "native", "upstream"
+"""Converters: the collection's own, and the script of the release."""
+
 TENSORRT_LLM = "tensorrt_llm"
 """The Triton model that computes; the LLM API has no other."""
 
@@ -148,6 +151,7 @@ class Spec:
     sources: Mapping[str, Mapping[str, str]]
     server: Server
     weights: Weights
+    converter: str
     tokenizer: Tokenizer | None
     streaming: bool
     gpus_required: bool
@@ -301,6 +305,12 @@ class Reader(Checker):
             self.refuse("weights.endpoint", weights.endpoint, "must be a URL, such as https://huggingface.co")
         return weights
 
+    def converter(self) -> str:
+        """Empty for the native one wherever it can."""
+        converter = self.given("converter", "")
+        known = converter == "" or self.choice("converter", converter, (NATIVE, UPSTREAM), "converter")
+        return converter if known else ""
+
     def sources(self) -> Mapping[str, Mapping[str, str]]:
         """By name, the repositories that take the place of the release's own."""
         given, sources = as_mapping(self.given("sources", {})), {}
@@ -420,6 +430,7 @@ def read_spec(request: Mapping[str, Any], catalogue: Catalogue) -> tuple[Spec | 
         "sources": reader.sources(),
         "server": reader.server(),
         "weights": reader.weights(),
+        "converter": reader.converter(),
         "tokenizer": reader.tokenizer(),
         "streaming": reader.boolean("streaming", reader.given("streaming", True)),
         "gpus_required": reader.boolean("gpus_required", reader.given("gpus_required", True)),

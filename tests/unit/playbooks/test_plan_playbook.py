@@ -97,11 +97,9 @@ def test_the_tutorial_is_one_inventory_away(tmp_path: Path) -> None:
     plan = run.plan
     assert (plan["release"], plan["precision"], plan["launch"]["world_size"]) == ("0.9.0", "float16", 8)
     assert plan["image"]["run"] == "nvcr.io/nvidia/tritonserver:24.05-trtllm-python-py3"
-    assert plan["convert"]["argv"][1:] == [
-        "/backend/tensorrt_llm/examples/llama/convert_checkpoint.py",
-        *("--model_dir", "/src", "--output_dir", "/dest", "--dtype", "float16"),
-        *("--tp_size", "8", "--pp_size", "1", "--workers", "1"),
-    ]
+    assert plan["convert"]["converter"] == "native" and plan["convert"]["argv"] == []
+    sizes = {"tp_size": 8, "pp_size": 1, "moe_tp_size": 8, "moe_ep_size": 1}
+    assert plan["convert"]["options"] == {"dtype": "float16", **sizes}
     build = plan["build"]["argv"]
     assert build[:3] == ["trtllm-build", "--checkpoint_dir", "/src"]
     for name, value in (("--gemm_plugin", "float16"), ("--max_input_len", "1024"), ("--max_output_len", "1024")):

@@ -12,6 +12,7 @@ import pytest
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._planner import make_plan
 from ansible_collections.tritonops.trtllm.tests.unit.support.planning import (
     CATALOGUE,
+    IMAGE,
     accepted,
     heeded,
     host,
@@ -92,15 +93,32 @@ def test_memory_of_the_gpus_can_be_waived_as_an_estimate() -> None:
 
 
 def test_memory_to_convert_in() -> None:
+    small, upstream = host(memory_bytes=64 * 10**9), {"converter": "upstream"}
+    plan = plan_for(small, **upstream)
+    assert waivable(plan) == {"host_memory": "trtllm_converter"}
+    assert "187 GB of memory, the host has 64 GB: native, which takes 1.07 GB" in plan["refusals"][0]["message"]
+    accepted(small)
+    accepted(small, engine_dir="/srv/engine", **upstream)
+    accepted(small, profile="llmapi", **upstream)
+    accepted(small, model="llama-3.1-8b", **upstream)
+    done = accepted(**upstream)["convert"]["key"]
+    accepted({**small, "artifacts": [f"checkpoint/{done}"]}, **upstream)
+
+
+def test_the_way_out_of_too_little_memory_is_one() -> None:
     small = host(memory_bytes=64 * 10**9)
-    plan = plan_for(small)
-    assert waivable(plan) == {"host_memory": "trtllm_model"}
-    assert "187 GB of memory, the host has 64 GB" in plan["refusals"][0]["message"]
-    accepted(small, engine_dir="/srv/engine")
-    accepted(small, profile="llmapi")
-    accepted(small, model="llama-3.1-8b")
-    done = accepted()["convert"]["key"]
-    accepted({**small, "artifacts": [f"checkpoint/{done}"]})
+    said = refused(small, precision="int8_weight_only")["trtllm_model"]
+    assert "trtllm_precision float16 by the native converter, which takes 1.07 GB" in said
+    said = refused(small, release="0.8.0", image=IMAGE)["trtllm_model"]
+    assert "a smaller model, or trtllm_engine_dir" in said and "native" not in said
+    assert "trtllm_model" in refused(host(memory_bytes=10**9))
+
+
+def test_no_weight_only_is_advised_to_whom_wants_the_native_converter() -> None:
+    one = {"model": "llama-3.1-8b", "parallelism": {"tensor": 1}}
+    facts = host("VM.GPU.A10.1", gpus=[{"name": "NVIDIA T4", "memory_mib": 15360}])
+    assert "int8_weight_only" in str(refused(facts, **one))
+    assert "int8_weight_only" not in str(refused(facts, converter="native", **one))
 
 
 def test_disk_counts_what_is_still_to_be_written() -> None:

@@ -26,7 +26,8 @@ def test_a_plan_says_what_is_done_how_large_it_is_and_what_it_leaves() -> None:
     assert " ".join(table["KV"]) == "cache 1583488 tokens of 16 KiB: 773 sequences of 2048 tokens at once"
     assert "40.0 GiB: runtime 1.5 GiB, weights 11.1 GiB" in " ".join(table["each"])
     assert " ".join(table["disk"]).endswith("in all")
-    assert table["memory"][:2] == ["187", "GB"]
+    assert " ".join(table["convert"]) == "native: cuts and casts the safetensors, without a GPU or a container"
+    assert table["memory"][:2] == ["1.07", "GB"]
     assert table["exposure"][1:3] == ["known", "vulnerabilities"]
 
 
@@ -40,7 +41,7 @@ def test_what_is_there_has_no_size() -> None:
 
 def test_a_host_that_is_not_known_has_no_budget_of_gpus() -> None:
     table = rows(accepted({}, gpus_required=False, profile="llmapi"))
-    assert not {"each", "KV", "memory", "checkpoint", "engine"} & set(table)
+    assert not {"each", "KV", "memory", "convert", "checkpoint", "engine"} & set(table)
     assert table["warning"]
 
 

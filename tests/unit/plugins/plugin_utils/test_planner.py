@@ -57,7 +57,8 @@ def test_keys_follow_what_goes_in() -> None:
     assert longer["build"]["dest"] != first["build"]["dest"]
     assert longer["convert"]["dest"] == first["convert"]["dest"]
     other_image = accepted(image={**IMAGE, "digest": "sha256:" + "b" * 64})
-    assert other_image["convert"]["dest"] != first["convert"]["dest"]
+    assert other_image["convert"]["dest"] == first["convert"]["dest"]
+    assert other_image["build"]["dest"] != first["build"]["dest"]
     assert other_image["weights"]["dest"] == first["weights"]["dest"]
     assert len({plan["release_id"] for plan in (first, longer, other_image)}) == 3
 
@@ -74,7 +75,7 @@ def test_another_release_or_profile_does_not_fetch_the_weights_again() -> None:
 
 
 def test_templates_come_from_a_clone_where_the_image_has_none() -> None:
-    old = accepted(release="0.12.0")
+    old = accepted(release="0.12.0", converter="upstream")
     assert old["backend"]["source"] == "git"
     assert old["convert"]["argv"][1].startswith("/backend/tensorrt_llm/examples/")
     assert accepted()["backend"]["source"] == "image"
@@ -172,7 +173,7 @@ def test_an_engine_of_ones_own_needs_no_build() -> None:
 
 
 def test_build_uses_as_many_workers_as_gpus() -> None:
-    plan = accepted(parallelism={"tensor": 8})
+    plan = accepted(parallelism={"tensor": 8}, converter="upstream")
     assert flag(plan["build"]["argv"], "--workers") == "8"
     assert plan["build"]["gpu"] == "NVIDIA A100-SXM4-40GB"
     assert flag(plan["convert"]["argv"], "--workers") == "1"
@@ -260,6 +261,7 @@ def assert_plan_or_refusals(plan: dict[str, Any]) -> None:
         assert "\\u0000" not in text
         assert plan["root"].startswith("/") and plan["release_dir"].startswith(f"{plan['root']}/releases/")
         assert all(isinstance(word, str) and word for step in ("convert", "build") for word in plan[step]["argv"])
+        assert plan["convert"]["reason"]
 
 
 def test_no_request_makes_the_planner_raise() -> None:

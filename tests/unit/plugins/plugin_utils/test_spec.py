@@ -13,7 +13,6 @@ from ansible_collections.tritonops.trtllm.tests.unit.support.planning import (
     DIGEST,
     IMAGE,
     accepted,
-    flag,
     host,
     plan_for,
     refused,
@@ -173,7 +172,7 @@ def test_a_preset_can_be_pinned_elsewhere() -> None:
 def test_any_other_model_is_a_mapping() -> None:
     plan = accepted(model=OWN, parallelism={"tensor": 4})
     assert plan["model"] == {"name": "tiny", "repository": "me/Tiny", "revision": "1" * 40}
-    assert flag(plan["convert"]["argv"], "--tp_size") == "4"
+    assert plan["convert"]["options"]["tp_size"] == 4
 
 
 # The keys of each repository's config.json that say something about its shape.

@@ -1,0 +1,145 @@
+# Copyright (c) 2026 tritonops.trtllm contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Who converts, why, and that the folder the plan names is the one that the module makes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from ansible_collections.tritonops.trtllm.plugins.module_utils._artifact import artifact_key
+from ansible_collections.tritonops.trtllm.plugins.module_utils._checkpoint_format import native_inputs, unsupported
+from ansible_collections.tritonops.trtllm.plugins.module_utils._checkpoint_layout import Cut
+from ansible_collections.tritonops.trtllm.plugins.module_utils._decoder import read_decoder, source_tensors
+from ansible_collections.tritonops.trtllm.plugins.module_utils._hf_hub import DEFAULT_ALLOW
+from ansible_collections.tritonops.trtllm.plugins.modules import trtllm_checkpoint
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils._planner import snapshot_inputs
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils._sizing import PRECISIONS
+from ansible_collections.tritonops.trtllm.tests.unit.support.module_run import run_module
+from ansible_collections.tritonops.trtllm.tests.unit.support.planning import (
+    CATALOGUE,
+    IMAGE,
+    accepted,
+    host,
+    plan_for,
+    refused,
+)
+from safetensors.numpy import save_file
+
+ENGINE_RELEASES = [name for name, entry in CATALOGUE.releases.items() if "engine" in entry["profiles"]]
+PLAIN = ("float16", "bfloat16", "float32")
+WEIGHT_ONLY = ("int8_weight_only", "int4_weight_only")
+ROOMY = host("BM.GPU.H100.8", gpus=[{"name": "NVIDIA H200", "memory_mib": 144384}] * 8)
+
+
+def own_model(architecture: str) -> dict[str, Any]:
+    shape = {"layers": 2, "heads": 8, "kv_heads": 2, "hidden": 64, "ffn": 128, "vocab": 101, "max_positions": 4096}
+    if architecture == "MixtralForCausalLM":
+        shape.update(experts=4, experts_per_token=2)
+    return {"repository": "me/tiny", "revision": "1" * 40, "architecture": architecture, "shape": shape}
+
+
+def test_every_precision_is_of_one_kind() -> None:
+    assert set(PRECISIONS) == {*PLAIN, *WEIGHT_ONLY, "fp8"}
+
+
+@pytest.mark.parametrize("release", ENGINE_RELEASES)
+def test_native_is_the_choice_exactly_where_it_can_and_the_plan_says_why(release: str) -> None:
+    for architecture in CATALOGUE.releases[release]["convert"]["scripts"]:
+        for precision in (*PLAIN, *WEIGHT_ONLY):
+            request = {"release": release, "image": IMAGE, "precision": precision, "model": own_model(architecture)}
+            convert = accepted(ROOMY, **request)["convert"]
+            can = not unsupported(release, architecture) and precision in PLAIN
+            assert convert["converter"] == ("native" if can else "upstream")
+            assert convert["reason"].startswith(f"{convert['converter']}: ")
+            assert bool(convert["argv"]) is not can and bool(convert["options"]) is can
+            if not can:
+                said = refused(ROOMY, converter="native", **request)
+                assert set(said) == {"trtllm_converter"}
+                assert convert["reason"].removeprefix("upstream: ") in said["trtllm_converter"]
+
+
+def test_both_kinds_of_model_and_release_were_among_those() -> None:
+    assert any(unsupported(release, "LlamaForCausalLM") for release in ENGINE_RELEASES)
+    assert not unsupported(ENGINE_RELEASES[-1], "LlamaForCausalLM")
+
+
+@pytest.mark.parametrize("precision", WEIGHT_ONLY)
+def test_what_depends_on_the_gpu_says_so_and_what_would_do(precision: str) -> None:
+    assert "laid out for the kind of GPU" in accepted(precision=precision)["convert"]["reason"]
+    said = refused(precision=precision, converter="native")["trtllm_converter"]
+    assert said.endswith("leave it out for the release's own converter, or take trtllm_precision float16, "
+                         "bfloat16 or float32")  # fmt: skip
+
+
+def test_upstream_is_there_for_the_asking() -> None:
+    asked = accepted(converter="upstream")["convert"]
+    assert (asked["converter"], asked["options"]) == ("upstream", {}) and asked["argv"][0] == "python3"
+    assert asked["reason"] == "upstream: asked for (trtllm_converter)"
+    assert asked["dest"] != accepted()["convert"]["dest"] == accepted(converter="native")["convert"]["dest"]
+    assert "did you mean native" in refused(converter="natve")["trtllm_converter"]
+
+
+@pytest.mark.parametrize("request_", [{"profile": "llmapi"}, {"engine_dir": "/srv/engine"}])
+@pytest.mark.parametrize("converter", ["", "native", "upstream"])
+def test_nothing_is_converted_where_no_engine_is_built(request_: dict[str, str], converter: str) -> None:
+    convert = accepted(converter=converter, image=IMAGE, **request_)["convert"]
+    assert convert["converter"] == convert["dest"] == "" and convert["options"] == {}
+    assert convert["reason"].startswith("nothing is converted: ")
+
+
+@pytest.mark.parametrize(
+    ("asked", "cut"),
+    [
+        ({"tensor": 8}, Cut(8, 1, 8, 1)),
+        ({"tensor": 4, "pipeline": 2}, Cut(4, 2, 4, 1)),
+        ({"tensor": 8, "moe_expert": 8}, Cut(8, 1, 1, 8)),
+        ({"tensor": 8, "moe_tensor": 2, "moe_expert": 4}, Cut(8, 1, 2, 4)),
+    ],
+)
+def test_options_are_the_cut_and_the_key_is_the_modules(asked: dict[str, int], cut: Cut) -> None:
+    plan = accepted(parallelism=asked, precision="bfloat16")
+    inputs = native_inputs(plan["weights"]["key"], plan["release"], "bfloat16", cut)
+    assert plan["convert"]["options"].items() <= inputs.items()
+    assert plan["convert"]["key"] == artifact_key(inputs)
+    assert plan["convert"]["dest"].endswith(f"/checkpoint/{plan['convert']['key']}")
+    assert cut.world_size == plan["launch"]["world_size"]
+
+
+def test_what_the_module_makes_by_the_plan_is_what_the_next_plan_reuses(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    request = {"model": own_model("MixtralForCausalLM"), "parallelism": {"tensor": 4, "pipeline": 2, "moe_expert": 4}}
+    plan = accepted(**request)
+    config = {
+        "architectures": ["MixtralForCausalLM"],
+        "num_hidden_layers": 2,
+        "num_attention_heads": 8,
+        "num_key_value_heads": 2,
+        "hidden_size": 64,
+        "intermediate_size": 128,
+        "vocab_size": 101,
+        "num_local_experts": 4,
+        "num_experts_per_tok": 2,
+    }
+    weights = tmp_path / "weights" / plan["weights"]["key"]
+    weights.mkdir(parents=True)
+    (weights / "config.json").write_text(json.dumps(config))
+    tensors = source_tensors(read_decoder(config), has_head=True)
+    save_file({name: np.ones(shape, "f4") for name, shape in tensors.items()}, weights / "model.safetensors")
+    model = plan["weights"]
+    inputs = snapshot_inputs(model["repository"], model["revision"], DEFAULT_ALLOW)
+    (weights / "artifact.json").write_text(json.dumps({"inputs": inputs, "files": {}}))
+
+    dest = tmp_path / "checkpoint" / plan["convert"]["key"]
+    arguments = {"src": str(weights), "dest": str(dest), "release": plan["release"], **plan["convert"]["options"]}
+    made = run_module(trtllm_checkpoint, capsys, converter=plan["convert"]["converter"], **arguments)
+    assert made["changed"] and made["world_size"] == plan["launch"]["world_size"], made
+    assert artifact_key(json.loads((dest / "artifact.json").read_text())["inputs"]) == plan["convert"]["key"]
+    there = plan_for(host(artifacts=[f"checkpoint/{dest.name}"]), **request)
+    assert {step["what"]: step["action"] for step in there["steps"]}["checkpoint"] == "reuse"
+    assert there["budget"]["host_memory"] == 0
