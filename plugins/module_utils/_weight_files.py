@@ -25,6 +25,7 @@ PICKLED = (".bin", ".pt", ".pth", ".ckpt")
 CODES = {"float32": "F32", "float16": "F16", "bfloat16": "BF16"}
 DTYPES = {code: dtype for dtype, code in CODES.items()}
 ITEM_BYTES = {"float32": 4, "float16": 2, "bfloat16": 2}
+PAGE_BYTES = 4096
 # As many examples of the same mistake as a person reads.
 SHOWN = 5
 LONGEST = 200
@@ -124,7 +125,8 @@ def read_head(path: str) -> dict[str, StoredTensor]:
 def make_head(tensors: t.Mapping[str, tuple[str, Shape]]) -> tuple[bytes, dict[str, int]]:
     """The head of a file with these tensors (dtype, shape), and the offset of each in the file.
 
-    Wider elements come first, as the library writes them: so every tensor is aligned.
+    Wider elements come first, as the library writes them: so every tensor is aligned. The head fills whole pages, which
+    are cheaper to write and to map.
     """
     fields: dict[str, t.Any] = {}
     end = 0
@@ -133,7 +135,7 @@ def make_head(tensors: t.Mapping[str, tuple[str, Shape]]) -> tuple[bytes, dict[s
         start, end = end, end + tensor_bytes(dtype, shape)
         fields[name] = {"dtype": CODES[dtype], "shape": list(shape), "data_offsets": [start, end]}
     text = json.dumps(fields, separators=(",", ":")).encode("utf-8")
-    text += b" " * (-len(text) % 8)
+    text += b" " * (-(8 + len(text)) % PAGE_BYTES)
     head = len(text).to_bytes(8, "little") + text
     return head, {name: len(head) + int(entry["data_offsets"][0]) for name, entry in fields.items()}
 
