@@ -12,7 +12,6 @@ module, which also hashes and syncs what it wrote. The median of each counts. Me
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import shutil
 import statistics
@@ -23,27 +22,9 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-import ml_dtypes
-import numpy as np
-from ansible_collections.tritonops.trtllm.plugins.module_utils._decoder import read_decoder, source_tensors
-from ansible_collections.tritonops.trtllm.plugins.module_utils._weight_files import INDEX, make_head, tensor_bytes
 from report import machine, table, write_section
 
 PROJECT = Path(__file__).resolve().parents[2]
-SHARD_BYTES = 1 << 30
-LAYER_BYTES = 365_000_000
-CONFIG = {
-    "architectures": ["MixtralForCausalLM"],
-    "hidden_size": 2048,
-    "intermediate_size": 3584,
-    "max_position_embeddings": 32768,
-    "num_attention_heads": 16,
-    "num_experts_per_tok": 2,
-    "num_key_value_heads": 8,
-    "num_local_experts": 8,
-    "torch_dtype": "bfloat16",
-    "vocab_size": 32000,
-}
 
 
 class Cost(NamedTuple):
@@ -54,39 +35,8 @@ class Cost(NamedTuple):
     memory: int
 
 
-def make_model(folder: Path, size: int) -> int:
-    """A model of at least so many bytes, in shards of 1 GiB; its exact size."""
-    config = {**CONFIG, "num_hidden_layers": -(-size // LAYER_BYTES)}
-    folder.mkdir()
-    (folder / "config.json").write_text(json.dumps(config))
-    tensors = source_tensors(read_decoder(config), has_head=True)
-    shards: list[list[str]] = [[]]
-    filled = 0
-    for name, shape in tensors.items():
-        if filled > SHARD_BYTES:
-            shards.append([])
-            filled = 0
-        shards[-1].append(name)
-        filled += tensor_bytes("bfloat16", shape)
-    files = {f"model-{number:05d}-of-{len(shards):05d}.safetensors": names for number, names in enumerate(shards, 1)}
-    for file, names in files.items():
-        write_shard(folder / file, {name: ("bfloat16", tensors[name]) for name in names})
-    weight_map = {name: file for file, names in files.items() for name in names}
-    (folder / INDEX).write_text(json.dumps({"weight_map": weight_map}))
+def bytes_below(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.iterdir())
-
-
-def write_shard(path: Path, tensors: dict[str, tuple[str, tuple[int, ...]]]) -> None:
-    """Values as in trained weights: around zero, a few of them too small for float16's normal range."""
-    generator = np.random.default_rng(0)
-    values = (generator.standard_normal(1 << 24, np.float32) * np.float32(0.02)).astype(ml_dtypes.bfloat16)
-    head, offsets = make_head(tensors)
-    with path.open("wb") as file:
-        file.write(head)
-        for name in sorted(tensors, key=lambda name: offsets[name]):
-            shift = int(generator.integers(values.size))
-            count = int(np.prod(tensors[name][1]))
-            file.write(np.resize(np.roll(values, shift), count).view(np.uint8).data)
 
 
 def cost(command: list[str | Path]) -> Cost:
@@ -114,7 +64,9 @@ def commands(model: Path, output: Path) -> dict[str, list[str | Path]]:
 
 def measure(folder: Path, size: int, rounds: int) -> list[list[str]]:
     model, output = folder / "model", folder / "output"
-    bytes_in = make_model(model, size)
+    # By another process: the kernel counts what this one has in memory for those that it starts.
+    subprocess.run([sys.executable, Path(__file__).with_name("mixtral_model.py"), model, str(size)], check=True)
+    bytes_in = bytes_below(model)
     costs: dict[str, list[Cost]] = {what: [] for what in commands(model, output)}
     bytes_out: dict[str, int] = {}
     subprocess.run(["cp", "-r", model, output], check=True)
@@ -124,7 +76,7 @@ def measure(folder: Path, size: int, rounds: int) -> list[list[str]]:
             # What one leaves to be written must not be paid for by the next.
             os.sync()
             costs[what].append(cost(command))
-            bytes_out[what] = sum(path.stat().st_size for path in output.iterdir())
+            bytes_out[what] = bytes_below(output)
             print(f"{bytes_in / 1e9:.1f} GB, {what}: {costs[what][-1]}", file=sys.stderr, flush=True)
     shutil.rmtree(output)
     shutil.rmtree(model)
