@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn
 
@@ -20,9 +20,18 @@ from .network import Chunk, Llama, Shape
 if TYPE_CHECKING:
     from mpi4py.MPI import Comm
 
-# How long a worker that waits for a step sleeps between two looks: a little longer each time, up to a few milliseconds.
-PAUSE_STEP = 50e-6
-PAUSE_MOST = 5e-3
+# MPI waits by spinning, but there may be more ranks than processors, and nothing to do for days. So a rank that waits
+# looks by itself, eagerly at first, and then sleeps between two looks: a fiftieth of what it waited, never for long.
+EAGER_SECONDS = 50e-6
+LONGEST_PAUSE = 5e-3
+
+
+def wait_until(is_done: Callable[[], bool]) -> None:
+    started = time.monotonic()
+    while not is_done():
+        waited = time.monotonic() - started
+        if waited > EAGER_SECONDS:
+            time.sleep(min(waited / 50, LONGEST_PAUSE))
 
 
 @dataclass(frozen=True)
@@ -66,20 +75,20 @@ class MpiGroup:
 
     def all_reduce(self, partial: Array) -> Array:
         total = np.empty(partial.shape, partial.dtype)
-        self._within_stage.Allreduce(np.ascontiguousarray(partial), total)
+        wait_until(self._within_stage.Iallreduce(np.ascontiguousarray(partial), total).Test)
         return total
 
     def all_gather(self, part: Array) -> Array:
         parts = np.empty((self.size, *part.shape), part.dtype)
-        self._within_stage.Allgather(np.ascontiguousarray(part), parts)
+        wait_until(self._within_stage.Iallgather(np.ascontiguousarray(part), parts).Test)
         return np.concatenate(list(parts), axis=-1)
 
     def send(self, array: Array, stage: int) -> None:
-        self._across_stages.Send(np.ascontiguousarray(array), dest=stage)
+        wait_until(self._across_stages.Isend(np.ascontiguousarray(array), dest=stage).Test)
 
     def receive(self, shape: tuple[int, ...], stage: int) -> Array:
         array = np.empty(shape, np.float32)
-        self._across_stages.Recv(array, source=stage)
+        wait_until(self._across_stages.Irecv(array, source=stage).Test)
         return array
 
 
@@ -119,11 +128,8 @@ def follow(network: Llama, world: Comm) -> None:
 
 
 def _next(world: Comm) -> tuple[Sequence[Chunk], Sequence[int]] | None:
-    """What the leader says next. Receiving would wait by spinning, and there may be nothing to do for days."""
-    pause = 0.0
-    while not world.Iprobe(source=0):
-        time.sleep(pause)
-        pause = min(pause + PAUSE_STEP, PAUSE_MOST)
+    """What the leader says next."""
+    wait_until(lambda: world.Iprobe(source=0))
     told: tuple[Sequence[Chunk], Sequence[int]] | None = world.recv(source=0)
     return told
 
