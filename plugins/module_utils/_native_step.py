@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import typing as t
 
@@ -16,8 +17,10 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils._artifact import 
     ArtifactError,
     Draft,
     check_space,
+    free_bytes,
     remove,
     source_key,
+    space_message,
 )
 from ansible_collections.tritonops.trtllm.plugins.module_utils._artifact_step import STEP_ARGUMENTS, ArtifactStep
 from ansible_collections.tritonops.trtllm.plugins.module_utils._checkpoint_format import native_inputs
@@ -86,9 +89,12 @@ class NativeStep(ArtifactStep):
             convert(conversion, draft.payload, progress.advance, self._workers)
             self._check(draft.payload, self._world_size)
             return draft.publish({"release": params["release"], "overflowed": conversion.overflowed}, progress)
-        except Exception:
+        except Exception as exc:
             # Nothing in it can be continued or tells more: it would only keep the disk full.
             remove(draft.partial)
+            if isinstance(exc, OSError) and exc.errno == errno.ENOSPC:
+                message = space_message("the checkpoint", self._dest, conversion.total_bytes, free_bytes(self._dest))
+                raise ArtifactError(message) from exc
             raise
 
     def further_results(self, artifact: t.Mapping[str, t.Any]) -> dict[str, t.Any]:

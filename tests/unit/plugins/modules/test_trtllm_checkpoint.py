@@ -1,0 +1,393 @@
+# Copyright (c) 2026 tritonops.trtllm contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""trtllm_checkpoint with its own converter, from arguments to the finished folder or the one message."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from ansible_collections.tritonops.trtllm.plugins.module_utils import _artifact, _native_converter, _native_step
+from ansible_collections.tritonops.trtllm.plugins.module_utils._artifact import read_artifact
+from ansible_collections.tritonops.trtllm.plugins.modules import trtllm_checkpoint
+from ansible_collections.tritonops.trtllm.tests.unit.support.models import (
+    LLAMA,
+    MIXTRAL,
+    make_file,
+    random_tensors,
+    with_head,
+    write_model,
+)
+from ansible_collections.tritonops.trtllm.tests.unit.support.module_run import failure, run_module
+from ansible_collections.tritonops.trtllm.tests.unit.support.vectors import recorded, tensors_in
+
+OUTPUT = ["artifact.json", "config.json", "rank0.safetensors", "rank1.safetensors"]
+
+
+@pytest.fixture
+def model(tmp_path):
+    return write_model(tmp_path / "model", MIXTRAL, random_tensors(MIXTRAL))
+
+
+@pytest.fixture
+def dest(tmp_path):
+    return tmp_path / "out/key"
+
+
+@pytest.fixture
+def arguments(model, dest):
+    return {"src": str(model), "dest": str(dest), "release": "0.17.0", "tp_size": 2}
+
+
+@pytest.fixture
+def run(capsys, arguments):
+    return lambda **changes: run_module(trtllm_checkpoint, capsys, **{**arguments, **changes})
+
+
+@pytest.fixture
+def refused(capsys, arguments, dest):
+    """The message of a run that leaves nothing behind but the lock."""
+
+    def call(**changes):
+        message = failure(trtllm_checkpoint, capsys, **{**arguments, **changes})
+        assert not dest.exists() and not Path(f"{dest}.partial").exists()
+        assert "Traceback" not in message and len(message) < 2000
+        return message
+
+    return call
+
+
+@pytest.mark.parametrize(
+    "version, name",
+    [
+        ("v0.9.0", "mixtral-kv4-bf16__float16__tp2_pp2_moeep"),
+        ("v0.9.0", "llama-mha-tied-bf16__bfloat16__tp2_pp1_byshard"),
+        ("v0.14.0", "mixtral-kv4-bf16__bfloat16__tp4_pp1_moetp2ep2"),
+        ("v0.14.0", "llama-gqa-v99-bf16__bfloat16__tp2_pp1"),
+        ("main-20241202", "mixtral-kv4-bf16__float16__tp8_pp1_moetp4ep2"),
+        ("main-20241202", "llama-gqa-rope31-bf16__float16__tp2_pp1"),
+    ],
+)
+def test_what_upstream_writes(run, dest, version, name):
+    case = next(case for case in recorded(version) if case.name == name)
+    result = run(src=case.source, converter="native", workers=2, **case.options)
+    assert result["changed"], result
+    assert tensors_in(str(dest)) == case.tensors
+    if case.config is not None:
+        assert json.loads((dest / "config.json").read_text()) == case.config
+
+
+def test_a_checkpoint_is_made_once(run, dest, tmp_path):
+    predicted = run(check=True)
+    assert predicted["changed"] and not (tmp_path / "out").exists()
+    made = run()
+    assert (made["changed"], made["reason"]) == (True, predicted["reason"])
+    assert made["diff"] == predicted["diff"]
+    assert sorted(os.listdir(dest)) == OUTPUT and not Path(f"{dest}.partial").exists()
+    assert (made["world_size"], made["command"], made["path"]) == (2, [], str(dest))
+    files = [path for path in dest.iterdir() if path.name != "artifact.json"]
+    assert made["total_size"] == sum(path.stat().st_size for path in files)
+    assert (made["overflowed"], made.get("warnings", [])) == ({}, [])
+    again = run(verify=True)
+    assert (again["changed"], again["reason"], again["duration"]) == (False, None, None)
+
+
+@pytest.mark.parametrize(
+    "first, second",
+    [
+        ({}, {"moe_tp_size": 2}),
+        ({}, {"moe_ep_size": 1}),
+        ({"moe_ep_size": 2}, {"moe_tp_size": 1, "moe_ep_size": 2}),
+        ({}, {"workers": 1}),
+        ({}, {"embedding_sharding_dim": 1}),
+    ],
+)
+def test_what_makes_no_other_checkpoint(run, first, second):
+    assert run(**first)["changed"]
+    assert not run(**second)["changed"]
+
+
+@pytest.mark.parametrize(
+    "change, reason",
+    [
+        ({"tp_size": 4}, "inputs changed: moe_tp_size, tp_size"),
+        ({"pp_size": 2}, "inputs changed: pp_size"),
+        ({"moe_ep_size": 2}, "inputs changed: moe_ep_size, moe_tp_size"),
+        ({"dtype": "float32"}, "inputs changed: dtype"),
+        ({"release": "0.18.0"}, "inputs changed: release"),
+        ({"use_parallel_embedding": True}, "inputs changed: embedding_sharding_dim"),
+        ({"use_embedding_sharing": True}, "inputs changed: use_embedding_sharing"),
+    ],
+)
+def test_what_makes_another_checkpoint(run, change, reason):
+    run()
+    assert run(check=True, **change)["reason"] == reason
+
+
+def test_another_checkpoint_takes_the_place_of_the_first(run, dest):
+    run()
+    assert run(tp_size=1)["changed"]
+    assert sorted(os.listdir(dest)) == OUTPUT[:3]
+    assert sorted(os.listdir(dest.parent)) == ["key", "key.lock"]
+
+
+@pytest.fixture
+def overflowing(tmp_path):
+    """A model of bfloat16 with numbers that float16 has not: beside them the last that it has, and what is infinite."""
+    values = [65280, 65536, 1e6, -1e6, 3e38, np.inf, -np.inf, 65280, *range(8)]
+    norm = (np.array(values, "<f4").view("<u4") >> 16).astype("<u2").tobytes()
+    tensors = {**random_tensors(LLAMA, "BF16"), "model.norm.weight": ("BF16", (16,), norm)}
+    return str(write_model(tmp_path / "overflowing", LLAMA, tensors))
+
+
+def test_overflow_is_told_now_and_later(run, overflowing, dest):
+    for changed in (True, False):
+        result = run(src=overflowing, dtype="float16")
+        assert result["changed"] is changed
+        assert result["overflowed"] == {"model.norm.weight": 4}
+        (warning,) = result["warnings"]
+        assert (
+            f"{dest}: finite values beyond what float16 holds (65504) became infinite: model.norm.weight: 4. The model"
+            " will not work well; convert with dtype bfloat16 or float32"
+        ) in str(warning)
+    # What is there says nothing of what would take its place.
+    predicted = run(src=overflowing, dtype="bfloat16", check=True)
+    assert (predicted["changed"], predicted["overflowed"], predicted.get("warnings", [])) == (True, {}, [])
+
+
+def test_overflow_is_told_in_check_mode_of_what_is_there(run, overflowing):
+    run(src=overflowing, dtype="float16")
+    assert run(src=overflowing, dtype="float16", check=True)["overflowed"] == {"model.norm.weight": 4}
+
+
+def rewrite(name, content):
+    return lambda model: (model / name).write_bytes(content)
+
+
+def set_config(**changes):
+    return lambda model: (model / "config.json").write_text(json.dumps({**MIXTRAL, **changes}))
+
+
+def only_pickled(model):
+    for path in model.glob("*safetensors*"):
+        path.unlink()
+    (model / "pytorch_model.bin").write_bytes(b"")
+
+
+def truncate(model):
+    path = model / "model-00002-of-00002.safetensors"
+    path.write_bytes(path.read_bytes()[:-1])
+
+
+def as_bytes(code):
+    """A tensor that is right but for its dtype."""
+    tensors = {**random_tensors(MIXTRAL), "model.norm.weight": (code, (16,), bytes(16))}
+    return lambda model: write_model(model, MIXTRAL, tensors)
+
+
+SHARD = "model-00002-of-00002.safetensors"
+
+
+@pytest.mark.parametrize(
+    "damage, words",
+    [
+        (lambda model: (model / "config.json").unlink(), "config.json: it must be the folder of a Hugging Face model"),
+        (rewrite("config.json", b"{"), "config.json is not JSON ("),
+        (rewrite("config.json", b"[]"), "config.json is not a JSON object"),
+        (
+            set_config(vocab_size="13", hidden_size=None),
+            "hidden_size must be a whole number from 1 to 1000000000, it is",
+        ),
+        (
+            set_config(vocab_size="13", hidden_size=None),
+            "vocab_size must be a whole number from 1 to 1000000000, it is",
+        ),
+        (set_config(architectures=["GPT2LMHeadModel"]), "architectures[0] is 'GPT2LMHeadModel'; this converter knows"),
+        (set_config(quantization_config={"quant_method": "fp8"}), "the weights are quantised ('fp8')"),
+        (lambda model: (model / SHARD).unlink(), f"lacks {SHARD}, which model.safetensors.index.json names"),
+        (truncate, f"{SHARD} is not a whole safetensors file ("),
+        (rewrite(SHARD, with_head(b"nonsense")), f"{SHARD} is not a whole safetensors file ("),
+        (rewrite(SHARD, b"\xff" * 100), f"{SHARD} is not a whole safetensors file ("),
+        (rewrite(SHARD, make_file({})), "its files lack "),
+        (as_bytes("I8"), "not float32, float16 or bfloat16: model.norm.weight (I8)"),
+        (as_bytes("F8_E5M2"), "not float32, float16 or bfloat16: model.norm.weight (F8_E5M2)"),
+        (set_config(intermediate_size=20), "by config.json it is [20, 16]"),
+        (set_config(attention_bias=True), "its files lack model.layers.0.self_attn.q_proj.bias"),
+        (only_pickled, "only as pickled files (pytorch_model.bin)"),
+        (
+            rewrite("model.safetensors.index.json", b'{"weight_map": {"a": "../x"}}'),
+            "model.safetensors.index.json names files outside of its folder: ../x",
+        ),
+    ],
+)
+def test_a_damaged_model(refused, model, damage, words):
+    damage(model)
+    assert words in refused()
+
+
+@pytest.mark.parametrize(
+    "asked, words",
+    [
+        ({"tp_size": 3}, "num_attention_heads 4 is not divisible by tp_size 3"),
+        ({"tp_size": 0}, "tp_size must be at least 1, it is 0"),
+        ({"pp_size": 3}, "num_hidden_layers 2 is not divisible by pp_size 3"),
+        ({"tp_size": 4, "moe_tp_size": 3}, "moe_tp_size 3 times moe_ep_size 1 is not tp_size 4"),
+        ({"moe_tp_size": 2, "moe_ep_size": 2}, "moe_tp_size 2 times moe_ep_size 2 is not tp_size 2"),
+        (
+            {"release": "0.10.0", "tp_size": 4, "moe_ep_size": 2},
+            "release 0.10.0 spreads experts or cuts them, not both",
+        ),
+        ({"release": "0.8.0"}, "the checkpoint's format of release 0.8.0 is not known here"),
+        ({"release": "latest"}, "the checkpoint's format of release latest is not known here"),
+        ({"release": "0.9.0", "use_embedding_sharing": True}, "use_embedding_sharing is of releases 0.14 to 0.16"),
+        ({"workers": 0}, "workers must be at least 1, it is 0"),
+        ({"dtype": "int8"}, "value of dtype must be one of: auto, float16, bfloat16, float32, got: int8"),
+        ({"image": "x"}, "image: of converter upstream; leave it out, or set converter to upstream"),
+        ({"src": "/nowhere/model"}, "the source /nowhere/model does not exist: make it first, or correct src"),
+        ({"src": "/nowhere/0123456789abcdef"}, "the source /nowhere/0123456789abcdef does not exist any more"),
+    ],
+)
+def test_what_cannot_be_asked_for(refused, asked, words):
+    assert words in refused(**asked)
+
+
+@pytest.mark.parametrize(
+    "changes, asked, words",
+    [
+        ({"num_key_value_heads": 3, "num_attention_heads": 12, "head_dim": 2}, {}, "num_key_value_heads 3 neither"),
+        ({"intermediate_size": 23}, {}, "intermediate_size 23 is not divisible by moe_tp_size 2"),
+        ({"num_local_experts": 3}, {"moe_ep_size": 2}, "num_local_experts 3 is not divisible by moe_ep_size 2"),
+        (
+            {"hidden_size": 15, "head_dim": 4},
+            {"use_parallel_embedding": True, "embedding_sharding_dim": 1},
+            "hidden_size 15 is not divisible by tp_size 2",
+        ),
+        ({"architectures": ["LlamaForCausalLM"]}, {"moe_ep_size": 2}, "moe_ep_size is 2, but LlamaForCausalLM has no"),
+    ],
+)
+def test_sizes_that_do_not_divide(refused, model, changes, asked, words):
+    config = {**MIXTRAL, **changes}
+    write_model(model, config, random_tensors(config))
+    message = refused(**asked)
+    assert words in message and ";" not in message
+
+
+def test_a_source_that_may_not_be_read(refused, model, monkeypatch):
+    """As root everything may be read, so the kernel's answer is given in its place."""
+    shard, really = str(model / SHARD), open
+
+    def guarded(path, *rest, **options):
+        if path == shard:
+            raise PermissionError(errno.EACCES, "Permission denied", path)
+        return really(path, *rest, **options)
+
+    monkeypatch.setattr("builtins.open", guarded)
+    assert refused().endswith(f"{shard} cannot be read (Permission denied): correct its permissions")
+
+
+def test_dest_below_a_file(run, tmp_path):
+    (tmp_path / "file").touch()
+    failed = run(dest=f"{tmp_path}/file/key")
+    assert failed["failed"] and failed["msg"].startswith(f"cannot make {tmp_path}/file/key: ")
+
+
+def test_no_room_from_the_start(refused, monkeypatch):
+    monkeypatch.setattr(_artifact, "free_bytes", lambda _path: 1000)
+    assert "no space left for the checkpoint in " in refused()
+
+
+def test_no_room_in_the_middle(refused, monkeypatch, dest):
+    offsets = []
+
+    def write_all(_file, _part, offset):
+        offsets.append(offset)
+        if len(offsets) == 9:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(_native_converter, "write_all", write_all)
+    monkeypatch.setattr(_native_step, "free_bytes", lambda _path: 5000)
+    message = refused()
+    assert message.startswith(f"no space left for the checkpoint in {dest} (ENOSPC):")
+    assert message.endswith(
+        " 32 kB needed, 5 kB available; free space there or choose a root folder on a larger file system"
+    )
+
+
+def test_a_failed_run_keeps_what_was_there(run, dest, monkeypatch):
+    run()
+    before = {path.name: path.read_bytes() for path in dest.iterdir()}
+    monkeypatch.setattr(_native_step, "convert", lambda *_arguments: (_ for _ in ()).throw(OSError(errno.EIO, "I/O")))
+    assert run(tp_size=1)["failed"]
+    assert {path.name: path.read_bytes() for path in dest.iterdir()} == before
+
+
+def test_what_was_written_is_checked(refused, monkeypatch):
+    convert = _native_step.convert
+
+    def losing_a_rank(conversion, folder, *rest):
+        convert(conversion, folder, *rest)
+        os.unlink(f"{folder}/rank1.safetensors")
+
+    monkeypatch.setattr(_native_step, "convert", losing_a_rank)
+    assert "rank1.safetensors is missing" in refused()
+
+
+def test_a_library_that_is_missing(refused, monkeypatch):
+    monkeypatch.setattr(_native_step, "MISSING_LIBRARY", "Traceback ...")
+    assert "Failed to import the required Python library (ml_dtypes)" in refused()
+
+
+INTERRUPTED = """
+import json, sys, time
+from ansible.module_utils.testing import patch_module_args
+from ansible_collections.tritonops.trtllm.plugins.module_utils import _native_converter
+from ansible_collections.tritonops.trtllm.plugins.modules import trtllm_checkpoint
+write_all, written = _native_converter.write_all, []
+def stalling(*arguments):
+    write_all(*arguments)
+    written.append(1)
+    if len(written) == 20:
+        print("in the middle", flush=True)
+        time.sleep(600)
+_native_converter.write_all = stalling
+with patch_module_args(json.loads(sys.argv[1])):
+    trtllm_checkpoint.main()
+"""
+
+
+def test_a_killed_run_leaves_nothing_for_the_next(run, arguments, dest):
+    command = [sys.executable, "-c", INTERRUPTED, json.dumps({**arguments, "workers": 1})]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
+        assert child.stdout.readline() == "in the middle\n"
+        child.send_signal(signal.SIGKILL)
+    partial = Path(f"{dest}.partial")
+    assert not dest.exists() and (partial / "payload/rank1.safetensors").exists()
+    assert json.loads((partial / "progress.json").read_text())["phase"] == "convert"
+    # As another version might have left it.
+    (partial / "payload/rank7.safetensors").touch()
+    assert run()["changed"]
+    interrupted = tensors_in(str(dest))
+    assert sorted(os.listdir(dest)) == OUTPUT and not partial.exists()
+    run(dest=f"{dest}2")
+    assert interrupted == tensors_in(f"{dest}2")
+
+
+def test_the_record_says_what_it_is(run, dest, model):
+    run()
+    record = read_artifact(str(dest))
+    assert record["release"] == "0.17.0" and record["inputs"]["converter"] == "native"
+    assert {name: record["inputs"][name] for name in ("dtype", "tp_size", "moe_tp_size", "moe_ep_size")} == {
+        "dtype": "auto",
+        "tp_size": 2,
+        "moe_tp_size": 2,
+        "moe_ep_size": 1,
+    }
