@@ -18,6 +18,7 @@ from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._catalogue import load_catalogue
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils._converter import conversions
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._inputs import (
     InputError,
     plan_of,
@@ -53,7 +54,8 @@ class ActionModule(ActionBase):
             facts = read_facts(arguments, load_catalogue())
         except InputError as exc:
             raise AnsibleActionFail(str(exc)) from exc
-        plans = self._plans(arguments["hosts"], facts, (task_vars or {})["hostvars"])
+        hostvars = (task_vars or {})["hostvars"]
+        plans = self._plans(arguments["hosts"], facts, hostvars)
         table = plan_table(plans)
         Display().display(f"{table}\n")
         written = [
@@ -62,6 +64,10 @@ class ActionModule(ActionBase):
         ]
         refused = [host for host, plan in plans.items() if plan["refusals"]]
         result.update(changed=any(written), table=table.splitlines(), refused=refused)
+        result["conversions"] = [
+            {**entry, "token_file": hostvars[entry["hosts"][0]].get("trtllm_token_file") or ""}
+            for entry in conversions(plans)
+        ]
         return result
 
     def _plans(self, hosts: list[str], facts: Mapping[str, Any], hostvars: Mapping[str, Any]) -> Plans:

@@ -8,6 +8,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from ansible_collections.tritonops.trtllm.plugins.module_utils._checkpoint_format import native_inputs, unsupported
 from ansible_collections.tritonops.trtllm.plugins.module_utils._checkpoint_layout import Cut
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._sizing import PRECISIONS, Parallelism
@@ -56,3 +59,13 @@ def native_step(spec: Spec, parallelism: Parallelism, source: str) -> tuple[dict
     cut = Cut.of(parallelism.tensor, parallelism.pipeline, parallelism.moe_tensor, parallelism.moe_expert)
     inputs = native_inputs(source, spec.release["release"], PRECISIONS[spec.precision].dtype, cut)
     return {name: inputs[name] for name in OPTIONS}, inputs
+
+
+def conversions(plans: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """What is to be converted for the plans of these hosts: each checkpoint once, with the hosts that it is for."""
+    found: dict[str, dict[str, Any]] = {}
+    for host, plan in plans.items():
+        if not plan["refusals"]:
+            known = {name: plan[name] for name in ("release", "weights", "convert")}
+            found.setdefault(plan["convert"]["dest"], {**known, "hosts": []})["hosts"].append(host)
+    return list(found.values())

@@ -6,15 +6,12 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 from ansible_collections.tritonops.trtllm.tests.unit.support.planning import host
+from ansible_collections.tritonops.trtllm.tests.unit.support.playbook_run import PROJECT, Run
 
-PROJECT = Path(__file__).parents[3]
 # Documentation's own network: nothing answers there.
 UNREACHABLE: dict[str, dict[str, Any]] = {
     "trtllm": {
@@ -28,20 +25,6 @@ UNREACHABLE: dict[str, dict[str, Any]] = {
         },
     }
 }
-
-
-class Run:
-    """A run of plan.yml with extra variables; `plan` is what it wrote."""
-
-    def __init__(self, folder: Path, *options: str, **variables: Any) -> None:
-        self.file = folder / "plan.json"
-        program = Path(sys.executable).with_name("ansible-playbook")
-        extra = json.dumps({"trtllm_plan_file": str(self.file), **variables})
-        command = [str(program), str(PROJECT / "playbooks/plan.yml"), *options, "-e", extra]
-        environment = {**os.environ, "ANSIBLE_CONFIG": str(PROJECT / "ansible.cfg"), "ANSIBLE_SSH_RETRIES": "0"}
-        done = subprocess.run(command, text=True, capture_output=True, check=False, env=environment, cwd=folder)
-        self.rc, self.said = done.returncode, done.stdout + done.stderr
-        self.plan: dict[str, Any] = json.loads(self.file.read_text()) if self.file.exists() else {}
 
 
 def inventory(folder: Path) -> str:

@@ -9,12 +9,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from ansible_collections.tritonops.trtllm.plugins.module_utils._artifact import artifact_key
 from ansible_collections.tritonops.trtllm.plugins.module_utils._checkpoint_format import native_inputs, unsupported
 from ansible_collections.tritonops.trtllm.plugins.module_utils._checkpoint_layout import Cut
-from ansible_collections.tritonops.trtllm.plugins.module_utils._decoder import read_decoder, source_tensors
 from ansible_collections.tritonops.trtllm.plugins.module_utils._hf_hub import DEFAULT_ALLOW
 from ansible_collections.tritonops.trtllm.plugins.modules import trtllm_checkpoint
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._planner import snapshot_inputs
@@ -28,7 +26,7 @@ from ansible_collections.tritonops.trtllm.tests.unit.support.planning import (
     plan_for,
     refused,
 )
-from safetensors.numpy import save_file
+from ansible_collections.tritonops.trtllm.tests.unit.support.tiny_model import TINY_MIXTRAL, tiny_mixtral
 
 ENGINE_RELEASES = [name for name, entry in CATALOGUE.releases.items() if "engine" in entry["profiles"]]
 PLAIN = ("float16", "bfloat16", "float32")
@@ -113,24 +111,10 @@ def test_options_are_the_cut_and_the_key_is_the_modules(asked: dict[str, int], c
 def test_what_the_module_makes_by_the_plan_is_what_the_next_plan_reuses(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    request = {"model": own_model("MixtralForCausalLM"), "parallelism": {"tensor": 4, "pipeline": 2, "moe_expert": 4}}
+    request = {"model": TINY_MIXTRAL, "parallelism": {"tensor": 4, "pipeline": 2, "moe_expert": 4}}
     plan = accepted(**request)
-    config = {
-        "architectures": ["MixtralForCausalLM"],
-        "num_hidden_layers": 2,
-        "num_attention_heads": 8,
-        "num_key_value_heads": 2,
-        "hidden_size": 64,
-        "intermediate_size": 128,
-        "vocab_size": 101,
-        "num_local_experts": 4,
-        "num_experts_per_tok": 2,
-    }
     weights = tmp_path / "weights" / plan["weights"]["key"]
-    weights.mkdir(parents=True)
-    (weights / "config.json").write_text(json.dumps(config))
-    tensors = source_tensors(read_decoder(config), has_head=True)
-    save_file({name: np.ones(shape, "f4") for name, shape in tensors.items()}, weights / "model.safetensors")
+    tiny_mixtral(weights)
     model = plan["weights"]
     inputs = snapshot_inputs(model["repository"], model["revision"], DEFAULT_ALLOW)
     (weights / "artifact.json").write_text(json.dumps({"inputs": inputs, "files": {}}))

@@ -1,0 +1,64 @@
+# Copyright (c) 2026 tritonops.trtllm contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""convert.yml as it is run: away from the hosts, what they will look for, or why not."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.tritonops.trtllm.tests.unit.support.playbook_run import Run
+from ansible_collections.tritonops.trtllm.tests.unit.support.tiny_model import TINY_MIXTRAL, tiny_mixtral
+
+
+def convert(folder: Path, hosts: dict[str, Any], **variables: Any) -> Run:
+    """By the packages that the tests run with, for hosts that nobody reaches."""
+    inventory = folder / "hosts.json"
+    inventory.write_text(json.dumps({"trtllm": {"hosts": hosts, "vars": {"ansible_host": "192.0.2.1"}}}))
+    here = {"host_python_executable": sys.executable, "ansible_become": False}
+    where = {"trtllm_convert_root": str(folder / "converted"), "trtllm_host_shape": "BM.GPU4.8"}
+    return Run(folder, "-i", str(inventory), playbook="convert", **here, **where, **variables)
+
+
+def test_every_checkpoint_is_made_once_where_the_hosts_will_look_for_it(tmp_path: Path) -> None:
+    weights = tmp_path / "tiny"
+    tiny_mixtral(weights)
+    one, two = (
+        {"trtllm_parallelism": {"tensor": 1}},
+        {"trtllm_parallelism": {"tensor": 2}, "trtllm_root": "/srv/trtllm"},
+    )
+    run = convert(
+        tmp_path,
+        {"a": one, "b": two, "c": one},
+        trtllm_model={**TINY_MIXTRAL, "name": "tiny"},
+        trtllm_weights={"path": str(weights)},
+    )
+    assert run.rc == 0, run.said
+    made = {
+        path.parent.name: json.loads(path.read_text()) for path in tmp_path.glob("converted/checkpoint/*/artifact.json")
+    }
+    assert set(made) == {run.plan[name]["convert"]["key"] for name in "abc"} and len(made) == 2
+    source = json.loads(next(tmp_path.glob("converted/weights/*/artifact.json")).read_text())["key"]
+    for plan in run.plan.values():
+        convert_plan = plan["convert"]
+        inputs = made[convert_plan["key"]]["inputs"]
+        assert convert_plan["options"].items() <= inputs.items() and inputs["source"] == source
+        copied = f"{tmp_path}/converted/checkpoint/{convert_plan['key']} HOST:{plan['root']}/checkpoint/"
+        assert f"rsync -a --mkpath {copied}" in run.said
+    assert "a, c will find the checkpoint" in run.said and "b will find" in run.said
+
+
+def test_what_needs_the_release_is_refused_before_anything_is_fetched(tmp_path: Path) -> None:
+    run = convert(
+        tmp_path,
+        {"a": {"trtllm_precision": "int8_weight_only"}, "b": {}, "c": {"trtllm_profile": "llmapi"}},
+        trtllm_model="mixtral-8x7b",
+    )
+    assert run.rc != 0 and not (tmp_path / "converted").exists()
+    said = " ".join(run.said.split())
+    assert "a: upstream: int8_weight_only is laid out for the kind of GPU" in said
+    assert "c: nothing is converted: profile llmapi" in said and "b: " not in said
+    assert "site.yml does the rest on the host itself" in said
