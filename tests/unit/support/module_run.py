@@ -12,6 +12,7 @@ from unittest import mock
 
 import pytest
 from ansible.module_utils import _internal
+from ansible.module_utils.common import warnings
 from ansible.module_utils.testing import patch_module_args
 
 Result = t.Dict[str, t.Any]
@@ -23,7 +24,9 @@ def run_module(
     internal = {"_ansible_check_mode": check, "_ansible_diff": True}
     # Another test may have brought in the controller's code, which would then take the module's warnings.
     on_a_host = mock.patch.object(_internal, "is_controller", False)
-    with on_a_host, patch_module_args({**arguments, **internal}), pytest.raises(SystemExit):
+    # A module is a process of its own, which has not warned before.
+    no_warnings = mock.patch.dict(warnings._global_warnings, clear=True)
+    with on_a_host, no_warnings, patch_module_args({**arguments, **internal}), pytest.raises(SystemExit):
         module.main()
     return json.loads(capsys.readouterr().out)
 
