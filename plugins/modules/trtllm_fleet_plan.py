@@ -89,8 +89,8 @@ refused:
   sample: []
 conversions:
   description:
-    - Each checkpoint that the plans need, once. C(hosts) are those that it is for; C(release), C(weights) and C(convert)
-      are as in their plans, C(token_file) is the first one's C(trtllm_token_file).
+    - Each checkpoint that the plans need, once. C(hosts) are those that it is for; C(release), C(weights) and
+      C(convert) are as in their plans, C(token_file) is the first one's C(trtllm_token_file).
     - Hosts that need none share an entry without C(convert.dest).
   returned: always
   type: list

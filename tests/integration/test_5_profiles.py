@@ -23,9 +23,10 @@ MODELS = "http://localhost:8000/v2/models"
 
 @pytest.fixture(scope="module")
 def tutorial() -> dict[str, Any]:
-    """The tutorial's release, and a tokenizer that is fetched by itself, as the tutorial's is."""
+    """The tutorial's release and its converter, and a tokenizer that is fetched by itself, as the tutorial's is."""
     revision = yaml.safe_load((STATE / "hub.yml").read_text())["revision"]
-    return {"rehearsal_release": "0.9.0", "trtllm_tokenizer": {**TOKENIZER, "revision": revision}}
+    tokenizer = {**TOKENIZER, "revision": revision}
+    return {"rehearsal_release": "0.9.0", "trtllm_converter": "upstream", "trtllm_tokenizer": tokenizer}
 
 
 def answered(model: str, field: str) -> str:

@@ -15,6 +15,7 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils._checkpoint_forma
 from ansible_collections.tritonops.trtllm.plugins.module_utils._checkpoint_layout import Cut
 from ansible_collections.tritonops.trtllm.plugins.module_utils._hf_hub import DEFAULT_ALLOW
 from ansible_collections.tritonops.trtllm.plugins.modules import trtllm_checkpoint
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils._converter import conversions
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._planner import snapshot_inputs
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._sizing import PRECISIONS
 from ansible_collections.tritonops.trtllm.tests.unit.support.module_run import run_module
@@ -127,3 +128,10 @@ def test_what_the_module_makes_by_the_plan_is_what_the_next_plan_reuses(
     there = plan_for(host(artifacts=[f"checkpoint/{dest.name}"]), **request)
     assert {step["what"]: step["action"] for step in there["steps"]}["checkpoint"] == "reuse"
     assert there["budget"]["host_memory"] == 0
+
+
+def test_each_checkpoint_is_converted_once_for_all_hosts_that_are_not_refused() -> None:
+    same, other, none = accepted(), accepted(precision="bfloat16"), accepted(profile="llmapi")
+    found = conversions({"a": same, "b": other, "c": same, "d": plan_for(model="none"), "e": none})
+    assert [entry["hosts"] for entry in found] == [["a", "c"], ["b"], ["e"]]
+    assert [entry["convert"]["dest"] for entry in found] == [plan["convert"]["dest"] for plan in (same, other, none)]
