@@ -123,18 +123,24 @@ class Site:
         plan: dict[str, Any] = json.loads(file.read_text())
         return plan
 
-    def play_and_kill(self, playbook: str, when: Callable[[], bool], **keywords: Any) -> None:
-        """Kill -9 the playbook and what it runs on the host, as soon as `when` holds."""
-        process = self.start(playbook, **keywords)
-        while not when():
-            if process.poll() is not None:
-                output = process.communicate()[0]
-                raise AssertionError(f"the play ended before it could be killed:\n{output[-3000:]}")
-            time.sleep(0.05)
+    def play_and_kill(self, playbook: str, pattern: str, **keywords: Any) -> None:
+        """Kill -9 the playbook and what it runs on the host, as soon as a path there matches the shell pattern."""
+        module = f"{self.root}/venv/bin/python"
+        # A module outlives the connection that started it: a host that loses power would take it along. And it may be
+        # done before word of the path gets here: so it is killed there.
+        watch = f"until ls -d {pattern}; do sleep 0.01; done; pkill --signal KILL --full {module}"
+        with subprocess.Popen(
+            ["docker", "exec", HOST, "sh", "-c", watch], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        ) as watcher:
+            process = self.start(playbook, **keywords)
+            while watcher.poll() is None:
+                if process.poll() is not None:
+                    watcher.kill()
+                    output = process.communicate()[0]
+                    raise AssertionError(f"the play ended before it could be killed:\n{output[-3000:]}")
+                time.sleep(0.01)
         os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
-        # A module outlives the connection that started it: a host that loses power would take it along.
-        module = f"{self.root}/venv/bin/python"
         self.run("pkill", "--signal", "KILL", "--full", module, check=False)
         self.wait(10, lambda: self.run("pgrep", "--full", module, check=False).returncode != 0)
 

@@ -30,7 +30,7 @@ def test_check_mode_on_a_bare_host_predicts_and_changes_nothing(site: Site) -> N
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_killed_step_leaves_nothing_under_a_final_name(site: Site, stage: str) -> None:
-    site.play_and_kill("site", lambda: site.exists(f"{site.root}/{stage}/*.partial/payload"))
+    site.play_and_kill("site", f"{site.root}/{stage}/*.partial/payload")
     assert not finished(site, stage)
     for earlier in STAGES[: STAGES.index(stage)]:
         assert finished(site, earlier)

@@ -1,0 +1,110 @@
+# Copyright (c) 2026 tritonops.trtllm contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A mixture of experts in four and eight ranks over MPI, and a checkpoint that is cut wrongly."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+import yaml
+from site_under_test import PROJECT, STATE, Site
+from tokenizers import Tokenizer
+
+MODEL = PROJECT / "rehearsal/mixtral/tiny-mixtral"
+URL = "http://localhost:8000/v2/models/ensemble/generate"
+EIGHT = {"tensor": 8, "moe_tensor": 2, "moe_expert": 4}
+FOUR = {"tensor": 2, "pipeline": 2}
+MISCUT = "/opt/trtllm/miscut"
+# Run by the host's Python. The plain half of each expert comes before the activated one: here they change places.
+CUT_WRONGLY = """
+import sys
+from safetensors.numpy import load_file, save_file
+path, name = sys.argv[1:]
+tensors = load_file(path)
+plain, activated = (half.copy() for half in (tensors[name][:, :48], tensors[name][:, 48:]))
+tensors[name][:, :48], tensors[name][:, 48:] = activated, plain
+save_file(tensors, path)
+"""
+
+
+def tiny_mixtral(parallelism: dict[str, int]) -> dict[str, Any]:
+    """What to serve it by; in float32, as transformers computed the reference."""
+    revision = yaml.safe_load((STATE / "hub.yml").read_text())["tiny_mixtral_revision"]
+    model = {"repository": "rehearsal/tiny-mixtral", "revision": revision, "config": str(MODEL / "config.json")}
+    return {
+        "trtllm_model": model,
+        "trtllm_precision": "float32",
+        "trtllm_parallelism": parallelism,
+        "trtllm_limits": {"max_input_len": 256, "max_seq_len": 512},
+    }
+
+
+@pytest.fixture(scope="module")
+def recorded() -> dict[str, dict[str, Any]]:
+    """What transformers answers greedily, by name."""
+    completions: dict[str, dict[str, Any]] = json.loads(
+        (PROJECT / "rehearsal/reference/tiny-mixtral.json").read_text()
+    )["completions"]
+    return completions
+
+
+def answered(completion: dict[str, Any]) -> list[int]:
+    """The tokens of prompt and answer, out of Triton."""
+    question = {"text_input": completion["prompt"], "max_tokens": len(completion["output_ids"])}
+    answer = requests.post(URL, json=question, timeout=120)
+    assert answer.status_code == 200, answer.text
+    return list(Tokenizer.from_file(str(MODEL / "tokenizer.json")).encode(answer.json()["text_output"]).ids)
+
+
+def expected(completion: dict[str, Any]) -> list[int]:
+    """The end token is not part of an answer."""
+    end = json.loads((MODEL / "config.json").read_text())["eos_token_id"]
+    return completion["input_ids"] + [token for token in completion["output_ids"] if token != end]
+
+
+@pytest.mark.parametrize("parallelism", [EIGHT, FOUR], ids=["tensor and expert", "tensor and pipeline"])
+def test_the_ranks_say_what_transformers_says(
+    site: Site, recorded: dict[str, dict[str, Any]], parallelism: dict[str, int]
+) -> None:
+    variables = tiny_mixtral(parallelism)
+    assert site.play("site", variables=variables).returncode == 0
+    ranks = parallelism["tensor"] * parallelism.get("pipeline", 1)
+    argv = site.container()["Args"]
+    assert argv.count("/opt/tritonserver/bin/tritonserver") == ranks
+    assert len(site.read("pgrep", "--full", "^/opt/tritonserver/bin/tritonserver").split()) == ranks
+    assert {name: answered(completion) for name, completion in recorded.items()} == {
+        name: expected(completion) for name, completion in recorded.items()
+    }
+
+
+@pytest.fixture
+def miscut_engine(site: Site, tmp_path: Path) -> Iterator[str]:
+    """An engine of the checkpoint that is served, but for one tensor of one rank."""
+    plan = site.plan(tmp_path / "plan.json", tiny_mixtral(FOUR))
+    site.run("cp", "-r", plan["convert"]["dest"], MISCUT)
+    tensor = "transformer.layers.0.mlp.fc.weight"
+    site.run(f"{site.root}/venv/bin/python", "-c", CUT_WRONGLY, f"{MISCUT}/rank1.safetensors", tensor)
+    build = {"src": MISCUT, "dest": f"{MISCUT}-engine", "release": plan["release"], "command": plan["build"]["argv"]}
+    build |= {"image": plan["image"]["run"], "world_size": plan["launch"]["world_size"]}
+    command = [Path(sys.executable).with_name("ansible"), "-i", PROJECT / "inventories/rehearsal", "rehearsal"]
+    command += ["-m", "tritonops.trtllm.trtllm_engine", "-a", json.dumps(build)]
+    command += ["-e", f"ansible_python_interpreter={site.root}/venv/bin/python"]
+    subprocess.run(command, cwd=PROJECT, check=True)
+    yield str(build["dest"])
+    site.run("rm", "--recursive", MISCUT, str(build["dest"]))
+
+
+def test_one_tensor_cut_wrongly_is_noticed(site: Site, recorded: dict[str, dict[str, Any]], miscut_engine: str) -> None:
+    played = site.play("site", variables={**tiny_mixtral(FOUR), "trtllm_engine_dir": miscut_engine})
+    assert played.returncode == 0
+    completion = recorded["beginning"]
+    assert answered(completion) != expected(completion)
