@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import queue
 import shutil
@@ -211,6 +212,119 @@ def test_a_rank_that_is_cut_wrongly_shows(
 
     with pytest.raises(AssertionError):
         assert_same(together(engine(source, *flags.split()), second_rank), alone(source))
+
+
+class Mail:
+    """A communicator whose ranks are threads, as far as a leader and its workers use it."""
+
+    def __init__(self, rank: int, boxes: list[queue.Queue[Any]]):
+        self._rank, self._boxes = rank, boxes
+
+    def Get_rank(self) -> int:
+        return self._rank
+
+    def Get_size(self) -> int:
+        return len(self._boxes)
+
+    def send(self, what: Any, dest: int) -> None:
+        self._boxes[dest].put(what)
+
+    def Iprobe(self, source: int) -> bool:
+        return not self._boxes[self._rank].empty()
+
+    def recv(self, source: int) -> Any:
+        return self._boxes[self._rank].get()
+
+
+def answers(
+    folder: Path, prompts: list[list[int]], count: int, spoil: Callable[[int, Weights], None]
+) -> list[list[int]]:
+    """What a whole deployment says greedily to several prompts at once."""
+    config = read_config(folder)["pretrained_config"]
+    tp_size, stages = config["mapping"]["tp_size"], config["mapping"]["pp_size"]
+    wires, boxes = Wires(tp_size, stages), [queue.Queue() for _rank in range(tp_size * stages)]
+
+    def network(index: int) -> Llama:
+        weights = read_weights(folder, index)
+        spoil(index, weights)
+        return Llama(config, weights, Threads(index, tp_size, stages, wires))
+
+    with ThreadPoolExecutor(len(boxes)) as pool:
+        for index in range(1, len(boxes)):
+            pool.submit(ranks.follow, network(index), Mail(index, boxes))  # type: ignore[arg-type]
+        leader = ranks.Leader(network(0), Mail(0, boxes))  # type: ignore[arg-type]
+        try:
+            return generate(leader, prompts, count)
+        finally:
+            leader.close()
+
+
+def generate(leader: ranks.Leader, prompts: list[list[int]], count: int) -> list[list[int]]:
+    generator = Generator(leader, Limits(max_seq_len=512, max_num_tokens=512, max_batch_size=len(prompts)))
+    updates: list[list[Update]] = [[] for _prompt in prompts]
+    for prompt, seen in zip(prompts, updates):
+        generator.submit(Request(prompt, count, Sampling(end_id=2), seen.append))
+    while not all(seen and seen[-1].finished for seen in updates):
+        generator.step()
+    return [[token for update in seen for token in update.tokens] for seen in updates]
+
+
+def reference() -> tuple[int, list[list[int]], list[list[int]]]:
+    """What transformers said: how long it might get, prompts and answers."""
+    recorded = json.loads((PROJECT / "rehearsal/reference/tiny-mixtral.json").read_text(encoding="utf-8"))
+    completions = recorded["completions"].values()
+    return recorded["max_new_tokens"], *([one[key] for one in completions] for key in ("input_ids", "output_ids"))
+
+
+@pytest.fixture
+def tiny_mixtral(tmp_path: Path) -> Path:
+    return shutil.copytree(PROJECT / "rehearsal/mixtral/tiny-mixtral", tmp_path / "hf")
+
+
+@pytest.mark.parametrize("flags", ["--tp_size 8", "--tp_size 2 --pp_size 2", "--tp_size 4 --moe_ep_size 4"])
+def test_a_mixture_of_experts_in_ranks_says_what_transformers_says(tiny_mixtral: Path, flags: str) -> None:
+    count, prompts, expected = reference()
+    folder = engine(tiny_mixtral, "--dtype", "float32", *flags.split())
+    said = answers(folder, prompts, count, lambda _rank, _weights: None)
+    assert said == [[token for token in answer if token != 2] for answer in expected]
+
+
+def gate_before_up(_rank: int, weights: Weights) -> None:
+    """Every expert's halves in the order that dense layers would suggest."""
+    for layer in range(4):
+        swap_halves(weights, f"transformer.layers.{layer}.mlp.fc.weight")
+
+
+def neighbours_values(rank: int, weights: Weights) -> None:
+    """One rank has the values where its keys belong, in one layer."""
+    if rank == 5:
+        qkv = weights["transformer.layers.1.attention.qkv.weight"]
+        qkv[-16:] = np.roll(qkv[-16:], 8, axis=0)
+
+
+def experts_moved(rank: int, weights: Weights) -> None:
+    """One rank counts its experts from the wrong one on, in one layer."""
+    if rank == 1:
+        for name in ("fc", "proj"):
+            shift_rows(weights, f"transformer.layers.1.mlp.{name}.weight")
+
+
+@pytest.mark.parametrize(
+    ("flags", "spoil"),
+    [
+        ("--tp_size 8", gate_before_up),
+        ("--tp_size 8", neighbours_values),
+        ("--tp_size 4 --moe_ep_size 4", experts_moved),
+    ],
+)
+def test_what_is_cut_wrongly_says_something_else(
+    tiny_mixtral: Path, flags: str, spoil: Callable[[int, Weights], None]
+) -> None:
+    _count, prompts, expected = reference()
+    folder = engine(tiny_mixtral, "--dtype", "float32", *flags.split())
+    assert answers(folder, prompts, 24, spoil) != [
+        [token for token in answer[:24] if token != 2] for answer in expected
+    ]
 
 
 class Broken(Llama):
