@@ -116,6 +116,11 @@ def test_what_makes_no_other_checkpoint(run, first, second):
     assert not run(**second)["changed"]
 
 
+def test_a_dimension_of_no_cut_is_not_written(run, dest):
+    run(embedding_sharding_dim=1)
+    assert json.loads((dest / "config.json").read_text())["embedding_sharding_dim"] == 0
+
+
 @pytest.mark.parametrize(
     "change, reason",
     [
