@@ -72,5 +72,5 @@ def write_model(folder: Path, config: t.Any, tensors: t.Mapping[str, Stored], sh
 
 
 def settings_of(max_examples: int) -> settings:
-    """The same examples on every run, on whatever machine; hypothesis keeps nothing on the disk."""
+    """The same examples on every run, on whatever machine."""
     return settings(max_examples=max_examples, derandomize=True, deadline=None, database=None)
