@@ -31,7 +31,7 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils._native_converter
     convert,
     prepare,
 )
-from ansible_collections.tritonops.trtllm.plugins.module_utils._weight_files import listed
+from ansible_collections.tritonops.trtllm.plugins.module_utils._weight_files import MISSING_SAFETENSORS, listed
 
 # More than these only fight for the disk.
 MOST_WORKERS = 8
@@ -66,6 +66,11 @@ class NativeStep(ArtifactStep):
             embedding_sharding_dim=params["embedding_sharding_dim"] if params["use_parallel_embedding"] else 0,
             share_embedding=params["use_embedding_sharing"],
         )
+        if params["world_size"] not in (1, self._cut.world_size):
+            raise ArtifactError(
+                f"world_size {params['world_size']} is not tp_size {params['tp_size']} times pp_size"
+                f" {params['pp_size']}: say these two, world_size is of converter upstream"
+            )
         default = min(MOST_WORKERS, len(os.sched_getaffinity(0)))
         self._workers: int = default if params["workers"] is None else params["workers"]
         if self._workers < 1:
@@ -79,8 +84,9 @@ class NativeStep(ArtifactStep):
     def make(self, draft: Draft) -> dict[str, t.Any]:
         params = self._params
         self._check_source()
-        if MISSING_LIBRARY:
-            self._module.fail_json(msg=missing_required_lib("ml_dtypes"), exception=MISSING_LIBRARY)
+        for library, missing in (("ml_dtypes", MISSING_LIBRARY), ("safetensors", MISSING_SAFETENSORS)):
+            if missing:
+                self._module.fail_json(msg=missing_required_lib(library), exception=missing)
         conversion = prepare(Request(params["src"], params["release"], params["dtype"], self._cut))
         progress = draft.begin()
         try:

@@ -14,10 +14,19 @@ from __future__ import annotations
 
 import json
 import os
+import traceback
 import typing as t
 from dataclasses import dataclass
 
 from ansible_collections.tritonops.trtllm.plugins.module_utils._decoder import ConversionError, Shape
+
+try:
+    from safetensors import SafetensorError, safe_open
+except ImportError:
+    # Traceback of the import, for who runs on a host without it.
+    MISSING_SAFETENSORS: str | None = traceback.format_exc()
+else:
+    MISSING_SAFETENSORS = None
 
 INDEX = "model.safetensors.index.json"
 SINGLE = "model.safetensors"
@@ -99,11 +108,8 @@ def _indexed_paths(folder: str, index: str) -> list[str]:
     return paths
 
 
-def read_head(path: str) -> dict[str, StoredTensor]:
-    """What one file holds, once the library has found it sound."""
-    # Here, because a module may only say that a library is missing once it runs.
-    from safetensors import SafetensorError, safe_open
-
+def read_head(path: str, remedy: str = "fetch it again") -> dict[str, StoredTensor]:
+    """What one file holds, once the library has found it sound; `remedy` is for one that it has not."""
     try:
         # The library tells a file that may not be read from a damaged one no better than this.
         with open(path, "rb") as stream:
@@ -111,7 +117,7 @@ def read_head(path: str) -> dict[str, StoredTensor]:
                 length = int.from_bytes(stream.read(8), "little")
             head: dict[str, t.Any] = json.loads(stream.read(length))
     except (SafetensorError, ValueError) as exc:
-        raise ConversionError(f"{path} is not a whole safetensors file ({clipped(str(exc))}): fetch it again") from exc
+        raise ConversionError(f"{path} is not a whole safetensors file ({clipped(str(exc))}): {remedy}") from exc
     except OSError as exc:
         raise ConversionError(f"{path} cannot be read ({exc.strerror or exc}): correct its permissions") from exc
     start = 8 + length

@@ -229,8 +229,6 @@ tool_log:
   sample: /opt/trtllm/checkpoint/5d0c1f6b2a8e9734.partial/tool.log
 """
 
-import traceback
-
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from ansible_collections.tritonops.trtllm.plugins.module_utils._artifact import ArtifactError
 from ansible_collections.tritonops.trtllm.plugins.module_utils._artifact_step import ArtifactStep, run_step
@@ -243,24 +241,14 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils._tool_step import
     check_world_size,
     read_config,
 )
-
-try:
-    from safetensors import SafetensorError, safe_open
-except ImportError:
-    SAFETENSORS_ERROR: str | None = traceback.format_exc()
-else:
-    SAFETENSORS_ERROR = None
+from ansible_collections.tritonops.trtllm.plugins.module_utils._weight_files import MISSING_SAFETENSORS, read_head
 
 
 def check_checkpoint(folder: str, world_size: int) -> None:
     """A configuration for so many ranks, and a sound header in each rank's file."""
     check_world_size(read_config(folder).get("mapping", {}), world_size)
     for path in check_ranks(folder, ".safetensors", world_size):
-        try:
-            with safe_open(path, framework="numpy"):
-                pass
-        except SafetensorError as exc:
-            raise ArtifactError(f"{path} is not a whole safetensors file: {exc}") from exc
+        read_head(path, "convert the model again")
 
 
 UPSTREAM = Kind(
@@ -269,7 +257,7 @@ UPSTREAM = Kind(
     check=check_checkpoint,
     inputs=("converter",),
     mounts={"backend_files": "/backend"},
-    missing=None if SAFETENSORS_ERROR is None else (missing_required_lib("safetensors"), SAFETENSORS_ERROR),
+    missing=(missing_required_lib("safetensors"), MISSING_SAFETENSORS) if MISSING_SAFETENSORS else None,
 )
 
 

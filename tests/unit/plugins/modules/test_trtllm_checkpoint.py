@@ -254,6 +254,7 @@ def test_a_damaged_model(refused, model, damage, words):
         ({"release": "0.8.0"}, "the checkpoint's format of release 0.8.0 is not known here"),
         ({"release": "latest"}, "the checkpoint's format of release latest is not known here"),
         ({"release": "0.9.0", "use_embedding_sharing": True}, "use_embedding_sharing is of releases 0.14 to 0.16"),
+        ({"world_size": 8}, "world_size 8 is not tp_size 2 times pp_size 1: say these two"),
         ({"workers": 0}, "workers must be at least 1, it is 0"),
         ({"dtype": "int8"}, "value of dtype must be one of: auto, float16, bfloat16, float32, got: int8"),
         ({"image": "x"}, "image: of converter upstream; leave it out, or set converter to upstream"),
@@ -346,9 +347,10 @@ def test_what_was_written_is_checked(refused, monkeypatch):
     assert "rank1.safetensors is missing" in refused()
 
 
-def test_a_library_that_is_missing(refused, monkeypatch):
-    monkeypatch.setattr(_native_step, "MISSING_LIBRARY", "Traceback ...")
-    assert "Failed to import the required Python library (ml_dtypes)" in refused()
+@pytest.mark.parametrize("missing, library", [("MISSING_LIBRARY", "ml_dtypes"), ("MISSING_SAFETENSORS", "safetensors")])
+def test_a_library_that_is_missing(refused, monkeypatch, missing, library):
+    monkeypatch.setattr(_native_step, missing, "Traceback ...")
+    assert f"Failed to import the required Python library ({library})" in refused()
 
 
 INTERRUPTED = """
