@@ -153,6 +153,9 @@ def _files_reason(dest: str, files: t.Mapping[str, t.Mapping[str, t.Any]], verif
         if present[name] != expected["size"]:
             return f"file {name} has size {present[name]} instead of {expected['size']}"
     if verify:
+        unknown = [name for name, expected in files.items() if expected["sha256"] is None]
+        if unknown:
+            return f"file {unknown[0]} was not hashed when it was made"
         digests = hash_files(dest, files)
         for name, expected in files.items():
             if digests[name] != expected["sha256"]:
@@ -260,10 +263,10 @@ class Draft:
         write_json(inputs_file, self.inputs)
         return Progress(self.path("progress.json"))
 
-    def publish(self, record: t.Mapping[str, t.Any], progress: Progress) -> dict[str, t.Any]:
-        """Hash, sync, record and rename: from here on dest is complete."""
+    def publish(self, record: t.Mapping[str, t.Any], progress: Progress, hashed: bool = True) -> dict[str, t.Any]:
+        """Hash, sync, record and rename: from here on dest is complete. Not hashed, a file is known by its size only."""
         sizes = list_files(self.payload)
-        missing = [name for name in sizes if name not in self.digests]
+        missing = [name for name in sizes if hashed and name not in self.digests]
         # Hashing keeps the processors busy, syncing the disk.
         with ThreadPoolExecutor(1) as disk:
             synced = disk.submit(sync_tree, self.payload)
@@ -278,7 +281,7 @@ class Draft:
             **record,
             "started": datetime.fromtimestamp(self.started, timezone.utc).isoformat(timespec="seconds"),
             "duration_seconds": round(time.time() - self.started, 1),
-            "files": {name: {"size": size, "sha256": self.digests[name]} for name, size in sizes.items()},
+            "files": {name: {"size": size, "sha256": self.digests.get(name)} for name, size in sizes.items()},
         }
         write_json(os.path.join(self.payload, ARTIFACT_JSON), artifact)
         replace_folder(self.payload, self.dest)

@@ -47,6 +47,7 @@ NATIVE_ARGUMENTS: dict[str, dict[str, t.Any]] = {
     "embedding_sharding_dim": {"type": "int", "choices": [0, 1], "default": 0},
     "use_embedding_sharing": {"type": "bool", "default": False},
     "workers": {"type": "int"},
+    "checksums": {"type": "bool", "default": False},
 }
 
 
@@ -94,7 +95,9 @@ class NativeStep(ArtifactStep):
             progress.start("convert", total=conversion.total_bytes)
             convert(conversion, draft.payload, progress.advance, self._workers)
             self._check(draft.payload, self._world_size)
-            return draft.publish({"release": params["release"], "overflowed": conversion.overflowed}, progress)
+            record = {"release": params["release"], "overflowed": conversion.overflowed}
+            # Who asks to have them compared will ask again.
+            return draft.publish(record, progress, hashed=params["checksums"] or params["verify"])
         except Exception as exc:
             # Nothing in it can be continued or tells more: it would only keep the disk full.
             remove(draft.partial)

@@ -100,6 +100,13 @@ options:
       - Threads that read and write. If not given, the processors that may be used, 8 at most.
       - For O(converter=native).
     type: int
+  checksums:
+    description:
+      - Whether to record the sha256 of what was written, which O(verify) compares. That reads it once more and takes
+        about as long as converting. With V(upstream), and with O(verify), it is always done.
+      - For O(converter=native).
+    type: bool
+    default: false
   image:
     description:
       - The backend image to run, by id or V(repository@sha256:…). It must be in the engine.

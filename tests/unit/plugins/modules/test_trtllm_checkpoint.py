@@ -97,8 +97,22 @@ def test_a_checkpoint_is_made_once(run, dest, tmp_path):
     files = [path for path in dest.iterdir() if path.name != "artifact.json"]
     assert made["total_size"] == sum(path.stat().st_size for path in files)
     assert (made["overflowed"], made.get("warnings", [])) == ({}, [])
-    again = run(verify=True)
+    again = run()
     assert (again["changed"], again["reason"], again["duration"]) == (False, None, None)
+
+
+def test_what_was_hashed_can_be_compared(run, dest):
+    assert run()["changed"]
+    assert {entry["sha256"] for entry in read_artifact(str(dest))["files"].values()} == {None}
+    assert run(verify=True)["reason"] == "file config.json was not hashed when it was made"
+    assert not run(verify=True)["changed"]
+    (dest / "rank0.safetensors").write_bytes((dest / "rank1.safetensors").read_bytes())
+    assert "file rank0.safetensors has sha256" in run(verify=True)["reason"]
+
+
+def test_checksums_are_recorded_at_once_when_asked_for(run, dest):
+    assert run(checksums=True)["changed"]
+    assert not run(verify=True)["changed"]
 
 
 @pytest.mark.parametrize(
