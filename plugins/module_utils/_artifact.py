@@ -264,7 +264,7 @@ class Draft:
         return Progress(self.path("progress.json"))
 
     def publish(self, record: t.Mapping[str, t.Any], progress: Progress, hashed: bool = True) -> dict[str, t.Any]:
-        """Hash, sync, record and rename: from here on dest is complete. Not hashed, a file is known by its size only."""
+        """Hash, sync, record and rename: from here on dest is complete. Unhashed files are known by size only."""
         sizes = list_files(self.payload)
         missing = [name for name in sizes if hashed and name not in self.digests]
         # Hashing keeps the processors busy, syncing the disk.

@@ -12,6 +12,7 @@ memory at a time is a block for each worker, whatever the model's size and the n
 
 from __future__ import annotations
 
+import errno
 import json
 import mmap
 import os
@@ -20,7 +21,7 @@ import typing as t
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
-from threading import Lock
+from threading import Lock, local
 
 from ansible_collections.tritonops.trtllm.plugins.module_utils._checkpoint_format import (
     checkpoint_config,
@@ -45,6 +46,7 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils._decoder import (
 from ansible_collections.tritonops.trtllm.plugins.module_utils._weight_files import (
     DTYPES,
     ITEM_BYTES,
+    PAGE_BYTES,
     StoredTensor,
     listed,
     make_head,
@@ -251,13 +253,12 @@ def convert(conversion: Conversion, folder: str, on_bytes: t.Callable[[int], Non
     with open(os.path.join(folder, "config.json"), "w", encoding="utf-8") as stream:
         json.dump(conversion.config, stream, indent=4)
     with ExitStack() as files:
-        outputs = [files.enter_context(open(path, "wb")) for path in rank_paths(folder, len(conversion.heads))]
-        for output, head, size in zip(outputs, conversion.heads, conversion.sizes):
-            # The rows that fill a vocabulary up are never written: what is not is zero.
-            output.truncate(size)
-            output.write(head)
-            output.flush()
-        writer = _Writer(conversion, [output.fileno() for output in outputs], on_bytes)
+        paths = rank_paths(folder, len(conversion.heads))
+        outputs = [
+            files.enter_context(OutputFile(path, head, size))
+            for path, head, size in zip(paths, conversion.heads, conversion.sizes)
+        ]
+        writer = _Writer(conversion, outputs, on_bytes)
         with ThreadPoolExecutor(workers) as pool:
             futures = [pool.submit(writer.write, route, *span) for route in conversion.routes for span in blocks(route)]
             finished, pending = wait(futures, return_when=FIRST_EXCEPTION)
@@ -272,9 +273,10 @@ def rank_paths(folder: str, world_size: int) -> list[str]:
 
 
 def blocks(route: Route) -> t.Iterator[tuple[int, int]]:
-    """Spans of rows of about BLOCK_BYTES."""
+    """Spans of rows of about BLOCK_BYTES; by 64 rows, so that what a rank gets of a block mostly fills whole pages."""
     height, width = route.matrix
     step = max(1, BLOCK_BYTES // (width * route.element.itemsize))
+    step -= step % 64 if step > 64 else 0
     for first in range(0, height, step):
         yield first, min(first + step, height)
 
@@ -282,11 +284,12 @@ def blocks(route: Route) -> t.Iterator[tuple[int, int]]:
 class _Writer:
     """Takes blocks of source tensors to the ranks' files. Safe to call from threads."""
 
-    def __init__(self, conversion: Conversion, outputs: list[int], on_bytes: t.Callable[[int], None]) -> None:
+    def __init__(self, conversion: Conversion, outputs: list[OutputFile], on_bytes: t.Callable[[int], None]) -> None:
         self._conversion = conversion
         self._outputs = outputs
         self._on_bytes = on_bytes
         self._mutex = Lock()
+        self._scratch = _Scratch()
 
     def write(self, route: Route, first: int, last: int) -> None:
         source = mapped(route, first, last)
@@ -297,10 +300,10 @@ class _Writer:
         for move in route.moves:
             top, bottom = max(first, move.rows[0]), min(last, move.rows[1])
             if top < bottom:
-                part = np.ascontiguousarray(raw[top - first : bottom - first, slice(*move.columns)])
-                row_bytes = part.shape[1] * part.itemsize
-                write_all(self._outputs[move.rank], part, move.offset + (top - move.rows[0]) * row_bytes)
-                written += part.nbytes
+                part = self._scratch.copy(raw[top - first : bottom - first, slice(*move.columns)])
+                row_bytes = len(part) // (bottom - top)
+                self._outputs[move.rank].write(part, move.offset + (top - move.rows[0]) * row_bytes)
+                written += len(part)
         self._on_bytes(written)
 
     def _cast(self, route: Route, source: t.Any) -> t.Any:
@@ -336,8 +339,59 @@ def mapped(route: Route, first: int, last: int) -> t.Any:
     return np.frombuffer(window, route.element, (last - first) * width, before).reshape(last - first, width)
 
 
-def write_all(file: int, part: t.Any, offset: int) -> None:
-    rest = memoryview(part).cast("B")
+class _Scratch(local):
+    """Memory of each thread that begins at a page, as writing past the page cache asks for."""
+
+    def __init__(self) -> None:
+        self._memory = mmap.mmap(-1, BLOCK_BYTES)
+
+    def copy(self, values: t.Any) -> memoryview:
+        """The bytes of an array, row by row; valid until the next copy."""
+        if values.nbytes > len(self._memory):
+            self._memory = mmap.mmap(-1, values.nbytes)
+        room = np.frombuffer(self._memory, values.dtype, values.size)
+        np.copyto(room.reshape(values.shape), values)
+        return memoryview(self._memory)[: values.nbytes]
+
+
+class OutputFile:
+    """A file of a known size that is written in pieces, from threads. What is never written is zero.
+
+    Whole pages go past the page cache where the file system lets them: it would have to find room for every byte, twice
+    as much as for a copy, and the disk would begin to work only when it is full.
+    """
+
+    def __init__(self, path: str, head: bytes, size: int) -> None:
+        self._cached = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+        os.truncate(self._cached, size)
+        write_all(self._cached, head, 0)
+        try:
+            # Not every system has the flag.
+            self._direct: int | None = os.open(path, os.O_WRONLY | getattr(os, "O_DIRECT", 0))
+        except OSError:
+            self._direct = None
+
+    def __enter__(self) -> OutputFile:
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        os.close(self._cached)
+        if self._direct is not None:
+            os.close(self._direct)
+
+    def write(self, part: bytes | memoryview, offset: int) -> None:
+        if self._direct is not None and not offset % PAGE_BYTES and not len(part) % PAGE_BYTES:
+            try:
+                return write_all(self._direct, part, offset)
+            except OSError as exc:
+                # A file system may ask for more than whole pages.
+                if exc.errno != errno.EINVAL:
+                    raise
+        return write_all(self._cached, part, offset)
+
+
+def write_all(file: int, part: bytes | memoryview, offset: int) -> None:
+    rest = memoryview(part)
     while rest:
         done = os.pwrite(file, rest, offset)
         rest, offset = rest[done:], offset + done

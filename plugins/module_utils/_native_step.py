@@ -51,6 +51,12 @@ NATIVE_ARGUMENTS: dict[str, dict[str, t.Any]] = {
 }
 
 
+def _default_workers() -> int:
+    """Two for each processor, for one of them waits for the disk. Not every system tells which may be used."""
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return min(MOST_WORKERS, 2 * (usable or 1))
+
+
 class NativeStep(ArtifactStep):
     """`check` raises ArtifactError unless the folder holds a checkpoint for so many ranks."""
 
@@ -72,8 +78,7 @@ class NativeStep(ArtifactStep):
                 f"world_size {params['world_size']} is not tp_size {params['tp_size']} times pp_size"
                 f" {params['pp_size']}: say these two, world_size is of converter upstream"
             )
-        default = min(MOST_WORKERS, len(os.sched_getaffinity(0)))
-        self._workers: int = default if params["workers"] is None else params["workers"]
+        self._workers: int = _default_workers() if params["workers"] is None else params["workers"]
         if self._workers < 1:
             raise ArtifactError(f"workers must be at least 1, it is {self._workers}")
         super().__init__(module, [], self._cut.world_size)

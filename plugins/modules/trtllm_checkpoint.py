@@ -97,7 +97,7 @@ options:
     default: false
   workers:
     description:
-      - Threads that read and write. If not given, the processors that may be used, 8 at most.
+      - Threads that read and write. If not given, two for each processor that may be used, 8 at most.
       - For O(converter=native).
     type: int
   checksums:
