@@ -345,7 +345,11 @@ def test_no_room_in_the_middle(refused, monkeypatch, dest):
 def test_a_failed_run_keeps_what_was_there(run, dest, monkeypatch):
     run()
     before = {path.name: path.read_bytes() for path in dest.iterdir()}
-    monkeypatch.setattr(_native_step, "convert", lambda *_arguments: (_ for _ in ()).throw(OSError(errno.EIO, "I/O")))
+
+    def failing(*_arguments):
+        raise OSError(errno.EIO, "I/O")
+
+    monkeypatch.setattr(_native_step, "convert", failing)
     assert run(tp_size=1)["failed"]
     assert {path.name: path.read_bytes() for path in dest.iterdir()} == before
 
