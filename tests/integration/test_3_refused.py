@@ -54,7 +54,7 @@ def test_a_root_folder_without_space(site: Site) -> None:
         "sh", "-c", "mkdir -p /mnt/small && mountpoint -q /mnt/small || mount -t tmpfs -o size=50m tmpfs /mnt/small"
     )
     refused(
-        site, {"trtllm_root": "/mnt/small/trtllm"}, ["920 MB are still to be written, 52.4 MB are free", "trtllm_root"]
+        site, {"trtllm_root": "/mnt/small/trtllm"}, ["1.15 GB are still to be written, 52.4 MB are free", "trtllm_root"]
     )
     site.run("umount", "/mnt/small")
 
