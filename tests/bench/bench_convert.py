@@ -4,14 +4,15 @@
 
 """What converting a Mixtral-shaped model for eight ranks costs, against `cp -r` of it.
 
-All run by turns in the same run, from a warm cache, each as a process with its start included: Ansible's for the
-module, which also hashes and syncs what it wrote. The median of each counts. Memory is that of the largest process.
+All run by turns in the same run, from a warm cache, each as a process with its start included. What the module wrote
+is on the disk when it ends, what `cp` wrote is not. The median of each counts. Memory is that of the largest process.
 `--write` puts the table into docs/benchmarks.md.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import shutil
 import statistics
@@ -25,6 +26,8 @@ from typing import NamedTuple
 from report import machine, table, write_section
 
 PROJECT = Path(__file__).resolve().parents[2]
+MODULE = "tritonops.trtllm.trtllm_checkpoint"
+PYTHON_MODULE = "ansible_collections.tritonops.trtllm.plugins.modules.trtllm_checkpoint"
 
 
 class Cost(NamedTuple):
@@ -51,14 +54,21 @@ def cost(command: list[str | Path]) -> Cost:
 
 
 def commands(model: Path, output: Path) -> dict[str, list[str | Path]]:
-    def native(dtype: str) -> list[str | Path]:
-        arguments = f"src={model} dest={output} release=0.17.0 dtype={dtype} tp_size=8"
-        return ["ansible", "localhost", "-m", "tritonops.trtllm.trtllm_checkpoint", "-a", arguments]
+    def arguments(dtype: str) -> dict[str, str]:
+        return {"src": str(model), "dest": str(output), "release": "0.17.0", "dtype": dtype, "tp_size": "8"}
 
+    def native(dtype: str) -> list[str | Path]:
+        given = " ".join(f"{name}={value}" for name, value in arguments(dtype).items())
+        return ["ansible", "localhost", "-m", MODULE, "-a", given]
+
+    # What Ansible runs on a host.
+    alone = model.with_name("arguments.json")
+    alone.write_text(json.dumps({"ANSIBLE_MODULE_ARGS": arguments("bfloat16")}))
     return {
         "`cp -r` of the model": ["cp", "-r", model, output],
-        "converted, bf16 to bf16": native("bfloat16"),
-        "converted, bf16 to fp16": native("float16"),
+        "module alone, bf16 to bf16": [sys.executable, "-m", PYTHON_MODULE, alone],
+        "`ansible`, bf16 to bf16": native("bfloat16"),
+        "`ansible`, bf16 to fp16": native("float16"),
     }
 
 
