@@ -21,7 +21,7 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils._checkpoint_layou
 from ansible_collections.tritonops.trtllm.plugins.module_utils._decoder import ARCHITECTURES, Decoder, quoted
 
 FIRST = (0, 9)
-_RELEASE = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})+")
+_RELEASE = re.compile(r"v?([0-9]{1,9}(?:\.[0-9]{1,9})+)(?:\.?(?:dev|rc|post)[0-9]{1,10})?")
 # Whose converter and runtime came later than that.
 _FIRST_OF = {"Qwen2ForCausalLM": (0, 11)}
 
@@ -89,9 +89,9 @@ _QWEN = {"qwen_type": "qwen2", "seq_length": 8192, "use_logn_attn": False, "num_
 
 
 def release_number(release: str) -> tuple[int, ...]:
-    """0.12.0 as (0, 12, 0); empty for what is no release."""
-    text = release[1:] if release.startswith("v") else release
-    return tuple(map(int, text.split("."))) if _RELEASE.fullmatch(text) else ()
+    """0.12.0 as (0, 12, 0), and so is what leads to it, 0.12.0rc1; empty for what is no release."""
+    match = _RELEASE.fullmatch(release)
+    return tuple(map(int, match.group(1).split("."))) if match else ()
 
 
 def unsupported(release: str, architecture: str) -> str:
