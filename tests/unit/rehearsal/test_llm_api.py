@@ -8,7 +8,8 @@ from __future__ import annotations
 import asyncio
 import copy
 import json
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -146,12 +147,22 @@ def test_draws_repeat_by_their_seed(llm: LLM) -> None:
     assert answer(llm, max_tokens=8, temperature=3.0, top_k=1).token_ids == greedy(llm, 8)
 
 
-def test_an_aborted_request_ends_with_an_error(llm: LLM) -> None:
+def test_an_aborted_request_ends_with_an_error(llm: LLM, monkeypatch: pytest.MonkeyPatch) -> None:
+    network, aborted = llm._generator._network, threading.Event()
+    step = network.step
+
+    def held(chunks: Sequence[Chunk], forgotten: Sequence[int] = ()) -> Any:
+        # the prompt goes in at once; a token after the first one waits, or the answer may be whole before the abort
+        assert all(len(chunk.tokens) > 1 for chunk in chunks) or aborted.wait(timeout=60)
+        return step(chunks, forgotten)
+
     async def ask() -> None:
         result = llm.generate_async(PROMPT, SamplingParams(max_tokens=50), streaming=True)
         async for _event in result:
             result.abort()
+            aborted.set()
 
+    monkeypatch.setattr(network, "step", held)
     with pytest.raises(RequestError, match="cancelled"):
         asyncio.run(ask())
 
