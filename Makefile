@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 .NOTPARALLEL:
-.PHONY: setup docs lint sanity unit molecule integration test bench-plan bench-convert engine images rehearse rehearse-clean build help
+.PHONY: setup docs lint sanity unit stage molecule integration hosts test bench-plan bench-convert engine images rehearse rehearse-clean build help
 
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export MOLECULE_GLOB := molecule/*/molecule.yml
@@ -25,18 +25,24 @@ sanity: setup ## ansible-test sanity, on both versions of ansible-core
 	@scripts/sanity
 
 unit: setup ## Unit tests, on both versions of ansible-core
-	@scripts/each-python -m pytest -q tests/unit
+	@scripts/each-python -m pytest -q --numprocesses 2 tests/unit
 
-molecule: setup engine ## Every scenario, or SCENARIO=x
+stage: setup engine ## What scenarios and the rehearsed site have in common: images, model, wheels
 	rehearsal/bin/images
 	rehearsal/bin/model
 	rehearsal/bin/wheelhouse
+
+molecule: stage ## Every scenario, or SCENARIO=x
 	molecule test $(if $(SCENARIO),-s $(SCENARIO),--all)
 
 integration: setup engine ## Tests of the rehearsed site
 	python -m pytest tests/integration
 
-test: setup lint sanity unit molecule integration ## Everything that CI runs
+# Each has hosts of its own, and most of the time waits for them.
+hosts: stage ## Every scenario and the tests of the rehearsed site, two at a time
+	python -m pytest --numprocesses 2 --dist loadgroup --verbose tests/integration tests/scenarios
+
+test: setup lint sanity unit hosts ## Everything that CI runs
 
 bench-plan: setup ## How long planning a fleet takes; written to docs/benchmarks.md
 	python tests/bench/bench_plan.py --write

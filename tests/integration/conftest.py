@@ -15,6 +15,13 @@ import yaml
 from site_under_test import CANARY, PROJECT, STATE, GatedHub, Site, another_hub
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The tests of the site share its host: they stay together, in their order."""
+    for item in items:
+        if item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group("site"))
+
+
 @pytest.fixture(scope="session")
 def site() -> Site:
     return Site()

@@ -1,0 +1,32 @@
+# Copyright (c) 2026 tritonops.trtllm contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Every Molecule scenario as one test, so that scenarios run beside each other and beside the tests of the site."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PROJECT = Path(__file__).resolve().parents[2]
+SCENARIOS = sorted(file.parent.name for file in (PROJECT / "molecule").glob("*/molecule.yml"))
+
+
+@pytest.mark.parametrize(
+    "scenario", [pytest.param(name, marks=pytest.mark.xdist_group(f"scenario {name}")) for name in SCENARIOS]
+)
+def test_scenario(scenario: str) -> None:
+    programs = Path(sys.executable).parent
+    environment = {
+        **os.environ,
+        "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
+        "MOLECULE_GLOB": "molecule/*/molecule.yml",
+    }
+    # What it prints is shown when it fails.
+    played = subprocess.run([programs / "molecule", "test", "-s", scenario], cwd=PROJECT, env=environment, check=False)
+    assert played.returncode == 0
