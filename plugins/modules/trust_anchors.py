@@ -1,0 +1,216 @@
+#!/usr/bin/python
+# Copyright (c) 2026 tritonops.trtllm contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: trust_anchors
+short_description: Have the system trust certification authorities of ours, and no longer those that were
+version_added: "0.1.0"
+description:
+  - Keeps one file for each certificate in the folder that the distribution has for local authorities, and runs the
+    distribution's own tool, which puts them into the bundle of all that the system trusts.
+  - Files in that folder are ours when their name begins with C(trtllm-); no other is touched.
+  - A run that was killed before the tool had done its work is made good by the next.
+extends_documentation_fragment:
+  - tritonops.trtllm.attributes
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+    details:
+      - Shows the names of the files.
+  idempotent:
+    support: full
+options:
+  certificates:
+    description:
+      - All authorities of ours. What is not among them is taken out.
+    type: list
+    elements: dict
+    required: true
+    suboptions:
+      name:
+        description:
+          - Name of the file, without the prefix C(trtllm-) and the suffix C(.crt).
+        type: str
+        required: true
+      content:
+        description:
+          - One certificate, as PEM.
+        type: str
+        required: true
+  folder:
+    description:
+      - The distribution's folder for local authorities.
+    type: path
+    required: true
+  bundle:
+    description:
+      - The file with everything that the system trusts, which the tool makes.
+    type: path
+    required: true
+  update:
+    description:
+      - The distribution's tool, with arguments, to run when something was added.
+    type: list
+    elements: str
+    required: true
+  update_after_removal:
+    description:
+      - The tool with other arguments for when something was taken out. O(update) if not given.
+    type: list
+    elements: str
+author:
+  - tritonops.trtllm contributors (@tritonops)
+seealso:
+  - plugin: tritonops.trtllm.pem_certificates
+    plugin_type: lookup
+"""
+
+EXAMPLES = r"""
+- name: Trust the company's authority on Debian
+  tritonops.trtllm.trust_anchors:
+    certificates:
+      - name: company
+        content: "{{ lookup('ansible.builtin.file', 'company-ca.pem') }}"
+    folder: /usr/local/share/ca-certificates
+    bundle: /etc/ssl/certs/ca-certificates.crt
+    update: [update-ca-certificates]
+    update_after_removal: [update-ca-certificates, --fresh]
+"""
+
+RETURN = r"""
+added:
+  description: Names of the files that are new or have changed.
+  returned: success
+  type: list
+  elements: str
+  sample: [trtllm-company.crt]
+removed:
+  description: Names of the files that were taken out.
+  returned: success
+  type: list
+  elements: str
+  sample: []
+"""
+
+import os
+import tempfile
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+
+PREFIX = "trtllm-"
+SUFFIX = ".crt"
+
+
+class TrustError(Exception):
+    """The system does not trust what it should."""
+
+
+def read_text(path: str) -> str:
+    """The file's text; nothing when there is none."""
+    try:
+        with open(path, encoding="utf-8", errors="replace") as stream:
+            return stream.read()
+    except FileNotFoundError:
+        return ""
+
+
+def own_files(folder: str) -> dict[str, str]:
+    """Name and content of the files that are ours."""
+    names = os.listdir(folder) if os.path.isdir(folder) else []
+    ours = [name for name in names if name.startswith(PREFIX) and name.endswith(SUFFIX)]
+    return {name: read_text(os.path.join(folder, name)) for name in sorted(ours)}
+
+
+def is_behind(bundle: str, folder: str, names: t.Iterable[str]) -> bool:
+    """Whether the folder has changed since the bundle was made of it."""
+    if not os.path.isdir(folder):
+        return False
+    made = os.stat(bundle).st_mtime_ns if os.path.exists(bundle) else 0
+    return any(os.stat(path).st_mtime_ns > made for path in [folder, *(os.path.join(folder, name) for name in names)])
+
+
+def write(module: AnsibleModule, path: str, content: str) -> None:
+    handle, candidate = tempfile.mkstemp(dir=module.tmpdir)
+    with os.fdopen(handle, "w", encoding="utf-8") as stream:
+        stream.write(content)
+    os.chmod(candidate, 0o644)
+    module.atomic_move(candidate, path)
+
+
+def update(module: AnsibleModule, command: t.Sequence[str]) -> None:
+    if module.get_bin_path(command[0], opt_dirs=["/usr/sbin", "/usr/bin"]) is None:
+        raise TrustError(f"there is no {command[0]} on this host: install its package ca-certificates")
+    rc, out, err = module.run_command(list(command))
+    if rc != 0:
+        raise TrustError(f"{' '.join(command)} failed with exit code {rc}: {err.strip() or out.strip()}")
+
+
+def check_bundle(bundle: str, wanted: t.Mapping[str, str]) -> None:
+    trusted = "".join(read_text(bundle).split())
+    missing = [name for name, content in wanted.items() if "".join(content.split()) not in trusted]
+    if missing:
+        raise TrustError(
+            f"{bundle} does not have {', '.join(missing)} although it was made anew:"
+            " see whether the host's policy forbids these authorities (a blocklist, or an entry with '!')"
+        )
+
+
+def run(module: AnsibleModule) -> dict[str, t.Any]:
+    params = module.params
+    folder, bundle = params["folder"], params["bundle"]
+    wanted = {PREFIX + item["name"] + SUFFIX: item["content"].strip() + "\n" for item in params["certificates"]}
+    present = own_files(folder)
+    added = [name for name, content in wanted.items() if present.get(name) != content]
+    removed = [name for name in present if name not in wanted]
+    changed = bool(added or removed) or is_behind(bundle, folder, present)
+    if changed and not module.check_mode:
+        os.makedirs(folder, mode=0o755, exist_ok=True)
+        for name in added:
+            write(module, os.path.join(folder, name), wanted[name])
+        for name in removed:
+            os.unlink(os.path.join(folder, name))
+        update(module, (removed and params["update_after_removal"]) or params["update"])
+        check_bundle(bundle, wanted)
+    result: dict[str, t.Any] = {"changed": changed, "added": added, "removed": removed}
+    if module._diff:
+        result["diff"] = {"before": "\n".join([*present, ""]), "after": "\n".join([*sorted(wanted), ""])}
+    return result
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "certificates": {
+                "type": "list",
+                "elements": "dict",
+                "required": True,
+                "options": {
+                    "name": {"type": "str", "required": True},
+                    "content": {"type": "str", "required": True},
+                },
+            },
+            "folder": {"type": "path", "required": True},
+            "bundle": {"type": "path", "required": True},
+            "update": {"type": "list", "elements": "str", "required": True},
+            "update_after_removal": {"type": "list", "elements": "str"},
+        },
+        supports_check_mode=True,
+    )
+    try:
+        result = run(module)
+    except TrustError as exc:
+        module.fail_json(msg=f"The system's trust was not updated: {exc}.")
+    except OSError as exc:
+        module.fail_json(msg=f"cannot change {module.params['folder']}: {exc}")
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()
