@@ -61,7 +61,7 @@ options:
     required: true
   update_after_removal:
     description:
-      - The tool with other arguments for when something was taken out. O(update) if not given.
+      - The tool with other arguments for when something was taken out, or may have been. O(update) if not given.
     type: list
     elements: str
 author:
@@ -128,14 +128,6 @@ def own_files(folder: str) -> dict[str, str]:
     return {name: read_text(os.path.join(folder, name)) for name in sorted(ours)}
 
 
-def is_behind(bundle: str, folder: str, names: t.Iterable[str]) -> bool:
-    """Whether the folder has changed since the bundle was made of it."""
-    if not os.path.isdir(folder):
-        return False
-    made = os.stat(bundle).st_mtime_ns if os.path.exists(bundle) else 0
-    return any(os.stat(path).st_mtime_ns > made for path in [folder, *(os.path.join(folder, name) for name in names)])
-
-
 def write(module: AnsibleModule, path: str, content: str) -> None:
     handle, candidate = tempfile.mkstemp(dir=module.tmpdir)
     with os.fdopen(handle, "w", encoding="utf-8") as stream:
@@ -169,15 +161,23 @@ def run(module: AnsibleModule) -> dict[str, t.Any]:
     present = own_files(folder)
     added = [name for name, content in wanted.items() if present.get(name) != content]
     removed = [name for name in present if name not in wanted]
-    changed = bool(added or removed) or is_behind(bundle, folder, present)
+    # Stands while the bundle is behind the folder, whatever becomes of this run.
+    pending = bundle + ".trtllm-pending"
+    changed = bool(added or removed) or os.path.exists(pending)
     if changed and not module.check_mode:
         os.makedirs(folder, mode=0o755, exist_ok=True)
+        os.makedirs(os.path.dirname(pending), mode=0o755, exist_ok=True)
+        with open(pending, "w", encoding="utf-8"):
+            pass
         for name in added:
             write(module, os.path.join(folder, name), wanted[name])
         for name in removed:
             os.unlink(os.path.join(folder, name))
-        update(module, (removed and params["update_after_removal"]) or params["update"])
+        update(
+            module, params["update"] if added and not removed else params["update_after_removal"] or params["update"]
+        )
         check_bundle(bundle, wanted)
+        os.unlink(pending)
     result: dict[str, t.Any] = {"changed": changed, "added": added, "removed": removed}
     if module._diff:
         result["diff"] = {"before": "\n".join([*present, ""]), "after": "\n".join([*sorted(wanted), ""])}
