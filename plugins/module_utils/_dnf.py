@@ -1,0 +1,134 @@
+# Copyright (c) 2026 tritonops.trtllm contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What rpm and dnf (version 4) say on their command lines, and what to ask them."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+from fnmatch import fnmatchcase
+
+QUERY_FORMAT = r"%{NAME}\t%{EPOCHNUM}\t%{VERSION}\t%{RELEASE}\t%{ARCH}\n"
+
+# The headings of dnf's table of a transaction, and what is done to the packages below them.
+SECTIONS = (
+    (re.compile(r"Install.*:$"), "install"),
+    (re.compile(r"Upgrading:$"), "upgrade"),
+    (re.compile(r"Downgrading:$"), "downgrade"),
+    (re.compile(r"Reinstalling:$"), "reinstall"),
+    (re.compile(r"Removing.*:$"), "remove"),
+)
+
+
+class DnfError(Exception):
+    """Packages cannot be as wanted; the text says why and what to change."""
+
+
+class Package(t.NamedTuple):
+    """An installed package."""
+
+    name: str
+    epoch: str
+    version: str
+    release: str
+    arch: str
+
+    def evr(self) -> str:
+        epoch = "" if self.epoch == "0" else f"{self.epoch}:"
+        return f"{epoch}{self.version}-{self.release}"
+
+    def matches(self, spec: str) -> bool:
+        """Whether the package is what dnf means by `spec`: a name, with version, release and architecture or without."""
+        versions = [f"{epoch}{self.version}" for epoch in ("", f"{self.epoch}:")]
+        names = [self.name]
+        for version in versions:
+            names += [f"{self.name}-{version}", f"{self.name}-{version}-{self.release}"]
+        return any(fnmatchcase(form, spec) for name in names for form in (name, f"{name}.{self.arch}"))
+
+
+class Change(t.NamedTuple):
+    """What a transaction does to one package."""
+
+    action: str
+    name: str
+    arch: str
+    evr: str
+
+
+def parse_installed(text: str) -> list[Package]:
+    """The answer to `rpm -qa` in QUERY_FORMAT; keys that rpm holds as packages are left out."""
+    packages = [Package(*line.split("\t")) for line in text.splitlines() if line]
+    return [package for package in packages if package.name != "gpg-pubkey"]
+
+
+def parse_transaction(text: str) -> list[Change]:
+    """The table that dnf shows before it asks whether it may."""
+    table = text.partition("Dependencies resolved.")[2].partition("Transaction Summary")[0]
+    changes = []
+    action: str | None = None
+    words: list[str] = []
+    for line in table.splitlines():
+        if line[:1].strip():
+            action = next((action for heading, action in SECTIONS if heading.match(line)), None)
+        elif action:
+            # A row whose name is too long goes on in the next line.
+            words += line.split()
+            if words[:1] == ["replacing"] and len(words) == 3:
+                name, dot, arch = words[1].rpartition(".")
+                changes.append(Change("remove", name, arch, words[2]))
+                words = []
+            elif len(words) >= 5:
+                changes.append(Change(action, *words[:3]))
+                words = []
+    return changes
+
+
+def options(params: dict[str, t.Any]) -> list[str]:
+    """The options of dnf that a module's parameters stand for."""
+    flags = [f"--disablerepo={name}" for name in params["disablerepo"]]
+    flags += [f"--enablerepo={name}" for name in params["enablerepo"]]
+    if params["reposdir"]:
+        flags.append("--setopt=reposdir=" + ",".join(params["reposdir"]))
+    if params["state"] == "absent":
+        return [*flags, "--noautoremove"]
+    if not params["install_weak_deps"]:
+        flags.append("--setopt=install_weak_deps=False")
+    if params["refresh"]:
+        flags.append("--refresh")
+    if params["nobest"]:
+        flags.append("--nobest")
+    if params["removable"]:
+        flags.append("--allowerasing")
+    return flags
+
+
+def not_allowed(changes: list[Change], allowed: list[str]) -> list[str]:
+    """The packages that a transaction removes and nobody said may go."""
+    removed = sorted({change.name for change in changes if change.action == "remove"})
+    return [name for name in removed if not any(fnmatchcase(name, pattern) for pattern in allowed)]
+
+
+def remedy(words: str) -> str:
+    """What to change about a transaction that cannot be."""
+    if "Unable to find a match" in words:
+        return "Correct the names, or add or enable the repository that has them."
+    if "conflict" in words or "obsoletes" in words:
+        return "Name in 'removable' what may be removed for it, or set 'nobest' where an older version will do."
+    if "GPG" in words or "public key" in words.lower():
+        return "Import the key that the repository is really signed with, after checking it."
+    if "Cannot download" in words or "Failed to download" in words or "Curl error" in words:
+        return "See that the host reaches its repositories, by a proxy where it needs one, or disable what it does not reach."
+    return "Correct what dnf says, and run this again."
+
+
+def listing(packages: t.Iterable[tuple[str, str]]) -> str:
+    return "".join(f"{name}-{evr}\n" for name, evr in sorted(set(packages)))
+
+
+def diff(installed: list[Package], changes: list[Change]) -> dict[str, str]:
+    """Before and after of the packages that a transaction touches."""
+    touched = {(change.name, change.arch) for change in changes}
+    before = [(package.name, package.evr()) for package in installed if (package.name, package.arch) in touched]
+    after = [(change.name, change.evr) for change in changes if change.action != "remove"]
+    return {"before": listing(before), "after": listing(after)}
