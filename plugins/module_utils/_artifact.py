@@ -68,7 +68,8 @@ def list_files(root: str) -> dict[str, int]:
         for name in names:
             path = os.path.join(folder, name)
             relative = os.path.relpath(path, root)
-            if relative != ARTIFACT_JSON:
+            # Sources may have links that lead nowhere.
+            if relative != ARTIFACT_JSON and os.path.exists(path):
                 found[relative] = os.path.getsize(path)
     return dict(sorted(found.items()))
 
@@ -263,9 +264,18 @@ class Draft:
         write_json(inputs_file, self.inputs)
         return Progress(self.path("progress.json"))
 
-    def publish(self, record: t.Mapping[str, t.Any], progress: Progress, hashed: bool = True) -> dict[str, t.Any]:
-        """Hash, sync, record and rename: from here on dest is complete. Unhashed files are known by size only."""
-        sizes = list_files(self.payload)
+    def publish(
+        self,
+        record: t.Mapping[str, t.Any],
+        progress: Progress,
+        hashed: bool = True,
+        without: str | None = None,
+    ) -> dict[str, t.Any]:
+        """Hash, sync, record and rename: from here on dest is complete. Unhashed files are known by size only.
+
+        Files below folders named `without` belong to whoever works with the artifact, and may come and go.
+        """
+        sizes = {name: size for name, size in list_files(self.payload).items() if without not in name.split(os.sep)}
         missing = [name for name in sizes if hashed and name not in self.digests]
         # Hashing keeps the processors busy, syncing the disk.
         with ThreadPoolExecutor(1) as disk:
@@ -393,6 +403,7 @@ def _sync(path: str) -> None:
 
 def sync_tree(root: str) -> None:
     for folder, _dirs, names in os.walk(root):
-        for name in names:
-            _sync(os.path.join(folder, name))
+        for path in (os.path.join(folder, name) for name in names):
+            if os.path.exists(path):
+                _sync(path)
         _sync(folder)

@@ -12,24 +12,32 @@ import hashlib
 import json
 import os
 import tarfile
+import traceback
 import typing as t
 from dataclasses import dataclass, field
 from importlib import import_module
 
+from ansible.module_utils.basic import missing_required_lib
 from ansible_collections.tritonops.trtllm.plugins.module_utils._artifact import CHUNK, ArtifactError, check_space
 from ansible_collections.tritonops.trtllm.plugins.module_utils._progress import Progress
+from ansible_collections.tritonops.trtllm.plugins.module_utils._registry_login import credentials, registry_of
+
+if t.TYPE_CHECKING:
+    from ansible.module_utils.basic import AnsibleModule
 
 # A load is silent while the engine unpacks a layer, which for one of 10 GB takes minutes.
 TIMEOUT = 1800
 KILLED = 137
+LOG_IN = "give the registry's credentials (registry_auth, trtllm_image.registry_auth_file), or correct them"
 # In an engine's or registry's words, what a person can do about it.
 REMEDIES = (
     ("no space left", "free space in the engine's data folder, or move data-root to a larger file system"),
     ("x509", "put the registry's authority into /etc/docker/certs.d/<registry>/ca.crt on the host"),
-    ("unauthorized", "give the registry's credentials: a config.json of `docker login` as docker_config"),
-    ("authentication required", "give the registry's credentials: a config.json of `docker login` as docker_config"),
-    ("denied", "give credentials that may pull it: a config.json of `docker login` as docker_config"),
-    ("toomanyrequests", "the registry limits anonymous pulls: log in (docker_config) or run again later"),
+    ("unauthorized", LOG_IN),
+    ("no basic auth credentials", LOG_IN),
+    ("authentication required", LOG_IN),
+    ("denied", LOG_IN),
+    ("toomanyrequests", "the registry limits anonymous pulls: log in (registry_auth) or run again later"),
     ("manifest unknown", "correct reference or digest: the registry does not have that image"),
     ("not found", "correct reference or digest: the registry does not have that image"),
     ("no such host", "correct reference, or check the host's DNS and proxy settings"),
@@ -92,34 +100,40 @@ class Engine:
             raise engine_error(f"cannot inspect image {name}", exc) from exc
         return attributes
 
+    def check_room(self, needed: int, what: str) -> None:
+        """Fail where the engine's data folder cannot take so many bytes, if that can be told."""
+        root = self._client.info().get("DockerRootDir", "")
+        if os.path.isdir(root):
+            check_space(root, needed, what)
+
     def load(self, archive: str, progress: Progress) -> None:
         """Load an archive, as `docker load` does."""
         size = os.path.getsize(archive)
-        root = self._client.info().get("DockerRootDir", "")
-        if os.path.isdir(root):
-            check_space(root, size, f"the image of {archive}")
+        self.check_room(size, f"the image of {archive}")
         progress.start("load", total=size)
         try:
             _raise_errors(self._client.api.load_image(_blocks(archive, progress), quiet=True))
         except (self._sdk.errors.DockerException, StreamError) as exc:
             raise engine_error(f"cannot load {archive}", exc) from exc
 
-    def pull(self, image: str, progress: Progress, config: str | None) -> None:
-        """Pull repository@digest, with the credentials of a Docker config file."""
+    def pull(self, image: str, progress: Progress, login: Login) -> None:
+        """Pull repository@digest, or repository:tag."""
         repository, _at, digest = image.partition("@")
-        self._log_in(config)
+        self._log_in(login.config)
         progress.start("pull")
         try:
-            answer = self._client.api.pull(repository, tag=digest, stream=True, decode=True)
+            answer = self._client.api.pull(
+                repository, tag=digest or None, stream=True, decode=True, auth_config=login.of(repository)
+            )
             _raise_errors(_metered(answer, progress))
         except (self._sdk.errors.DockerException, StreamError) as exc:
             raise engine_error(f"cannot pull {image}", exc) from exc
 
-    def digest_of(self, reference: str, config: str | None) -> str:
-        """The digest that a tag stands for at the registry, with the credentials of a Docker config file."""
-        self._log_in(config)
+    def digest_of(self, reference: str, login: Login) -> str:
+        """The digest that a tag stands for at the registry."""
+        self._log_in(login.config)
         try:
-            digest: str = self._client.images.get_registry_data(reference).id
+            digest: str = self._client.images.get_registry_data(reference, auth_config=login.of(reference)).id
         except self._sdk.errors.DockerException as exc:
             # A registry that cannot be asked can be done without.
             alternative = "give the image's digest, which needs no look-up"
@@ -201,6 +215,31 @@ class Engine:
             "ulimits": [_ulimit(types, text) for text in tool.ulimits],
             "device_requests": _device_requests(types, tool.gpus),
         }
+
+
+def connect(module: AnsibleModule, docker_host: str | None) -> Engine | None:
+    """The engine; None in check mode on a host that has none yet."""
+    try:
+        return Engine(load_sdk(), docker_host)
+    except ImportError:
+        if not module.check_mode:
+            module.fail_json(msg=missing_required_lib("docker"), exception=traceback.format_exc())
+    except EngineError:
+        if not module.check_mode:
+            raise
+    return None
+
+
+@dataclass(frozen=True)
+class Login:
+    """Credentials for registries: a Docker config file on the host, or the text of one that is nowhere on it."""
+
+    config: str | None = None
+    text: str | None = field(default=None, repr=False)
+
+    def of(self, reference: str) -> dict[str, str] | None:
+        """For the SDK; None to go by the config file."""
+        return credentials(self.text, registry_of(reference)) if self.text else None
 
 
 @dataclass(frozen=True)

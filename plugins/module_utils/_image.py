@@ -19,10 +19,18 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils._artifact import 
     read_artifact,
     state_of,
 )
-from ansible_collections.tritonops.trtllm.plugins.module_utils._containers import Engine, EngineError, archive_ids
+from ansible_collections.tritonops.trtllm.plugins.module_utils._containers import (
+    Engine,
+    EngineError,
+    Login,
+    archive_ids,
+)
 from ansible_collections.tritonops.trtllm.plugins.module_utils._progress import Progress
 
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+REFUSE, KEEP = "refuse", "keep"
+TAG_MOVED = (REFUSE, KEEP)
+"""What to do about a tag that stands for another image than when it was recorded."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +42,8 @@ class ImageRequest:
     digest: str
     reference: str
     archive: str | None
-    docker_config: str | None
+    login: Login
+    tag_moved: str
     check_mode: bool
 
     @property
@@ -87,6 +96,7 @@ def image_result(request: ImageRequest, engine: Engine | None) -> dict[str, t.An
     image = _identity(request, before)
     known = engine.image(image) if engine and image else None
     reason = _reason(request, image, known) if engine else stale
+    warnings = _check_tag(request, engine, image, is_there=known is not None) if engine and image else []
     if reason and request.archive:
         _check_archive(request, must_exist=engine is not None)
     if engine and not request.check_mode and (reason or stale):
@@ -100,7 +110,27 @@ def image_result(request: ImageRequest, engine: Engine | None) -> dict[str, t.An
         "labels": (known.get("Config") or {}).get("Labels") or {},
         "size": known.get("Size"),
         "diff": difference(before, request.dest, request.inputs, reason),
+        "warnings": warnings,
     }
+
+
+def _check_tag(request: ImageRequest, engine: Engine, image: str, is_there: bool) -> list[str]:
+    """Refuse a tag that was moved since it was recorded; warnings where that cannot be told and need not be."""
+    if request.digest or request.tag_moved == KEEP:
+        return []
+    recorded = image.partition("@")[2]
+    try:
+        found = engine.digest_of(request.reference, request.login)
+    except EngineError as exc:
+        # Without a registry, what is there is served on; what is not fails to be pulled, for the same reason.
+        return [f"cannot tell whether {request.reference} still is {recorded}, goes on with that: {exc}"] * is_there
+    if found == recorded:
+        return []
+    raise EngineError(
+        f"the tag {request.reference} was moved: it was {recorded} (recorded in {request.dest}), and it is {found} now."
+        f" To run the new image, pin it (digest, trtllm_image.digest): {found}; what was built by the old one is then"
+        " built anew. To stay with the recorded one, pin that, or say so (tag_moved, trtllm_image.tag_moved: keep)"
+    )
 
 
 def _identity(request: ImageRequest, record: t.Mapping[str, t.Any] | None) -> str | None:
@@ -138,7 +168,7 @@ def _bring(request: ImageRequest, engine: Engine, reason: str | None) -> tuple[s
         # What another run has recorded while we waited for the lock counts.
         image = _identity(request, read_artifact(request.dest))
         if image is None:
-            image = f"{request.repository}@{engine.digest_of(request.asked, request.docker_config)}"
+            image = f"{request.repository}@{engine.digest_of(request.asked, request.login)}"
         else:
             reason = None
         draft = Draft(request.dest, request.inputs)
@@ -156,7 +186,7 @@ def _fetch(request: ImageRequest, image: str, engine: Engine, progress: Progress
     if request.source == "archive":
         engine.load(str(request.archive), progress)
     else:
-        engine.pull(image, progress, request.docker_config)
+        engine.pull(image, progress, request.login)
     known = engine.image(image)
     if known is None:
         raise EngineError(

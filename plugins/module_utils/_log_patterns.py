@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import typing as t
 
@@ -12,6 +13,9 @@ _BACKEND = "https://github.com/triton-inference-server/tensorrtllm_backend"
 _SERVER = "https://github.com/triton-inference-server/server"
 _CLI = "https://github.com/triton-inference-server/triton_cli"
 _TRTLLM = "https://github.com/NVIDIA/TensorRT-LLM"
+# Where the first error of a log is not in its last part, what follows is noise.
+LOG_READ = 256 * 1024
+LAST_LINES = 12
 
 
 class LogPattern(t.NamedTuple):
@@ -178,11 +182,24 @@ PATTERNS: tuple[LogPattern, ...] = (
     ),
     LogPattern(
         id="build_oom",
-        pattern=_regex(r"nvcc error\s+: 'cicc' died due to signal 9"),
+        pattern=_regex(
+            r"nvcc error\s+: 'cicc' died due to signal 9",
+            r"Killed signal terminated program cc1plus",
+            r"virtual memory exhausted: Cannot allocate memory",
+        ),
         cause="The machine ran out of memory while compiling for all CUDA architectures with many jobs.",
-        remedy="Build for one architecture (80-real for A100) with fewer jobs, or use the NGC image.",
+        remedy="Build for one architecture (80-real for A100) with fewer jobs (trtllm_image.build: cuda_architectures, "
+        "jobs), or use the NGC image.",
         sources=_issues(_TRTLLM, 824) + _issues(_BACKEND, 44, 385),
         affects="source builds",
+    ),
+    LogPattern(
+        id="no_space",
+        pattern=_regex(r"[Nn]o space left on device"),
+        cause="A file system is full. Building an image from source takes more than 100 GB in Docker's data folder.",
+        remedy="Free space there (docker builder prune removes what earlier builds have left), or move Docker's "
+        "data-root to a larger file system.",
+        sources=_issues(_TRTLLM, 1705),
     ),
     LogPattern(
         id="numpy2",
@@ -354,6 +371,20 @@ def explain(log: str) -> list[dict[str, str]]:
         {"id": known.id, "cause": known.cause, "remedy": known.remedy, "line": _line_at(log, position)}
         for position, known in causes or found
     ]
+
+
+def log_tail(path: str, begin: int = 0) -> str:
+    """The last part of a log, from `begin` on at the earliest."""
+    with open(path, "rb") as stream:
+        stream.seek(max(begin, os.path.getsize(path) - LOG_READ))
+        return stream.read().decode("utf-8", "replace")
+
+
+def failure_text(what: str, log: str, path: str) -> str:
+    """A failed tool in one message: the known cause if there is one, and the last words of its log."""
+    known = [f"Cause: {hit['cause']} Remedy: {hit['remedy']}" for hit in explain(log)[:1]]
+    last = "\n".join(log.rstrip().splitlines()[-LAST_LINES:]) or "(nothing)"
+    return "\n".join([what, *known, f"Its last words (all of them are in {path}):", last])
 
 
 # The server's own words, the most telling form first. Since 24.04 Triton puts messages in quotes, newlines escaped.

@@ -36,13 +36,10 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils._containers impor
     ToolFailed,
     load_sdk,
 )
-from ansible_collections.tritonops.trtllm.plugins.module_utils._log_patterns import explain
+from ansible_collections.tritonops.trtllm.plugins.module_utils._log_patterns import failure_text, log_tail
 from ansible_collections.tritonops.trtllm.plugins.module_utils._progress import bytes_in, sampled
 
 TOOL_LOG = "tool.log"
-# Where the first error of a log is not in its last part, what follows is noise.
-LOG_READ = 256 * 1024
-LAST_LINES = 12
 SECRET_NAME = re.compile(r"(^|_)(TOKEN|SECRET|PASSWORD|PASSWD|API_?KEY)$", re.IGNORECASE)
 MEMORY_REMEDY = (
     "the host ran out of memory or the tool was killed by hand: lower --workers (each holds a copy of the model), add"
@@ -178,21 +175,12 @@ class ToolStep(ArtifactStep):
         return self._step_error(what, log, exc.exit_code)
 
     def _step_error(self, what: str, log: str, exit_code: int = 0) -> StepError:
-        text = _tail(log)
-        known = [f"Cause: {hit['cause']} Remedy: {hit['remedy']}" for hit in explain(text)[:1]]
-        last = "\n".join(text.rstrip().splitlines()[-LAST_LINES:]) or "(nothing)"
         return StepError(
-            "\n".join([what, *known, f"Its last words (all of them are in {log}):", last]),
+            failure_text(what, log_tail(log), log),
             rc=exit_code,
             command=self._params["command"],
             tool_log=log,
         )
-
-
-def _tail(path: str) -> str:
-    with open(path, "rb") as stream:
-        stream.seek(max(0, os.path.getsize(path) - LOG_READ))
-        return stream.read().decode("utf-8", "replace")
 
 
 def read_config(folder: str) -> dict[str, t.Any]:

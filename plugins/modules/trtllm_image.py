@@ -15,9 +15,9 @@ version_added: "0.1.0"
 description:
   - Pulls an image from a registry by the digest of its manifest, or loads it from an archive of C(docker save) and
     makes sure that it is the image with the id that was asked for.
-  - Where only a tag is given, the registry is asked once which digest that stands for. From then on the image goes by
-    the recorded digest, wherever the tag is moved to, and also when the image has to be pulled again. To follow the
-    tag, remove O(dest).
+  - Where only a tag is given, the registry is asked which digest that stands for, and that is recorded. From then on
+    the image goes by the recorded digest, also when it has to be pulled again. A tag that was moved since is refused;
+    see O(tag_moved).
   - A record of it is kept in O(dest); the image itself is in the engine.
 
 extends_documentation_fragment:
@@ -28,7 +28,7 @@ attributes:
     support: full
     details:
       - Without an engine or the Docker SDK for Python on the host, only O(dest) is looked at.
-      - A registry is not asked.
+      - A registry is asked for a tag only whose digest is recorded.
   diff_mode:
     support: full
     details:
@@ -72,6 +72,21 @@ options:
       - File on the host as C(docker login) writes it, with the registry's credentials.
       - If not given, that is C(~/.docker/config.json) when it exists.
     type: path
+  registry_auth:
+    description:
+      - Credentials for the registry, for this pull only. They are held in memory and written nowhere on the host.
+      - Either what C(docker login) writes into C(config.json), with an entry of the registry; or two lines, user name
+        and password. For NVIDIA's registry (V(nvcr.io)) the user name is V($oauthtoken), the password the API key.
+    type: str
+  tag_moved:
+    description:
+      - What to do when the tag in O(reference) stands for another image than when its digest was recorded.
+      - V(refuse) fails. Where the registry cannot be asked and the image is there, it only warns.
+      - V(keep) does not ask, and goes on with the recorded image.
+      - To take the new image, set O(digest) to it, so that what was built by the old one is built anew.
+    type: str
+    choices: [refuse, keep]
+    default: refuse
   docker_host:
     description:
       - URL of the Docker engine. If not given, the environment variable E(DOCKER_HOST), or the local socket.
@@ -98,10 +113,11 @@ EXAMPLES = r"""
   vars:
     ansible_python_interpreter: /opt/trtllm/venv/bin/python
 
-- name: Pull the image that a tag stands for now, and stay with it
+- name: Pull the image that a tag stands for now, with NVIDIA's API key, and notice when the tag is moved
   tritonops.trtllm.trtllm_image:
     source: registry
     reference: nvcr.io/nvidia/tritonserver:25.12-trtllm-python-py3
+    registry_auth: "{{ lookup('ansible.builtin.file', '~/.config/ngc_login') }}"
     dest: /opt/trtllm/image/0d9b95748a6f3c2e
   vars:
     ansible_python_interpreter: /opt/trtllm/venv/bin/python
@@ -151,25 +167,15 @@ reason:
   sample: "image sha256:7788796a5b4c3d2e1f00f1e2d3c4b5a697887960f1e2d3c4b5a69788796a5b4c is not in the engine"
 """
 
-import traceback
-
-from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.tritonops.trtllm.plugins.module_utils._artifact import ArtifactError
-from ansible_collections.tritonops.trtllm.plugins.module_utils._containers import Engine, EngineError, load_sdk
-from ansible_collections.tritonops.trtllm.plugins.module_utils._image import image_request, image_result
-
-
-def connect(module: AnsibleModule) -> Engine | None:
-    """The engine; None in check mode on a host that has none yet."""
-    try:
-        return Engine(load_sdk(), module.params["docker_host"])
-    except ImportError:
-        if not module.check_mode:
-            module.fail_json(msg=missing_required_lib("docker"), exception=traceback.format_exc())
-    except EngineError:
-        if not module.check_mode:
-            raise
-    return None
+from ansible_collections.tritonops.trtllm.plugins.module_utils._containers import Login, connect
+from ansible_collections.tritonops.trtllm.plugins.module_utils._image import (
+    REFUSE,
+    TAG_MOVED,
+    image_request,
+    image_result,
+)
 
 
 def main() -> None:
@@ -181,15 +187,21 @@ def main() -> None:
             "archive": {"type": "path"},
             "dest": {"type": "path", "required": True},
             "docker_config": {"type": "path"},
+            "registry_auth": {"type": "str", "no_log": True},
+            "tag_moved": {"type": "str", "choices": list(TAG_MOVED), "default": REFUSE},
             "docker_host": {"type": "str"},
         },
         required_if=[("source", "registry", ["reference"]), ("source", "archive", ["archive", "digest"])],
+        mutually_exclusive=[("docker_config", "registry_auth")],
         supports_check_mode=True,
     )
-    names = ("reference", "digest", "dest", "source", "archive", "docker_config")
+    names = ("reference", "digest", "dest", "source", "archive", "tag_moved")
+    login = Login(module.params["docker_config"], module.params["registry_auth"])
     try:
-        request = image_request(**{name: module.params[name] for name in names}, check_mode=module.check_mode)
-        result = image_result(request, connect(module))
+        request = image_request(
+            **{name: module.params[name] for name in names}, login=login, check_mode=module.check_mode
+        )
+        result = image_result(request, connect(module, module.params["docker_host"]))
     except ArtifactError as exc:
         module.fail_json(msg=str(exc))
     except OSError as exc:

@@ -52,10 +52,6 @@ def _release_misfits(spec: Spec, catalogue: Catalogue, refuse: Refuse) -> None:
 
 def _image_misfits(spec: Spec, catalogue: Catalogue, refuse: Refuse) -> None:
     release, image = spec.release, spec.image
-    if image.source == "build" and release["image_build"]["method"] != "dockerfile":
-        refuse(
-            "image.source", "build", f"release {release['release']} has no Dockerfile of its own to build: use registry"
-        )
     if image.source != "registry":
         return
     if not image.reference:

@@ -27,6 +27,8 @@ from ansible_collections.tritonops.trtllm.plugins.plugin_utils._host_facts impor
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._misfits import misfits
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._refusal import Refusal
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._sizing import (
+    BUILD_BYTES,
+    COMPILER_BYTES,
     IMAGE_BYTES,
     NATIVE_BYTES,
     PRECISIONS,
@@ -86,7 +88,7 @@ class _Planner:
         self.host = host
         self.catalogue = catalogue
         self.sized = sized
-        self.sources = {name: {**own, **spec.sources.get(name, {})} for name, own in spec.release["sources"].items()}
+        self.sources = {name: self._source(name) for name in spec.release["sources"]}
         self.layout = spec.release["layout"][self._layout_name()]
         self.image = self._image()
         self.weights = self._weights()
@@ -176,33 +178,82 @@ class _Planner:
     def _layout_name(self) -> str:
         return self.spec.image.layout or ("self_built" if self.spec.image.source == "build" else "ngc")
 
+    def _source(self, name: str) -> dict[str, str]:
+        """The release's own; or another, which has the release's tag only where it has its commit."""
+        own, given = self.spec.release["sources"][name], self.spec.sources.get(name)
+        if given is None:
+            return dict(own)
+        tagged = {"ref": own["ref"]} if "ref" in own and given["commit"] == own["commit"] else {}
+        return {**tagged, **given}
+
     def _image(self) -> dict[str, Any]:
         image, release = self.spec.image, self.spec.release
         reference = image.reference
         if image.source == "registry":
             reference = reference or release["images"][-1]["reference"]
+        recipe = self._recipe() if image.source == "build" else {}
         # A build's image id is not known before; what goes into it is. A tag is resolved on the host, once.
-        build = {"release": release["release"], "sources": self.sources}
-        unknown = {"build": f"build:{artifact_key(build)}", "registry": f"tag:{reference}", "archive": ""}
+        unknown = {"build": f"build:{artifact_key(recipe)}", "registry": f"tag:{reference}", "archive": ""}
         identity = image.digest or unknown[image.source]
         run = {
             "registry": f"{reference}@{image.digest}" if image.digest else reference,
             "archive": image.digest,
             "build": f"tritonops/backend:{release['release']}-{identity[-12:]}",
         }[image.source]
-        key = artifact_key({"image": run})
+        key = artifact_key({"image": run, **recipe})
         return {
             "source": image.source,
             "reference": reference,
             "digest": image.digest,
             "archive": image.archive,
             "check": {"path": image.archive, "digest": image.digest} if image.source == "archive" else {},
+            "tag_moved": image.tag_moved,
+            "registry_auth_file": image.registry_auth_file,
+            "build": self._image_build(recipe, key) if recipe else {},
             "identity": identity,
             "run": run,
             "key": key,
             "dest": self._dest("image", key),
-            "bytes": 0 if image.source == "archive" else IMAGE_BYTES,
+            "bytes": {"registry": IMAGE_BYTES, "archive": 0, "build": BUILD_BYTES}[image.source],
         }
+
+    def _recipe(self) -> dict[str, Any]:
+        """What makes it another image, as trtllm_image_build records it."""
+        facts, build = self.spec.release["image_build"], self.spec.image.build
+        return {
+            "sources": artifact_key(self._clone_inputs(whole=True)),
+            "dockerfile": facts["dockerfile"],
+            "target": facts.get("target", ""),
+            "build_args": dict(build.args),
+            "cuda_architectures": build.cuda_architectures or self._cuda_architecture(),
+            "pip_constraints": facts.get("pip_constraints", []),
+        }
+
+    def _image_build(self, recipe: Mapping[str, Any], key: str) -> dict[str, Any]:
+        """How it is built, where that is not what makes it another image."""
+        build = self.spec.image.build
+        return {
+            **recipe,
+            "directory": self.spec.release["image_build"].get("directory", ""),
+            "clone": self._dest("backend", recipe["sources"]),
+            "clone_sources": self.sources,
+            "jobs": build.jobs or self._jobs(),
+            "network": build.network,
+            "log": f"{self.spec.root}/logs/image-{key}.log",
+        }
+
+    def _cuda_architecture(self) -> str:
+        """Of the host's GPUs; without one it is for all that upstream names."""
+        capability = self.host.capability
+        return f"{capability[0]}{capability[1]}-real" if capability else ""
+
+    def _jobs(self) -> int | None:
+        """None for upstream's own, one for each processor, where the memory is enough for that."""
+        fitting = (self.host.memory or 0) // COMPILER_BYTES
+        return max(1, fitting) if 0 < fitting < self.host.processors else None
+
+    def _clone_inputs(self, whole: bool) -> dict[str, Any]:
+        return {"sources": self.sources, "whole": whole}
 
     def _weights(self) -> dict[str, Any]:
         model, weights = self.spec.model, self.spec.weights
@@ -244,7 +295,9 @@ class _Planner:
         in_image = self.layout["all_models"] is not None and self.layout["examples"] is not None
         folder = "inflight_batcher_llm" if self.spec.profile == "engine" else "llmapi"
         path = f"{self.layout['all_models']}/{folder}" if in_image else ""
-        key = artifact_key({"image": self.image["run"], "path": path} if in_image else {"sources": self.sources})
+        # What an image is built from has the templates as well.
+        clone_inputs = self._clone_inputs(whole=self.spec.image.source == "build")
+        key = artifact_key({"image": self.image["run"], "path": path} if in_image else clone_inputs)
         dest = self._dest("backend", key)
         clone = self.spec.release["layout"]["clone"]
         return {
@@ -358,7 +411,11 @@ class _Planner:
         """What a run would do, in its order."""
         fetch = {"registry": "pull", "archive": "load", "build": "build"}[self.image["source"]]
         templates = "extract" if self.backend["source"] == "image" else "clone"
-        steps = [
+        steps = []
+        if self.image["build"] and templates == "extract":
+            sources = {"key": self.image["build"]["sources"], "dest": self.image["build"]["clone"], "bytes": 0}
+            steps.append(self._step("backend", "clone", sources, what="sources"))
+        steps += [
             self._step("image", fetch, self.image),
             self._step("backend", templates, {**self.backend, "bytes": 0}),
             self._step("weights", "link" if self.weights["path"] else "fetch", self.weights),

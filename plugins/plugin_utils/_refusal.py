@@ -107,6 +107,11 @@ class Checker:
         kind = str(entry.type)
         if value is None and "None" in kind:
             return None
+        if "record" in entry.metadata:
+            nested = entry.metadata["record"]
+            return self.record(variable, value, nested) or nested()
+        if kind.startswith("Mapping"):
+            return self.texts(variable, value)
         if "int" in kind:
             return self.count(variable, value, **entry.metadata)
         if "float" in kind:
@@ -121,6 +126,15 @@ class Checker:
             self.refuse(variable, value, "must be one line without control characters")
             return ""
         return value
+
+    def texts(self, variable: str, value: Any) -> dict[str, str]:
+        """A mapping of names to single values, as text."""
+        given = as_mapping(value)
+        if not isinstance(given, Mapping) or not all(isinstance(name, str) for name in given):
+            self.refuse(variable, value, "must be a mapping of names to values")
+            return {}
+        plain = {name: str(item) if isinstance(item, (int, float)) else item for name, item in given.items()}
+        return {name: self.text(f"{variable}.{name}", item) for name, item in plain.items()}
 
     def boolean(self, variable: str, value: Any) -> bool:
         try:

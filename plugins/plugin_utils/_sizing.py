@@ -25,6 +25,11 @@ NATIVE_BYTES = GIB
 IMAGE_BYTES = 50 * 10**9
 """Allowance on disk for an NGC image while it is pulled: layers as they come and unpacked."""
 
+BUILD_BYTES = 120 * 10**9
+"""Allowance on disk for an image while it is built from source: base images, objects of the compilers, layers."""
+
+COMPILER_BYTES = 4 * GIB
+"""Memory that one of the compilers takes at most, as far as reports of killed ones tell."""
 
 MOST_GPUS = 64
 """Where a search for a parallelism ends."""

@@ -11,9 +11,10 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
+from ansible_collections.tritonops.trtllm.plugins.module_utils._dockerfile import ARCHITECTURES
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._catalogue import Catalogue, Release
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._refusal import (
     Checker,
@@ -90,14 +91,30 @@ class Asked:
 
 
 @dataclass(frozen=True)
+class Build:
+    """How an image is built; None for `jobs` and "" for `cuda_architectures` is what suits the host."""
+
+    cuda_architectures: str = ""
+    jobs: int | None = None
+    args: Mapping[str, str] = field(default_factory=dict)
+    network: str = "default"
+
+
+@dataclass(frozen=True)
 class Image:
-    """Where the backend image comes from. `digest` is a manifest digest (registry) or an image id (archive)."""
+    """Where the backend image comes from. `digest` is a manifest digest (registry) or an image id (archive).
+
+    `registry_auth_file` is a file on the control node; `tag_moved` says what to do about a tag that is not what it was.
+    """
 
     source: str = "registry"
     reference: str = ""
     digest: str = ""
     archive: str = ""
     layout: str = ""
+    tag_moved: str = "refuse"
+    registry_auth_file: str = ""
+    build: Build = field(default=Build(), metadata={"record": Build})
 
 
 @dataclass(frozen=True)
@@ -129,10 +146,11 @@ class Weights:
 
 @dataclass(frozen=True)
 class Source:
-    """A repository in place of the release's own, such as a mirror."""
+    """A repository in place of the release's own, such as a mirror; `ref` is a tag or branch that has the commit."""
 
     repository: str
     commit: str
+    ref: str = ""
 
 
 @dataclass(frozen=True)
@@ -274,6 +292,11 @@ class Reader(Checker):
         image: Image = self.section("image", Image)
         self.choice("image.source", image.source, ("registry", "archive", "build"), "source of the image")
         self.choice("image.layout", image.layout, ("", "ngc", "self_built"), "layout of the image")
+        self.choice("image.tag_moved", image.tag_moved, ("refuse", "keep"), "way to treat a tag that was moved")
+        architectures = image.build.cuda_architectures
+        if architectures and not ARCHITECTURES.fullmatch(architectures):
+            message = "must be of the form 80-real, or 80-real;90-real for more than one"
+            self.refuse("image.build.cuda_architectures", architectures, message)
         if image.source == "archive" and not image.archive.startswith("/"):
             self.refuse(
                 "image.archive", image.archive, "must be the absolute path of a docker-save archive on the host"
@@ -323,7 +346,7 @@ class Reader(Checker):
                 if source and not _COMMIT.fullmatch(source.commit):
                     self.refuse(f"sources.{name}.commit", source.commit, "must be a commit, 40 hex digits")
                 elif source:
-                    sources[name] = {"repository": source.repository, "commit": source.commit}
+                    sources[name] = {key: value for key, value in asdict(source).items() if value}
         return sources
 
     def tokenizer(self) -> Tokenizer | None:
