@@ -146,9 +146,9 @@ def open_part(record: Record | None, part: str, scope: t.Mapping[str, t.Any], ho
             record["files"].setdefault(above, {"part": part, "before": None})
     for kind, ask in _named(host).items():
         rebase = _rebase_group if kind == "groups" else files.rebase
-        entries = {name: files.opened(rebase(entry, ask(name)), part) for name, entry in record[kind].items()}
+        entries = {name: rebase(entry, ask(name)) for name, entry in record[kind].items()}
         for name in scope[kind]:
-            entries.setdefault(name, {"part": part, "before": ask(name)})
+            entries[name] = files.opened(entries.get(name, {"part": part, "before": ask(name)}))
         record[kind] = entries
     return record
 
@@ -166,7 +166,7 @@ def close_part(record: Record, part: str, host: HostState) -> Record:
         record["baseline"] = None
     for kind, ask in _named(host).items():
         record[kind] = {
-            name: files.closed(entry, ask(name)) if entry["part"] == part else entry
+            name: files.closed(entry, ask(name)) if name in scope[kind] else entry
             for name, entry in record[kind].items()
         }
     return record

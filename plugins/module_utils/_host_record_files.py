@@ -101,18 +101,25 @@ def rebase(entry: Entry, now: State | None) -> Entry:
 
 def begin(entries: t.Mapping[str, Entry], part: str, patterns: t.Mapping[str, t.Iterable[str]]) -> dict[str, Entry]:
     """Remember the paths of each kind of merge ('' for none), what is remembered already first."""
-    # What we do from here on is ours, until the part is closed.
-    entries = {path: opened(rebase(entry, look(path)), part) for path, entry in entries.items()}
+    entries = {path: rebase(entry, look(path)) for path, entry in entries.items()}
     for merge, listed in patterns.items():
         for path in matching(listed):
             for above in missing_folders(path):
                 entries.setdefault(above, {"part": part, "before": None})
             entries.setdefault(path, {"part": part, "before": look(path), **({"merge": merge} if merge else {})})
-    return entries
+    touched = touched_by(part, patterns)
+    return {path: opened(entry) if touched(path, entry) else entry for path, entry in entries.items()}
 
 
-def opened(entry: Entry, part: str) -> Entry:
-    return {key: value for key, value in entry.items() if key != "ours" or entry["part"] != part}
+def touched_by(part: str, patterns: t.Mapping[str, t.Iterable[str]]) -> t.Callable[[str, Entry], bool]:
+    """Whether a part works on an entry. Several parts may name one path; it belongs to the first."""
+    named = {path for listed in patterns.values() for path in matching(listed)}
+    return lambda path, entry: entry["part"] == part or path in named
+
+
+def opened(entry: Entry) -> Entry:
+    """What happens from here on is ours, until the part is closed."""
+    return {key: value for key, value in entry.items() if key != "ours"}
 
 
 def finish(entries: t.Mapping[str, Entry], part: str, patterns: t.Mapping[str, t.Iterable[str]]) -> dict[str, Entry]:
@@ -121,7 +128,8 @@ def finish(entries: t.Mapping[str, Entry], part: str, patterns: t.Mapping[str, t
     for merge, listed in patterns.items():
         for path in matching(listed):
             entries.setdefault(path, {"part": part, "before": None, **({"merge": merge} if merge else {})})
-    return {path: closed(entry, look(path)) if entry["part"] == part else entry for path, entry in entries.items()}
+    touched = touched_by(part, patterns)
+    return {path: closed(entry, look(path)) if touched(path, entry) else entry for path, entry in entries.items()}
 
 
 def closed(entry: Entry, now: State | None) -> Entry:

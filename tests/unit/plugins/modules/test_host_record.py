@@ -273,6 +273,21 @@ def test_parts_that_work_within_each_other_are_told_apart(site: Rehearsed) -> No
     assert site.info(hold={"python": "wanted"})["remove"] == ["engine"]
 
 
+def test_two_parts_may_write_one_file(site: Rehearsed) -> None:
+    before = site.files()
+    second = {"part": "toolkit", "json_files": [str(site.settings)], "units": ["engine.service"], "groups": ["engine"]}
+    for _run in range(2):
+        site.serve()
+        site.run("open", **second)
+        config = json.loads(site.settings.read_text())
+        site.settings.write_text(json.dumps({**config, "runtimes": {"nvidia": {}}}))
+        site.host.groups["engine"] = {"members": ["operator"]}
+        site.run("closed", **second)
+    site.remove_packages()
+    site.run("restored")
+    assert site.files() == before and site.host.groups == {}
+
+
 def test_check_mode_predicts_and_changes_nothing(site: Rehearsed) -> None:
     before = site.files()
     assert site.run("open", check=True, part="engine", files=[str(site.etc / "key")])["changed"]
