@@ -6,12 +6,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils._bundled import bundle_contents, bundled_plan
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._catalogue import load_catalogue
-from ansible_collections.tritonops.trtllm.plugins.plugin_utils._inputs import plan_of
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils._inputs import plan_of, with_config
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._refusal import refusal_line
 
 HOST_INFO = "tritonops.trtllm.trtllm_host_info"
@@ -29,16 +31,26 @@ class ActionModule(ActionBase):
                 "request": {"type": "dict", "required": True},
                 "host_facts": {"type": "dict"},
                 "token_file": {"type": "path"},
+                "bundle": {"type": "dict"},
             },
         )
         request, host_facts = arguments["request"], arguments["host_facts"]
         if host_facts is None:
             host_facts = self._asked(request.get("root") or "/opt/trtllm", task_vars or {})
-        plan = plan_of(request, host_facts, arguments["token_file"], load_catalogue())
+
+        def plan_for(asked: Mapping[str, Any]) -> dict[str, Any]:
+            return plan_of(asked, host_facts, arguments["token_file"], load_catalogue())
+
+        bundle = arguments["bundle"]
+        plan = bundled_plan(request, bundle, plan_for) if bundle else plan_for(request)
         result.update(changed=False, plan=plan, host_facts=host_facts)
         if plan["refusals"]:
             result.update(failed=True, msg=refusal_message(plan["refusals"]))
-        elif plan["warnings"]:
+            return result
+        if not bundle:
+            # The hub has been asked by now, where it had to be.
+            result["bundle"] = bundle_contents(plan, with_config(request, arguments["token_file"]))
+        if plan["warnings"]:
             result["warnings"] = plan["warnings"]
         return result
 

@@ -89,8 +89,16 @@ options:
       key:
         description:
           - File with the key that it is signed with; with O(manager=dnf), that its packages are signed with.
+          - Exactly one of this and O(repositories[].key_url) is needed.
         type: path
-        required: true
+      key_url:
+        description:
+          - Where that key was fetched from. It is in O(keys), in a file named by the sha256 of this URL and C(.asc).
+        type: str
+  keys:
+    description:
+      - Folder of fetched keys.
+    type: path
   dest:
     description:
       - Folder that will hold the packages, their index and C(artifact.json).
@@ -143,6 +151,8 @@ reason:
   sample: no artifact at /srv/bundle.parts/packages/debian-12
 """
 
+import hashlib
+import os
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
@@ -156,8 +166,18 @@ REPOSITORY = {
     "suites": {"type": "str"},
     "components": {"type": "str"},
     "baseurl": {"type": "str"},
-    "key": {"type": "path", "required": True, "no_log": False},
+    "key": {"type": "path", "no_log": False},
+    "key_url": {"type": "str", "no_log": False},
 }
+
+
+def with_key(repository: dict[str, t.Any], keys: str | None) -> dict[str, t.Any]:
+    """The repository with its key as a file; what was not said of it is left out."""
+    stated = {name: value for name, value in repository.items() if value is not None}
+    if "key" in stated:
+        return stated
+    name = hashlib.sha256(stated["key_url"].encode("utf-8")).hexdigest()
+    return {**stated, "key": os.path.join(keys or "", f"{name}.asc")}
 
 
 def tell(artifact: Artifact) -> dict[str, t.Any]:
@@ -174,14 +194,25 @@ def main() -> None:
             "manager": {"type": "str", "choices": ["apt", "dnf"], "required": True},
             "architecture": {"type": "str", "choices": ["x86_64", "aarch64"], "default": "x86_64"},
             "packages": {"type": "list", "elements": "str", "required": True},
-            "repositories": {"type": "list", "elements": "dict", "required": True, "options": REPOSITORY},
+            "repositories": {
+                "type": "list",
+                "elements": "dict",
+                "required": True,
+                "options": REPOSITORY,
+                "mutually_exclusive": [("key", "key_url")],
+                "required_one_of": [("key", "key_url")],
+            },
+            "keys": {"type": "path", "no_log": False},
             "dest": {"type": "path", "required": True},
         },
         supports_check_mode=True,
     )
     params = module.params
-    wanted = Wanted(*(params[name] for name in ("system", "architecture", "packages", "repositories")))
-    inputs = {**vars(wanted), "packages": sorted(wanted.packages)}
+    repositories = [with_key(entry, params["keys"]) for entry in params["repositories"]]
+    wanted = Wanted(params["system"], params["architecture"], params["packages"], repositories)
+    # Where a key lies is no matter of the packages.
+    asked = [{name: value for name, value in entry.items() if name != "key"} for entry in repositories]
+    inputs = {**vars(wanted), "packages": sorted(wanted.packages), "repositories": asked}
 
     def make(draft: Draft) -> dict[str, t.Any]:
         kind = Apt if params["manager"] == "apt" else Dnf

@@ -70,6 +70,14 @@ options:
     description:
       - File on the controller with a token of the hub, to read the C(config.json) of a gated model.
     type: path
+  bundle:
+    description:
+      - A bundle that everything is to come from, as M(tritonops.trtllm.bundle) made it. What it has not, or has for
+        another model, is refused; nobody is asked for anything.
+      - C(path) is its folder on the host, C(manifest) what M(tritonops.trtllm.bundle_info) returns, C(system) the host's
+        system such as V(debian-12), C(python) the version of its Python such as V(3.11), C(docker_source) whose engine
+        it gets.
+    type: dict
 author:
   - tritonops.trtllm contributors (@tritonops)
 seealso:
@@ -96,6 +104,12 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+bundle:
+  description:
+    - What a bundle for this plan has to have (C(about)) and in which of its folders weights and tokenizer are
+      (C(folders)).
+  returned: when O(bundle) is not given
+  type: dict
 plan:
   description: The plan. Where C(refusals) is not empty there is nothing else in it but C(warnings).
   returned: always

@@ -1,0 +1,185 @@
+# Copyright (c) 2026 tritonops.trtllm contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This is PRIVATE to the collection: do not import it from outside.
+
+"""Planning with a bundle: what has to be in it, and a plan that takes everything out of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ansible_collections.tritonops.trtllm.plugins.module_utils._artifact import artifact_key
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils._refusal import Refusal, as_mapping
+
+Plan = Mapping[str, Any]
+VARIABLE = "trtllm_bundle"
+AGAIN = "make a bundle for it with bundle.yml"
+WEIGHTS, IMAGES, SOURCES = "weights", "images", "sources"
+
+
+@dataclass(frozen=True)
+class HostNeeds:
+    """What of a bundle depends on the host alone: system (debian-12), its Python (3.11), whose engine it gets."""
+
+    system: str
+    python: str
+    docker_source: str
+
+
+def contents(plan: Plan) -> dict[str, Any]:
+    """What a deployment by this plan fetches: what a bundle says that it is for."""
+    image, weights, tokenizer, backend = (plan[name] for name in ("image", "weights", "tokenizer", "backend"))
+    return {
+        "release": plan["release"],
+        "model": dict(plan["model"]),
+        # Where an archive or a folder lies differs from machine to machine.
+        "image": {
+            "source": image["source"],
+            "name": image["run"] if image["source"] == "registry" else image["identity"],
+        },
+        "weights": snapshot(weights),
+        "tokenizer": snapshot(tokenizer) if tokenizer["separate"] else {},
+        "sources": {name: source["commit"] for name, source in backend["sources"].items()}
+        if backend["source"] == "git"
+        else {},
+    }
+
+
+def snapshot(wanted: Mapping[str, Any]) -> dict[str, str]:
+    """A snapshot of a hub, or a folder."""
+    if wanted["path"]:
+        return {"path": wanted["path"]}
+    return {"repository": wanted["repository"], "revision": wanted["revision"]}
+
+
+def bundle_contents(plan: Plan, request: Mapping[str, Any]) -> dict[str, Any]:
+    """What bundle.yml has to fetch, and where in the bundle it goes."""
+    about = contents(plan)
+    model = as_mapping(request.get("model"))
+    config = model.get("config") if isinstance(model, Mapping) else None
+    return {
+        "about": {**about, "plan": artifact_key(about), **({"config": config} if isinstance(config, Mapping) else {})},
+        "folders": {name: folder_of(about[name]) for name in ("weights", "tokenizer") if about[name]},
+    }
+
+
+def folder_of(wanted: Mapping[str, str]) -> str:
+    """Where a snapshot is in a bundle: one of a hub as in the cache of the hub's library, which finds it there."""
+    if "path" in wanted:
+        return f"{WEIGHTS}/{artifact_key(wanted)}"
+    return f"{WEIGHTS}/models--{wanted['repository'].replace('/', '--')}/snapshots/{wanted['revision']}"
+
+
+def mismatches(plan: Plan, manifest: Mapping[str, Any]) -> list[Refusal]:
+    """Why a bundle is not the one for this plan."""
+    asked = contents(plan)
+    found = []
+    for name, wanted in asked.items():
+        has = manifest.get(name)
+        if has != wanted:
+            message = (
+                f"the bundle is for {name} {_said(has)}, asked was {_said(wanted)}: {AGAIN}, or ask for what it has"
+            )
+            found.append(Refusal(VARIABLE, _said(has), message))
+    return found
+
+
+def _said(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return " ".join(str(item) for item in value.values() if item) or "none"
+    return str(value)
+
+
+def lacks(manifest: Mapping[str, Any], needs: HostNeeds, gpus: int) -> list[Refusal]:
+    """What this host would have to fetch all the same."""
+    found = []
+    systems = manifest.get("systems", {})
+    known = ", ".join(systems) or "none"
+    if needs.system not in systems:
+        message = (
+            f"the bundle has packages of {known}, not of {needs.system}: name it in trtllm_bundle_systems and {AGAIN}"
+        )
+        found.append(Refusal(VARIABLE, known, message))
+    else:
+        found += _engine_lacks(systems[needs.system], needs, gpus)
+    pythons = manifest.get("pythons", [])
+    if needs.python not in pythons:
+        message = f"the bundle has wheels for Python {', '.join(pythons)}, this host has {needs.python}: "
+        found.append(Refusal(VARIABLE, ", ".join(pythons), f"{message}name it in trtllm_bundle_pythons and {AGAIN}"))
+    return found
+
+
+def _engine_lacks(system: Mapping[str, Any], needs: HostNeeds, gpus: int) -> list[Refusal]:
+    found = []
+    source = system["docker_source"]
+    if needs.docker_source not in ("existing", source):
+        message = (
+            f"the bundle has the engine of the {source}, trtllm_docker_source is {needs.docker_source}: change one"
+        )
+        found.append(Refusal(VARIABLE, source, message))
+    if gpus and not system["nvidia"]:
+        message = f"the bundle has no container toolkit, and this host has GPUs: set trtllm_bundle_nvidia and {AGAIN}"
+        found.append(Refusal(VARIABLE, False, message))
+    return found
+
+
+def bundled_request(request: Mapping[str, Any], path: str, manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """The request with all that is fetched out of the bundle at path."""
+    wanted = manifest["image"]
+    given = as_mapping(request.get("image") or {})
+    image = {
+        **({"layout": given["layout"]} if isinstance(given, Mapping) and given.get("layout") else {}),
+        **({"layout": "self_built"} if wanted["source"] == "build" else {}),
+        "source": "archive",
+        "archive": f"{path}/{IMAGES}/image.tar",
+        "digest": manifest["image_id"],
+    }
+    weights = manifest["weights"]
+    bundled = {
+        **request,
+        "image": image,
+        "weights": {"path": f"{path}/{folder_of(weights)}"} if "path" in weights else {"offline": True},
+    }
+    if "path" in manifest["tokenizer"]:
+        bundled["tokenizer"] = {"path": f"{path}/{folder_of(manifest['tokenizer'])}"}
+    if manifest["sources"]:
+        bundled["sources"] = {
+            name: {"repository": f"{path}/{SOURCES}/{name}/{name}.git", "commit": commit}
+            for name, commit in manifest["sources"].items()
+        }
+    return bundled
+
+
+def described_request(request: Mapping[str, Any], manifest: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The request; a model whose shape would be asked of the hub gets the config.json that the bundle has noted."""
+    model = as_mapping(request.get("model"))
+    config = manifest.get("config")
+    if not config or not isinstance(model, Mapping) or {"preset", "shape", "config"} & set(model):
+        return request
+    return {**request, "model": {**model, "config": config}}
+
+
+def bundled_plan(
+    request: Mapping[str, Any], bundle: Mapping[str, Any], plan: Callable[[Mapping[str, Any]], dict[str, Any]]
+) -> dict[str, Any]:
+    """The plan that fetches nothing, or why the bundle at `bundle.path` will not do for it.
+
+    `bundle` has path, manifest and what HostNeeds has; `plan` makes a plan of a request.
+    """
+    manifest = bundle["manifest"]
+    request = described_request(request, manifest)
+    weights = as_mapping(request.get("weights") or {})
+    # Nobody is asked for the model's shape either.
+    asked = {**request, "weights": {**weights, "offline": True}} if isinstance(weights, Mapping) else request
+    online = plan(asked)
+    if online["refusals"]:
+        return online
+    needs = HostNeeds(**{name: bundle[name] for name in ("system", "python", "docker_source")})
+    wrong = [*mismatches(online, manifest), *lacks(manifest, needs, online["gpus"])]
+    if wrong:
+        return {**online, "refusals": [refusal.as_dict() for refusal in wrong]}
+    return plan(bundled_request(request, bundle["path"].rstrip("/"), manifest))
