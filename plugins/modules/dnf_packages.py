@@ -69,6 +69,7 @@ options:
   reposdir:
     description:
       - Folders with the definitions of repositories to use in place of the host's own.
+      - If not given, the environment variable E(TRITONOPS_DNF_REPOSDIR), so that a play can say it once for all its tasks.
     type: list
     elements: path
     default: []
@@ -117,7 +118,7 @@ transaction:
 
 import typing as t
 
-from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.basic import AnsibleModule, env_fallback
 from ansible_collections.tritonops.trtllm.plugins.module_utils._dnf import (
     QUERY_FORMAT,
     Change,
@@ -227,7 +228,12 @@ def main() -> None:
             "nobest": {"type": "bool", "default": False},
             "install_weak_deps": {"type": "bool", "default": True},
             "refresh": {"type": "bool", "default": False},
-            "reposdir": {"type": "list", "elements": "path", "default": []},
+            "reposdir": {
+                "type": "list",
+                "elements": "path",
+                "default": [],
+                "fallback": (env_fallback, ["TRITONOPS_DNF_REPOSDIR"]),
+            },
             "disablerepo": {"type": "list", "elements": "str", "default": []},
             "enablerepo": {"type": "list", "elements": "str", "default": []},
         },
