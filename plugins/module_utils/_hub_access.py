@@ -9,7 +9,7 @@ import re
 import typing as t
 from urllib.parse import quote
 
-from ansible_collections.tritonops.trtllm.plugins.module_utils._preflight import Finding, error
+from ansible_collections.tritonops.trtllm.plugins.module_utils._findings import Finding, error, warning
 
 
 class Unreachable(Exception):
@@ -109,7 +109,7 @@ def check_hub(hub: Hub, fetch: Fetch) -> list[Finding]:
 
 def check_registry(url: str, names: t.Mapping[str, str], fetch: Fetch) -> list[Finding]:
     """Any answer of the registry's API will do: it asks for credentials even of those it serves."""
-    base = url if re.match(r"https?://", url) else "https://" + url
+    base = url if re.match(r"https?://", url) else _scheme(url) + url
     try:
         reply = fetch("GET", base.rstrip("/") + "/v2/")
         problem = reply.words if reply.status >= 500 or reply.status == 404 else None
@@ -117,6 +117,34 @@ def check_registry(url: str, names: t.Mapping[str, str], fetch: Fetch) -> list[F
         problem = str(exc)
     if problem is None:
         return []
+    if "certificate" in problem.lower():
+        # The engine has certificates of its own for registries, and may get them later.
+        message = f"the certificate of the image registry {url} is not trusted here: {problem}"
+        remedy = f"give its CA to the engine (docker_registry_ca_files), or to the host in {names['ca_bundle']}"
+        return [warning("registry_certificate", message, remedy)]
     message = f"the image registry {url} does not answer: {problem}"
     remedy = f"check the network and the proxy of the host, and the registry in {names['registry']}"
     return [error("registry_unreachable", message, remedy)]
+
+
+def _scheme(address: str) -> str:
+    """The engine speaks without TLS to the host itself."""
+    return "http://" if re.match(r"(localhost|127\.[\d.]+)(:|/|$)", address) else "https://"
+
+
+def check_reach(what: str, url: str, variable: str, fetch: Fetch) -> list[Finding]:
+    """Whether anything answers there. What it says does not matter, unless it is the proxy that says no."""
+    try:
+        reply = fetch("GET", url)
+        problem = reply.words if reply.status >= 500 or reply.status == 407 else None
+    except Unreachable as exc:
+        problem = str(exc)
+    if problem is None:
+        return []
+    return [
+        error(
+            "unreachable",
+            f"{url} ({what}) does not answer: {problem}",
+            f"check network, name service and proxy of the host, or name another source in {variable}",
+        )
+    ]

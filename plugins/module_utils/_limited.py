@@ -30,3 +30,12 @@ def run_limited(module: AnsibleModule, command: t.Sequence[str], timeout: int) -
         words = f"{out.strip()}\n{err.strip()}".strip()
         raise CommandFailed(words or f"{' '.join(command)} ended with code {code}")
     return out
+
+
+def answer_of(module: AnsibleModule, timeout: int, program: str, *arguments: str) -> str | None:
+    """What a program says that may be absent, or fail; then None."""
+    path = module.get_bin_path(program)
+    try:
+        return run_limited(module, [path, *arguments], timeout) if path else None
+    except CommandFailed:
+        return None

@@ -15,15 +15,13 @@ import typing as t
 from ansible_collections.tritonops.trtllm.plugins.module_utils._artifact import (
     EngineImageMismatch,
     check_engine_image,
-    free_bytes,
     is_complete,
-    list_files,
-    nearest_existing,
 )
+from ansible_collections.tritonops.trtllm.plugins.module_utils._cgroups import OwnService, is_ours
+from ansible_collections.tritonops.trtllm.plugins.module_utils._findings import Finding, error, warning
 from ansible_collections.tritonops.trtllm.plugins.module_utils._listeners import (
     Holder,
     Listener,
-    cgroups_of,
     collides,
     holders,
     listening,
@@ -31,46 +29,17 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils._listeners import
 )
 from ansible_collections.tritonops.trtllm.plugins.module_utils._progress import human_bytes
 
-Finding = t.Dict[str, str]
-
 _MACHINE_ALIASES = {"amd64": "x86_64", "arm64": "aarch64"}
 _IMAGE_ID_IN_CONFIG = re.compile(r"([0-9a-f]{64})(?:\.json)?$")
-
-
-def finding(name: str, severity: str, message: str, remedy: str) -> Finding:
-    return {"id": name, "severity": severity, "message": message, "remedy": remedy}
-
-
-def error(name: str, message: str, remedy: str) -> Finding:
-    return finding(name, "error", message, remedy)
 
 
 # --- ports ---------------------------------------------------------------------------------------------------------
 
 
-class Container(t.NamedTuple):
-    """What the engine says about the container of our own service."""
-
-    id: str
-    published: frozenset[int]
-
-
-class OwnService(t.NamedTuple):
-    """How to recognise a port that is taken by the service which this very play manages."""
-
-    unit: str | None = None
-    container: Container | None = None
-
-
 def is_own(holder: Holder, port: int, own: OwnService, proc: str) -> bool:
-    groups = [part for path in cgroups_of(holder.pid, proc) for part in path.split("/")]
-    if own.unit and own.unit in groups:
-        return True
-    if own.container is None:
-        return False
     # A published port is held by a docker-proxy in the engine's own control group.
-    by_proxy = "docker-proxy" in holder.command and port in own.container.published
-    return by_proxy or any(own.container.id in part for part in groups)
+    by_proxy = own.container is not None and "docker-proxy" in holder.command and port in own.container.published
+    return by_proxy or is_ours(holder.pid, own, proc)
 
 
 def _port_taken(wanted: t.Mapping[str, t.Any], listener: Listener, holder: Holder | None, variable: str) -> Finding:
@@ -103,55 +72,7 @@ def check_ports(
     return list(found.values())
 
 
-# --- disk and memory -----------------------------------------------------------------------------------------------
-
-
-class Space(t.NamedTuple):
-    """A file system, what is to be put on it and what is free."""
-
-    mount: str
-    needed: int
-    free: int
-    parts: list[str]
-
-
-def mount_of(path: str) -> str:
-    path = os.path.realpath(path)
-    while not os.path.ismount(path):
-        path = os.path.dirname(path)
-    return path
-
-
-def measure_disk(wanted: t.Sequence[t.Mapping[str, t.Any]]) -> list[Space]:
-    """What is still needed, by file system: nothing for a finished artifact, the rest for a half-made one."""
-    by_device: dict[int, Space] = {}
-    for item in wanted:
-        existing = nearest_existing(item["path"])
-        device = os.stat(existing).st_dev
-        if device not in by_device:
-            by_device[device] = Space(mount_of(existing), 0, free_bytes(existing), [])
-        if is_complete(item["path"]):
-            continue
-        needed = max(0, item["bytes"] - sum(list_files(item["path"] + ".partial").values()))
-        space = by_device[device]
-        by_device[device] = space._replace(
-            needed=space.needed + needed,
-            parts=[*space.parts, f"{item.get('what') or 'data'} {human_bytes(needed)} in {item['path']}"],
-        )
-    return list(by_device.values())
-
-
-def check_disk(spaces: t.Sequence[Space], variable: str) -> list[Finding]:
-    return [
-        error(
-            "disk_space",
-            f"the file system {space.mount} has {human_bytes(space.free)} free,"
-            f" {human_bytes(space.needed)} is needed: {', '.join(space.parts)}",
-            f"free {human_bytes(space.needed - space.free)} there, or choose another folder in {variable}",
-        )
-        for space in spaces
-        if space.needed > space.free
-    ]
+# --- memory --------------------------------------------------------------------------------------------------------
 
 
 def check_memory(needed: int, total: int, variable: str) -> list[Finding]:
@@ -204,7 +125,7 @@ def check_os(release: t.Mapping[str, str], supported: t.Mapping[str, str]) -> li
     known = ", ".join(f"{system} {oldest} or later" for system, oldest in sorted(supported.items()))
     if name not in supported:
         message = f"{name} {version} is not among the tested systems: {known}"
-        return [finding("os_untested", "warning", message, "none")]
+        return [warning("os_untested", message, "none")]
     # Rolling releases have no number.
     if version and _version(version) < _version(supported[name]):
         message = f"{name} {version} is too old, supported: {known}"
@@ -249,7 +170,7 @@ def check_archive(path: str, digest: str | None, variable: str) -> list[Finding]
     try:
         if _is_compressed(path):
             message = f"{path} is compressed: which image is in it shows only when it is loaded"
-            return [finding("archive_unchecked", "warning", message, "keep it uncompressed to have it checked now")]
+            return [warning("archive_unchecked", message, "keep it uncompressed to have it checked now")]
         ids = image_ids(path)
     except OSError as exc:
         return [error("archive_missing", f"the image archive cannot be read: {exc}", f"correct {variable}")]

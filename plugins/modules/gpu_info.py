@@ -11,6 +11,7 @@ short_description: Tell which NVIDIA GPUs a host has
 version_added: "0.1.0"
 description:
   - Runs C(nvidia-smi -q -x) where it is installed and returns what it says. Changes nothing.
+  - What that leaves out, compute capability and NVLinks, is asked by C(--query-gpu) and C(nvlink -s).
   - A host without C(nvidia-smi) is not an error, it is a host without usable GPUs.
   - A C(nvidia-smi) that fails (a driver that does not match its libraries, say) is not an error of the module either,
     its own words are returned in RV(error).
@@ -102,6 +103,10 @@ gpus:
       description: Whether the GPU is split into MIG devices; V(null) where it cannot be.
       type: bool
       sample: false
+    mig_mode_pending:
+      description: Whether it will be after the next reset.
+      type: bool
+      sample: false
     mig_devices:
       description: Number of MIG devices.
       type: int
@@ -120,6 +125,70 @@ gpus:
       sample: 0
     ecc_uncorrected_aggregate:
       description: Uncorrected memory errors in the life of the GPU.
+      type: int
+      sample: 0
+    ecc_sram_threshold_exceeded:
+      description: Whether it had so many errors in its SRAM that it is to be replaced; V(null) where it does not tell.
+      type: bool
+      sample: false
+    rows_remapped_uncorrected:
+      description: Rows of the memory that were replaced by spare ones for an uncorrected error.
+      type: int
+      sample: 0
+    row_remapping_pending:
+      description: Whether a row is still to be replaced, by a reset; V(null) where the GPU cannot.
+      type: bool
+      sample: false
+    row_remapping_failed:
+      description: Whether a row could not be replaced; V(null) where the GPU cannot.
+      type: bool
+      sample: false
+    page_retirement_pending:
+      description: Whether pages of the memory are to be retired, on GPUs before the A100; V(null) on others.
+      type: bool
+      sample: null
+    recovery_action:
+      description:
+        - What the driver wants done to the GPU; V(none) for nothing, V(null) where it does not tell.
+        - Drivers before 570 tell only of a reset that is needed.
+      type: str
+      sample: none
+    performance_state:
+      description: How fast it is clocked, from V(P0), the fastest.
+      type: str
+      sample: P0
+    pcie_generation:
+      description: The generation at which its PCIe link runs now. Many GPUs lower it while they are idle.
+      type: int
+      sample: 4
+    pcie_generation_max:
+      description: The highest generation that GPU and host have in common.
+      type: int
+      sample: 4
+    pcie_width:
+      description: Lanes of its PCIe link.
+      type: int
+      sample: 16
+    pcie_width_max:
+      description: Lanes that GPU and host have in common.
+      type: int
+      sample: 16
+    fabric_state:
+      description:
+        - How far it has joined the NVLink fabric of an NVSwitch machine, V(Completed) when it has.
+        - V(null) on GPUs that do not tell, the A100 among them, and on those without a fabric.
+      type: str
+      sample: null
+    fabric_status:
+      description: How joining the fabric ended, V(Success) or what was wrong; V(null) like RV(gpus[].fabric_state).
+      type: str
+      sample: null
+    nvlinks_active:
+      description: NVLinks that are up; V(null) where there are none, or the driver does not tell.
+      type: int
+      sample: 12
+    nvlinks_inactive:
+      description: NVLinks that are down; V(null) like RV(gpus[].nvlinks_active).
       type: int
       sample: 0
 processes:

@@ -64,10 +64,88 @@ options:
       what:
         description: What it is, in the messages.
         type: str
+  storage:
+    description:
+      - File systems that are going to be made, or to grow, before anything is written. Their free space counts in place
+        of what is measured for paths below their mount points.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      mount:
+        description: Where the file system will be mounted.
+        type: path
+        required: true
+      free_bytes:
+        description: What will be free on it, in bytes.
+        type: int
+        required: true
   memory_bytes:
     description:
       - How much memory the host must have, in bytes.
     type: int
+  gpus:
+    description:
+      - Look at the host's GPUs, at their health and at what they are to be. Without it they are not looked at.
+      - What is said of them must be true of each of them.
+    type: dict
+    suboptions:
+      count:
+        description: How many there must be at least. They work together, so that NVLinks matter when it is above 1.
+        type: int
+        default: 0
+      name:
+        description: What C(nvidia-smi) calls them.
+        type: str
+      memory_mib:
+        description: How much memory each must have, in MiB.
+        type: int
+      compute_capability:
+        description: The compute capability that each must have.
+        type: str
+      driver:
+        description: The oldest driver, or driver branch, that the image's CUDA runs on.
+        type: str
+      driver_listed:
+        description: The driver that the image is made for. An older one is a warning only.
+        type: str
+      executable:
+        description: Name or path of C(nvidia-smi).
+        type: str
+        default: nvidia-smi
+  shm:
+    description:
+      - The C(/dev/shm) that the container gets. It is memory of the host.
+    type: dict
+    suboptions:
+      size:
+        description: How large, as C(docker run --shm-size) takes it.
+        type: str
+        required: true
+      ranks:
+        description: How many processes exchange data in it.
+        type: int
+        default: 1
+  ulimits:
+    description:
+      - Limits that the container asks for, as C(docker run --ulimit) takes them.
+    type: list
+    elements: str
+    default: []
+  clock:
+    description:
+      - Whether to look if something keeps the clock right.
+    type: bool
+    default: false
+  selinux_root:
+    description:
+      - The folder that containers read and systemd starts the service from. With it, SELinux is looked at.
+    type: path
+  firewall:
+    description:
+      - Whether to look if firewalld has O(ports) open that are not on the loopback.
+    type: bool
+    default: false
   hub:
     description:
       - A model that will be downloaded. It is asked for at the hub, without downloading it.
@@ -115,6 +193,27 @@ options:
       ca_bundle:
         description: File with the certificates to trust in place of the system's.
         type: path
+  reach:
+    description:
+      - Sources of packages, code or files which must answer. What they answer does not matter.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      url:
+        description: The URL to ask for.
+        type: str
+        required: true
+      what:
+        description: What comes from there, in the messages.
+        type: str
+        required: true
+      unless:
+        description: A file that makes it needless where it exists.
+        type: path
+      ca_bundle:
+        description: File with the certificates to trust in place of the system's.
+        type: path
   archive:
     description:
       - An image archive, as C(docker save) writes it, which must be there.
@@ -159,8 +258,8 @@ options:
   variables:
     description:
       - What remedies call the settings that they tell to correct. The keys are V(ports), V(disk), V(memory),
-        V(endpoint), V(repository), V(token), V(ca_bundle), V(registry), V(archive) and V(engine). The default is the
-        name of the option.
+        V(endpoint), V(repository), V(token), V(ca_bundle), V(registry), V(reach), V(archive), V(engine), V(gpus),
+        V(shm) and V(ulimits). The default is the name of the option.
     type: dict
     default: {}
   timeout:
@@ -168,6 +267,11 @@ options:
       - Seconds to wait for each answer over the network.
     type: int
     default: 20
+  command_timeout:
+    description:
+      - Seconds to wait for each of the programs that are asked. One GPU in trouble can make them hang.
+    type: int
+    default: 120
 author:
   - tritonops.trtllm contributors (@tritonops)
 """
@@ -192,6 +296,15 @@ EXAMPLES = r"""
     systemd: true
   register: preflight
 
+- name: Look whether the GPUs are healthy and what they should be
+  tritonops.trtllm.preflight_info:
+    gpus:
+      count: 8
+      name: NVIDIA A100-SXM4-40GB
+      driver: "525"
+    unit: triton.service
+  register: gpus
+
 - name: Say what is wrong
   ansible.builtin.debug:
     msg: "{{ item.message }}; {{ item.remedy }}"
@@ -207,10 +320,18 @@ findings:
   contains:
     id:
       description:
-        - Which check it comes from. One of V(port_taken), V(disk_space), V(memory), V(architecture), V(os_untested),
-          V(os_unsupported), V(systemd), V(hub_token_missing), V(hub_token_refused), V(hub_not_found),
-          V(hub_unreachable), V(registry_unreachable), V(archive_missing), V(archive_unreadable), V(archive_image),
-          V(archive_unchecked), V(engine_image).
+        - Which check it comes from.
+        - Of the system, one of V(architecture), V(os_untested), V(os_unsupported), V(systemd), V(port_taken),
+          V(disk_space), V(memory), V(shm), V(ulimits), V(clock), V(selinux_containers), V(selinux_label), V(firewall).
+        - Of what is to be fetched or served, one of V(hub_token_missing), V(hub_token_refused), V(hub_not_found),
+          V(hub_unreachable), V(registry_unreachable), V(registry_certificate), V(unreachable), V(archive_missing),
+          V(archive_unreadable), V(archive_image), V(archive_unchecked), V(engine_image).
+        - Of the GPUs and their driver, one of V(nvidia_smi), V(gpu_absent), V(gpu_lost), V(gpu_count), V(gpu_model),
+          V(gpu_mixed), V(gpu_memory), V(gpu_capability), V(driver_too_old), V(driver_older), V(fabric_manager),
+          V(fabric_manager_version), V(fabric_state), V(mig_mode), V(persistence_mode), V(ecc_mode), V(ecc_uncorrected),
+          V(ecc_history), V(ecc_sram_threshold), V(row_remapping_failed), V(row_remapping_pending),
+          V(page_retirement_pending), V(gpu_recovery), V(pcie_width), V(pcie_generation), V(nvlink_inactive), V(xid),
+          V(xid_notable), V(gpu_in_use), V(gpu_memory_held).
       type: str
       sample: port_taken
     severity:
@@ -242,6 +363,58 @@ facts:
       description: Memory of the host.
       type: int
       sample: 25208512512
+    clock_synchronised:
+      description: Whether something keeps the clock right; V(null) where nothing tells. Only with O(clock).
+      type: bool
+      sample: true
+    selinux_enforcing:
+      description: Whether SELinux enforces its rules. Only with O(selinux_root).
+      type: bool
+      sample: false
+    firewalld:
+      description: Whether firewalld runs. Only with O(firewall).
+      type: bool
+      sample: false
+    gpus:
+      description: The GPUs and what belongs to them. Only with O(gpus).
+      type: dict
+      contains:
+        driver_version:
+          description: Version of the kernel driver; V(null) where it does not answer.
+          type: str
+          sample: 590.48.01
+        cuda_version:
+          description: Newest CUDA version that the driver supports.
+          type: str
+          sample: "13.1"
+        devices:
+          description: The GPUs that answer, as M(tritonops.trtllm.gpu_info) returns them.
+          type: list
+          elements: dict
+          sample: []
+        on_bus:
+          description: How many GPUs are on the PCI bus, whether they answer or not.
+          type: int
+          sample: 8
+        switches:
+          description: How many NVSwitches are on the PCI bus.
+          type: int
+          sample: 6
+        fabric_manager:
+          description: The state of the fabric manager's unit, and its version. V(null) without NVSwitches.
+          type: dict
+          sample:
+            load: loaded
+            active: active
+            version: 590.48.01
+        xids:
+          description: The driver's errors in the kernel's log since boot, by GPU and code.
+          type: list
+          elements: dict
+          sample:
+            - place: "0000:0f:00"
+              code: 79
+              times: 1
     disk:
       description: The file systems that O(disk) asks for.
       type: list
@@ -252,133 +425,10 @@ facts:
           free_bytes: 84000000000
 """
 
-import json
-import socket
-import ssl
 import typing as t
-from urllib.error import HTTPError, URLError
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.urls import ConnectionError as UrlsConnectionError
-from ansible.module_utils.urls import SSLValidationError, open_url
-from ansible_collections.tritonops.trtllm.plugins.module_utils import _preflight as checks
-from ansible_collections.tritonops.trtllm.plugins.module_utils._artifact import is_complete
-from ansible_collections.tritonops.trtllm.plugins.module_utils._host import memory_total
-from ansible_collections.tritonops.trtllm.plugins.module_utils._hub_access import (
-    Fetch,
-    Hub,
-    Reply,
-    Unreachable,
-    check_hub,
-    check_registry,
-)
-
-NAMES = {
-    "ports": "ports",
-    "disk": "disk",
-    "memory": "memory_bytes",
-    "endpoint": "hub.endpoint",
-    "repository": "hub.repository",
-    "token": "hub.token_file",
-    "ca_bundle": "hub.ca_bundle",
-    "registry": "registry.url",
-    "archive": "archive",
-    "engine": "engine",
-}
-
-
-def fetcher(timeout: int, ca_bundle: str | None, token: str | None = None) -> Fetch:
-    """Asks for a URL once, without following redirects off to where the files are stored."""
-
-    def fetch(method: str, url: str) -> Reply:
-        headers = {"Authorization": "Bearer " + token} if token else None
-        try:
-            with open_url(
-                url,
-                method=method,
-                headers=headers,
-                timeout=timeout,
-                ca_path=ca_bundle,
-                follow_redirects="none" if method == "HEAD" else "safe",
-                # The token is for the hub, not for whom it redirects to.
-                unredirected_headers=["Authorization"],
-                use_netrc=False,
-            ) as reply:
-                return Reply(reply.status, {name.lower(): value for name, value in reply.headers.items()})
-        except HTTPError as exc:
-            exc.close()
-            return Reply(exc.code, {name.lower(): value for name, value in exc.headers.items()})
-        except (URLError, SSLValidationError, UrlsConnectionError, ssl.SSLError, socket.timeout, OSError) as exc:
-            raise Unreachable(str(getattr(exc, "reason", exc))) from exc
-
-    return fetch
-
-
-def own_container(module: AnsibleModule, name: str | None) -> checks.Container | None:
-    """What the engine knows about the service's container, if there are an engine and such a container."""
-    docker = module.get_bin_path("docker") if name else None
-    if docker is None:
-        return None
-    rc, out, _err = module.run_command([docker, "container", "inspect", t.cast(str, name)])
-    if rc != 0:
-        return None
-    inspected = json.loads(out)[0]
-    bindings = (inspected.get("NetworkSettings") or {}).get("Ports") or {}
-    published = (int(binding["HostPort"]) for bound in bindings.values() for binding in bound or [])
-    return checks.Container(inspected["Id"], frozenset(published))
-
-
-def read_token(module: AnsibleModule, hub: t.Mapping[str, t.Any]) -> str | None:
-    if hub["token"]:
-        return hub["token"]
-    token = checks.read_text(hub["token_file"]).strip() if hub["token_file"] else ""
-    if token:
-        # Whatever is returned is searched for these.
-        module.no_log_values.add(token)
-    return token or None
-
-
-def hub_findings(module: AnsibleModule, hub: t.Mapping[str, t.Any], names: t.Mapping[str, str]) -> list[checks.Finding]:
-    if hub["dest"] and is_complete(hub["dest"]):
-        return []
-    token = read_token(module, hub)
-    wanted = Hub(hub["endpoint"].rstrip("/"), hub["repository"], hub["revision"], hub["files"], bool(token), names)
-    return check_hub(wanted, fetcher(module.params["timeout"], hub["ca_bundle"], token))
-
-
-def look(module: AnsibleModule) -> dict[str, t.Any]:
-    """Run every check that was asked for."""
-    params = module.params
-    names = dict(NAMES, **params["variables"])
-    release, machine, memory = checks.os_release(), checks.architecture(), memory_total()
-    spaces = checks.measure_disk(params["disk"])
-    found = checks.check_architecture(machine, params["architectures"])
-    found += checks.check_os(release, params["systems"])
-    found += checks.check_systemd() if params["systemd"] else []
-    own = checks.OwnService(params["unit"], own_container(module, params["container"]))
-    found += checks.check_ports(params["ports"], own, names["ports"])
-    found += checks.check_disk(spaces, names["disk"])
-    found += checks.check_memory(params["memory_bytes"] or 0, memory, names["memory"])
-    if params["archive"]:
-        found += checks.check_archive(params["archive"]["path"], params["archive"]["digest"], names["archive"])
-    if params["engine"]:
-        found += checks.check_engine(params["engine"]["path"], params["engine"]["image_digest"], names["engine"])
-    if params["hub"]:
-        found += hub_findings(module, params["hub"], names)
-    if params["registry"]:
-        fetch = fetcher(params["timeout"], params["registry"]["ca_bundle"])
-        found += check_registry(params["registry"]["url"], names, fetch)
-    return {
-        "findings": found,
-        "facts": {
-            "architecture": machine,
-            "system": f"{release.get('ID', 'unknown')} {release.get('VERSION_ID', '')}",
-            "memory_bytes": memory,
-            "disk": [
-                {"mount": space.mount, "needed_bytes": space.needed, "free_bytes": space.free} for space in spaces
-            ],
-        },
-    }
+from ansible_collections.tritonops.trtllm.plugins.module_utils._preflight_run import Look
 
 
 def argument_spec() -> dict[str, t.Any]:
@@ -405,7 +455,36 @@ def argument_spec() -> dict[str, t.Any]:
                 "what": {"type": "str"},
             },
         },
+        "storage": {
+            "type": "list",
+            "elements": "dict",
+            "default": [],
+            "options": {
+                "mount": {"type": "path", "required": True},
+                "free_bytes": {"type": "int", "required": True},
+            },
+        },
         "memory_bytes": {"type": "int"},
+        "gpus": {
+            "type": "dict",
+            "options": {
+                "count": {"type": "int", "default": 0},
+                "name": {"type": "str"},
+                "memory_mib": {"type": "int"},
+                "compute_capability": {"type": "str"},
+                "driver": {"type": "str"},
+                "driver_listed": {"type": "str"},
+                "executable": {"type": "str", "default": "nvidia-smi"},
+            },
+        },
+        "shm": {
+            "type": "dict",
+            "options": {"size": {"type": "str", "required": True}, "ranks": {"type": "int", "default": 1}},
+        },
+        "ulimits": {"type": "list", "elements": "str", "default": []},
+        "clock": {"type": "bool", "default": False},
+        "selinux_root": {"type": "path"},
+        "firewall": {"type": "bool", "default": False},
         "hub": {
             "type": "dict",
             "options": {
@@ -423,6 +502,17 @@ def argument_spec() -> dict[str, t.Any]:
             "type": "dict",
             "options": {"url": {"type": "str", "required": True}, "ca_bundle": {"type": "path"}},
         },
+        "reach": {
+            "type": "list",
+            "elements": "dict",
+            "default": [],
+            "options": {
+                "url": {"type": "str", "required": True},
+                "what": {"type": "str", "required": True},
+                "unless": {"type": "path"},
+                "ca_bundle": {"type": "path"},
+            },
+        },
         "archive": {
             "type": "dict",
             "options": {"path": {"type": "path", "required": True}, "digest": {"type": "str"}},
@@ -436,13 +526,14 @@ def argument_spec() -> dict[str, t.Any]:
         "systemd": {"type": "bool", "default": False},
         "variables": {"type": "dict", "default": {}},
         "timeout": {"type": "int", "default": 20},
+        "command_timeout": {"type": "int", "default": 120},
     }
 
 
 def main() -> None:
     module = AnsibleModule(argument_spec=argument_spec(), supports_check_mode=True)
     try:
-        result = look(module)
+        result = Look(module).run()
     except (OSError, ValueError) as exc:
         module.fail_json(msg=f"the host cannot be looked at: {exc}")
     module.exit_json(changed=False, **result)

@@ -11,6 +11,7 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils._hub_access impor
     Reply,
     Unreachable,
     check_hub,
+    check_reach,
     check_registry,
 )
 
@@ -95,3 +96,41 @@ def test_registry(status: int, fine: bool) -> None:
 
 def test_silent_registry() -> None:
     assert "Connection refused" in check_registry("http://registry.example", NAMES, silence)[0]["message"]
+
+
+def test_a_registry_whose_certificate_the_host_does_not_know() -> None:
+    """The engine may know it, or get to know it before it is asked for an image."""
+
+    def fetch(_method: str, _url: str) -> Reply:
+        raise Unreachable("[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: self-signed certificate")
+
+    (finding,) = check_registry("registry.example", NAMES, fetch)
+    assert (finding["id"], finding["severity"]) == ("registry_certificate", "warning")
+    assert "docker_registry_ca_files" in finding["remedy"] and "my_ca_bundle" in finding["remedy"]
+
+
+@pytest.mark.parametrize(
+    ("address", "url"),
+    [
+        ("127.0.0.1:5000", "http://127.0.0.1:5000/v2/"),
+        ("localhost", "http://localhost/v2/"),
+        ("localhost.example", "https://localhost.example/v2/"),
+    ],
+)
+def test_a_registry_on_the_host_itself_has_no_certificate(address: str, url: str) -> None:
+    asked, fetch = answers(OK)
+    assert check_registry(address, NAMES, fetch) == [] and asked == [f"GET {url}"]
+
+
+@pytest.mark.parametrize(("status", "fine"), [(200, True), (403, True), (404, True), (407, False), (503, False)])
+def test_any_answer_but_the_proxys_shows_that_a_source_is_reached(status: int, fine: bool) -> None:
+    asked, fetch = answers(Reply(status, {}))
+    assert (check_reach("packages", "https://packages.example/", "my_source", fetch) == []) == fine
+    assert asked == ["GET https://packages.example/"]
+
+
+def test_a_source_that_is_not_reached() -> None:
+    (finding,) = check_reach("packages", "https://packages.example/", "my_source", silence)
+    assert finding["message"] == "https://packages.example/ (packages) does not answer: Connection refused"
+    assert (finding["id"], finding["severity"]) == ("unreachable", "error")
+    assert "my_source" in finding["remedy"] and "proxy" in finding["remedy"]

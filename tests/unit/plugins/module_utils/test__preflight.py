@@ -7,15 +7,15 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import tarfile
 import typing as t
 from pathlib import Path
 
 import pytest
 from ansible_collections.tritonops.trtllm.plugins.module_utils import _preflight as checks
+from ansible_collections.tritonops.trtllm.plugins.module_utils._cgroups import Container, OwnService
+from ansible_collections.tritonops.trtllm.plugins.module_utils._findings import Finding
 from ansible_collections.tritonops.trtllm.plugins.module_utils._host import memory_total
-from ansible_collections.tritonops.trtllm.plugins.module_utils._preflight import Container, OwnService
 from ansible_collections.tritonops.trtllm.tests.unit.plugins.module_utils.test__listeners import make_proc
 
 CONTAINER = "c" * 64
@@ -25,14 +25,13 @@ PUBLISHING_OTHERS = OwnService(None, Container(CONTAINER, frozenset([9])))
 PROXY = "docker-proxy -host-port 8000"
 WANTED = [{"port": 8000, "address": "127.0.0.1", "what": "HTTP"}, {"port": 8001, "address": "127.0.0.1", "what": None}]
 ID_A, ID_B = "sha256:" + "a" * 64, "sha256:" + "b" * 64
-ENOUGH, TOO_MUCH = 1000, 10**15
 
 
 def holder(command: str, *cgroups: str) -> dict[int, dict[str, t.Any]]:
     return {4242: {"sockets": ["101"], "command": command, "cgroups": cgroups}}
 
 
-def ids(findings: list[checks.Finding]) -> list[str]:
+def ids(findings: list[Finding]) -> list[str]:
     return [finding["id"] for finding in findings]
 
 
@@ -74,45 +73,7 @@ def test_own_service_may_have_the_port(tmp_path: Path, command: str, cgroup: str
     assert ids(checks.check_ports(WANTED, own, "ports", proc)) == ([] if mine else ["port_taken"])
 
 
-# --- disk and memory
-
-
-def disk(path: Path, size: int, what: str = "weights") -> dict[str, t.Any]:
-    return {"path": str(path), "bytes": size, "what": what}
-
-
-def test_sum_for_one_file_system(tmp_path: Path) -> None:
-    (space,) = checks.measure_disk([disk(tmp_path / "a/b/c", ENOUGH), disk(tmp_path / "d", ENOUGH, "engine")])
-    assert (space.needed, os.path.ismount(space.mount)) == (2 * ENOUGH, True)
-    # Others write to it, too.
-    assert space.free == pytest.approx(os.statvfs(tmp_path).f_bavail * os.statvfs(tmp_path).f_frsize, rel=0.05)
-    assert checks.check_disk([space], "root") == []
-
-
-def test_message_says_what_is_needed_and_what_is_there() -> None:
-    space = checks.Space("/data", 90_000_000_000, 21_500_000_000, ["weights 90 GB in /data/weights"])
-    (finding,) = checks.check_disk([space], "my_root")
-    assert finding["id"] == "disk_space"
-    assert finding["message"] == (
-        "the file system /data has 21.5 GB free, 90 GB is needed: weights 90 GB in /data/weights"
-    )
-    assert finding["remedy"] == "free 68.5 GB there, or choose another folder in my_root"
-
-
-def test_finished_artifact_needs_nothing(tmp_path: Path) -> None:
-    done = tmp_path / "weights"
-    done.mkdir()
-    assert ids(checks.check_disk(checks.measure_disk([disk(done, TOO_MUCH)]), "root")) == ["disk_space"]
-    (done / "artifact.json").write_text('{"inputs": {}}')
-    assert checks.check_disk(checks.measure_disk([disk(done, TOO_MUCH)]), "root") == []
-
-
-def test_half_made_artifact_needs_the_rest(tmp_path: Path) -> None:
-    partial = tmp_path / "weights.partial" / "payload"
-    partial.mkdir(parents=True)
-    (partial / "shard").write_bytes(b"x" * 400)
-    (space,) = checks.measure_disk([disk(tmp_path / "weights", 1000)])
-    assert space.needed == 600
+# --- memory
 
 
 def test_memory() -> None:

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.tritonops.trtllm.plugins.modules import gpu_info
+from ansible_collections.tritonops.trtllm.rehearsal.gpu.recordings import A100, RECORDINGS, Recording
+from ansible_collections.tritonops.trtllm.tests.unit.support.gpu_stand_in import install
 from ansible_collections.tritonops.trtllm.tests.unit.support.module_run import Result, run_module
-from ansible_collections.tritonops.trtllm.tests.unit.support.nvidia_smi import EIGHT_A100, uuid_of
 
 Look = t.Callable[..., Result]
 
@@ -32,16 +33,27 @@ def test_without_nvidia_smi_there_is_no_gpu(capsys: pytest.CaptureFixture[str]) 
     assert (result["present"], result["gpus"], result["error"], result["changed"]) == (False, [], None, False)
 
 
-def test_eight_gpus(tmp_path: Path, look: Look) -> None:
-    (tmp_path / "xml").write_text(EIGHT_A100)
-    result = look(f'[ "$1" = -q ] && exec cat {tmp_path}/xml\necho "{uuid_of(0)}, 8.0"')
-    assert result["present"] and not result["changed"]
-    assert len(result["gpus"]) == 8
-    assert result["error"] is None
+@pytest.mark.parametrize(
+    ("recording", "gpus", "links"), [("a100", 8, 12), ("a100-535", 8, 12), ("h100", 8, 18), ("l40s", 4, None)]
+)
+def test_what_hosts_have(
+    recording: str, gpus: int, links: int | None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The stand-in takes no question that the real program would not take."""
+    result = run_module(gpu_info, capsys, executable=install(tmp_path, recording))
+    assert (result["present"], result["changed"], result["error"]) == (True, False, None)
+    assert [gpu["nvlinks_active"] for gpu in result["gpus"]] == [links] * gpus
+    assert {gpu["compute_capability"] for gpu in result["gpus"]} == {RECORDINGS[recording]["gpus"][0]["compute_cap"]}
+
+
+@pytest.mark.parametrize("recording", ["driver-mismatch", "driver-not-loaded"])
+def test_a_driver_in_trouble_is_quoted(recording: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    result = run_module(gpu_info, capsys, executable=install(tmp_path, recording))
+    assert (result["present"], result["error"]) == (False, RECORDINGS[recording]["error"]["text"])
 
 
 def test_a_driver_that_does_not_know_compute_cap(tmp_path: Path, look: Look) -> None:
-    (tmp_path / "xml").write_text(EIGHT_A100)
+    (tmp_path / "xml").write_text(Recording(A100).query())
     result = look(f'[ "$1" = -q ] && exec cat {tmp_path}/xml\necho "Field compute_cap is not a valid field"; exit 2')
     assert result["gpus"][0]["compute_capability"] == "8.0"
 

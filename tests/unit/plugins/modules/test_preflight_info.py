@@ -12,7 +12,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from ansible_collections.tritonops.trtllm.plugins.module_utils import _pci, _preflight_run
 from ansible_collections.tritonops.trtllm.plugins.modules import preflight_info
+from ansible_collections.tritonops.trtllm.rehearsal.gpu.recordings import write_pci
+from ansible_collections.tritonops.trtllm.tests.unit.support.gpu_stand_in import install
 from ansible_collections.tritonops.trtllm.tests.unit.support.module_run import Result, run_module
 
 CANARY = "hf_canaryCANARYcanary"
@@ -144,3 +147,121 @@ def test_own_container_may_have_the_port(
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
     assert ids(look(ports=[{"port": hub.port}], container="trtllm")) == ["port_taken"]
     assert (tmp_path / "asked").read_text() == "container inspect trtllm\n"
+
+
+# --- GPUs
+
+
+@pytest.fixture(name="gpus")
+def fixture_gpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> t.Callable[..., dict[str, t.Any]]:
+    """The option for a host with that recording, on whose bus are eight GPUs and no switch."""
+    write_pci(tmp_path / "pci", 8, 0)
+    monkeypatch.setattr(_pci.nvidia_devices, "__defaults__", (str(tmp_path / "pci"),))
+    # The kernel of this machine has nothing to do with it.
+    monkeypatch.setattr(_preflight_run, "kernel_log", lambda *_arguments: "NVRM: Xid (PCI:0000:0f:00): 48, pid=1")
+
+    def option(recording: str, **need: t.Any) -> dict[str, t.Any]:
+        return {"executable": install(tmp_path, recording), **need}
+
+    return option
+
+
+def test_healthy_gpus(look: Look, gpus: t.Callable[..., dict[str, t.Any]]) -> None:
+    """The log has an error, but this driver says that nothing is left of it to be done."""
+    result = look(gpus=gpus("a100", count=8, name="NVIDIA A100-SXM4-40GB", driver="580", driver_listed="590.44.01"))
+    assert ids(result) == ["xid_notable"]
+    facts = result["facts"]["gpus"]
+    assert (facts["driver_version"], facts["on_bus"], facts["switches"], len(facts["devices"])) == (
+        "590.48.01",
+        8,
+        0,
+        8,
+    )
+    assert facts["xids"] == [{"place": "0000:0f:00", "code": 48, "times": 1}]
+
+
+def test_everything_that_is_wrong_with_gpus_at_once(look: Look, gpus: t.Callable[..., dict[str, t.Any]]) -> None:
+    result = look(gpus=gpus("a100-broken", count=8, driver="580", driver_listed="590.44.01"))
+    assert ids(result) == [
+        "gpu_lost",
+        "gpu_count",
+        "driver_too_old",
+        "mig_mode",
+        "persistence_mode",
+        "ecc_uncorrected",
+        "row_remapping_failed",
+        "row_remapping_pending",
+        "gpu_recovery",
+        "pcie_width",
+        "nvlink_inactive",
+        "xid_notable",
+        "gpu_in_use",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("recording", "found"),
+    [
+        ("a100-seven", ["gpu_lost", "gpu_count"]),
+        ("a100-too-old", ["driver_too_old", "xid"]),
+        ("a100-mig", ["mig_mode"]),
+        ("a100-ecc", ["ecc_uncorrected", "row_remapping_pending", "gpu_recovery"]),
+        ("h100", []),
+        ("h100-no-fabric", ["fabric_state"]),
+        ("driver-mismatch", ["nvidia_smi", "xid"]),
+        ("driver-not-loaded", ["nvidia_smi", "xid"]),
+    ],
+)
+def test_hosts(recording: str, found: list[str], look: Look, gpus: t.Callable[..., dict[str, t.Any]]) -> None:
+    result = look(gpus=gpus(recording, count=8, driver="525"))
+    assert [name for name in ids(result) if name != "xid_notable"] == found
+
+
+def test_gpus_are_not_looked_at_unless_asked_for(look: Look, gpus: t.Callable[..., dict[str, t.Any]]) -> None:
+    gpus("a100-broken")
+    result = look()
+    assert result["findings"] == [] and "gpus" not in result["facts"]
+
+
+def test_sources_are_asked_unless_what_they_give_is_there(look: Look, hub: GatedHub, tmp_path: Path) -> None:
+    (tmp_path / "there").touch()
+    closed = "http://127.0.0.1:9/"
+    sources = [
+        {"what": "open", "url": hub.url},
+        {"what": "needless", "url": closed, "unless": str(tmp_path / "there")},
+        {"what": "closed", "url": closed, "unless": str(tmp_path / "not there")},
+    ]
+    (finding,) = look(reach=sources, variables={"reach": "my_sources"})["findings"]
+    assert finding["message"].startswith("http://127.0.0.1:9/ (closed) does not answer")
+    assert "my_sources" in finding["remedy"]
+    assert hub.tokens == [None]
+
+
+def test_a_proxy_is_asked_that_the_environment_names(
+    look: Look, hub: GatedHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("http_proxy", hub.url)
+    monkeypatch.setenv("no_proxy", "")
+    assert look(reach=[{"what": "far away", "url": "http://packages.invalid/"}])["findings"] == []
+    assert hub.tokens == [None]
+
+
+def test_room_on_a_file_system_that_is_coming(look: Look, tmp_path: Path) -> None:
+    wanted = [{"path": str(tmp_path / "root/weights"), "bytes": 10**15}]
+    coming = [{"mount": str(tmp_path / "root"), "free_bytes": 2 * 10**15}]
+    assert ids(look(disk=wanted)) == ["disk_space"]
+    result = look(disk=wanted, storage=coming)
+    assert ids(result) == [] and result["facts"]["disk"][0]["mount"] == str(tmp_path / "root")
+
+
+def test_shared_memory_as_docker_takes_it(look: Look) -> None:
+    assert ids(look(shm={"size": "64m", "ranks": 8})) == ids(look(shm={"size": "900tb"})) == ["shm"]
+    assert ids(look(shm={"size": "1g", "ranks": 8})) == []
+    assert ids(look(shm={"size": "67108864", "ranks": 1})) == []
+
+
+def test_the_safety_of_the_host_is_in_the_facts(look: Look, tmp_path: Path) -> None:
+    asked = {"clock": True, "selinux_root": str(tmp_path), "firewall": True, "ulimits": ["memlock=-1"]}
+    facts = look(**asked)["facts"]
+    assert {"clock_synchronised", "selinux_enforcing", "firewalld"} <= set(facts)
+    assert not {"clock_synchronised", "selinux_enforcing", "firewalld"} & set(look()["facts"])

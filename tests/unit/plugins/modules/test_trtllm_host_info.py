@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.tritonops.trtllm.plugins.modules import trtllm_host_info
+from ansible_collections.tritonops.trtllm.rehearsal.gpu.recordings import A100, Recording
 from ansible_collections.tritonops.trtllm.tests.unit.support.module_run import Result, run_module
-from ansible_collections.tritonops.trtllm.tests.unit.support.nvidia_smi import EIGHT_A100
 
 KEY, OTHER_KEY = "0123456789abcdef", "fedcba9876543210"
 # As nvidia-ctk 1.17.8 prints it.
@@ -75,11 +75,11 @@ def test_a_bare_host(look: t.Callable[..., Result], tmp_path: Path, monkeypatch:
 
 
 def test_gpus_and_toolkit(look: t.Callable[..., Result], programs: t.Callable[..., None]) -> None:
-    programs(nvidia_smi=EIGHT_A100, nvidia_ctk=TOOLKIT)
+    programs(nvidia_smi=Recording(A100).query(), nvidia_ctk=TOOLKIT)
     facts = look()["host_facts"]
     assert [gpu["name"] for gpu in facts["gpus"]] == ["NVIDIA A100-SXM4-40GB"] * 8
     assert (facts["gpus"][7]["memory_mib"], facts["gpus"][7]["compute_capability"]) == (40960, "8.0")
-    assert (facts["driver_version"], facts["container_toolkit"]) == ("535.54.03", "1.17.8")
+    assert (facts["driver_version"], facts["container_toolkit"]) == ("580.95.05", "1.17.8")
 
 
 def test_a_failing_driver_is_quoted(look: t.Callable[..., Result], programs: t.Callable[..., None]) -> None:
