@@ -142,7 +142,7 @@ def bundled_request(request: Mapping[str, Any], path: str, manifest: Mapping[str
     bundled = {
         **request,
         "image": image,
-        "weights": {"path": f"{path}/{folder_of(weights)}"} if "path" in weights else {"offline": True},
+        "weights": {"offline": True, **({"path": f"{path}/{folder_of(weights)}"} if "path" in weights else {})},
     }
     if "path" in manifest["tokenizer"]:
         bundled["tokenizer"] = {"path": f"{path}/{folder_of(manifest['tokenizer'])}"}
