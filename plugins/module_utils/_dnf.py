@@ -98,6 +98,9 @@ def options(params: dict[str, t.Any]) -> list[str]:
         flags.append("--refresh")
     if params["nobest"]:
         flags.append("--nobest")
+    elif params["state"] == "latest":
+        # Without it an installed package is good enough for dnf.
+        flags.append("--best")
     if params["removable"]:
         flags.append("--allowerasing")
     return flags
