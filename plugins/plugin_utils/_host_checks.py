@@ -66,18 +66,26 @@ def _short_of_memory(spec: Spec, figures: str) -> Refusal:
     return Refusal("trtllm_model", spec.model.name, f"{figures}{', '.join(ways)}, would do", "host_memory")
 
 
+def capability_needed(spec: Spec) -> tuple[int, ...] | None:
+    """The oldest compute capability that computes it; None where any does."""
+    return CAPABILITY_OF_DTYPE.get(_dtype(spec))
+
+
+def _dtype(spec: Spec) -> str:
+    return "fp8" if "fp8" in (spec.model.quantization, spec.precision) else PRECISIONS[spec.precision].dtype
+
+
 def _capability(spec: Spec, host: HostFacts) -> list[Refusal]:
-    quantised = spec.model.quantization == "fp8"
-    dtype = "fp8" if quantised or spec.precision == "fp8" else PRECISIONS[spec.precision].dtype
-    least, have = CAPABILITY_OF_DTYPE.get(dtype), host.capability
+    quantised, dtype = spec.model.quantization == "fp8", _dtype(spec)
+    least, have = capability_needed(spec), host.capability
     if not (least and have) or have >= least:
         return []
     name = next(gpu.name for gpu in host.gpus if gpu.capability == have)
     if quantised:
-        message = f"its weights are FP8, which needs compute capability {_dotted(least)}, {name} has {_dotted(have)}: "
+        message = f"its weights are FP8, which needs compute capability {dotted(least)}, {name} has {dotted(have)}: "
         return [Refusal("trtllm_model", spec.model.name, f"{message}a repository that is not quantised would do")]
     able = "float16" if dtype == "bfloat16" else "float16 or bfloat16"
-    message = f"{dtype} needs compute capability {_dotted(least)}, {name} has {_dotted(have)}: {able} would do"
+    message = f"{dtype} needs compute capability {dotted(least)}, {name} has {dotted(have)}: {able} would do"
     return [Refusal("trtllm_precision", spec.precision, message)]
 
 
@@ -139,5 +147,5 @@ def _exposed(spec: Spec, catalogue: Catalogue) -> list[Refusal]:
     return [Refusal("trtllm_server.address", spec.server.address, message, "exposed_vulnerable_release")]
 
 
-def _dotted(numbers: tuple[int, ...]) -> str:
+def dotted(numbers: tuple[int, ...]) -> str:
     return ".".join(str(number) for number in numbers)

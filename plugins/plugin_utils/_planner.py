@@ -25,6 +25,11 @@ from ansible_collections.tritonops.trtllm.plugins.plugin_utils._host_checks impo
 )
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._host_facts import HostFacts, read_host_facts
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._misfits import misfits
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils._preflight_needs import (
+    gpu_needs,
+    registry_of,
+    repositories,
+)
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._refusal import Refusal
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._sizing import (
     BUILD_BYTES,
@@ -155,6 +160,7 @@ class _Planner:
             "release_dir": f"{spec.root}/releases/{release_id}",
             "manifest": manifest,
             "gpus": len(self.host.gpus),
+            "preflight": self._preflight(),
             "budget": self._budget(),
             "steps": self._steps(release_id),
             "warnings": [*waived, *warnings(spec, self.host, self.sized, self.catalogue)],
@@ -169,6 +175,21 @@ class _Planner:
         memory = {"": 0, NATIVE: NATIVE_BYTES, UPSTREAM: 2 * self.weights["bytes"]}[self.convert["converter"]]
         is_there = self._is_there("checkpoint", self.convert)
         return {"memory": 0 if is_there else memory, "disk": self._missing(BELOW_ROOT)}
+
+    def _preflight(self) -> dict[str, Any]:
+        """What is to be so on the host, and what will be asked for over the network."""
+        pulls = self.image["source"] == "registry" and not self._is_there("image", self.image)
+        cloned: list[Mapping[str, Any]] = []
+        if self.backend["source"] == "git" and not self._is_there("backend", self.backend):
+            cloned += self.backend["sources"].values()
+        if self.image["build"] and not self._is_there("image", self.image):
+            cloned += self.image["build"]["clone_sources"].values()
+        return {
+            "gpus": gpu_needs(self.spec, self.host, self.sized),
+            "registry": registry_of(self.image["reference"]) if pulls else "",
+            "sources": repositories(cloned),
+            "shm": {"size": self.spec.server.shm_size, "ranks": self.parallelism.world_size},
+        }
 
     # The inputs below are those that the modules write into artifact.json: a folder's name is its record's key.
 
