@@ -99,7 +99,7 @@ class Checker:
             if self.choice(f"{variable}.{key}", key, known, "key"):
                 values[key] = self._field(f"{variable}.{key}", value, known[key])
         for name, entry in known.items():
-            if entry.default is MISSING and name not in given:
+            if entry.default is entry.default_factory is MISSING and name not in given:
                 self.refuse(f"{variable}.{name}", None, "is missing")
         return kind(**values) if len(self.refusals) == before else None
 

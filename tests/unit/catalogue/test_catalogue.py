@@ -135,6 +135,7 @@ def test_scripts_and_templates_moved_in_0_20(release: str) -> None:
     facts = read("releases", release)
     moved = version(release) >= (0, 20, 0)
     assert facts["image_build"]["method"] == ("make" if moved else "dockerfile")
+    assert ("pip_constraints" in facts["image_build"]) is (version(release) < (0, 10, 0))
     assert all(script.startswith("models/core/") is moved for script in facts["convert"]["scripts"].values())
     assert ("triton_backend" in facts["layout"]["clone"]["all_models"]) is moved
 

@@ -56,6 +56,8 @@ SAMPLES = [
         "file format not recognized; treating as linker script",
     ),
     ("lfs_pointer", "The batch manager library is truncated or incomplete. This is usually caused by using Git LFS"),
+    ("no_space", "#9 12.3 cp: error writing '/app/build': No space left on device"),
+    ("build_oom", "c++: fatal error: Killed signal terminated program cc1plus"),
     ("submodule_clone", "Failed to clone '3rdparty/NVTX' a second time, aborting"),
     ("submodule_clone", "fatal: Failed to recurse into submodule path 'tensorrt_llm'"),
     ("build_oom", "nvcc error   : 'cicc' died due to signal 9 (Kill signal)"),
@@ -121,7 +123,7 @@ def test_every_pattern_has_a_sample() -> None:
 
 
 def test_ids_are_unique_and_every_entry_is_complete() -> None:
-    assert len(_log_patterns.BY_ID) == len(_log_patterns.PATTERNS) == 33
+    assert len(_log_patterns.BY_ID) == len(_log_patterns.PATTERNS) == 34
     for known in _log_patterns.PATTERNS:
         assert known.cause.endswith(".") and known.remedy.endswith(".")
         assert known.sources and all(source.startswith("https://") for source in known.sources)

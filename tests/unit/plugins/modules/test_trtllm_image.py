@@ -38,6 +38,7 @@ class FakeEngine:
         self.there = {}
         self.api = self.images = self
         self.calls = []
+        self.logins = []
         self.events = [{"status": "Status: Downloaded newer image"}]
         self.brings = IMAGE_ID
         self.tags = {TAGGED: MANIFEST}
@@ -64,14 +65,16 @@ class FakeEngine:
     def reload_config(self, dockercfg_path):
         self.calls.append(("config", dockercfg_path))
 
-    def get_registry_data(self, name):
+    def get_registry_data(self, name, auth_config=None):
         self.calls.append(("look up", name))
+        self.logins.append(auth_config)
         if name not in self.tags:
             raise docker.errors.APIError("500 Server Error", explanation="manifest unknown: manifest unknown")
         return SimpleNamespace(id=self.tags[name])
 
-    def pull(self, repository, tag, stream, decode):
+    def pull(self, repository, tag, stream, decode, auth_config=None):
         assert stream and decode
+        self.logins.append(auth_config)
         self.calls.append(("pull", repository, tag))
         yield from self.events
         self.arrive(f"{repository}@{tag}")
@@ -215,6 +218,14 @@ def test_credentials_come_from_a_file(pull, engine, tmp_path):
     assert engine.calls == [("config", str(config)), ("pull", REFERENCE, MANIFEST)]
 
 
+def test_credentials_are_held_in_memory(pull_tag, engine, tmp_path):
+    result = pull_tag(registry_auth="$oauthtoken\nsecret-key\n")
+    login = {"username": "$oauthtoken", "password": "secret-key", "serveraddress": "127.0.0.1:5000"}
+    assert engine.logins == [login, login] and not any(call[0] == "config" for call in engine.calls)
+    assert "secret-key" not in json.dumps(result)
+    assert not [path for path in tmp_path.rglob("*") if path.is_file() and b"secret-key" in path.read_bytes()]
+
+
 def test_layers_are_counted(tmp_path):
     clock = iter(range(0, 1000, 5))
     progress = Progress(str(tmp_path / "p.json"), lambda: next(clock))
@@ -277,11 +288,43 @@ def test_a_tag_is_looked_up_once(pull_tag, engine, tmp_path):
     record = read_artifact(str(tmp_path / "image/key"))
     assert record["inputs"] == {"image": TAGGED}
     assert (record["source"], record["image"]) == (TAGGED, f"{REFERENCE}@{MANIFEST}")
-    engine.tags[TAGGED] = OTHER_MANIFEST
     for check in (True, False):
         again = pull_tag(check=check)
         assert (again["changed"], again["image"], again["image_id"]) == (False, result["image"], IMAGE_ID)
-    assert len(engine.calls) == 2
+    assert engine.calls[2:] == [("look up", TAGGED)] * 2
+
+
+@pytest.mark.parametrize("there", [True, False])
+@pytest.mark.parametrize("check", [True, False])
+def test_a_tag_that_was_moved_is_refused(pull_tag, engine, tmp_path, check, there):
+    pull_tag()
+    engine.tags[TAGGED] = OTHER_MANIFEST
+    if not there:
+        engine.there.clear()
+    engine.calls.clear()
+    assert pull_tag(check=check)["msg"] == (
+        f"the tag {TAGGED} was moved: it was {MANIFEST} (recorded in {tmp_path}/image/key), and it is {OTHER_MANIFEST}"
+        f" now. To run the new image, pin it (digest, trtllm_image.digest): {OTHER_MANIFEST}; what was built by the old"
+        " one is then built anew. To stay with the recorded one, pin that, or say so (tag_moved,"
+        " trtllm_image.tag_moved: keep)"
+    )
+    assert engine.calls == [("look up", TAGGED)]
+
+
+def test_a_tag_that_was_moved_is_not_asked_for_where_that_was_said(pull_tag, engine):
+    pull_tag()
+    engine.tags[TAGGED] = OTHER_MANIFEST
+    engine.calls.clear()
+    again = pull_tag(tag_moved="keep")
+    assert (again["changed"], again["image"], engine.calls) == (False, f"{REFERENCE}@{MANIFEST}", [])
+
+
+def test_without_a_registry_what_is_there_is_enough(pull_tag, engine):
+    pull_tag()
+    engine.tags.clear()
+    again = pull_tag()
+    assert (again["changed"], again["image"]) == (False, f"{REFERENCE}@{MANIFEST}")
+    assert f"cannot tell whether {TAGGED} still is {MANIFEST}, goes on with that" in str(again["warnings"])
 
 
 def test_a_pruned_image_is_pulled_again_by_the_recorded_digest(pull_tag, engine):
@@ -289,7 +332,7 @@ def test_a_pruned_image_is_pulled_again_by_the_recorded_digest(pull_tag, engine)
     engine.tags[TAGGED] = OTHER_MANIFEST
     engine.there.clear()
     engine.calls.clear()
-    result = pull_tag()
+    result = pull_tag(tag_moved="keep")
     assert result["reason"] == f"image {REFERENCE}@{MANIFEST} is not in the engine"
     assert (result["image"], engine.calls) == (f"{REFERENCE}@{MANIFEST}", [("pull", REFERENCE, MANIFEST)])
 
@@ -370,6 +413,6 @@ def test_check_mode_on_a_bare_host(load, archive, no_engine, tmp_path):
 
 
 def test_check_mode_without_the_sdk(load, monkeypatch):
-    monkeypatch.setattr(trtllm_image, "load_sdk", mock.Mock(side_effect=ImportError()))
+    monkeypatch.setattr(_containers, "load_sdk", mock.Mock(side_effect=ImportError()))
     assert load(check=True)["changed"]
     assert "docker" in load()["msg"]

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from ansible_collections.tritonops.trtllm.plugins.module_utils._artifact import artifact_key
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._planner import make_plan
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._refusal import refusal_line
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._spec import VARIABLES
@@ -149,6 +150,61 @@ def test_what_is_there_is_reused_and_takes_no_more() -> None:
 )
 def test_where_the_image_comes_from(image: dict[str, str], action: str) -> None:
     assert steps(accepted(release="0.12.0", image=image))["image"] == action
+
+
+def test_an_image_is_built_for_the_hosts_gpus_by_what_the_release_has() -> None:
+    built = {"source": "build"}
+    old, new = (accepted(release=release, image=built)["image"]["build"] for release in ("0.9.0", "1.0.0"))
+    assert (old["directory"], old["dockerfile"], old["target"], old["pip_constraints"]) == (
+        *("", "dockerfile/Dockerfile.trt_llm_backend", ""),
+        ["numpy<2"],
+    )
+    assert (new["directory"], new["target"], new["pip_constraints"]) == (
+        *("tensorrt_llm/docker", "tritonrelease_build"),
+        [],
+    )
+    assert old["cuda_architectures"] == new["cuda_architectures"] == "80-real"
+    assert old["clone_sources"]["backend"]["ref"] == "v0.9.0"
+
+
+def test_what_is_built_otherwise_is_another_image_however_fast() -> None:
+    def image(**build: Any) -> dict[str, Any]:
+        return accepted(release="0.9.0", image={"source": "build", "build": build})["image"]
+
+    first = image()
+    assert image(jobs=3)["dest"] == first["dest"] and image(jobs=3)["build"]["jobs"] == 3
+    for other in ({"cuda_architectures": "90-real"}, {"args": {"A": 1}}):
+        assert image(**other)["run"] != first["run"]
+        assert image(**other)["identity"] != first["identity"]
+    # By what the module records.
+    recipe = ("sources", "dockerfile", "target", "build_args", "cuda_architectures", "pip_constraints")
+    inputs = {"image": first["run"], **{name: first["build"][name] for name in recipe}}
+    assert first["key"] == artifact_key(inputs)
+    assert first["build"]["clone"].endswith(f"/backend/{first['build']['sources']}")
+
+
+def test_jobs_are_as_many_as_memory_allows() -> None:
+    def jobs(**facts: Any) -> int | None:
+        return accepted(host(**facts), release="0.9.0", image={"source": "build"})["image"]["build"]["jobs"]
+
+    assert jobs(processors=128, memory_bytes=256 << 30) == 64
+    assert jobs(processors=64, memory_bytes=2048 << 30) is None
+
+
+def test_templates_of_an_image_that_is_built_are_in_its_sources() -> None:
+    plan = accepted(release="0.9.0", image={"source": "build"})
+    assert plan["backend"]["dest"] == plan["image"]["build"]["clone"]
+    later = accepted(release="1.0.0", image={"source": "build"})
+    assert later["backend"]["source"] == "image"
+    assert [step["what"] for step in later["steps"]][:3] == ["sources", "image", "backend"]
+
+
+def test_a_mirror_has_the_releases_tag_only_with_its_commit() -> None:
+    own = accepted(release="0.9.0")["backend"]["sources"]["backend"]
+    for commit, ref in ((own["commit"], "v0.9.0"), ("0" * 40, None)):
+        mirror = {"backend": {"repository": "/srv/backend.git", "commit": commit}}
+        found = accepted(release="0.9.0", sources=mirror)["backend"]["sources"]["backend"]
+        assert (found["repository"], found.get("ref")) == ("/srv/backend.git", ref)
 
 
 def test_disk_follows_the_model_and_its_precision() -> None:
