@@ -141,7 +141,10 @@ def open_part(record: Record | None, part: str, scope: t.Mapping[str, t.Any], ho
     record["open"][part] = dict(scope)
     record["files"] = files.begin(record["files"], part, _patterns(scope))
     for path in scope["trees"]:
-        record["trees"].setdefault(path, {"part": part, "before": files.tree_before(path)})
+        entry = record["trees"].setdefault(path, {"part": part, "before": files.tree_before(path)})
+        if entry["before"] == "empty":
+            # Its rights may be changed by what fills it.
+            record["files"].setdefault(path, {"part": part, "before": files.look(path)})
         for above in files.missing_folders(path):
             record["files"].setdefault(above, {"part": part, "before": None})
     for kind, ask in _named(host).items():
@@ -182,10 +185,14 @@ def close_all(record: Record, host: HostState) -> Record:
 class Restoration:
     """Makes all but the packages what it was, and says what it leaves and why."""
 
-    def __init__(self, record: Record, hold: t.Mapping[str, str], host: HostState, dry: bool) -> None:
+    def __init__(
+        self, record: Record, hold: t.Mapping[str, str], host: HostState, dry: bool, gone: t.Iterable[str] = ()
+    ) -> None:
         self._record = close_all(record, host)
         self._host = host
         self._dry = dry
+        # What a real run would have removed before this.
+        self._gone = set(gone) if dry else set()
         self.packages = host.packages()
         self.plan = way_back(self._record["packages"], self.packages, hold)
         came = self._record["packages"]["came"]
@@ -261,7 +268,7 @@ class Restoration:
                 self.changes.append(path)
 
     def _files(self) -> None:
-        gone: set[str] = {
+        gone = self._gone | {
             path for path in self.changes if self._record["trees"].get(path, {}).get("before") == "absent"
         }
         for path in sorted(self._record["files"], reverse=True):

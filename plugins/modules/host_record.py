@@ -101,6 +101,12 @@ options:
       - With O(state=restored), parts that are left as they are, each with the reason.
     type: dict
     default: {}
+  gone:
+    description:
+      - With O(state=restored) in check mode, paths that a real run would have removed before.
+    type: list
+    elements: str
+    default: []
   path:
     description:
       - The record. Only root can read it, for it has what was in files of others.
@@ -223,7 +229,7 @@ def run_restored(module: AnsibleModule, host: Host) -> dict[str, t.Any]:
     record = load(path)
     if record is None:
         return {"changed": False, "restored": [], "left": {}}
-    restoration = Restoration(record, module.params["hold"], host, dry=module.check_mode)
+    restoration = Restoration(record, module.params["hold"], host, module.check_mode, module.params["gone"])
     left = restoration.run()
     if not module.check_mode:
         if left is None:
@@ -250,6 +256,7 @@ def main() -> None:
             "part": {"type": "str"},
             **dict.fromkeys(SCOPES, names),
             "hold": {"type": "dict", "default": {}},
+            "gone": names,
             "path": {"type": "path", "default": "/var/lib/trtllm/host_record.json"},
         },
         required_if=[("state", "open", ["part"]), ("state", "closed", ["part"])],

@@ -173,9 +173,11 @@ def test_what_was_there_is_there_again(site: Rehearsed) -> None:
     (site.etc / "fstab").write_text("UUID=1 /\n")
     (site.etc / "key").symlink_to("elsewhere")
     site.data.mkdir(parents=True)
+    site.data.chmod(0o755)
     site.host.groups["engine"] = {"members": ["alice"]}
     before = site.files()
     site.open()
+    site.data.chmod(0o710)
     (site.etc / "key").unlink()
     site.work()
     site.host.groups["engine"] = {"members": ["alice", "operator"]}
@@ -184,6 +186,7 @@ def test_what_was_there_is_there_again(site: Rehearsed) -> None:
     site.run("restored")
     assert site.files() == before
     assert site.settings.stat().st_mode & 0o777 == 0o640
+    assert site.data.stat().st_mode & 0o777 == 0o755
     assert (site.etc / "key").is_symlink()
     assert site.host.groups["engine"] == {"members": ["alice"]}
 
@@ -300,6 +303,17 @@ def test_check_mode_predicts_and_changes_nothing(site: Rehearsed) -> None:
     site.remove_packages()
     done = site.run("restored")
     assert predicted["restored"] == done["restored"] and predicted["left"] == done["left"]
+
+
+def test_check_mode_knows_what_else_would_be_gone(site: Rehearsed) -> None:
+    root = site.etc.parent / "root"
+    site.run("open", part="python", files=[str(root)])
+    (root / "venv").mkdir(parents=True)
+    site.run("closed", part="python")
+    assert site.run("restored", check=True)["left"] == {str(root): "has venv in it"}
+    assert site.run("restored", check=True, gone=[str(root / "venv")])["restored"] == [str(root)]
+    # A real run sees for itself.
+    assert site.run("restored", gone=[str(root / "venv")])["left"] == {str(root): "has venv in it"}
 
 
 def test_a_part_on_hold_stays_whole_and_goes_later(site: Rehearsed) -> None:

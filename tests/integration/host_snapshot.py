@@ -1,0 +1,91 @@
+# Copyright (c) 2026 tritonops.trtllm contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a host is like, as JSON: packages, files, units, mounts, users and groups. Runs on the host, by its own Python."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import stat
+import subprocess
+
+PLACES = ("/etc", "/usr/local", "/opt", "/var/lib", "/srv", "/root", "/mnt")
+# What changes on a host that nobody does anything to, or says nothing about it.
+VOLATILE = {
+    r"/etc/(passwd|group|shadow|gshadow|subuid|subgid)-": "the copy that the tools for accounts make of what was before",
+    r"/etc/\.pwd\.lock": "their lock",
+    r"/etc/ld\.so\.cache": "a cache, made by ldconfig of the libraries that are there",
+    r"/etc/mtab": "a link into /proc",
+    r"/var/lib/apt/lists(/.*)?": "a cache of what repositories have",
+    r"/var/lib/apt/(periodic|daily_lock)(/.*)?": "when the cache was refreshed",
+    r"/var/lib/dpkg(/.*)?": "the list of packages, which is compared by itself",
+    r"/var/lib/(rpm|dnf)(/.*)?": "the same, of Enterprise Linux",
+    r"/var/lib/systemd/(timers|random-seed|catalog|coredump|linger|timesync)(/.*)?": "what systemd notes as time goes by",
+    r"/root/\.ansible(/.*)?": "Ansible's folder for what it copies",
+    r".*/__pycache__(/.*)?": "byte code of Python",
+}
+VOLATILE_PATH = re.compile("|".join(f"(?:{pattern})" for pattern in VOLATILE))
+
+
+def run(*command: str) -> list[str]:
+    return sorted(subprocess.run(command, text=True, capture_output=True, check=True).stdout.splitlines())
+
+
+def described(path: str, with_content: bool) -> str:
+    found = os.lstat(path)
+    rights = f"{stat.filemode(found.st_mode)} {found.st_uid}:{found.st_gid}"
+    if stat.S_ISLNK(found.st_mode):
+        return f"{rights} -> {os.readlink(path)}"
+    if with_content and stat.S_ISREG(found.st_mode):
+        with open(path, "rb") as stream:
+            return f"{rights} {hashlib.sha256(stream.read()).hexdigest()}"
+    return rights
+
+
+def files() -> dict[str, str]:
+    found = {}
+    for place in PLACES:
+        for folder, folders, names in os.walk(place):
+            folders[:] = [name for name in folders if not VOLATILE_PATH.fullmatch(os.path.join(folder, name))]
+            for name in [*folders, *names]:
+                path = os.path.join(folder, name)
+                if not VOLATILE_PATH.fullmatch(path):
+                    found[path] = described(path, with_content=path.startswith(("/etc/", "/usr/local/")))
+    return found
+
+
+def packages() -> list[str]:
+    if os.path.exists("/var/lib/dpkg/status"):
+        return run("dpkg-query", "--show", "--showformat=${db:Status-Abbrev} ${binary:Package} ${Version}\n") + [
+            f"auto {name}" for name in run("apt-mark", "showauto")
+        ]
+    return run("rpm", "--query", "--all")
+
+
+def units() -> list[str]:
+    """With their state of rest; what systemd makes up as it runs is not listed."""
+    enabled = run("systemctl", "list-unit-files", "--no-legend", "--no-pager", "--plain")
+    active = run("systemctl", "list-units", "--type=service,socket", "--state=active", "--no-legend", "--no-pager", "--plain")
+    return [" ".join(line.split()[:2]) for line in enabled] + [line.split()[0] for line in active]
+
+
+def snapshot() -> dict[str, object]:
+    with open("/proc/mounts", encoding="utf-8") as mounts:
+        # By device, place and kind: options have what the kernel works out.
+        mounted = sorted(" ".join(line.split()[:3]) for line in mounts if not line.startswith(("overlay", "nsfs")))
+    return {
+        "packages": packages(),
+        "files": files(),
+        "units": units(),
+        "mounts": mounted,
+        "users": run("getent", "passwd"),
+        "groups": run("getent", "group"),
+    }
+
+
+if __name__ == "__main__":
+    print(json.dumps(snapshot()))
