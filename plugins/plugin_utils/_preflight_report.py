@@ -1,0 +1,86 @@
+# Copyright (c) 2026 tritonops.trtllm contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This is PRIVATE to the collection: do not import it from outside.
+
+"""What was found on hosts, for machines and for people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+WIDTH = 120
+ORDER = ("error", "warning", "waived")
+ROW = "{:<8} {:<22} {}"
+
+Report = dict[str, Any]
+
+
+def report_of(found: Mapping[str, Any], waive: Iterable[str], refusals: Iterable[Mapping[str, Any]] = ()) -> Report:
+    """`found`: what preflight_info returns; `refusals`: of a plan that was not made. Worst first."""
+    waived = set(waive)
+    findings = [
+        {**finding, "waived": finding["id"] in waived}
+        for finding in [*map(_of_refusal, refusals), *found.get("findings", [])]
+    ]
+    findings.sort(key=lambda finding: ORDER.index(_standing(finding)))
+    counts = [_standing(finding) for finding in findings]
+    return {
+        "errors": counts.count("error"),
+        "warnings": counts.count("warning"),
+        "waived": counts.count("waived"),
+        "findings": findings,
+        "facts": dict(found.get("facts", {})),
+    }
+
+
+def _of_refusal(refusal: Mapping[str, Any]) -> dict[str, str]:
+    accept = f", or add {refusal['waive']} to trtllm_plan_waive" if refusal.get("waive") else ""
+    return {
+        "id": "plan",
+        "severity": "error",
+        "message": f"{refusal['variable']}: {refusal['message']}",
+        "remedy": f"correct {refusal['variable']} or the host{accept}",
+    }
+
+
+def _standing(finding: Mapping[str, Any]) -> str:
+    return "waived" if finding["waived"] else str(finding["severity"])
+
+
+def table_of(reports: Mapping[str, Report]) -> list[str]:
+    """A head for each host, and a line for each finding; in ASCII, and no line longer than a wide terminal."""
+    return [_cut(line) for host, report in reports.items() for line in _lines(host, report)]
+
+
+def _lines(host: str, report: Report) -> Iterator[str]:
+    yield f"{host}: {_hardware(report['facts'])}: {_counts(report)}"
+    for finding in report["findings"]:
+        yield "  " + ROW.format(_standing(finding), finding["id"], finding["message"])
+
+
+def _hardware(facts: Mapping[str, Any]) -> str:
+    if "gpus" not in facts:
+        return "GPUs not looked at"
+    gpus = facts["gpus"]["devices"]
+    if not gpus:
+        return "no GPU answers"
+    kinds = [f"{gpu['name']} {gpu['memory_mib']} MiB" for gpu in gpus]
+    listed = ", ".join(f"{kinds.count(kind)} x {kind}" for kind in dict.fromkeys(kinds))
+    return f"{listed}, driver {facts['gpus']['driver_version']}"
+
+
+def _counts(report: Report) -> str:
+    parts = [
+        f"{report[kind]} {kind if report[kind] != 1 else kind.rstrip('s')}"
+        for kind in ("errors", "warnings", "waived")
+        if report[kind]
+    ]
+    return ", ".join(parts) or "nothing found"
+
+
+def _cut(line: str) -> str:
+    text = " ".join(line.split("\n")).encode("ascii", "replace").decode()
+    return text if len(text) <= WIDTH else text[: WIDTH - 3] + "..."

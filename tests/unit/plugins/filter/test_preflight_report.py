@@ -1,0 +1,78 @@
+# Copyright (c) 2026 tritonops.trtllm contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The report for machines, and the table for people."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from ansible.errors import AnsibleFilterError
+from ansible_collections.tritonops.trtllm.plugins.filter.preflight_report import preflight_report
+from ansible_collections.tritonops.trtllm.plugins.filter.preflight_table import preflight_table
+from ansible_collections.tritonops.trtllm.rehearsal.gpu.recordings import L40S
+from ansible_collections.tritonops.trtllm.tests.unit.support.gpu_stand_in import answers
+
+
+def finding(name: str, severity: str = "error", message: str = "seen", remedy: str = "do it") -> dict[str, str]:
+    return {"id": name, "severity": severity, "message": message, "remedy": remedy}
+
+
+def facts(**described: Any) -> dict[str, Any]:
+    found = answers(**described)
+    return {"gpus": {"driver_version": found["driver_version"], "devices": found["gpus"]}}
+
+
+FOUND = {"findings": [finding("os_untested", "warning"), finding("mig_mode"), finding("memory")], "facts": {"a": 1}}
+
+
+def test_waived_ones_count_apart_and_come_last() -> None:
+    report = preflight_report(FOUND, ["memory"])
+    assert (report["errors"], report["warnings"], report["waived"]) == (1, 1, 1)
+    assert [(entry["id"], entry["waived"]) for entry in report["findings"]] == [
+        ("mig_mode", False),
+        ("os_untested", False),
+        ("memory", True),
+    ]
+    assert report["facts"] == {"a": 1} and json.dumps(report)
+
+
+def test_a_plan_that_was_not_made_is_among_the_findings() -> None:
+    refusals = [
+        {"variable": "trtllm_release", "value": "1.2.1", "message": "needs driver 580", "waive": ""},
+        {"variable": "trtllm_root", "value": "/", "message": "is full", "waive": "disk"},
+    ]
+    release, root = preflight_report({"findings": []}, [], refusals)["findings"]
+    assert (release["id"], release["severity"]) == ("plan", "error")
+    assert release["message"] == "trtllm_release: needs driver 580"
+    assert release["remedy"] == "correct trtllm_release or the host"
+    assert root["remedy"].endswith(", or add disk to trtllm_plan_waive")
+    assert preflight_report({}, ["plan"], refusals)["errors"] == 0
+
+
+def test_table() -> None:
+    long = finding("gpu_in_use", message="GPU 3 is used by pid 1: caf\u00e9\n" + "x" * 200)
+    reports = {
+        "a": preflight_report({"findings": [], "facts": facts()}),
+        "b": preflight_report({"findings": [finding("clock", "warning"), long], "facts": facts(kind=L40S, count=4)}),
+        "c": preflight_report({"findings": [finding("memory")], "facts": {}}, ["memory"]),
+        "d": preflight_report({"findings": [finding("x"), finding("y")], "facts": facts(count=0)}),
+    }
+    lines = preflight_table(reports)
+    assert lines[0] == "a: 8 x NVIDIA A100-SXM4-40GB 40960 MiB, driver 580.95.05: nothing found"
+    assert lines[1] == "b: 4 x NVIDIA L40S 46068 MiB, driver 580.95.05: 1 error, 1 warning"
+    assert lines[2].startswith("  error    gpu_in_use             GPU 3 is used by pid 1: caf? xxx")
+    assert lines[3] == "  warning  clock                  seen"
+    assert lines[4:6] == ["c: GPUs not looked at: 1 waived", "  waived   memory                 seen"]
+    assert lines[6] == "d: no GPU answers: 2 errors"
+    assert max(map(len, lines)) == len(lines[2]) == 120 and lines[2].endswith("...")
+    assert all(line.isascii() and line.isprintable() for line in lines)
+
+
+@pytest.mark.parametrize("wrong", [None, "text", [1]])
+def test_anything_else_is_refused(wrong: Any) -> None:
+    for use in (preflight_report, preflight_table):
+        with pytest.raises(AnsibleFilterError, match="needs"):
+            use(wrong)
