@@ -23,6 +23,7 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils._host_record_pack
 )
 
 VERSION = 1
+FSTAB = "/etc/fstab"
 Record = t.Dict[str, t.Any]
 # What a role says that it is going to touch.
 SCOPES = ("packages", "files", "json_files", "line_files", "trees", "units", "users", "groups")
@@ -46,6 +47,8 @@ class HostState(t.Protocol):
     def group(self, name: str) -> dict[str, t.Any] | None: ...
 
     def mounts(self) -> str: ...
+
+    def unmount(self, path: str) -> None: ...
 
     def set_unit(self, name: str, state: dict[str, t.Any]) -> None: ...
 
@@ -208,6 +211,7 @@ class Restoration:
         """What is left of the record; None when all is as it was."""
         self._named_things()
         self._trees()
+        self._mounts()
         self._files()
         return self._left_over()
 
@@ -266,6 +270,19 @@ class Restoration:
                 self._leave("trees", path, f"has {mounted[0]} mounted in it")
             elif files.remove_tree(path, entry["before"], self._dry):
                 self.changes.append(path)
+
+    def _mounts(self) -> None:
+        """What we had mounted at every start is not only forgotten, but let go. What is on it stays there."""
+        entry = self._record["files"].get(FSTAB)
+        if entry is None or entry["part"] in self._hold:
+            return
+        before, now = files.rebase(entry, files.look(FSTAB))["before"], files.look(FSTAB)
+        ours = set(files.text(now).splitlines()) - set(files.text(before).splitlines())
+        for path in sorted((line.split()[1] for line in ours if len(line.split()) > 1), reverse=True):
+            if files.is_mounted(path, self._host.mounts()):
+                self.changes.append(f"mount {path}")
+                if not self._dry:
+                    self._host.unmount(path)
 
     def _files(self) -> None:
         gone = self._gone | {

@@ -63,19 +63,19 @@ def matching(patterns: t.Iterable[str]) -> list[str]:
     return paths
 
 
-def _text(state: State | None) -> str:
+def text(state: State | None) -> str:
     return "" if state is None else base64.b64decode(state["content"]).decode()
 
 
 def _patched(entry: Entry, now: State) -> State | None:
     """What was there before us, with what others have changed in the file since we left it."""
     before, ours = entry["before"], entry["ours"]
-    text = PATCHES[entry["merge"]](_text(before), _text(ours), _text(now))
-    if before is None and not text.strip():
+    merged = PATCHES[entry["merge"]](text(before), text(ours), text(now))
+    if before is None and not merged.strip():
         return None
     model = before or now
     rights = {key: now[key] if now[key] != ours[key] else model[key] for key in ("mode", "owner", "group")}
-    return {**model, **rights, "content": base64.b64encode(text.encode()).decode()}
+    return {**model, **rights, "content": base64.b64encode(merged.encode()).decode()}
 
 
 def rebase(entry: Entry, now: State | None) -> Entry:
@@ -211,7 +211,15 @@ def remove_tree(path: str, before: str, dry: bool) -> bool:
     return True
 
 
+def _mount_points(mounts: str) -> list[str]:
+    return [line.split()[1].replace("\\040", " ") for line in mounts.splitlines() if line]
+
+
+def is_mounted(path: str, mounts: str) -> bool:
+    """By /proc/mounts."""
+    return path in _mount_points(mounts)
+
+
 def mounted_below(path: str, mounts: str) -> list[str]:
-    """What is mounted in the folder, by /proc/mounts."""
-    points = [line.split()[1].replace("\\040", " ") for line in mounts.splitlines() if line]
-    return [point for point in points if point.startswith(f"{path}/")]
+    """What is mounted in the folder."""
+    return [point for point in _mount_points(mounts) if point.startswith(f"{path}/")]

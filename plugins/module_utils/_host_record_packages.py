@@ -28,8 +28,8 @@ Packages = t.Dict[str, Package]
 
 
 def plain(name: str) -> str:
-    """The name without its architecture, which dpkg gives after a colon."""
-    return name.split(":", 1)[0]
+    """The name as a role says it: without the architecture that dpkg gives after a colon, and any key as one."""
+    return "gpg-pubkey" if name.startswith("gpg-pubkey-") else name.split(":", 1)[0]
 
 
 def empty_tally() -> dict[str, t.Any]:

@@ -158,3 +158,6 @@ class Host:
     def mounts(self) -> str:
         with open("/proc/mounts", encoding="utf-8") as stream:
             return stream.read()
+
+    def unmount(self, path: str) -> None:
+        self._run("umount", path)

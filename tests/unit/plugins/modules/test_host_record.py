@@ -10,6 +10,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
+from ansible_collections.tritonops.trtllm.plugins.module_utils import _host_record
 from ansible_collections.tritonops.trtllm.plugins.module_utils._host_record_packages import Package
 from ansible_collections.tritonops.trtllm.plugins.modules import host_record, host_record_info
 from ansible_collections.tritonops.trtllm.tests.unit.support.module_run import Result, run_module
@@ -29,6 +30,7 @@ class FakeHost:
         self.users: dict[str, Described] = {}
         self.repositories: dict[str, list[str]] = {}
         self.half_way = ""
+        self.mounted: list[str] = []
 
     def install(self, *names: str) -> None:
         self.listed.update({name: Package("1", gives=frozenset({name})) for name in names})
@@ -62,7 +64,10 @@ class FakeHost:
         return self.groups.get(name)
 
     def mounts(self) -> str:
-        return ""
+        return "".join(f"/dev/x {path} xfs rw 0 0\n" for path in self.mounted)
+
+    def unmount(self, path: str) -> None:
+        self.mounted.remove(path)
 
     def set_unit(self, name: str, state: Described) -> None:
         self.units[name] = state
@@ -303,6 +308,19 @@ def test_check_mode_predicts_and_changes_nothing(site: Rehearsed) -> None:
     site.remove_packages()
     done = site.run("restored")
     assert predicted["restored"] == done["restored"] and predicted["left"] == done["left"]
+
+
+def test_what_we_mounted_at_every_start_is_let_go(site: Rehearsed, monkeypatch: pytest.MonkeyPatch) -> None:
+    fstab = site.etc / "fstab"
+    monkeypatch.setattr(_host_record, "FSTAB", str(fstab))
+    fstab.write_text("UUID=1 /data xfs\n")
+    site.serve()
+    site.host.mounted = ["/data", "/mnt"]
+    held = site.run("restored", hold={"engine": "wanted"})
+    assert not held["changed"] and site.host.mounted == ["/data", "/mnt"]
+    assert "mount /mnt" in site.run("restored", check=True)["restored"] and site.host.mounted == ["/data", "/mnt"]
+    site.run("restored")
+    assert site.host.mounted == ["/data"] and fstab.read_text() == "UUID=1 /data xfs\n"
 
 
 def test_check_mode_knows_what_else_would_be_gone(site: Rehearsed) -> None:
