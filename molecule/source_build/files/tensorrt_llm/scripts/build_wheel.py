@@ -3,7 +3,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""In place of upstream's script: writes down what it was told and what it found, and asks outside for leave to go on."""
+"""In place of upstream's script: writes down what it was told and what it found, and asks outside for leave."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import json
 import os
 import sys
 import urllib.request
+from pathlib import Path
 
 parser = argparse.ArgumentParser()
 parser.add_argument("--trt_root")
@@ -31,11 +32,10 @@ constraints = os.environ.get("PIP_CONSTRAINT")
 found = {
     "architectures": options.cuda_architectures,
     "jobs": options.job_count,
-    "constraints": open(constraints).read().split() if constraints else [],
+    "constraints": Path(constraints).read_text().split() if constraints else [],
     "no_proxy": os.environ.get("no_proxy", ""),
 }
 # By a certificate of an authority that only the host's bundle has.
 with urllib.request.urlopen("https://127.0.0.1:7443/") as answer:
     found["gate"] = answer.read().decode()
-with open("/app/wheel.json", "w") as stream:
-    json.dump(found, stream)
+Path("/app/wheel.json").write_text(json.dumps(found))

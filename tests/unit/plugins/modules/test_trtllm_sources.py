@@ -1,0 +1,162 @@
+# Copyright (c) 2026 tritonops.trtllm contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""trtllm_sources against repositories on disk, by the real git. Large files: molecule/source_build."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any, Callable
+
+import pytest
+from ansible.module_utils.testing import patch_module_args
+from ansible_collections.tritonops.trtllm.plugins.module_utils import _sources
+from ansible_collections.tritonops.trtllm.plugins.modules import trtllm_sources
+
+pytestmark = pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
+
+
+def git(folder: Path, *arguments: str) -> str:
+    identity = ["-c", "user.name=test", "-c", "user.email=test@localhost", "-c", "init.defaultBranch=main"]
+    command = ["git", "-C", str(folder), *identity, *arguments]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+
+def repository(folder: Path, files: dict[str, str]) -> str:
+    """A repository with one commit, which is returned."""
+    for name, content in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(content)
+    git(folder, "init", "--quiet")
+    git(folder, "add", ".")
+    git(folder, "commit", "--quiet", "--message", "sources")
+    return git(folder, "rev-parse", "HEAD")
+
+
+@pytest.fixture
+def sources(tmp_path: Path) -> dict[str, Any]:
+    llm = repository(tmp_path / "llm", {"examples/convert.py": "# convert\n"})
+    backend = repository(tmp_path / "backend", {"all_models/a/config.pbtxt": "name"})
+    git(tmp_path / "backend", "tag", "v1")
+    return {
+        "backend": {"repository": str(tmp_path / "backend"), "ref": "v1", "commit": backend},
+        "tensorrt_llm": {"repository": str(tmp_path / "llm"), "commit": llm},
+    }
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Callable[..., Any]:
+    def call(sources: dict[str, Any], check: bool = False, **more: Any) -> Any:
+        arguments = {"sources": sources, "dest": str(tmp_path / "clone"), "_ansible_check_mode": check, **more}
+        with patch_module_args(arguments), pytest.raises(SystemExit):
+            trtllm_sources.main()
+        return json.loads(capsys.readouterr().out)
+
+    return call
+
+
+def test_templates_and_tools_are_cloned_once(run: Callable[..., Any], sources: Any, tmp_path: Path) -> None:
+    predicted = run(sources, check=True)
+    assert predicted["changed"] and not (tmp_path / "clone").exists()
+    result = run(sources)
+    assert (result["changed"], result["reason"]) == (True, predicted["reason"])
+    assert (tmp_path / "clone/all_models/a/config.pbtxt").read_text() == "name"
+    assert (tmp_path / "clone/tensorrt_llm/examples/convert.py").exists()
+    # From here on no server is needed.
+    shutil.rmtree(tmp_path / "backend")
+    assert run(sources)["changed"] is False
+
+
+def test_a_file_that_is_gone_is_noticed(run: Callable[..., Any], sources: Any, tmp_path: Path) -> None:
+    run(sources)
+    (tmp_path / "clone/all_models/a/config.pbtxt").unlink()
+    assert run(sources, check=True)["reason"] == "file all_models/a/config.pbtxt is missing"
+    assert run(sources)["changed"] and (tmp_path / "clone/all_models/a/config.pbtxt").exists()
+
+
+def test_a_tag_that_was_moved_is_refused(run: Callable[..., Any], sources: Any, tmp_path: Path) -> None:
+    git(tmp_path / "backend", "commit", "--quiet", "--allow-empty", "--message", "other")
+    git(tmp_path / "backend", "tag", "--force", "--annotate", "--message", "release", "v1")
+    other = git(tmp_path / "backend", "rev-parse", "HEAD")
+    message = run(sources)["msg"]
+    assert f"was moved: it points at {other}, not at {sources['backend']['commit']}" in message
+    assert not (tmp_path / "clone").exists()
+
+
+def test_a_branch_must_have_the_commit(run: Callable[..., Any], sources: Any, tmp_path: Path) -> None:
+    sources["backend"]["ref"] = "r26.04"
+    assert "has neither a tag nor a branch r26.04" in run(sources)["msg"]
+    git(tmp_path / "backend", "branch", "r26.04")
+    git(tmp_path / "backend", "switch", "--quiet", "r26.04")
+    git(tmp_path / "backend", "commit", "--quiet", "--allow-empty", "--message", "goes on")
+    assert run(sources)["changed"]
+    sources["backend"]["commit"] = sources["tensorrt_llm"]["commit"]
+    assert "the branch r26.04 of" in run(sources)["msg"]
+
+
+def test_a_clone_that_was_ended_goes_on(run: Callable[..., Any], sources: Any, tmp_path: Path) -> None:
+    repository_url = sources["backend"]["repository"]
+    git(tmp_path, "clone", "--quiet", "--bare", repository_url, str(tmp_path / "gone"))
+    sources["tensorrt_llm"]["repository"] = str(tmp_path / "not_there_yet")
+    assert "does not appear to be a git repository" in run(sources)["msg"]
+    assert "correct the repository in trtllm_sources" in run(sources)["msg"]
+    # What a killed git leaves.
+    (tmp_path / "clone.partial/payload/.git/index.lock").touch()
+    (tmp_path / "llm").rename(tmp_path / "not_there_yet")
+    fetched = (tmp_path / "clone.partial/payload/.git/FETCH_HEAD").stat().st_ino
+    assert run(sources)["changed"]
+    assert (tmp_path / "clone/.git/FETCH_HEAD").stat().st_ino == fetched
+
+
+def test_the_submodule_must_be_at_the_commit_that_the_plan_says(
+    run: Callable[..., Any], sources: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Large files are not what this is about, and git-lfs may not be here.
+    plain = _sources.Git.run
+    monkeypatch.setattr(_sources.Git, "check_version", lambda *_arguments, **_options: None)
+    monkeypatch.setattr(
+        _sources.Git,
+        "run",
+        lambda self, what, folder, *words: "" if words[0] == "lfs" else plain(self, what, folder, *words),
+    )
+    git(
+        tmp_path / "backend",
+        "-c",
+        "protocol.file.allow=always",
+        "submodule",
+        "add",
+        str(tmp_path / "llm"),
+        "tensorrt_llm",
+    )
+    git(tmp_path / "backend", "commit", "--quiet", "--message", "with it")
+    sources["backend"] = {
+        "repository": str(tmp_path / "backend"),
+        "commit": git(tmp_path / "backend", "rev-parse", "HEAD"),
+    }
+    right = sources["tensorrt_llm"]["commit"]
+    sources["tensorrt_llm"]["commit"] = "0" * 40
+    assert f"has TensorRT-LLM at {right}, not at {'0' * 40}: correct commit" in run(sources, whole=True)["msg"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"backend": {"repository": "/srv/a"}}, "backend.commit must be 40 hexadecimal digits, not None"),
+        ({"tensorrt_llm": None}, "tensorrt_llm must be a mapping with repository and commit"),
+    ],
+)
+def test_sources_that_say_too_little(run: Callable[..., Any], sources: Any, changes: Any, says: str) -> None:
+    assert says in run({**sources, **changes})["msg"]
+
+
+def test_pointers_are_found_by_their_first_line(tmp_path: Path) -> None:
+    pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 5\n"
+    for name, content in {"a/lib.a": pointer, ".git/lib.a": pointer, "b": f"# {pointer}", "c": pointer * 100}.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(content)
+    (tmp_path / "nowhere").symlink_to("gone")
+    assert _sources.pointer_files(str(tmp_path)) == ["a/lib.a"]
