@@ -31,12 +31,14 @@ class ActionModule(ActionBase):
                 "request": {"type": "dict", "required": True},
                 "host_facts": {"type": "dict"},
                 "token_file": {"type": "path"},
+                "storage": {"type": "list", "elements": "dict", "default": []},
                 "bundle": {"type": "dict"},
             },
         )
         request, host_facts = arguments["request"], arguments["host_facts"]
         if host_facts is None:
-            host_facts = self._asked(request.get("root") or "/opt/trtllm", task_vars or {})
+            about = {"root": request.get("root") or "/opt/trtllm", "storage": arguments["storage"]}
+            host_facts = self._asked(about, task_vars or {})
 
         def plan_for(asked: Mapping[str, Any]) -> dict[str, Any]:
             return plan_of(asked, host_facts, arguments["token_file"], load_catalogue())
@@ -54,8 +56,8 @@ class ActionModule(ActionBase):
             result["warnings"] = plan["warnings"]
         return result
 
-    def _asked(self, root: str, variables: dict[str, Any]) -> Any:
-        found = self._execute_module(HOST_INFO, module_args={"root": root}, task_vars=variables)
+    def _asked(self, arguments: dict[str, Any], variables: dict[str, Any]) -> Any:
+        found = self._execute_module(HOST_INFO, module_args=arguments, task_vars=variables)
         if found.get("failed") or found.get("unreachable"):
             raise AnsibleActionFail(f"cannot look at the host: {found.get('msg')}", result=found)
         return found["host_facts"]

@@ -22,6 +22,22 @@ options:
       - The folder on the host that everything of ours lives in. It need not exist.
     type: path
     default: /opt/trtllm
+  storage:
+    description:
+      - File systems that are going to be made, or to grow, before anything is written. What will be free on them is
+        what is free for a O(root) below them.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      mount:
+        description: Where the file system will be mounted.
+        type: path
+        required: true
+      free_bytes:
+        description: What will be free on it, in bytes.
+        type: int
+        required: true
   executable:
     description:
       - Name or path of C(nvidia-smi).
@@ -126,7 +142,7 @@ import re
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.tritonops.trtllm.plugins.module_utils._artifact import free_bytes
+from ansible_collections.tritonops.trtllm.plugins.module_utils._disk_space import measure_disk
 from ansible_collections.tritonops.trtllm.plugins.module_utils._host import artifacts, current_release, memory_total
 from ansible_collections.tritonops.trtllm.plugins.module_utils._limited import CommandFailed, run_limited
 from ansible_collections.tritonops.trtllm.plugins.module_utils._nvidia_smi import look_for_gpus
@@ -145,13 +161,14 @@ def container_toolkit(module: AnsibleModule) -> str | None:
 
 def look(module: AnsibleModule) -> dict[str, t.Any]:
     root = module.params["root"]
+    storage = {coming["mount"]: coming["free_bytes"] for coming in module.params["storage"]}
     smi = look_for_gpus(module, module.params["executable"], module.params["timeout"])
     facts = {
         "gpus": smi["gpus"],
         "driver_version": smi["driver_version"],
         "processors": os.cpu_count() or 1,
         "memory_bytes": memory_total() or None,
-        "disk_free_bytes": free_bytes(root),
+        "disk_free_bytes": measure_disk([{"path": root, "bytes": 0}], storage)[0].free,
         "container_toolkit": container_toolkit(module),
         "root": root,
         "artifacts": artifacts(root),
@@ -164,6 +181,15 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "root": {"type": "path", "default": "/opt/trtllm"},
+            "storage": {
+                "type": "list",
+                "elements": "dict",
+                "default": [],
+                "options": {
+                    "mount": {"type": "path", "required": True},
+                    "free_bytes": {"type": "int", "required": True},
+                },
+            },
             "executable": {"type": "str", "default": "nvidia-smi"},
             "timeout": {"type": "int", "default": 120},
         },

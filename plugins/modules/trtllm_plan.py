@@ -70,6 +70,13 @@ options:
     description:
       - File on the controller with a token of the hub, to read the C(config.json) of a gated model.
     type: path
+  storage:
+    description:
+      - File systems that are going to be made, or to grow, before anything is written, each with C(mount) and
+        C(free_bytes). Not used with O(host_facts).
+    type: list
+    elements: dict
+    default: []
   bundle:
     description:
       - A bundle that everything is to come from, as M(tritonops.trtllm.bundle) made it. What it has not, or has for

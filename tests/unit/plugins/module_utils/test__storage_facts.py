@@ -86,7 +86,7 @@ def test_blkid(code: int, printed: str, expected: dict[str, str]) -> None:
     ("printed", "size"),
     [
         (
-            "Inode count:              131072\nBlock count:              524288\nFree blocks: 1\nBlock size:               4096\n",
+            "Block count:              524288\nFree blocks: 1\nBlock size:               4096\n",
             2 << 30,
         ),
         (

@@ -1,0 +1,137 @@
+# Copyright (c) 2026 tritonops.trtllm contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The module: steps are predicted, carried out in their order, and looked at again afterwards."""
+
+from __future__ import annotations
+
+import typing as t
+from pathlib import Path
+
+import pytest
+from ansible_collections.tritonops.trtllm.plugins.module_utils import _storage
+from ansible_collections.tritonops.trtllm.plugins.module_utils._storage_drives import filesystem_uuid
+from ansible_collections.tritonops.trtllm.plugins.module_utils._storage_model import Device, Host, Mount
+from ansible_collections.tritonops.trtllm.plugins.modules import local_storage
+from ansible_collections.tritonops.trtllm.tests.unit.support.module_run import Result, failure, run_module
+
+GIB = 1 << 30
+EMPTY = Device("nvme0n1", "disk", 100 * GIB, serial="S1", links=("/dev/disk/by-id/nvme-S1",), transport="nvme")
+UUID = filesystem_uuid([EMPTY])
+PLACE = "/no/such/place"
+WISHES: dict[str, t.Any] = {"drives": ["S1"], "mount": PLACE}
+PROGRAMS = ("mkfs.xfs", "mkdir", "systemctl", "mount")
+
+
+class Machine:
+    """A host with one drive, whose programs only note that they were called."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.fstab = folder / "fstab"
+        self.calls = folder / "calls"
+        self.programs = folder / "bin"
+        self.programs.mkdir()
+        self.fstab.write_text("# theirs\n/dev/sda1 / ext4 defaults 0 1")
+        for name in PROGRAMS:
+            self.have(name)
+
+    def have(self, name: str, ending: str = "exit 0") -> None:
+        program = self.programs / name
+        program.write_text(f'#!/bin/sh\necho "{name} $*" >>{self.calls}\n{ending}\n')
+        program.chmod(0o755)
+
+    def called(self) -> list[str]:
+        return self.calls.read_text().splitlines() if self.calls.exists() else []
+
+    def look(self, *_args: t.Any) -> Host:
+        """What the calls have made of it."""
+        words = " ".join(self.called())
+        drive, mounts = EMPTY, [Mount("/", "/dev/sda1", "ext4", 5)]
+        if "mkfs.xfs" in words:
+            drive = drive._replace(signature="xfs", uuid=UUID)
+        if f"mount {PLACE}" in words:
+            drive = drive._replace(mounts=(PLACE,))
+            mounts.append(Mount(PLACE, drive.path, "xfs", 7))
+        return Host((drive,), tuple(mounts), fstab=self.fstab.read_text())
+
+
+@pytest.fixture(name="machine")
+def fixture_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
+    machine = Machine(tmp_path)
+    monkeypatch.setattr(_storage, "FSTAB", str(machine.fstab))
+    monkeypatch.setattr(local_storage, "look", machine.look)
+    monkeypatch.setattr(local_storage, "SBIN", [])
+    monkeypatch.setenv("PATH", f"{machine.programs}:/usr/bin:/bin")
+    return machine
+
+
+@pytest.fixture(name="run")
+def fixture_run(machine: Machine, capsys: pytest.CaptureFixture[str]) -> t.Callable[..., Result]:
+    def run(**more: t.Any) -> Result:
+        result = run_module(local_storage, capsys, **{**WISHES, **more})
+        assert not result.get("failed"), result
+        return result
+
+    return run
+
+
+def test_check_mode_predicts_what_a_run_does(machine: Machine, run: t.Callable[..., Result]) -> None:
+    before = machine.fstab.read_text()
+    predicted = run(check=True)
+    assert machine.called() == [] and machine.fstab.read_text() == before
+    done = run()
+    assert predicted["changed"] and done["changed"]
+    assert predicted["steps"] == done["steps"]
+    assert predicted["diff"] == done["diff"]
+    again = run()
+    assert not again["changed"] and again["steps"] == []
+    assert again["diff"]["before"] == again["diff"]["after"]
+
+
+def test_steps_are_taken_in_their_order(machine: Machine, run: t.Callable[..., Result]) -> None:
+    run()
+    programs = [call.split()[0] for call in machine.called()]
+    assert programs == list(PROGRAMS)
+    theirs, root, ours = machine.fstab.read_text().splitlines()
+    assert (theirs, root) == ("# theirs", "/dev/sda1 / ext4 defaults 0 1")
+    assert ours.startswith(f"UUID={UUID} {PLACE} xfs ")
+
+
+def test_what_will_be_free_is_told_before_and_measured_after(run: t.Callable[..., Result]) -> None:
+    (predicted,) = run(check=True)["predicted"]
+    assert predicted["mount"] == PLACE and predicted["free_bytes"] > 90 * GIB
+    assert run()["predicted"] == [{"mount": PLACE, "free_bytes": 7}]
+
+
+def test_missing_programs_are_told_in_check_mode_and_needed_in_a_run(
+    machine: Machine, run: t.Callable[..., Result], capsys: pytest.CaptureFixture[str]
+) -> None:
+    (machine.programs / "mkfs.xfs").unlink()
+    assert run(check=True)["missing_programs"] == ["mkfs.xfs"]
+    assert "nothing was touched: mkfs.xfs must be installed first" in failure(local_storage, capsys, **WISHES)
+    assert machine.called() == []
+
+
+def test_a_refusal_touches_nothing(machine: Machine, capsys: pytest.CaptureFixture[str]) -> None:
+    message = failure(local_storage, capsys, **{**WISHES, "drives": ["S1", "S9"]})
+    assert "nothing was touched" in message and "S9, which this host has not" in message
+    assert machine.called() == []
+
+
+def test_a_step_that_fails_says_why_and_the_next_run_goes_on(
+    machine: Machine, run: t.Callable[..., Result], capsys: pytest.CaptureFixture[str]
+) -> None:
+    machine.have("systemctl", "echo 'Failed to connect to bus' >&2; exit 1")
+    message = failure(local_storage, capsys, **WISHES)
+    assert "systemctl daemon-reload' failed (1): Failed to connect to bus" in message and "run again" in message
+    machine.have("systemctl")
+    assert [step["argv"][0] for step in run()["steps"]] == ["mkdir", "mount"]
+
+
+def test_a_step_without_effect_is_found_out(machine: Machine, capsys: pytest.CaptureFixture[str]) -> None:
+    # A mount that says that it is done and is not.
+    (machine.programs / "mount").write_text("#!/bin/sh\n")
+    assert f"still there is to do: the file system is at {PLACE}" in failure(local_storage, capsys, **WISHES).replace(
+        f"the mount has a place, {PLACE} (mkdir --parents {PLACE}); ", ""
+    )
