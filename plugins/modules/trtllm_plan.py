@@ -48,9 +48,11 @@ options:
       - C(limits) has C(max_batch_size) (8 sequences), C(max_input_len) (1024 tokens), C(max_seq_len) (2048 tokens),
         C(max_num_tokens) (8192 tokens a step), C(max_beam_width) (1), and C(kv_cache_fraction) (0.9 of free GPU
         memory).
-      - C(image) has C(source) (V(registry), V(archive), V(build)), C(reference), C(digest), C(archive), C(layout); by
-        default the release's newest image of NGC. C(sources) has C(backend) and C(tensorrt_llm), each with
-        C(repository) and C(commit), in place of the release's own.
+      - C(image) has C(source) (V(registry), V(archive), V(build)), C(reference), C(digest), C(archive), C(layout),
+        C(tag_moved) (V(refuse), V(keep)), C(registry_auth_file); by default the release's newest image of NGC. Its
+        C(build) has C(cuda_architectures), C(jobs), C(args), C(network); by default what suits the host.
+      - C(sources) has C(backend) and C(tensorrt_llm), each with C(repository), C(commit) and C(ref), in place of the
+        release's own.
       - C(weights) has C(endpoint), C(path), C(offline). C(tokenizer) is a preset's name or a mapping with
         C(repository) and C(revision) or C(path), where it is not the weights' own.
       - C(converter) is V(native) (the default wherever it can) or V(upstream), the release's own script.
