@@ -1,0 +1,79 @@
+# Copyright (c) 2026 tritonops.trtllm contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Every name that the collection prints for a failure is in docs/operations.md, and no other."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+from typing import Iterator
+
+import pytest
+from ansible_collections.tritonops.trtllm.plugins.module_utils._log_patterns import BY_ID
+
+PROJECT = Path(__file__).parents[3]
+PAGE = (PROJECT / "docs" / "operations.md").read_text()
+# First cells of the tables' rows that are a name alone.
+EXPLAINED = set(re.findall(r"^\| `([a-z0-9_]+)` \|", PAGE, re.MULTILINE))
+
+
+def calls(tree: ast.AST, *names: str) -> Iterator[ast.Call]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in names:
+            yield node
+
+
+def literal(node: ast.expr) -> str | None:
+    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else None
+
+
+def findings() -> set[str]:
+    """What preflight calls its findings: the first argument of what makes one. `report` is either of the others."""
+    paths = (PROJECT / "plugins" / "module_utils").glob("_*.py")
+    trees = [ast.parse(path.read_text()) for path in paths if "_findings import" in path.read_text()]
+    named = {literal(call.args[0]) for tree in trees for call in calls(tree, "error", "warning", "report") if call.args}
+    return {name for name in named if name}
+
+
+def waivable() -> set[str]:
+    """What the plan calls the refusals that can be accepted: their fourth value."""
+    trees = [ast.parse(path.read_text()) for path in (PROJECT / "plugins" / "plugin_utils").glob("_*.py")]
+    named = {literal(call.args[3]) for tree in trees for call in calls(tree, "Refusal") if len(call.args) > 3}
+    return {name for name in named if name}
+
+
+NAMES = {"finding": findings(), "log pattern": set(BY_ID), "refusal": waivable()}
+
+
+def test_the_names_are_found() -> None:
+    """Or the tests below would say nothing."""
+    assert {"port_taken", "xid", "hub_token_refused"} <= NAMES["finding"]
+    assert {"shm_size", "never_stops"} <= NAMES["log pattern"]
+    assert {"disk", "exposed_vulnerable_release"} <= NAMES["refusal"]
+
+
+@pytest.mark.parametrize("kind", list(NAMES))
+def test_every_name_has_its_row(kind: str) -> None:
+    assert NAMES[kind] - EXPLAINED == set()
+
+
+def test_no_row_is_of_the_past() -> None:
+    assert EXPLAINED - set().union(*NAMES.values()) == set()
+
+
+def test_links_within_the_page_lead_somewhere() -> None:
+    headings = re.findall(r"^#+ (.+)$", PAGE, re.MULTILINE)
+    anchors = {re.sub(r"[^a-z0-9 -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+    assert set(re.findall(r"\]\(#([^)]+)\)", PAGE)) - anchors == set()
+
+
+def test_variables_it_names_exist() -> None:
+    sample = (PROJECT / "inventories/sample/group_vars/trtllm.yml").read_text()
+    options = "".join(path.read_text() for path in PROJECT.glob("roles/*/meta/argument_specs.yml"))
+    named = set(re.findall(r"`(trtllm_[a-z_]+)", PAGE))
+    roles = set(re.findall(r"`((?:docker|nvidia_ctk|host_python|triton_service)_[a-z_]+)`", PAGE))
+    assert {name for name in named if f"{name}:" not in sample} == set()
+    assert {name for name in roles if f"{name}:" not in options} == set()
