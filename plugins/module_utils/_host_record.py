@@ -135,12 +135,18 @@ def _rebase_group(entry: files.Entry, now: files.State | None) -> files.Entry:
     return {**entry, "before": {"members": members}, "ours": now}
 
 
-def open_part(record: Record | None, part: str, scope: t.Mapping[str, t.Any], host: HostState) -> Record:
-    """Take down what is not remembered yet of all that the part is going to touch."""
+def open_part(
+    record: Record | None, part: str, scope: t.Mapping[str, t.Any], host: HostState, before: Packages | None = None
+) -> Record:
+    """Take down what is not remembered yet of all that the part is going to touch.
+
+    `before` has the packages of a moment before this, where the part's work had to begin earlier.
+    """
     record = copy.deepcopy(record or new())
     # A part that is open still was killed: what it did is found when it is closed, by the baseline of before.
     if scope["packages"] and record["baseline"] is None:
-        record["baseline"] = {name: [package.version, package.auto] for name, package in host.packages().items()}
+        listed = host.packages() if before is None else before
+        record["baseline"] = {name: [package.version, package.auto] for name, package in listed.items()}
     record["open"][part] = dict(scope)
     record["files"] = files.begin(record["files"], part, _patterns(scope))
     for path in scope["trees"]:

@@ -96,6 +96,12 @@ options:
     type: list
     elements: str
     default: []
+  before:
+    description:
+      - With O(state=open), a list of the packages from before, for what had to be done before there was a Python to run
+        this with. It is what C(rpm -qa) shows with the format
+        C(%{NAME}\\t%{VERSION}-%{RELEASE}\\t%{ARCH}\\t%{EPOCHNUM}\\n).
+    type: path
   hold:
     description:
       - With O(state=restored), parts that are left as they are, each with the reason.
@@ -178,6 +184,7 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils._host_record impo
     remove,
     save,
 )
+from ansible_collections.tritonops.trtllm.plugins.module_utils._host_record_packages import Packages, parse_rpm
 from ansible_collections.tritonops.trtllm.plugins.module_utils._host_state import Host
 
 
@@ -190,6 +197,13 @@ def shown(record: dict[str, t.Any] | None) -> str:
     return json.dumps(described, indent=1, sort_keys=True) + "\n"
 
 
+def listed_before(path: str | None) -> Packages | None:
+    if path is None:
+        return None
+    with open(path, encoding="utf-8") as stream:
+        return parse_rpm(stream.read(), needs="", wants="", gives="", files="")
+
+
 def run_open(module: AnsibleModule, host: Host) -> dict[str, t.Any]:
     """Remember what is not remembered yet."""
     path = module.params["path"]
@@ -197,7 +211,8 @@ def run_open(module: AnsibleModule, host: Host) -> dict[str, t.Any]:
     if interrupted and not module.check_mode:
         host.finish_interrupted()
     before = load(path)
-    after = open_part(before, module.params["part"], {name: module.params[name] for name in SCOPES}, host)
+    scope = {name: module.params[name] for name in SCOPES}
+    after = open_part(before, module.params["part"], scope, host, listed_before(module.params["before"]))
     if not module.check_mode:
         save(after, path)
     result = described(path, before, after)
@@ -255,6 +270,7 @@ def main() -> None:
             "state": {"type": "str", "required": True, "choices": list(STATES)},
             "part": {"type": "str"},
             **dict.fromkeys(SCOPES, names),
+            "before": {"type": "path"},
             "hold": {"type": "dict", "default": {}},
             "gone": names,
             "path": {"type": "path", "default": "/var/lib/trtllm/host_record.json"},

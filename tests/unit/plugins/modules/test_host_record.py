@@ -281,6 +281,15 @@ def test_parts_that_work_within_each_other_are_told_apart(site: Rehearsed) -> No
     assert site.info(hold={"python": "wanted"})["remove"] == ["engine"]
 
 
+def test_what_was_installed_before_there_was_a_python(site: Rehearsed, tmp_path: Path) -> None:
+    before = tmp_path / "packages-before"
+    before.write_text("libc6\t2.36\tx86_64\t0\n")
+    site.host.install("python3.11", "htop")
+    site.run("open", part="interpreter", packages=["python3.11"], before=str(before))
+    site.run("closed", part="interpreter")
+    assert site.info()["remove"] == ["python3.11"]
+
+
 def test_two_parts_may_write_one_file(site: Rehearsed) -> None:
     before = site.files()
     second = {"part": "toolkit", "json_files": [str(site.settings)], "units": ["engine.service"], "groups": ["engine"]}
