@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a host is like, as JSON: packages, files, units, mounts, users and groups. Runs on the host, by its own Python."""
+"""What a host is like, as JSON: packages, files, units, mounts, users and groups. Runs there, by its own Python."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import subprocess
 PLACES = ("/etc", "/usr/local", "/opt", "/var/lib", "/srv", "/root", "/mnt")
 # What changes on a host that nobody does anything to, or says nothing about it.
 VOLATILE = {
-    r"/etc/(passwd|group|shadow|gshadow|subuid|subgid)-": "the copy that the tools for accounts make of what was before",
+    r"/etc/(passwd|group|shadow|gshadow|subuid|subgid)-": "the copy that tools for accounts make of what was before",
     r"/etc/\.pwd\.lock": "their lock",
     r"/etc/ld\.so\.cache": "a cache, made by ldconfig of the libraries that are there",
     r"/etc/mtab": "a link into /proc",
@@ -24,7 +24,7 @@ VOLATILE = {
     r"/var/lib/apt/(periodic|daily_lock)(/.*)?": "when the cache was refreshed",
     r"/var/lib/dpkg(/.*)?": "the list of packages, which is compared by itself",
     r"/var/lib/(rpm|dnf)(/.*)?": "the same, of Enterprise Linux",
-    r"/var/lib/systemd/(timers|random-seed|catalog|coredump|linger|timesync)(/.*)?": "what systemd notes as time goes by",
+    r"/var/lib/systemd/(timers|random-seed|catalog|coredump|linger|timesync)(/.*)?": "systemd's notes as time goes by",
     r"/root/\.ansible(/.*)?": "Ansible's folder for what it copies",
     r".*/__pycache__(/.*)?": "byte code of Python",
 }
@@ -69,7 +69,9 @@ def packages() -> list[str]:
 def units() -> list[str]:
     """With their state of rest; what systemd makes up as it runs is not listed."""
     enabled = run("systemctl", "list-unit-files", "--no-legend", "--no-pager", "--plain")
-    active = run("systemctl", "list-units", "--type=service,socket", "--state=active", "--no-legend", "--no-pager", "--plain")
+    active = run(
+        "systemctl", "list-units", "--type=service,socket", "--state=active", "--no-legend", "--no-pager", "--plain"
+    )
     return [" ".join(line.split()[:2]) for line in enabled] + [line.split()[0] for line in active]
 
 

@@ -23,6 +23,8 @@ import yaml
 PROJECT = Path(__file__).resolve().parents[2]
 STATE = PROJECT / ".cache" / "rehearsal"
 HOST = "trtllm-rehearsal"
+# What the host was like when it was made.
+FOUND = STATE / "host-found.json"
 # Put together here so that no file of the project has it, and a search finds only leaks.
 CANARY = "hf_" + "canary" * 4
 RECAP = re.compile(r"^rehearsal +: (.*)$", re.MULTILINE)
@@ -79,6 +81,7 @@ class Site:
         self.script("host", HOST, "--rm")
         for command in (["engine"], ["images"], ["model"], ["hub"], ["host", HOST], ["forward", HOST]):
             self.script(*command)
+        FOUND.write_text(json.dumps(self.snapshot()))
 
     def script(self, name: str, *options: str) -> None:
         subprocess.run([PROJECT / "rehearsal" / "bin" / name, *options], check=True)
@@ -123,26 +126,51 @@ class Site:
         plan: dict[str, Any] = json.loads(file.read_text())
         return plan
 
-    def play_and_kill(self, playbook: str, pattern: str, **keywords: Any) -> None:
-        """Kill -9 the playbook and what it runs on the host, as soon as a path there matches the shell pattern."""
-        module = f"{self.root}/venv/bin/python"
+    def play_and_kill(self, playbook: str, pattern: str, victims: str = "", **keywords: Any) -> None:
+        """Kill -9 the playbook and what it runs on the host, as soon as a path there matches the shell pattern.
+
+        `victims` is a regular expression of command lines; by default that of the modules in their own Python.
+        """
+        victims = victims or f"{self.root}/venv/bin/python"
         # A module outlives the connection that started it: a host that loses power would take it along. And it may be
         # done before word of the path gets here: so it is killed there.
-        watch = f"until ls -d {pattern}; do sleep 0.01; done; pkill --signal KILL --full {module}"
+        process = self._play_until(playbook, pattern, f"pkill --signal KILL --full '{victims}'", **keywords)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+        self.run("pkill", "--signal", "KILL", "--full", victims, check=False)
+        self.wait(10, lambda: self.run("pgrep", "--full", victims, check=False).returncode != 0)
+
+    def play_and_pull(self, playbook: str, *options: str, pattern: str, plug: str, **keywords: Any) -> Played:
+        """Run a shell command on the host as soon as a path there matches the pattern; the playbook has to cope."""
+        began = time.monotonic()
+        process = self._play_until(playbook, pattern, plug, *options, **keywords)
+        output, _none = process.communicate()
+        print(output)
+        return Played(process.returncode, output, time.monotonic() - began)
+
+    def _play_until(
+        self, playbook: str, pattern: str, then: str, *options: str, **keywords: Any
+    ) -> subprocess.Popen[str]:
+        watch = f"until ls -d {pattern}; do sleep 0.01; done; {then}"
         with subprocess.Popen(
             ["docker", "exec", HOST, "sh", "-c", watch], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         ) as watcher:
-            process = self.start(playbook, **keywords)
+            process = self.start(playbook, *options, **keywords)
             while watcher.poll() is None:
                 if process.poll() is not None:
                     watcher.kill()
                     output = process.communicate()[0]
-                    raise AssertionError(f"the play ended before it could be killed:\n{output[-3000:]}")
+                    raise AssertionError(f"the play ended before it came so far:\n{output[-3000:]}")
                 time.sleep(0.01)
-        os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
-        self.run("pkill", "--signal", "KILL", "--full", module, check=False)
-        self.wait(10, lambda: self.run("pgrep", "--full", module, check=False).returncode != 0)
+        return process
+
+    def snapshot(self) -> dict[str, Any]:
+        """What the host is like; host_snapshot.py says what is left out, and why."""
+        script = Path(__file__).with_name("host_snapshot.py").read_text()
+        command = ["docker", "exec", "-i", HOST, "python3", "-"]
+        shown = subprocess.run(command, input=script, text=True, capture_output=True, check=True).stdout
+        described: dict[str, Any] = json.loads(shown)
+        return described
 
     def run(self, *command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run a command on the host."""

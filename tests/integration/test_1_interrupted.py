@@ -12,7 +12,10 @@ import pytest
 from site_under_test import Site
 
 STAGES = ("image", "weights", "checkpoint", "engine")
-BAREST = "dpkg --list | sha256sum; ls /opt /etc/systemd/system"
+# dpkg writes so until the file is whole, and the engine's takes a while.
+UNPACKING = "/usr/*bin/dockerd.dpkg-new"
+STOP_THE_ENGINE = "systemctl stop docker.socket docker.service"
+PACKAGE_MANAGER = "(^|/)(apt-get|dpkg|dpkg-deb|python3)( |$)"
 
 
 def finished(site: Site, stage: str) -> bool:
@@ -21,11 +24,27 @@ def finished(site: Site, stage: str) -> bool:
 
 def test_check_mode_on_a_bare_host_predicts_and_changes_nothing(site: Site) -> None:
     site.make_bare()
-    before = site.read("sh", "-c", BAREST)
+    before = site.snapshot()
     played = site.play("site", "--check", "--diff")
     assert played.returncode == 0
     assert played.changed > 0
-    assert site.read("sh", "-c", BAREST) == before
+    assert site.snapshot() == before
+
+
+def test_packages_that_were_killed_half_way_are_finished_by_the_next_run(site: Site) -> None:
+    site.play_and_kill("site", UNPACKING, victims=PACKAGE_MANAGER)
+    assert site.read("dpkg", "--audit") != ""
+    # Half an environment is no more taken for one than half a package.
+    site.play_and_kill("site", f"{site.root}/venv-*/lib/python3*/site-packages/requests", victims=f"{site.root}/venv-")
+    assert site.read("dpkg", "--audit") == ""
+    assert not site.exists(f"{site.root}/venv")
+
+
+def test_the_engine_is_stopped_while_it_takes_the_image(site: Site) -> None:
+    played = site.play_and_pull("site", pattern=f"{site.root}/image/*.partial", plug=STOP_THE_ENGINE)
+    assert played.returncode != 0
+    assert "docker" in played.output.lower() and "Traceback" not in played.output
+    assert not finished(site, "image")
 
 
 @pytest.mark.parametrize("stage", STAGES)

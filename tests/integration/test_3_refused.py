@@ -57,6 +57,7 @@ def test_a_root_folder_without_space(site: Site) -> None:
         site, {"trtllm_root": "/mnt/small/trtllm"}, ["1.15 GB are still to be written, 52.4 MB are free", "trtllm_root"]
     )
     site.run("umount", "/mnt/small")
+    site.run("rmdir", "/mnt/small")
 
 
 def test_a_port_that_is_taken(site: Site) -> None:

@@ -6,11 +6,13 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
-from site_under_test import PROJECT, Site
+from site_under_test import FOUND, PROJECT, Site
 
 GALAXY = Path(sys.executable).with_name("ansible-galaxy")
 
@@ -37,8 +39,21 @@ def test_teardown_leaves_what_it_is_told_to_keep(site: Site) -> None:
     assert ":8000" not in site.read("ss", "-ltnH")
 
 
-def test_teardown_can_leave_nothing(site: Site) -> None:
+def test_teardown_leaves_the_host_as_it_was_found(site: Site) -> None:
+    predicted = site.play("teardown", "--check", variables={"trtllm_keep": []})
+    assert predicted.returncode == 0 and predicted.changed > 0
     played = site.play("teardown", variables={"trtllm_keep": []})
     assert played.returncode == 0
-    assert not site.exists(site.root)
+    found, left = json.loads(FOUND.read_text()), site.snapshot()
+    assert different(found, left) == {}
     assert site.play("teardown", variables={"trtllm_keep": []}).changed == 0
+
+
+def different(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
+    """What is in one snapshot only, or otherwise in the other; by the kind of thing."""
+    entries = {kind: [set(map(str, as_pairs(side[kind]))) for side in (one, other)] for kind in one}
+    return {kind: sorted(first ^ second) for kind, (first, second) in entries.items() if first != second}
+
+
+def as_pairs(things: Any) -> Any:
+    return things.items() if isinstance(things, dict) else things

@@ -1,0 +1,71 @@
+# Copyright (c) 2026 tritonops.trtllm contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The engine stops, the network goes, the disk gets full: said clearly, and made good by the next run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from site_under_test import Site
+
+SMALL = "/mnt/small"
+ROOT = f"{SMALL}/trtllm"
+# A root folder on a disk of its own, up to the engine; what Python needs is there and not what is tested.
+ELSEWHERE: dict[str, Any] = {"trtllm_root": ROOT, "host_python_path": f"{Site.root}/venv"}
+PARTS = ("--tags", "docker,host_python,trtllm_backend,model_weights,engine_build")
+
+
+def test_the_service_comes_back_with_the_engine(site: Site) -> None:
+    site.run("systemctl", "stop", "docker.socket", "docker.service")
+    assert site.run("systemctl", "is-active", "trtllm.service", check=False).stdout.strip() != "active"
+    site.run("systemctl", "start", "docker.service")
+    assert site.play("verify").returncode == 0
+
+
+@pytest.fixture(scope="module")
+def disk(site: Site) -> Iterator[None]:
+    """A file system that can be made full in an instant, and large again."""
+    site.run("mkdir", "--parents", SMALL)
+    site.run("mount", "-t", "tmpfs", "-o", "size=3g", "tmpfs", SMALL)
+    yield
+    site.run("umount", SMALL)
+    site.run("rmdir", SMALL)
+
+
+def finished(site: Site, stage: str) -> bool:
+    return site.exists(f"{ROOT}/{stage}/????????????????")
+
+
+def test_the_network_goes_during_the_download(site: Site, disk: None, slow_hub: str) -> None:
+    hub = urlsplit(slow_hub).hostname
+    variables = {**ELSEWHERE, "trtllm_weights": {"endpoint": slow_hub}}
+    begun, cut = f"{ROOT}/weights/*.partial/payload", f"sleep 3; ip route add unreachable {hub}"
+    played = site.play_and_pull("site", *PARTS, pattern=begun, plug=cut, variables=variables)
+    site.run("ip", "route", "delete", "unreachable", f"{hub}")
+    assert played.returncode != 0
+    assert "cannot fetch" in played.output and "Traceback" not in played.output
+    assert not finished(site, "weights")
+    there = int(site.read("du", "--bytes", "--summarize", f"{ROOT}/weights").split()[0])
+    assert there > 1_000_000
+
+
+@pytest.mark.parametrize("stage", ["weights", "checkpoint", "engine"])
+def test_the_disk_gets_full(site: Site, disk: None, stage: str) -> None:
+    begun, used = f"{ROOT}/{stage}/*.partial/payload", f"df --output=used --block-size=1M {SMALL} | tail -n 1"
+    fill = f"mount -o remount,size=$(( $({used}) + 20 ))m {SMALL}"
+    played = site.play_and_pull("site", *PARTS, pattern=begun, plug=fill, variables=ELSEWHERE)
+    site.run("mount", "-o", "remount,size=3g", SMALL)
+    assert played.returncode != 0
+    assert "no space left" in played.output.lower() and ROOT in played.output and "Traceback" not in played.output
+    assert not finished(site, stage)
+
+
+def test_with_room_again_it_ends_well(site: Site, disk: None) -> None:
+    assert site.play("site", *PARTS, variables=ELSEWHERE).returncode == 0
+    assert all(finished(site, stage) for stage in ("weights", "checkpoint", "engine"))
+    assert not site.exists(f"{ROOT}/*/*.partial")
