@@ -8,12 +8,11 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import re
 import shlex
 import signal
-import subprocess
+import sys
 import typing as t
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -33,7 +32,7 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils._artifact import 
 from ansible_collections.tritonops.trtllm.plugins.module_utils._artifact_step import StepError
 from ansible_collections.tritonops.trtllm.plugins.module_utils._containers import Engine, EngineError, Login
 from ansible_collections.tritonops.trtllm.plugins.module_utils._log_patterns import failure_text, log_tail
-from ansible_collections.tritonops.trtllm.plugins.module_utils._progress import Progress
+from ansible_collections.tritonops.trtllm.plugins.module_utils._progress import Progress, sampled
 
 if t.TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
@@ -44,7 +43,15 @@ PREDEFINED = ("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROX
 # Since then the client has BuildKit in a plugin.
 PLUGIN_SINCE = 23
 BASE_REPOSITORY = "tritonops/base"
-PR_SET_PDEATHSIG = 1
+# Writes straight to the log, and ends with the module: a build must not go on unseen while the next run begins it anew.
+RUN = f"""
+import ctypes, os, sys
+ctypes.CDLL(None).prctl(1, {int(signal.SIGTERM)})
+log = os.open(sys.argv[1], os.O_WRONLY | os.O_APPEND)
+os.dup2(log, 1)
+os.dup2(log, 2)
+os.execvp(sys.argv[2], sys.argv[2:])
+"""
 
 
 @dataclass(frozen=True)
@@ -278,12 +285,16 @@ class _Build:
         os.makedirs(os.path.dirname(request.log), mode=0o755, exist_ok=True)
         progress.start(phase, unit="steps")
         with open(request.log, "ab") as log:
-            log.write(
-                f"\n=== {datetime.now(timezone.utc).isoformat(timespec='seconds')} {shlex.join(command)}\n".encode()
-            )
+            now = datetime.now(timezone.utc).isoformat(timespec="seconds")
+            log.write(f"\n=== {now} {shlex.join(command)}\n".encode())
             begin = log.tell()
-            log.flush()
-            code = _follow(command, log, request.log, begin, progress)
+        with sampled(progress, _Listener(request.log, begin, progress)):
+            code, _out, _err = self._module.run_command(
+                [sys.executable, "-c", RUN, request.log, *command],
+                # The engine's own builder: another one would keep the image to itself.
+                environ_update={"DOCKER_BUILDKIT": "1", "BUILDX_BUILDER": "default"},
+                expand_user_and_vars=False,
+            )
         if code:
             raise StepError(
                 failure_text(
@@ -301,40 +312,27 @@ def _proxies() -> list[str]:
     return [word for name in names for word in ("--build-arg", name)]
 
 
-def _end_with_parent() -> None:
-    """A build must not go on unseen when the play is killed, while the next run begins the same one."""
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+class _Listener:
+    """Turns what a build writes into its log into progress."""
 
+    def __init__(self, path: str, begin: int, progress: Progress) -> None:
+        self._path = path
+        self._position = begin
+        self._progress = progress
+        self._heard = dockerfile.BuildLog()
 
-def _follow(command: list[str], log: t.IO[bytes], path: str, begin: int, progress: Progress) -> int:
-    """The exit code; meanwhile what the log says is the progress."""
-    # The engine's own builder: another one would keep the image to itself.
-    environment = {**os.environ, "DOCKER_BUILDKIT": "1", "BUILDX_BUILDER": "default", "LC_ALL": "C.UTF-8"}
-    heard = dockerfile.BuildLog()
-    process = subprocess.Popen(
-        command,
-        stdin=subprocess.DEVNULL,
-        stdout=log,
-        stderr=subprocess.STDOUT,
-        env=environment,
-        preexec_fn=_end_with_parent,
-    )
-    with open(path, "rb") as stream:
-        stream.seek(begin)
-        rest = b""
-        while True:
-            try:
-                code: int | None = process.wait(timeout=1)
-            except subprocess.TimeoutExpired:
-                code = None
-            *lines, rest = (rest + stream.read()).split(b"\n")
-            for line in lines:
-                heard.hear(line.decode("utf-8", "replace"))
-            progress.update(heard.done, heard.total)
-            if heard.current:
-                progress.note(heard.current)
-            if code is not None:
-                return code
+    def __call__(self) -> int:
+        """Read on; the number of steps that are done."""
+        with open(self._path, "rb") as stream:
+            stream.seek(self._position)
+            lines = [line for line in stream if line.endswith(b"\n")]
+        for line in lines:
+            self._heard.hear(line.decode("utf-8", "replace").rstrip())
+        self._position += sum(map(len, lines))
+        self._progress.update(self._heard.done, self._heard.total)
+        if self._heard.current:
+            self._progress.note(self._heard.current)
+        return self._heard.done
 
 
 def _write(path: str, text: str) -> None:

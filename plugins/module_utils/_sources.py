@@ -128,7 +128,11 @@ class Git:
 
     def attempt(self, folder: str, *arguments: str) -> tuple[int, str, str]:
         code, out, err = self._module.run_command(
-            ["git", *arguments], cwd=folder, environ_update=self._environment, handle_exceptions=False
+            ["git", *arguments],
+            cwd=folder,
+            environ_update=self._environment,
+            handle_exceptions=False,
+            expand_user_and_vars=False,
         )
         return code, out, err
 
