@@ -64,6 +64,27 @@ def test_no_row_is_of_the_past() -> None:
     assert EXPLAINED - set().union(*NAMES.values()) == set()
 
 
+def words(path: Path) -> Iterator[str]:
+    """What a file may print: strings of Python, text of YAML; what is filled in is left out."""
+    if path.suffix == ".yml":
+        yield " ".join(re.sub(r"\{\{.*?\}\}", "…", path.read_text(), flags=re.DOTALL).split())
+        return
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.JoinedStr):
+            yield "".join(literal(part) or "…" for part in node.values)
+        elif isinstance(node, ast.expr) and literal(node):
+            yield str(literal(node))
+
+
+def test_messages_it_quotes_are_printed() -> None:
+    paths = [path for top in ("plugins", "roles", "playbooks") for path in (PROJECT / top).rglob("*.*")]
+    printed = "\n".join(text for path in paths if path.suffix in (".py", ".yml") for text in words(path))
+    quoted = re.findall(r'\*"([^"]+)"\*', PAGE)
+    parts = {part.strip() for message in quoted for part in message.split("…") if len(part.strip()) > 7}
+    assert len(parts) > 30
+    assert {part for part in parts if part not in printed} == set()
+
+
 def test_links_within_the_page_lead_somewhere() -> None:
     headings = re.findall(r"^#+ (.+)$", PAGE, re.MULTILINE)
     anchors = {re.sub(r"[^a-z0-9 -]", "", heading.lower()).replace(" ", "-") for heading in headings}
