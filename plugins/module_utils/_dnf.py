@@ -39,7 +39,7 @@ class Package(t.NamedTuple):
         return f"{epoch}{self.version}-{self.release}"
 
     def matches(self, spec: str) -> bool:
-        """Whether the package is what dnf means by `spec`: a name, with version, release and architecture or without."""
+        """Whether the package is what dnf means by `spec`: a name, maybe with version, release, architecture."""
         versions = [f"{epoch}{self.version}" for epoch in ("", f"{self.epoch}:")]
         names = [self.name]
         for version in versions:
@@ -75,7 +75,7 @@ def parse_transaction(text: str) -> list[Change]:
             # A row whose name is too long goes on in the next line.
             words += line.split()
             if words[:1] == ["replacing"] and len(words) == 3:
-                name, dot, arch = words[1].rpartition(".")
+                name, arch = words[1].rsplit(".", 1)
                 changes.append(Change("remove", name, arch, words[2]))
                 words = []
             elif len(words) >= 5:
@@ -121,7 +121,7 @@ def remedy(words: str) -> str:
     if "GPG" in words or "public key" in words.lower():
         return "Import the key that the repository is really signed with, after checking it."
     if "Cannot download" in words or "Failed to download" in words or "Curl error" in words:
-        return "See that the host reaches its repositories, by a proxy where it needs one, or disable what it does not reach."
+        return "See that the host reaches its repositories, by a proxy if it needs one, or disable the others."
     return "Correct what dnf says, and run this again."
 
 

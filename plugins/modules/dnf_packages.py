@@ -10,8 +10,8 @@ module: dnf_packages
 short_description: Install and remove packages by the command line of dnf
 version_added: "0.1.0"
 description:
-  - Has packages in or out with dnf's and rpm's own programs. M(ansible.builtin.dnf) needs dnf's Python bindings for a Python
-    that ansible-core runs on; Enterprise Linux 8 has them for Python 3.6 only, which is too old.
+  - Has packages in or out with dnf's and rpm's own programs. M(ansible.builtin.dnf) needs dnf's Python bindings for a
+    Python that ansible-core runs on; Enterprise Linux 8 has them for Python 3.6 only, which is too old.
   - Every transaction is resolved before it is carried out. One that would remove what O(removable) does not allow is
     refused, and nothing is changed then.
   - Needs dnf 4, as Enterprise Linux 8 to 10 have it.
@@ -21,7 +21,7 @@ attributes:
   check_mode:
     support: full
     details:
-      - The transaction is resolved and not carried out. Lists of packages are fetched for that where they are out of date.
+      - The transaction is resolved and not carried out. Lists of packages that are out of date are fetched for that.
   diff_mode:
     support: full
   idempotent:
@@ -29,8 +29,9 @@ attributes:
 options:
   name:
     description:
-      - Packages, as dnf takes them. A name, V(name-version), V(name-version-release), each with an epoch and an architecture
-        if you like, also as a pattern such as V(docker-ce-28.5.*). A file or anything else that a package provides will do.
+      - Packages, as dnf takes them. A name, V(name-version), V(name-version-release), each with an epoch and an
+        architecture if you like, also as a pattern such as V(docker-ce-28.5.*). A file or anything else that a package
+        provides will do.
       - A version that is older than the installed one is installed in its place.
     type: list
     elements: str
@@ -69,7 +70,7 @@ options:
   reposdir:
     description:
       - Folders with the definitions of repositories to use in place of the host's own.
-      - If not given, the environment variable E(TRITONOPS_DNF_REPOSDIR), so that a play can say it once for all its tasks.
+      - If not given, the environment variable E(TRITONOPS_DNF_REPOSDIR), which a play can set for all its tasks.
     type: list
     elements: path
     default: []
@@ -138,7 +139,7 @@ LOCALE = {"LANGUAGE": "C", "LC_ALL": "C"}
 
 def query_installed(module: AnsibleModule) -> list[Package]:
     rpm = module.get_bin_path("rpm", required=True)
-    dummy, out, dummy = module.run_command([rpm, "-qa", "--qf", QUERY_FORMAT], check_rc=True, environ_update=LOCALE)
+    out = module.run_command([rpm, "-qa", "--qf", QUERY_FORMAT], check_rc=True, environ_update=LOCALE)[1]
     return parse_installed(out)
 
 

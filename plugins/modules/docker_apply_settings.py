@@ -10,11 +10,11 @@ module: docker_apply_settings
 short_description: Restart the Docker engine when its settings are newer than it
 version_added: "0.1.0"
 description:
-  - Restarts the engine when a file with its settings was written after the engine was started, and not otherwise. Unlike a
-    handler this is not forgotten when a play is killed between the change and the restart, and roles that each bring
-    settings share one restart.
+  - Restarts the engine when a file with its settings was written after the engine was started, and not otherwise.
+    Unlike a handler this is not forgotten when a play is killed between the change and the restart, and roles that each
+    bring settings share one restart.
   - Services that must not lose the engine are stopped before, by their own way of stopping, and started again after.
-    This is needed with C(live-restore) too, which keeps containers and not the client that a service runs in the foreground.
+    This is needed with C(live-restore) too, which keeps containers but not the client that a service runs.
     Containers that belong to no such service stop with the engine, unless it has C(live-restore).
   - An engine that is not running is left alone.
 extends_documentation_fragment:
@@ -37,14 +37,14 @@ options:
     default: [/etc/docker/daemon.json, /etc/systemd/system/docker.service.d]
   drained_units:
     description:
-      - Services to stop before the engine, in this order, if they are running. They are started again in the opposite order,
-        also when the engine does not come back.
+      - Services to stop before the engine, in this order, if they are running. They are started again in the opposite
+        order, also when the engine does not come back.
     type: list
     elements: str
     default: []
   pending:
     description:
-      - Whether settings were changed by this play, so that check mode can tell what they will lead to. Not used otherwise.
+      - Whether settings were changed by this play, so that check mode can tell what they will lead to. Used by it only.
     type: bool
     default: false
   unit:
@@ -121,8 +121,7 @@ class Systemd:
 
     def show(self, unit: str, name: str) -> str:
         argv = [self.systemctl, "show", "--property", name, unit]
-        dummy, out, dummy = self.module.run_command(argv, check_rc=True)
-        return out.strip().partition("=")[2]
+        return self.module.run_command(argv, check_rc=True)[1].strip().partition("=")[2]
 
     def is_active(self, unit: str) -> bool:
         return self.show(unit, "ActiveState") in ("active", "activating", "reloading")
@@ -137,8 +136,8 @@ class Systemd:
         if rc != 0:
             words = err.strip() or out.strip()
             raise ApplyError(
-                f"systemctl {' '.join(command)} failed: {words}. See `journalctl -u {command[-1]}` on the host; a copy of the"
-                " settings before may be beside /etc/docker/daemon.json."
+                f"systemctl {' '.join(command)} failed: {words}. See `journalctl -u {command[-1]}` on the host. A copy"
+                " of the settings before may be beside /etc/docker/daemon.json."
             )
 
 

@@ -45,7 +45,7 @@ def test_engine_of_the_wanted_version_runs_and_starts_with_the_host(host: Host) 
 
 
 def test_only_what_is_in_the_way_is_gone(host: Host) -> None:
-    there = host.check_output("rpm -qa --qf '%%{NAME} '").split()
+    there = host.check_output("rpm -qa --qf '%{NAME} '").split()
     assert {"runc", "podman-docker"}.isdisjoint(there)
     assert {"podman", "crun"} <= set(there)
 
