@@ -114,6 +114,11 @@ def test_what_is_needed_and_there() -> None:
     }
     assert check_need(answers(driver="570.124.6"), need, "gpus") == []
     assert check_need(answers(driver="580.65"), need, "gpus") == []
+    # 86 is less than 124, whatever their digits are.
+    assert (
+        only(check_need(answers(driver="570.86.15"), {**need, "driver": "570.124"}, "gpus"))[0]
+        == "error driver_too_old"
+    )
     assert check_need(answers(), NOTHING, "gpus") == []
 
 
