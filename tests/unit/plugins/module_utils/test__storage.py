@@ -275,6 +275,14 @@ def test_an_occupied_drive_is_refused_unless_it_is_confirmed(found: Device, word
     assert confirmed == ["wipefs --all", *MAKE_ARRAY, *TO_MOUNT]
 
 
+def test_an_array_that_somebody_else_made_of_the_same_drives_is_not_ours() -> None:
+    theirs = [found._replace(signature="linux_raid_member", uuid="1234") for found in (A, B)]
+    message = refusal(with_drives(*theirs), BOTH)
+    assert "add S-nvme0n1 to storage_wipe" in message and "add S-nvme1n1 to storage_wipe" in message
+    running = with_drives(*(drive._replace(busy=True) for drive in theirs), array("xfs"))
+    assert "mdadm --stop /dev/md127" in refusal(running, BOTH._replace(wipe=BOTH.drives))
+
+
 def test_partitions_go_before_their_table() -> None:
     part = Device("nvme0n1p1", "part", GIB, parents=("nvme0n1",), signature="ext4")
     steps = plan(with_drives(A._replace(table="gpt"), part, B), BOTH._replace(wipe=("S-nvme0n1",))).steps

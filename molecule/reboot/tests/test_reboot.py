@@ -1,0 +1,24 @@
+# Copyright (c) 2026 tritonops.trtllm contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""After a reboot that no play has followed."""
+
+from __future__ import annotations
+
+from testinfra.host import Host
+
+
+def test_service_runs_from_the_array(host: Host) -> None:
+    assert host.service("trtllm").is_running
+    source = host.check_output("findmnt --noheadings --output SOURCE --target /opt/trtllm/current")
+    assert host.file("/dev/md/trtllm").linked_to == source
+
+
+def test_service_waits_for_its_mount(host: Host) -> None:
+    wanted = host.check_output("systemctl show --property RequiresMountsFor --value trtllm").split()
+    assert "/opt/trtllm" in wanted
+
+
+def test_systemd_has_no_failed_unit(host: Host) -> None:
+    assert host.check_output("systemctl --failed --no-legend --plain") == ""
