@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import stat
 import subprocess
 
@@ -59,7 +60,7 @@ def files() -> dict[str, str]:
 
 
 def packages() -> list[str]:
-    if os.path.exists("/var/lib/dpkg/status"):
+    if shutil.which("dpkg-query"):
         return run("dpkg-query", "--show", "--showformat=${db:Status-Abbrev} ${binary:Package} ${Version}\n") + [
             f"auto {name}" for name in run("apt-mark", "showauto")
         ]
