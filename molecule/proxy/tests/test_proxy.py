@@ -1,0 +1,81 @@
+# Copyright (c) 2026 tritonops.trtllm contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+import testinfra
+from testinfra.host import Host
+
+GATEWAY = "trtllm-molecule-proxy-gateway"
+DROP_IN = "/etc/systemd/system/docker.service.d/tritonops-proxy.env"
+
+
+@pytest.fixture(scope="module")
+def proxied() -> set[str]:
+    """What went through the proxy: host and port of tunnels, host of plain requests."""
+    gateway = testinfra.get_host(f"docker://{GATEWAY}")
+    log = gateway.file("/var/log/tinyproxy/tinyproxy.log").content_string
+    return set(re.findall(r"Request \(file descriptor \d+\): (?:CONNECT|GET http://)\s*([^/ ]+)", log))
+
+
+@pytest.fixture(scope="module")
+def secret() -> str:
+    """The part of the password that is the same in every way of writing it."""
+    return (Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"]) / "password").read_text().split()[0]
+
+
+@pytest.fixture
+def commands(host: Host) -> str:
+    """Every command line that was seen on the host while the role ran."""
+    return host.file("/var/log/commands").content.decode("utf-8", "replace")
+
+
+def test_host_has_no_way_out(host: Host) -> None:
+    assert host.check_output("ip route show default") == ""
+    assert host.run("getent hosts world.example.test").rc != 0
+
+
+def test_each_went_through_the_proxy(proxied: set[str]) -> None:
+    """The hub, index and git, the registry by the engine, and apt."""
+    assert {f"world.example.test:{port}" for port in (8443, 8444, 8445)} | {"deb.debian.org"} <= proxied
+
+
+def test_everything_has_come(host: Host) -> None:
+    assert host.package("git").is_installed
+    assert host.file("/srv/whole/part/file").content_string == "part\n"
+    assert host.file("/opt/trtllm/weights/tiny/model.safetensors").size > 0
+    assert host.run("/opt/trtllm/venv/bin/python -c 'import huggingface_hub, docker'").rc == 0
+    assert "world.example.test:8445/hello" in host.check_output("docker image ls --format '{{.Repository}}'")
+
+
+def test_system_trusts_the_authority(host: Host) -> None:
+    """A program that was told nothing: it goes by what the system trusts."""
+    (name,) = [name for name in host.file("/usr/local/share/ca-certificates").listdir() if name.startswith("trtllm-")]
+    path = f"/usr/local/share/ca-certificates/{name}"
+    assert host.run("openssl verify -CApath /etc/ssl/certs %s", path).rc == 0
+    assert host.run("openssl verify -no-CApath -CAfile /etc/ssl/certs/ca-certificates.crt %s", path).rc == 0
+
+
+def test_no_command_line_had_the_password(commands: str, secret: str) -> None:
+    for seen in ("PYTHONPATH=/run/trtllm-egress", "-m pip", "git clone", "apt-get"):
+        assert seen in commands, "or nobody was watching"
+    assert secret not in commands
+
+
+def test_only_root_reads_the_password(host: Host, secret: str) -> None:
+    found = host.run(
+        "grep --recursive --files-with-matches --binary-files=text %s /etc /home /opt /root /run /tmp /usr /var", secret
+    )
+    assert found.stdout.split() == [DROP_IN]
+    assert (host.file(DROP_IN).user, host.file(DROP_IN).mode) == ("root", 0o600)
+    assert secret not in host.check_output("runuser -u nobody -- systemctl show docker.service")
+
+
+def test_nothing_of_the_way_out_is_left(host: Host) -> None:
+    assert not host.file("/run/trtllm-egress").exists
