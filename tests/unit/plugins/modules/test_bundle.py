@@ -1,0 +1,222 @@
+# Copyright (c) 2026 tritonops.trtllm contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A bundle: put together of parts, signed, and checked file by file."""
+
+from __future__ import annotations
+
+import base64
+import os
+import subprocess
+import typing as t
+from pathlib import Path
+
+import pytest
+from ansible_collections.tritonops.trtllm.plugins.module_utils._artifact import Draft
+from ansible_collections.tritonops.trtllm.plugins.modules import bundle, bundle_info, bundle_signature
+from ansible_collections.tritonops.trtllm.tests.unit.support.module_run import Result, failure, run_module
+
+Capture = pytest.CaptureFixture[str]
+
+
+class Made:
+    """A bundle of two parts and what the modules say of it."""
+
+    def __init__(self, folder: Path, capsys: Capture) -> None:
+        self.path = folder / "bundle"
+        self.record = folder / "run" / "verified.json"
+        self._folder, self._capsys = folder, capsys
+        self.part("wheels", {"a.whl": b"wheel", "b.whl": b"other"})
+        self.part("packages/debian-12", {"Packages": b"Package: a\n"})
+
+    def part(self, path: str, files: dict[str, bytes]) -> None:
+        draft = Draft(str(self._folder / "parts" / path), {"files": sorted(files)})
+        progress = draft.begin()
+        for name, content in files.items():
+            Path(draft.payload, name).write_bytes(content)
+        draft.publish({}, progress)
+
+    def make(self, *paths: str, **options: t.Any) -> Result:
+        parts = [
+            {"path": path, "src": str(self._folder / "parts" / path)}
+            for path in paths or ("wheels", "packages/debian-12")
+        ]
+        return run_module(
+            bundle, self._capsys, dest=str(self.path), about={"model": {"name": "m"}}, parts=parts, **options
+        )
+
+    def info(self, **options: t.Any) -> Result:
+        return run_module(bundle_info, self._capsys, path=str(self.path), record=str(self.record), **options)
+
+    def refusal(self, **options: t.Any) -> str:
+        return failure(bundle_info, self._capsys, path=str(self.path), record=str(self.record), **options)
+
+
+@pytest.fixture
+def made(tmp_path: Path, capsys: Capture) -> Made:
+    return Made(tmp_path, capsys)
+
+
+def overwrite(path: Path, content: bytes) -> None:
+    """As somebody does who wants nobody to see it: same size, same time."""
+    before = path.stat()
+    path.unlink()
+    path.write_bytes(content)
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+def test_bundle_has_every_file_of_its_parts(made: Made) -> None:
+    assert made.make()["changed"]
+    found = made.info()
+    assert found["files"] == 3 and found["size"] == found["hashed"] == 21
+    assert found["manifest"]["model"] == {"name": "m"}
+    assert (made.path / "packages/debian-12/Packages").read_bytes() == b"Package: a\n"
+    assert not (made.path / "wheels/artifact.json").exists()
+
+
+def test_second_run_changes_nothing_and_another_part_does(made: Made) -> None:
+    made.make("wheels")
+    assert not made.make("wheels")["changed"]
+    assert made.make()["reason"] == "what goes into it has changed"
+    assert made.info()["files"] == 3
+
+
+def test_check_mode_writes_nothing(made: Made) -> None:
+    assert made.make(check=True)["changed"]
+    assert not made.path.exists()
+
+
+def test_damaged_bundle_is_put_together_again(made: Made) -> None:
+    made.make()
+    (made.path / "wheels/a.whl").unlink()
+    assert made.make()["reason"] == "wheels/a.whl is missing"
+    assert made.info()["files"] == 3
+
+
+def test_everything_wrong_is_told_at_once(made: Made) -> None:
+    made.make()
+    (made.path / "wheels/a.whl").unlink()
+    overwrite(made.path / "wheels/b.whl", b"OTHER")
+    (made.path / "wheels/c.whl").write_bytes(b"more")
+    (made.path / "packages/debian-12/Packages").write_bytes(b"short")
+    message = made.refusal()
+    for problem in (
+        "wheels/a.whl is missing",
+        "wheels/b.whl has been changed: its sha256 is",
+        "wheels/c.whl is not in the manifest",
+        "packages/debian-12/Packages has 5 bytes instead of 11",
+    ):
+        assert problem in message
+
+
+def test_link_out_of_the_bundle_is_refused(made: Made, tmp_path: Path) -> None:
+    made.make()
+    (tmp_path / "elsewhere").write_bytes(b"wheel")
+    (made.path / "wheels/a.whl").unlink()
+    (made.path / "wheels/a.whl").symlink_to(tmp_path / "elsewhere")
+    assert "wheels/a.whl is not a regular file" in made.refusal()
+
+
+def test_folder_that_is_a_link_is_refused(made: Made, tmp_path: Path) -> None:
+    made.make()
+    (made.path / "more").symlink_to(tmp_path)
+    assert "more is not in the manifest" in made.refusal()
+
+
+def test_what_was_read_is_not_read_again_until_it_is_written_to(made: Made) -> None:
+    made.make()
+    assert made.info()["hashed"] == 21
+    assert made.info()["hashed"] == 0
+    overwrite(made.path / "wheels/b.whl", b"OTHER")
+    assert "wheels/b.whl has been changed" in made.refusal()
+
+
+def test_another_manifest_than_the_signed_one_is_refused(made: Made) -> None:
+    made.make()
+    assert "is not the one whose signature was checked" in made.refusal(checksum="0" * 64)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "is no bundle"),
+        ("{", "is damaged"),
+        ('{"format": 2}', "has not the format 1"),
+        ("[]", "has not the format"),
+    ],
+)
+def test_folder_that_is_no_bundle_is_refused(made: Made, content: str | None, message: str) -> None:
+    made.path.mkdir()
+    if content is not None:
+        (made.path / "manifest.json").write_text(content)
+    assert message in made.refusal()
+
+
+# --- signatures ----------------------------------------------------------------------------------------------------
+
+
+class Keys:
+    """A keyring with one key, or with two."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        home.mkdir(mode=0o700)
+
+    def gpg(self, *arguments: str) -> str:
+        command = ["gpg", "--homedir", str(self.home), "--batch", "--quiet", *arguments]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+    def add(self, name: str) -> str:
+        self.gpg("--passphrase", "", "--quick-generate-key", f"{name} <{name}@example.com>", "ed25519", "sign", "never")
+        listed = self.gpg("--with-colons", "--list-keys", name)
+        return next(line.split(":")[9] for line in listed.splitlines() if line.startswith("fpr"))
+
+    def export(self, name: str, path: Path) -> Path:
+        path.write_text(self.gpg("--armor", "--export", name))
+        return path
+
+
+@pytest.fixture
+def keys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> t.Iterator[Keys]:
+    keys = Keys(tmp_path / "gnupg")
+    monkeypatch.setenv("GNUPGHOME", str(keys.home))
+    yield keys
+    subprocess.run(["gpgconf", "--kill", "all"], check=True)
+
+
+def encoded(path: Path) -> str:
+    return base64.b64encode(path.read_bytes()).decode()
+
+
+def test_signature_is_good_by_the_key_that_is_trusted_alone(
+    made: Made, keys: Keys, tmp_path: Path, capsys: Capture
+) -> None:
+    ours, theirs = keys.add("ours"), keys.add("theirs")
+    assert made.make(gpg_key=ours)["changed"]
+    assert not made.make(gpg_key=ours)["changed"]
+    manifest, signature = made.path / "manifest.json", made.path / "manifest.json.asc"
+    arguments = {"content": encoded(manifest), "signature": encoded(signature)}
+    public = str(keys.export("ours", tmp_path / "ours.asc"))
+    spaced = " ".join(ours[at : at + 4] for at in range(0, 40, 4))
+    found = run_module(bundle_signature, capsys, **arguments, keyring=public, fingerprint=spaced)
+    assert made.info(checksum=found["checksum"])["files"] == 3
+
+    other = str(keys.export("theirs", tmp_path / "theirs.asc"))
+    assert "is not good" in failure(bundle_signature, capsys, **arguments, keyring=other, fingerprint=theirs)
+    both = str(keys.export("example.com", tmp_path / "both.asc"))
+    assert f"signed by {ours}, not by {theirs}" in failure(
+        bundle_signature, capsys, **arguments, keyring=both, fingerprint=theirs
+    )
+    arguments["content"] = base64.b64encode(manifest.read_bytes() + b" ").decode()
+    assert "is not good" in failure(bundle_signature, capsys, **arguments, keyring=public, fingerprint=ours)
+
+
+def test_bundle_without_its_signature_is_signed_again(made: Made, keys: Keys) -> None:
+    made.make()
+    assert made.make(gpg_key=keys.add("ours"))["reason"] == "it has to be signed"
+    assert made.make()["reason"] == "it is signed"
+
+
+def test_key_that_is_not_there_leaves_no_bundle(made: Made, keys: Keys, capsys: Capture) -> None:
+    assert "cannot sign by the key nobody" in made.make(gpg_key="nobody")["msg"]
+    assert not made.path.exists()

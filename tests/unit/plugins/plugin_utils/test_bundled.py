@@ -1,0 +1,124 @@
+# Copyright (c) 2026 tritonops.trtllm contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Plans that take everything out of a bundle, and what of a bundle is refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils._bundled import bundle_contents, bundled_plan
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils._planner import make_plan
+from ansible_collections.tritonops.trtllm.tests.unit.support.planning import CATALOGUE, host
+
+IMAGE_ID = "sha256:" + "b" * 64
+MIXTRAL = {"model": "mixtral-8x7b-instruct"}
+TUTORIAL = {**MIXTRAL, "release": "0.9.0"}
+
+
+def planned(request: Any) -> dict[str, Any]:
+    return make_plan(request, host(), CATALOGUE)
+
+
+def manifest_for(request: dict[str, Any], **changes: Any) -> dict[str, Any]:
+    about = bundle_contents(planned(request), request)["about"]
+    systems = {"debian-12": {"docker_source": "vendor", "nvidia": True}}
+    return {**about, "systems": systems, "pythons": ["3.11"], "image_id": IMAGE_ID, **changes}
+
+
+def plan_with(request: dict[str, Any], manifest: dict[str, Any], **needs: str) -> dict[str, Any]:
+    bundle = {"path": "/b/", "manifest": manifest, "system": "debian-12", "python": "3.11", "docker_source": "vendor"}
+    return bundled_plan(request, {**bundle, **needs}, planned)
+
+
+def refused(request: dict[str, Any], manifest: dict[str, Any], **needs: str) -> list[str]:
+    return [entry["message"] for entry in plan_with(request, manifest, **needs)["refusals"]]
+
+
+def test_nothing_is_left_to_fetch() -> None:
+    plan = plan_with(MIXTRAL, manifest_for(MIXTRAL))
+    assert plan["refusals"] == []
+    assert plan["image"]["source"] == "archive" and plan["image"]["archive"] == "/b/images/image.tar"
+    assert plan["image"]["digest"] == IMAGE_ID
+    assert plan["weights"]["offline"] and plan["weights"]["hub"] == {}
+
+
+def test_weights_have_the_key_that_they_have_from_the_hub() -> None:
+    """So a host that gets a network later fetches nothing again."""
+    assert plan_with(MIXTRAL, manifest_for(MIXTRAL))["weights"]["dest"] == planned(MIXTRAL)["weights"]["dest"]
+
+
+def test_sources_are_cloned_out_of_the_bundle() -> None:
+    plan = plan_with(TUTORIAL, manifest_for(TUTORIAL))
+    assert plan["refusals"] == []
+    assert plan["backend"]["sources"]["backend"]["repository"] == "/b/sources/backend/backend.git"
+    assert (
+        plan["backend"]["sources"]["backend"]["commit"] == planned(TUTORIAL)["backend"]["sources"]["backend"]["commit"]
+    )
+
+
+def test_built_image_keeps_its_layout() -> None:
+    request = {**TUTORIAL, "image": {"source": "build"}}
+    plan = plan_with(request, manifest_for(request))
+    assert plan["refusals"] == []
+    assert plan["backend"]["examples"] == planned(request)["backend"]["examples"]
+
+
+def test_folders_and_another_tokenizer_come_from_the_bundle() -> None:
+    request = {**MIXTRAL, "weights": {"path": "/srv/w"}, "tokenizer": {"path": "/srv/t"}}
+    plan = plan_with(request, manifest_for(request))
+    assert plan["refusals"] == []
+    folders = bundle_contents(planned(request), request)["folders"]
+    assert plan["weights"]["path"] == f"/b/{folders['weights']}"
+    assert plan["tokenizer"]["path"] == f"/b/{folders['tokenizer']}"
+    assert folders["weights"] != folders["tokenizer"]
+
+
+def test_folder_of_a_hub_s_weights_is_where_its_library_looks() -> None:
+    folder = bundle_contents(planned(MIXTRAL), MIXTRAL)["folders"]["weights"]
+    revision = CATALOGUE.models["mixtral-8x7b-instruct"]["revision"]
+    assert folder == f"weights/models--mistralai--Mixtral-8x7B-Instruct-v0.1/snapshots/{revision}"
+
+
+def test_bundle_for_something_else_is_refused_by_name() -> None:
+    found = refused({"model": "mistral-7b-instruct", "release": "1.0.0"}, manifest_for(MIXTRAL))
+    assert any("is for release 1.2.1, asked was 1.0.0" in message for message in found)
+    assert any(
+        "is for model mixtral-8x7b-instruct" in message and "mistral-7b-instruct" in message for message in found
+    )
+    assert any("is for image" in message for message in found)
+
+
+def test_everything_that_a_host_lacks_is_told_at_once() -> None:
+    systems = {"debian-12": {"docker_source": "distribution", "nvidia": False}}
+    found = refused(MIXTRAL, manifest_for(MIXTRAL, systems=systems), python="3.9")
+    assert len(found) == 3
+    assert "engine of the distribution, trtllm_docker_source is vendor" in found[0]
+    assert "no container toolkit" in found[1]
+    assert "wheels for Python 3.11, this host has 3.9" in found[2]
+    assert "packages of debian-12, not of rocky-9" in refused(MIXTRAL, manifest_for(MIXTRAL), system="rocky-9")[0]
+
+
+def test_engine_of_somebody_else_needs_no_packages_of_one() -> None:
+    assert refused(MIXTRAL, manifest_for(MIXTRAL), docker_source="existing") == []
+
+
+def test_shape_of_a_model_of_one_s_own_is_in_the_manifest() -> None:
+    """On the host's side nobody asks the hub for it."""
+    config = {
+        "architectures": ["LlamaForCausalLM"],
+        "hidden_size": 576,
+        "num_hidden_layers": 30,
+        "num_attention_heads": 9,
+        "num_key_value_heads": 3,
+        "intermediate_size": 1536,
+        "vocab_size": 49152,
+        "max_position_embeddings": 8192,
+    }
+    model = {"repository": "our/model", "revision": "c" * 40}
+    described = {"model": {**model, "config": config}}
+    manifest = manifest_for(described)
+    assert manifest["config"] == config
+    plan = plan_with({"model": model}, manifest)
+    assert plan["refusals"] == []
+    assert plan["model"]["repository"] == "our/model"
