@@ -25,7 +25,7 @@ DEB_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 TOOLS = {
     "apt-get": "apt-get, of Debian's apt",
     "apt-ftparchive": "apt-ftparchive, of the package apt-utils",
-    "dnf": "dnf 4, with its plugin download (dnf-plugins-core)",
+    "dnf": "dnf 4",
     "createrepo_c": "createrepo_c, of the package createrepo_c (Debian: createrepo-c)",
     "rpmkeys": "rpmkeys, of the package rpm",
 }
@@ -182,18 +182,17 @@ class Dnf(Packages):
         dnf = [
             *("dnf", f"--config={work}/dnf.conf", f"--installroot={work}/root", f"--setopt=reposdir={work}/repos"),
             *(f"--setopt=cachedir={work}/cache", f"--releasever={self.wanted.release}"),
-            *(f"--forcearch={self.wanted.architecture}", "--assumeyes", "--quiet", "--disableplugin=*"),
-            "--enableplugin=download",
+            *(f"--forcearch={self.wanted.architecture}", "--assumeyes", "--quiet"),
         ]
         self._run([*dnf, "makecache"], "cannot fetch the lists of packages")
         progress.start("download")
-        fetch = ["download", "--resolve", "--alldeps", f"--destdir={payload}", *self.wanted.packages]
+        fetch = ["install", "--downloadonly", f"--downloaddir={payload}", *self.wanted.packages]
         with sampled(progress, lambda: bytes_in(payload)):
             self._run([*dnf, *fetch], "cannot fetch the packages")
         self._check_signatures(work, payload)
 
     def _check_signatures(self, work: str, payload: str) -> None:
-        """`dnf download` does not."""
+        """Of what an earlier run has fetched as well."""
         keys = [f"--dbpath={work}/keys"]
         for key in sorted({str(repository["key"]) for repository in self.wanted.repositories}):
             self._run(["rpmkeys", *keys, "--import", key], f"cannot read the key {key}")

@@ -107,7 +107,7 @@ options:
 
 requirements:
   - for O(manager=apt) C(apt-get) and C(apt-ftparchive) (of C(apt-utils))
-  - for O(manager=dnf) C(dnf) 4 with the plugin C(download), C(rpmkeys) and C(createrepo_c)
+  - for O(manager=dnf) C(dnf) 4, C(rpmkeys) and C(createrepo_c)
 
 author:
   - tritonops.trtllm contributors (@tritonops)
