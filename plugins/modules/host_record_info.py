@@ -64,6 +64,12 @@ remove:
   type: list
   elements: str
   sample: [containerd, docker.io, runc]
+units:
+  description: Units of systemd that came with these packages.
+  returned: always
+  type: list
+  elements: str
+  sample: [containerd.service, docker.service, docker.socket]
 held:
   description: Packages that came and have to stay, and why.
   returned: always
@@ -127,6 +133,7 @@ def run(module: AnsibleModule, host: Host) -> dict[str, t.Any]:
     closed = close_all(record or new(), host)
     packages = host.packages()
     plan = way_back(closed["packages"], packages, module.params["hold"])
+    came = [name for name, entry in closed["units"].items() if entry["before"] is None and host.unit(name)]
     versions = host.can_be_had({**plan["install"], **plan["move"]})
     joined_by = JOINED_BY[host.family]
     back, missing = obtainable(plan["install"], versions, joined_by, any_version=True)
@@ -137,6 +144,7 @@ def run(module: AnsibleModule, host: Host) -> dict[str, t.Any]:
         "family": host.family,
         "parts": sorted({entry["part"] for name, entry in closed["packages"]["came"].items() if name in packages}),
         "remove": plan["remove"],
+        "units": [name for name in came if host.unit_owner(name) in plan["remove"]],
         "held": plan["held"],
         "install": back + moved,
         "unavailable": missing + stuck,

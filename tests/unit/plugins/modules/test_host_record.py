@@ -162,7 +162,8 @@ def fixture_site(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch
 def test_a_bare_host_is_bare_again(site: Rehearsed) -> None:
     before = site.files()
     site.serve()
-    assert site.info()["remove"] == ["engine"]
+    told = site.info()
+    assert told["remove"] == ["engine"] and told["units"] == ["engine.service"]
     site.remove_packages()
     done = site.run("restored")
     assert done["changed"] and done["left"] == {}
