@@ -83,9 +83,9 @@ options:
     description:
       - A bundle that everything is to come from, as M(tritonops.trtllm.bundle) made it. What it has not, or has for
         another model, is refused; nobody is asked for anything.
-      - C(path) is its folder on the host, C(manifest) what M(tritonops.trtllm.bundle_info) returns, C(system) the host's
-        system such as V(debian-12), C(python) the version of its Python such as V(3.11), C(docker_source) whose engine
-        it gets.
+      - C(path) is its folder on the host, C(manifest) what M(tritonops.trtllm.bundle_info) returns, C(system) the
+        host's system such as V(debian-12), C(python) the version of its Python such as V(3.11), C(docker_source) whose
+        engine it gets.
     type: dict
 author:
   - tritonops.trtllm contributors (@tritonops)

@@ -37,16 +37,21 @@ def contents(plan: Plan) -> dict[str, Any]:
         "release": plan["release"],
         "model": dict(plan["model"]),
         # Where an archive or a folder lies differs from machine to machine.
-        "image": {
-            "source": image["source"],
-            "name": image["run"] if image["source"] == "registry" else image["identity"],
-        },
+        "image": {"source": image["source"], "name": _image_name(plan)},
         "weights": snapshot(weights),
         "tokenizer": snapshot(tokenizer) if tokenizer["separate"] else {},
         "sources": {name: source["commit"] for name, source in backend["sources"].items()}
         if backend["source"] == "git"
         else {},
     }
+
+
+def _image_name(plan: Plan) -> str:
+    """A build is known by its sources: for which GPUs it is made is not known where the bundle is."""
+    image = plan["image"]
+    if image["source"] == "build":
+        return artifact_key({name: source["commit"] for name, source in plan["backend"]["sources"].items()})
+    return str(image["run"] if image["source"] == "registry" else image["identity"])
 
 
 def snapshot(wanted: Mapping[str, Any]) -> dict[str, str]:

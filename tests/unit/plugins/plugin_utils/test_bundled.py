@@ -59,7 +59,9 @@ def test_sources_are_cloned_out_of_the_bundle() -> None:
 
 def test_built_image_keeps_its_layout() -> None:
     request = {**TUTORIAL, "image": {"source": "build"}}
-    plan = plan_with(request, manifest_for(request))
+    # The connected machine does not know the host's GPUs, for which an image is built.
+    elsewhere = make_plan({**request, "gpus_required": False}, {}, CATALOGUE)
+    plan = plan_with(request, {**manifest_for(request), **bundle_contents(elsewhere, request)["about"]})
     assert plan["refusals"] == []
     assert plan["backend"]["examples"] == planned(request)["backend"]["examples"]
 
