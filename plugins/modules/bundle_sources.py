@@ -39,6 +39,11 @@ options:
       - The commit, 40 hexadecimal digits.
     type: str
     required: true
+  ref:
+    description:
+      - A tag of that commit, which the bare repository is to have as well.
+    type: str
+    default: ''
   name:
     description:
       - Name of the bare repository in O(dest), without C(.git).
@@ -104,6 +109,9 @@ def fetch(module: AnsibleModule, draft: Draft) -> dict[str, t.Any]:
         # Not every server gives a commit that no branch or tag is at.
         run([*git, "fetch", "--quiet", repository, "+refs/*:refs/remotes/origin/*"], f"cannot fetch {repository}")
         run([*git, "update-ref", BRANCH, commit], f"{repository} has no commit {commit}")
+    if params["ref"]:
+        # Whoever clones a release asks for its tag.
+        run([*git, "update-ref", f"refs/tags/{params['ref']}", commit], f"cannot set the tag {params['ref']}")
     run([*git, "symbolic-ref", "HEAD", BRANCH], "cannot set the branch")
     _fetch_large_files(git, repository, commit, run)
     return draft.publish({}, progress)
@@ -123,13 +131,14 @@ def main() -> None:
         argument_spec={
             "repository": {"type": "str", "required": True},
             "commit": {"type": "str", "required": True},
+            "ref": {"type": "str", "default": ""},
             "name": {"type": "str", "required": True},
             "dest": {"type": "path", "required": True},
         },
         supports_check_mode=True,
     )
     params = module.params
-    inputs = {name: params[name] for name in ("repository", "commit", "name")}
+    inputs = {name: params[name] for name in ("repository", "commit", "ref", "name")}
     have_part(module, inputs, lambda draft: fetch(module, draft))
 
 
