@@ -18,10 +18,17 @@ def test_engine_runs_and_starts_with_the_host(host: Host) -> None:
 
 def test_settings_of_others_are_kept(host: Host) -> None:
     assert json.loads(host.file("/etc/docker/daemon.json").content_string) == {
+        "data-root": "/var/lib/docker/data",
         "labels": ["rack=7"],
         "log-driver": "local",
     }
     assert "rack=7" in host.run("docker info --format '{{.Labels}}'").stdout
+
+
+def test_engine_keeps_its_data_where_it_is_told_and_waits_for_that_file_system(host: Host) -> None:
+    assert host.check_output("docker info --format '{{.DockerRootDir}}'") == "/var/lib/docker/data"
+    waits = host.check_output("systemctl show --property RequiresMountsFor docker.service")
+    assert "/var/lib/docker/data" in waits.partition("=")[2].split()
 
 
 def test_old_settings_are_kept_as_a_backup(host: Host) -> None:
@@ -37,7 +44,8 @@ def test_nothing_recommended_came_along(host: Host) -> None:
 
 def test_engine_uses_the_proxy_and_keeps_it_to_itself(host: Host) -> None:
     assert host.run("docker info --format '{{.HTTPSProxy}}'").stdout.strip() == "http://proxy.example.com:3128"
-    assert host.file("/etc/systemd/system/docker.service.d/tritonops-proxy.conf").mode == 0o600
+    assert host.file("/etc/systemd/system/docker.service.d/tritonops-proxy.env").mode == 0o600
+    assert "proxy.example.com" not in host.check_output("runuser -u nobody -- systemctl show docker.service")
 
 
 def test_user_may_use_the_engine(host: Host) -> None:

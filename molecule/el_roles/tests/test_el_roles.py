@@ -58,6 +58,14 @@ def test_docker_signs_packages_of_a_release_for_rhel(host: Host) -> None:
     assert docker["gpgkey"] == "file:///etc/pki/rpm-gpg/docker.asc"
 
 
+def test_looking_at_keys_leaves_nothing(host: Host) -> None:
+    assert set(host.file("/etc/pki/rpm-gpg").listdir()) == {
+        "RPM-GPG-KEY-oracle",
+        "docker.asc",
+        "nvidia-container-toolkit.asc",
+    }
+
+
 def test_nvidia_signs_its_list_of_packages(host: Host) -> None:
     nvidia = repository(host, "nvidia-container-toolkit", "nvidia-container-toolkit")
     assert nvidia["baseurl"] == "file:///srv/rpm/nvidia/stable/rpm/$basearch"

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from ansible.parsing.dataloader import DataLoader
-from ansible.template import Templar
+from ansible.template import Templar, trust_as_template
 
 ROLES = Path(__file__).parents[3] / "roles"
 LOADER = DataLoader()
@@ -146,3 +146,32 @@ def test_nvidia_repository_of_debian(distribution: str, channel: str) -> None:
     toolkit = Rendered("nvidia_ctk", distribution, nvidia_ctk_channel=channel)
     repository = toolkit.task("repository", "ansible.builtin.deb822_repository")
     assert repository["uris"] == f"https://nvidia.github.io/libnvidia-container/{channel}/deb/amd64"
+
+
+DOCUMENTED = "060A61C51B558A7F742B77AAC52FEB6B621E9F35"
+OTHER = "68DDB660FC56CCFE97E1B85F248DF013702DC300"
+
+
+def shown(*fingerprints: str) -> str:
+    """What gpg says of a file with keys, each with a subkey."""
+    key = "pub:-:4096:1:0:1:::-:::scESC::::::23::0:\nfpr:::::::::{}:\nuid:-::::1::0::Test::::::::::0:\n"
+    return "".join(key.format(fingerprint) + "sub:-:4096:1:0:1::::::e::::::23:\n" for fingerprint in fingerprints)
+
+
+@pytest.mark.parametrize(
+    ("said", "trusted"),
+    [
+        (shown(DOCUMENTED), True),
+        (shown(DOCUMENTED) + f"fpr:::::::::{OTHER}:\n", True),  # of the subkey
+        (shown(OTHER), False),
+        (shown(DOCUMENTED, OTHER), False),
+        ("", False),
+    ],
+)
+def test_docker_key_is_trusted_by_the_documented_fingerprint_alone(said: str, trusted: bool) -> None:
+    docker = Rendered("docker", "OracleLinux 9.4", __docker_key_shown={"stdout": said})
+    tasks = load(docker.folder / "tasks/repository_RedHat.yml")
+    check = next(task for task in tasks if "ansible.builtin.assert" in task)
+    docker.variables.update(check["vars"])
+    that = check["ansible.builtin.assert"]["that"]
+    assert docker.render(trust_as_template("{{ " + that + " }}")) is trusted
