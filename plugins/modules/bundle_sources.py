@@ -15,7 +15,7 @@ version_added: "0.1.0"
 description:
   - Makes a bare repository with one commit, which can be cloned by its path, and the large files (git-lfs) of that
     commit.
-  - Without its history, where the server gives a commit alone; else with it.
+  - Of the history it has what leads to that commit, where the server gives a commit; else all of it.
 
 extends_documentation_fragment:
   - tritonops.trtllm.attributes
@@ -103,8 +103,9 @@ def fetch(module: AnsibleModule, draft: Draft) -> dict[str, t.Any]:
     folder = os.path.join(draft.payload, f"{params['name']}.git")
     git = ["git", "--git-dir", folder]
     run(["git", "init", "--quiet", "--bare", folder], "cannot make a repository")
+    # With what came before it: git gives nobody a tag out of a repository without.
     try:
-        run([*git, "fetch", "--quiet", "--depth", "1", repository, f"{commit}:{BRANCH}"], f"cannot fetch {commit}")
+        run([*git, "fetch", "--quiet", repository, f"{commit}:{BRANCH}"], f"cannot fetch {commit}")
     except BundleError:
         # Not every server gives a commit that no branch or tag is at.
         run([*git, "fetch", "--quiet", repository, "+refs/*:refs/remotes/origin/*"], f"cannot fetch {repository}")
