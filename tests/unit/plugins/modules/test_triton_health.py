@@ -96,11 +96,15 @@ class Containers:
         self.state = {"Status": status, "StartedAt": "then", "ExitCode": 0, **state}
         self.output = b""
         self.present = True
+        # what happens to it once it has been looked at
+        self.then: t.Callable[[], t.Any] = lambda: None
 
     def get(self, _name: str) -> SimpleNamespace:
         if not self.present:
             raise _triton_health.NotFound("No such container")
-        return SimpleNamespace(id="cafe", attrs={"State": self.state}, logs=lambda tail: self.output)
+        seen = SimpleNamespace(id="cafe", attrs={"State": dict(self.state)}, logs=lambda tail: self.output)
+        self.then()
+        return seen
 
 
 @pytest.fixture(name="containers")
@@ -261,7 +265,7 @@ def test_a_container_that_exits_during_the_wait(
 ) -> None:
     stub.routes["GET /v2/health/live"] = RECORDED["not_ready"]
     containers.output = LOAD_FAILURE.encode()
-    threading.Timer(0.2, lambda: containers.state.update(Status="exited", ExitCode=1)).start()
+    containers.then = lambda: containers.state.update(Status="exited", ExitCode=1)
     result = health(deadline=60, container="triton")
     assert result["waited"] < 5
     assert "container triton is exited: exit code 1: failed to load 'tensorrt_llm' version 1" in result["msg"]
@@ -284,7 +288,7 @@ def test_a_container_that_was_restarted(
     stub: TritonStub, containers: Containers, health: t.Callable[..., Result]
 ) -> None:
     stub.routes["GET /v2/health/live"] = RECORDED["not_ready"]
-    threading.Timer(0.2, lambda: containers.state.update(StartedAt="later")).start()
+    containers.then = lambda: containers.state.update(StartedAt="later")
     assert "container triton was restarted" in health(deadline=60, container="triton")["msg"]
 
 
@@ -297,7 +301,7 @@ def test_a_missing_container(
     assert not health(container="triton", unit="trtllm.service").get("failed")
     containers.present = True
     stub.routes["GET /v2/health/live"] = RECORDED["not_ready"]
-    threading.Timer(0.2, lambda: setattr(containers, "present", False)).start()
+    containers.then = lambda: setattr(containers, "present", False)
     assert "container triton is gone" in health(container="triton", unit="trtllm.service", deadline=60)["msg"]
 
 
