@@ -189,26 +189,35 @@ def _restore_folder(path: str, before: State, now: State | None, dry: bool) -> t
 
 
 def tree_before(path: str) -> str:
-    """What is told of a folder that fills up: whether it was not there, empty, or somebody's already."""
+    """What is told of what fills up or is made by a program: whether it was not there, empty, or somebody's already."""
     if not os.path.lexists(path):
         return "absent"
     return "present" if not os.path.isdir(path) or os.path.islink(path) or os.listdir(path) else "empty"
 
 
 def remove_tree(path: str, before: str, dry: bool) -> bool:
-    """Empty a folder that was empty, remove one that was not there. Whether that changes anything."""
+    """Empty a folder that was empty, remove what was not there. Whether that changes anything."""
     if tree_before(path) in ("absent", before):
         return False
-    if not dry:
-        for name in os.listdir(path):
-            below = os.path.join(path, name)
-            if os.path.isdir(below) and not os.path.islink(below):
-                shutil.rmtree(below)
-            else:
-                os.unlink(below)
-        if before == "absent":
-            os.rmdir(path)
+    if dry:
+        return True
+    _remove_below(path)
+    if before == "absent":
+        _remove(path)
     return True
+
+
+def _remove_below(path: str) -> None:
+    if os.path.isdir(path) and not os.path.islink(path):
+        for name in os.listdir(path):
+            _remove(os.path.join(path, name))
+
+
+def _remove(path: str) -> None:
+    if os.path.isdir(path) and not os.path.islink(path):
+        shutil.rmtree(path)
+    else:
+        os.unlink(path)
 
 
 def _mount_points(mounts: str) -> list[str]:

@@ -113,13 +113,15 @@ class Host:
     def unit_owner(self, name: str) -> str:
         """The package that has brought the unit; empty when it was somebody's own hand."""
         path = self._run("systemctl", "show", "--property=FragmentPath", "--value", name).strip()
-        if self.family == "deb":
-            # dpkg knows it by the path that it was packed with, before /lib became a link.
-            tries = [["dpkg-query", "--search", place] for place in (path, path.replace("/usr/lib/", "/lib/", 1))]
-        else:
-            tries = [["rpm", "--query", "--file", "--queryformat", "%{NAME}:\n", path]]
-        for command in tries:
-            code, out, _error = self._module.run_command(command, environ_update=PLAIN)
+        if not path:
+            return ""
+        # The package manager knows it by the path that it was packed with, on either side of the link that /lib is.
+        places = dict.fromkeys([path, os.path.realpath(path), path.replace("/usr/lib/", "/lib/", 1)])
+        ask = ["dpkg-query", "--search"]
+        if self.family == "rpm":
+            ask = ["rpm", "--query", "--queryformat", "%{NAME}:\n", "--file"]
+        for place in places:
+            code, out, _error = self._module.run_command([*ask, place], environ_update=PLAIN)
             if code == 0:
                 return str(out).split(": ", 1)[0].rstrip(":\n")
         return ""

@@ -72,8 +72,8 @@ options:
     default: []
   trees:
     description:
-      - Folders that fill up with what nobody lists. One that was not there is removed with all that is in it, one
-        that was empty is emptied, any other one is left alone.
+      - Folders that a program fills, and files that it makes. What was not there is removed with all that is in it, a
+        folder that was empty is emptied, anything else is left alone.
       - They wait until the O(units) of the part are gone.
     type: list
     elements: str

@@ -111,7 +111,7 @@ class Rehearsed:
             "files": [str(self.etc / "engine"), str(self.etc / "engine" / "certs" / "*"), str(self.etc / "key")],
             "json_files": [str(self.settings)],
             "line_files": [str(self.etc / "fstab")],
-            "trees": [str(self.data)],
+            "trees": [str(self.data), str(self.etc / "engine" / "made.json")],
             "units": ["engine.service"],
             "groups": ["engine"],
         }
@@ -129,6 +129,7 @@ class Rehearsed:
         fstab = self.etc / "fstab"
         fstab.write_text((fstab.read_text() if fstab.exists() else "") + "UUID=2 /mnt\n")
         (self.data / "images").mkdir(parents=True, exist_ok=True)
+        (self.settings.parent / "made.json").touch()
 
     def close(self) -> Result:
         return self.run("closed", part="engine")
