@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 .NOTPARALLEL:
-.PHONY: setup docs lint sanity unit stage molecule integration hosts test bench-plan bench-convert engine images rehearse rehearse-clean build help
+.PHONY: setup docs lint sanity unit stage molecule integration hosts test test-slow bench-plan bench-convert engine images rehearse rehearse-clean build help
 
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export MOLECULE_GLOB := molecule/*/molecule.yml
@@ -40,9 +40,12 @@ integration: setup engine ## Tests of the rehearsed site
 
 # Each has hosts of its own, and most of the time waits for them.
 hosts: stage ## Every scenario and the tests of the rehearsed site, two at a time
-	python -m pytest --numprocesses 2 --dist loadgroup --verbose tests/integration tests/scenarios
+	python -m pytest --numprocesses 2 --dist loadgroup --verbose -m "not slow" tests/integration tests/scenarios
 
-test: setup lint sanity unit hosts ## Everything that CI runs
+test: setup lint sanity unit hosts ## Everything but what is slow
+
+test-slow: stage ## Scenarios that need a whole machine, drives and reboots included
+	python -m pytest --verbose -m slow tests/scenarios
 
 bench-plan: setup ## How long planning a fleet takes; written to docs/benchmarks.md
 	python tests/bench/bench_plan.py --write

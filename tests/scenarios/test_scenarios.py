@@ -12,15 +12,23 @@ import sys
 from pathlib import Path
 
 import pytest
+from _pytest.mark import ParameterSet
 
 PROJECT = Path(__file__).resolve().parents[2]
-SCENARIOS = sorted(file.parent.name for file in (PROJECT / "molecule").glob("*/molecule.yml"))
+SCENARIOS = sorted((PROJECT / "molecule").glob("*/molecule.yml"))
 
 
-@pytest.mark.parametrize(
-    "scenario", [pytest.param(name, marks=pytest.mark.xdist_group(f"scenario {name}")) for name in SCENARIOS]
-)
-def test_scenario(scenario: str) -> None:
+def scenario(file: Path) -> ParameterSet:
+    """A scenario of its own group; what needs a whole machine is slow, for its processor is emulated."""
+    name = file.parent.name
+    marks = [pytest.mark.xdist_group(f"scenario {name}")]
+    if "inventory/machine.yml" in file.read_text(encoding="utf-8"):
+        marks.append(pytest.mark.slow)
+    return pytest.param(name, marks=marks, id=name)
+
+
+@pytest.mark.parametrize("name", map(scenario, SCENARIOS))
+def test_scenario(name: str) -> None:
     programs = Path(sys.executable).parent
     environment = {
         **os.environ,
@@ -28,5 +36,5 @@ def test_scenario(scenario: str) -> None:
         "MOLECULE_GLOB": "molecule/*/molecule.yml",
     }
     # What it prints is shown when it fails.
-    played = subprocess.run([programs / "molecule", "test", "-s", scenario], cwd=PROJECT, env=environment, check=False)
+    played = subprocess.run([programs / "molecule", "test", "-s", name], cwd=PROJECT, env=environment, check=False)
     assert played.returncode == 0
