@@ -27,7 +27,7 @@ def scenario(file: Path) -> ParameterSet:
     return pytest.param(name, marks=marks, id=name)
 
 
-@pytest.mark.parametrize("name", map(scenario, SCENARIOS))
+@pytest.mark.parametrize("name", [scenario(file) for file in SCENARIOS])
 def test_scenario(name: str) -> None:
     programs = Path(sys.executable).parent
     environment = {
