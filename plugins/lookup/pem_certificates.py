@@ -19,6 +19,8 @@ options:
     required: true
     type: list
     elements: path
+requirements:
+  - cryptography on the control node; ansible-core brings it
 author:
   - tritonops.trtllm contributors (@tritonops)
 """
@@ -50,9 +52,16 @@ from pathlib import Path
 
 from ansible.errors import AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
-from cryptography import x509
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import Encoding
+
+try:
+    from cryptography import x509
+    from cryptography.hazmat.primitives.hashes import SHA256
+    from cryptography.hazmat.primitives.serialization import Encoding
+except ImportError as exc:
+    # ansible-core asks for it, too
+    MISSING: ImportError | None = exc
+else:
+    MISSING = None
 
 _BLOCK = re.compile(rb"-----BEGIN ([A-Z0-9 ]+)-----")
 
@@ -118,6 +127,8 @@ def read_certificates(paths: t.Iterable[Path]) -> list[dict[str, str]]:
 
 class LookupModule(LookupBase):
     def run(self, terms: list[str], variables: t.Any = None, **kwargs: t.Any) -> list[dict[str, str]]:
+        if MISSING:
+            raise AnsibleLookupError(f"Certificates cannot be read: {MISSING}. Install it on the control node.")
         self.set_options(var_options=variables, direct=kwargs)
         return read_certificates([Path(self._path(str(term), variables)) for term in terms])
 

@@ -159,22 +159,23 @@ def restore(path: str, before: State | None, dry: bool, going: t.Container[str] 
     if now == before:
         return False, ""
     if before is None:
-        assert now is not None
-        if now["kind"] != "folder":
-            if not dry:
-                os.unlink(path)
-            return True, ""
-        others = [name for name in os.listdir(path) if os.path.join(path, name) not in going]
-        if others or (os.path.ismount(path)):
-            return False, f"has {others[0]} in it" if others else "has a file system mounted on it"
-        if not dry:
-            os.rmdir(path)
-        return True, ""
+        return _remove(path, bool(now and now["kind"] == "folder"), dry, going)
     if before["kind"] == "folder" or (now and now["kind"] == "folder"):
         return _restore_folder(path, before, now, dry)
     if not dry:
         os.makedirs(os.path.dirname(path), exist_ok=True)
         _write(path, before)
+    return True, ""
+
+
+def _remove(path: str, is_folder: bool, dry: bool, going: t.Container[str]) -> tuple[bool, str]:
+    others = [name for name in os.listdir(path) if os.path.join(path, name) not in going] if is_folder else []
+    if others:
+        return False, f"has {others[0]} in it"
+    if is_folder and os.path.ismount(path):
+        return False, "has a file system mounted on it"
+    if not dry:
+        (os.rmdir if is_folder else os.unlink)(path)
     return True, ""
 
 

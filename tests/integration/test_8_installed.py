@@ -33,9 +33,8 @@ def test_teardown_leaves_what_it_is_told_to_keep(site: Site) -> None:
     assert site.read("ls", "--almost-all", site.root).split() == ["weights"]
     assert site.run("systemctl", "cat", "trtllm.service", check=False).returncode != 0
     assert site.run("getent", "passwd", "trtllm", check=False).returncode != 0
-    assert site.read("docker", "ps", "--all", "--quiet") == ""
-    assert site.read("docker", "images", "--quiet") == ""
-    assert "trtllm" not in site.read("docker", "network", "ls", "--format", "{{.Name}}")
+    # The engine came by us, and with it went containers, images and networks.
+    assert site.run("sh", "-c", "command -v docker", check=False).returncode != 0
     assert ":8000" not in site.read("ss", "-ltnH")
 
 

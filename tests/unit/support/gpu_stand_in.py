@@ -17,7 +17,7 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils._nvidia_smi_outpu
 )
 from ansible_collections.tritonops.trtllm.rehearsal.gpu.recordings import A100, RECORDINGS, Model, Recording
 
-STAND_IN = Path(__file__).parents[3] / "rehearsal/gpu/nvidia-smi"
+STAND_IN = Path(__file__).parents[3] / "rehearsal/gpu/nvidia_smi.py"
 Found = t.Dict[str, t.Any]
 
 

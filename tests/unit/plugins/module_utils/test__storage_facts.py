@@ -62,7 +62,7 @@ def test_numbers_are_words_before_util_linux_2_33() -> None:
 
 def test_findmnt() -> None:
     printed = {"filesystems": [{"target": "/", "source": "/dev/sda1", "fstype": "ext4"}]}
-    assert parse_findmnt(printed, lambda target: len(target)) == [Mount("/", "/dev/sda1", "ext4", 1)]
+    assert parse_findmnt(printed, len) == [Mount("/", "/dev/sda1", "ext4", 1)]
 
 
 @pytest.mark.parametrize(

@@ -15,11 +15,11 @@ from types import SimpleNamespace
 from unittest import mock
 
 import pytest
-from ansible.module_utils.testing import patch_module_args
 from ansible_collections.tritonops.trtllm.plugins.module_utils import _containers, _image
 from ansible_collections.tritonops.trtllm.plugins.module_utils._artifact import read_artifact
 from ansible_collections.tritonops.trtllm.plugins.module_utils._progress import Progress
 from ansible_collections.tritonops.trtllm.plugins.modules import trtllm_image
+from ansible_collections.tritonops.trtllm.tests.unit.support.module_run import run_module
 
 docker = pytest.importorskip("docker")
 
@@ -109,10 +109,7 @@ def archive(tmp_path):
 @pytest.fixture
 def run(capsys, tmp_path):
     def call(check=False, **arguments):
-        arguments = {"dest": str(tmp_path / "image/key"), "_ansible_check_mode": check, **arguments}
-        with patch_module_args(arguments), pytest.raises(SystemExit):
-            trtllm_image.main()
-        return json.loads(capsys.readouterr().out)
+        return run_module(trtllm_image, capsys, check, **{"dest": str(tmp_path / "image/key"), **arguments})
 
     return call
 
