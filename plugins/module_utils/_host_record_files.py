@@ -159,7 +159,7 @@ def restore(path: str, before: State | None, dry: bool, going: t.Container[str] 
     if now == before:
         return False, ""
     if before is None:
-        return _remove(path, bool(now and now["kind"] == "folder"), dry, going)
+        return _take_away(path, bool(now and now["kind"] == "folder"), dry, going)
     if before["kind"] == "folder" or (now and now["kind"] == "folder"):
         return _restore_folder(path, before, now, dry)
     if not dry:
@@ -168,7 +168,7 @@ def restore(path: str, before: State | None, dry: bool, going: t.Container[str] 
     return True, ""
 
 
-def _remove(path: str, is_folder: bool, dry: bool, going: t.Container[str]) -> tuple[bool, str]:
+def _take_away(path: str, is_folder: bool, dry: bool, going: t.Container[str]) -> tuple[bool, str]:
     others = [name for name in os.listdir(path) if os.path.join(path, name) not in going] if is_folder else []
     if others:
         return False, f"has {others[0]} in it"
