@@ -40,7 +40,7 @@ integration: setup engine ## Tests of the rehearsed site
 
 # Each has hosts of its own, and most of the time waits for them.
 hosts: stage ## Every scenario and the tests of the rehearsed site, two at a time
-	python -m pytest --numprocesses 2 --dist loadgroup --verbose -m "not slow" tests/integration tests/scenarios
+	python -m pytest --numprocesses 2 --verbose -m "not slow" tests/integration tests/scenarios
 
 test: setup lint sanity unit hosts ## Everything but what is slow
 

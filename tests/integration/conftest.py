@@ -13,13 +13,18 @@ from typing import Any
 import pytest
 import yaml
 from site_under_test import CANARY, PROJECT, STATE, GatedHub, Site, another_hub
+from xdist.scheduler import LoadScopeScheduling
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The tests of the site share its host: they stay together, in their order."""
-    for item in items:
-        if item.get_closest_marker("xdist_group") is None:
-            item.add_marker(pytest.mark.xdist_group("site"))
+class ByHost(LoadScopeScheduling):
+    """The tests of the site share its host: one process has them all, in their order. Every scenario has its own."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "site" if nodeid.startswith("tests/integration/") else nodeid
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByHost:
+    return ByHost(config, log)
 
 
 @pytest.fixture(scope="session")

@@ -19,12 +19,9 @@ SCENARIOS = sorted((PROJECT / "molecule").glob("*/molecule.yml"))
 
 
 def scenario(file: Path) -> ParameterSet:
-    """A scenario of its own group; what needs a whole machine is slow, for its processor is emulated."""
-    name = file.parent.name
-    marks = [pytest.mark.xdist_group(f"scenario {name}")]
-    if "inventory/machine.yml" in file.read_text(encoding="utf-8"):
-        marks.append(pytest.mark.slow)
-    return pytest.param(name, marks=marks, id=name)
+    """What needs a whole machine is slow, for its processor is emulated."""
+    slow = "inventory/machine.yml" in file.read_text(encoding="utf-8")
+    return pytest.param(file.parent.name, marks=[pytest.mark.slow] if slow else [])
 
 
 @pytest.mark.parametrize("name", [scenario(file) for file in SCENARIOS])
