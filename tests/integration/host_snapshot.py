@@ -73,7 +73,9 @@ def units() -> list[str]:
     active = run(
         "systemctl", "list-units", "--type=service,socket", "--state=active", "--no-legend", "--no-pager", "--plain"
     )
-    return [" ".join(line.split()[:2]) for line in enabled] + [line.split()[0] for line in active]
+    # A transient one lives in /run, until whoever asked for it lets it go.
+    files = [" ".join(line.split()[:2]) for line in enabled if line.split()[1] != "transient"]
+    return files + [line.split()[0] for line in active]
 
 
 def snapshot() -> dict[str, object]:
