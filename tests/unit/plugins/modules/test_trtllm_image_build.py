@@ -126,6 +126,11 @@ def test_an_image_is_built_once(build: Callable[..., Any], calls: Path, tmp_path
     assert len(calls.read_text().splitlines()) == 1
 
 
+def test_a_clone_that_is_still_to_come(build: Callable[..., Any], tmp_path: Path) -> None:
+    assert build(check=True, src=str(tmp_path / "later"))["changed"]
+    assert "later does not exist: make it first" in build(src=str(tmp_path / "later"))["msg"]
+
+
 @pytest.mark.parametrize(
     "more", [{"build_args": {"A": "1"}}, {"cuda_architectures": "80-real"}, {"pip_constraints": ["numpy<2"]}]
 )
