@@ -70,10 +70,14 @@ without_caches() { find "$1" \( -name __pycache__ -o -name '.*_cache' \) -prune 
 
 has() { command -v "$1" >/dev/null; }
 
+# One at a time: tests run beside each other, and apt-get does not wait for another one.
 apt_install() {
     say "installing $* (log: $state/logs/apt.log)"
-    logged apt apt-get update
-    DEBIAN_FRONTEND=noninteractive logged apt apt-get install -y --no-install-recommends "$@"
+    (
+        flock 9
+        logged apt apt-get update
+        DEBIAN_FRONTEND=noninteractive logged apt apt-get install -y --no-install-recommends "$@"
+    ) 9>"$state/apt.lock"
     result=changed
 }
 
