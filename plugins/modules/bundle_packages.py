@@ -125,7 +125,7 @@ EXAMPLES = r"""
     packages: [docker.io, iptables]
     repositories:
       - name: debian
-        uris: http://deb.debian.org/debian
+        uris: http://mirror.example.com/debian
         suites: bookworm bookworm-updates
         components: main
         key: /usr/share/keyrings/debian-archive-keyring.gpg
