@@ -78,8 +78,14 @@ def look(run: Runner, place: str) -> Host:
 
 
 def parse_findmnt(printed: JSON, free: t.Callable[[str], int]) -> list[Mount]:
+    """With the free space of the host's own devices: a network's mount, or an automatic one, may never answer."""
     return [
-        Mount(found["target"], found["source"] or "", found["fstype"] or "", free(found["target"]))
+        Mount(
+            target=found["target"],
+            source=found["source"] or "",
+            fstype=found["fstype"] or "",
+            free=free(found["target"]) if (found["source"] or "").startswith("/dev/") else 0,
+        )
         for found in printed["filesystems"]
     ]
 

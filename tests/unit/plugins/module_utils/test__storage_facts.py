@@ -65,6 +65,15 @@ def test_findmnt() -> None:
     assert parse_findmnt(printed, len) == [Mount("/", "/dev/sda1", "ext4", 1)]
 
 
+def test_what_may_never_answer_is_not_asked() -> None:
+    waits = [
+        {"target": "/net", "source": "systemd-1", "fstype": "autofs"},
+        {"target": "/home", "source": "server:/home", "fstype": "nfs4"},
+    ]
+    found = parse_findmnt({"filesystems": waits}, lambda _target: pytest.fail("it waits"))
+    assert [mount.free for mount in found] == [0, 0]
+
+
 @pytest.mark.parametrize(
     ("code", "printed", "expected"),
     [
