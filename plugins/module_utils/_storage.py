@@ -176,14 +176,11 @@ class _LocalDrives:
 
     def _remember_mount(self) -> Steps:
         target, source = self.wishes.mount, f"UUID={self.uuid}"
-        for line in self.host.fstab.splitlines():
-            fields = line.split("#")[0].split()
-            if len(fields) < 2:
-                continue
-            if fields[:2] == [source, target]:
+        for what, where, line in self.host.remembered():
+            if (what, where) == (source, target):
                 # Its other options may be somebody's own choice.
                 return []
-            if source == fields[0] or target == fields[1]:
+            if source == what or target == where:
                 self.refusals.append(
                     f"{FSTAB} says '{line}', wanted is {source} at {target}: remove that line, or change storage_mount"
                 )

@@ -60,7 +60,7 @@ def choose(host: Host, wishes: Wishes) -> tuple[list[Device], list[str]]:
     refusals: list[str] = []
     chosen: list[Device] = []
     if EMPTY_NVME in wishes.drives:
-        chosen = _empty_nvme(host, disks)
+        chosen = _empty_nvme(host, wishes, disks)
         if len(wishes.drives) > 1:
             refusals.append(f"storage_drives has {EMPTY_NVME} and names beside it: have one or the other")
         elif not chosen:
@@ -78,13 +78,20 @@ def choose(host: Host, wishes: Wishes) -> tuple[list[Device], list[str]]:
     return sorted(set(chosen), key=lambda drive: drive.identity), refusals
 
 
-def _empty_nvme(host: Host, disks: t.Iterable[Device]) -> list[Device]:
-    """The empty drives; once they have been taken, those that were."""
+def _empty_nvme(host: Host, wishes: Wishes, disks: t.Iterable[Device]) -> list[Device]:
+    """The empty drives; once they have been taken, those that were. What was taken for another place stays there."""
     drives = [drive for drive in disks if drive.transport == "nvme"]
     singles = [[drive] for drive in drives]
     arrays = [[drive for drive in drives if drive.uuid == found.uuid] for found in drives if found.signature == MEMBER]
-    taken = (group for group in singles + arrays if are_ours(group))
-    return next(taken, [drive for drive in drives if not contents(host, drive)])
+    taken = [group for group in singles + arrays if are_ours(group)]
+    here = [group for group in taken if not _is_elsewhere(host, wishes, group)]
+    empty = [drive for drive in drives if not contents(host, drive)]
+    return next((group for group in [*here, empty, *taken] if group), [])
+
+
+def _is_elsewhere(host: Host, wishes: Wishes, drives: t.Iterable[Device]) -> bool:
+    source = f"UUID={filesystem_uuid(drives)}"
+    return any(what == source and where != wishes.mount for what, where, _line in host.remembered())
 
 
 def _find(disks: t.Iterable[Device], name: str) -> tuple[list[Device], list[str]]:

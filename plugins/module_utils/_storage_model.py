@@ -108,6 +108,11 @@ class Host(t.NamedTuple):
         """Partitions of a disk, the array over a drive, volumes on a partition."""
         return [found for found in self.devices if device.name in found.parents]
 
+    def remembered(self) -> list[tuple[str, str, str]]:
+        """What fstab mounts and where; and the line itself."""
+        lines = ((line.split("#")[0].split(), line) for line in self.fstab.splitlines())
+        return [(fields[0], fields[1], line) for fields, line in lines if len(fields) > 1]
+
 
 class Wishes(t.NamedTuple):
     grow_root: bool = False

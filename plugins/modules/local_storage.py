@@ -40,7 +40,7 @@ options:
     description:
       - The drives to make one file system of, by serial or by their names in C(/dev/disk/by-id).
       - The single word V(empty_nvme) stands for all NVMe drives with nothing on them, and later for those that were
-        taken.
+        taken for O(mount).
       - None by default.
     type: list
     elements: str

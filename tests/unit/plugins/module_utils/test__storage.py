@@ -231,6 +231,18 @@ def test_another_empty_drive_is_left_alone_once_some_were_taken() -> None:
     assert commands(host._replace(devices=(*host.devices, drive("nvme9n1"))), Wishes(drives=("empty_nvme",))) == []
 
 
+def test_a_drive_that_was_taken_for_another_place_stays_there() -> None:
+    other = drive("nvme5n1")
+    other = other._replace(signature="xfs", uuid=filesystem_uuid([other]), mounts=("/srv/other",))
+    line = f"UUID={other.uuid} /srv/other xfs defaults 0 0"
+    wish = Wishes(drives=("empty_nvme",))
+    done = finished()
+    assert commands(done._replace(devices=(other, *done.devices), fstab=f"{line}\n{done.fstab}"), wish) == []
+    assert commands(with_drives(other, A, B, fstab=line), wish) == [*MAKE_ARRAY, *TO_MOUNT]
+    # With no other drive it is what somebody may mean who has changed the place.
+    assert f"/etc/fstab says '{line}'" in refusal(with_drives(other, fstab=line), wish)
+
+
 @pytest.mark.parametrize(
     ("left", "expected"),
     [
