@@ -17,6 +17,17 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils._artifact import 
 from ansible_collections.tritonops.trtllm.plugins.module_utils._findings import Finding, error
 from ansible_collections.tritonops.trtllm.plugins.module_utils._progress import human_bytes
 
+# The option that modules have for file systems still to be made or to grow; documented by the fragment coming_storage.
+STORAGE = {
+    "type": "list",
+    "elements": "dict",
+    "default": [],
+    "options": {
+        "mount": {"type": "path", "required": True},
+        "free_bytes": {"type": "int", "required": True},
+    },
+}
+
 
 class Space(t.NamedTuple):
     """A file system, what is to be put on it and what is free."""

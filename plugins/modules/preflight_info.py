@@ -17,6 +17,7 @@ description:
 extends_documentation_fragment:
   - tritonops.trtllm.attributes
   - tritonops.trtllm.attributes.info_module
+  - tritonops.trtllm.coming_storage
 options:
   ports:
     description:
@@ -64,22 +65,6 @@ options:
       what:
         description: What it is, in the messages.
         type: str
-  storage:
-    description:
-      - File systems that are going to be made, or to grow, before anything is written. Their free space counts in place
-        of what is measured for paths below their mount points.
-    type: list
-    elements: dict
-    default: []
-    suboptions:
-      mount:
-        description: Where the file system will be mounted.
-        type: path
-        required: true
-      free_bytes:
-        description: What will be free on it, in bytes.
-        type: int
-        required: true
   memory_bytes:
     description:
       - How much memory the host must have, in bytes.
@@ -428,6 +413,7 @@ facts:
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.tritonops.trtllm.plugins.module_utils._disk_space import STORAGE
 from ansible_collections.tritonops.trtllm.plugins.module_utils._preflight_run import Look
 
 
@@ -455,15 +441,7 @@ def argument_spec() -> dict[str, t.Any]:
                 "what": {"type": "str"},
             },
         },
-        "storage": {
-            "type": "list",
-            "elements": "dict",
-            "default": [],
-            "options": {
-                "mount": {"type": "path", "required": True},
-                "free_bytes": {"type": "int", "required": True},
-            },
-        },
+        "storage": STORAGE,
         "memory_bytes": {"type": "int"},
         "gpus": {
             "type": "dict",

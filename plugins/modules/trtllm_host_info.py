@@ -16,28 +16,13 @@ description:
 extends_documentation_fragment:
   - tritonops.trtllm.attributes
   - tritonops.trtllm.attributes.info_module
+  - tritonops.trtllm.coming_storage
 options:
   root:
     description:
       - The folder on the host that everything of ours lives in. It need not exist.
     type: path
     default: /opt/trtllm
-  storage:
-    description:
-      - File systems that are going to be made, or to grow, before anything is written. What will be free on them is
-        what is free for a O(root) below them.
-    type: list
-    elements: dict
-    default: []
-    suboptions:
-      mount:
-        description: Where the file system will be mounted.
-        type: path
-        required: true
-      free_bytes:
-        description: What will be free on it, in bytes.
-        type: int
-        required: true
   executable:
     description:
       - Name or path of C(nvidia-smi).
@@ -142,7 +127,7 @@ import re
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.tritonops.trtllm.plugins.module_utils._disk_space import measure_disk
+from ansible_collections.tritonops.trtllm.plugins.module_utils._disk_space import STORAGE, measure_disk
 from ansible_collections.tritonops.trtllm.plugins.module_utils._host import artifacts, current_release, memory_total
 from ansible_collections.tritonops.trtllm.plugins.module_utils._limited import CommandFailed, run_limited
 from ansible_collections.tritonops.trtllm.plugins.module_utils._nvidia_smi import look_for_gpus
@@ -181,15 +166,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "root": {"type": "path", "default": "/opt/trtllm"},
-            "storage": {
-                "type": "list",
-                "elements": "dict",
-                "default": [],
-                "options": {
-                    "mount": {"type": "path", "required": True},
-                    "free_bytes": {"type": "int", "required": True},
-                },
-            },
+            "storage": STORAGE,
             "executable": {"type": "str", "default": "nvidia-smi"},
             "timeout": {"type": "int", "default": 120},
         },
