@@ -39,10 +39,10 @@ integration: setup engine ## Tests of the rehearsed site
 	python -m pytest tests/integration
 
 # Each has hosts of its own, and most of the time waits for them.
-hosts: stage ## Every scenario and the tests of the rehearsed site, two at a time
-	python -m pytest --numprocesses 2 --verbose -m "not slow" tests/integration tests/scenarios
+hosts: stage ## Every scenario and the tests of the rehearsed site, two at a time; SLOW=yes with what is slow
+	python -m pytest --numprocesses 2 --verbose $(if $(SLOW),,-m "not slow") tests/integration tests/scenarios
 
-test: setup lint sanity unit hosts ## Everything but what is slow
+test: setup lint sanity unit hosts ## Everything; what is slow only with SLOW=yes
 
 test-slow: stage ## Scenarios that need a whole machine, drives and reboots included
 	python -m pytest --verbose -m slow tests/scenarios

@@ -18,13 +18,18 @@ PROJECT = Path(__file__).resolve().parents[2]
 SCENARIOS = sorted((PROJECT / "molecule").glob("*/molecule.yml"))
 
 
-def scenario(file: Path) -> ParameterSet:
-    """What needs a whole machine is slow, for its processor is emulated."""
-    slow = "inventory/machine.yml" in file.read_text(encoding="utf-8")
-    return pytest.param(file.parent.name, marks=[pytest.mark.slow] if slow else [])
+def is_slow(file: Path) -> bool:
+    """What needs a whole machine, for its processor is emulated."""
+    return "inventory/machine.yml" in file.read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("name", [scenario(file) for file in SCENARIOS])
+def scenarios() -> list[ParameterSet]:
+    """The slow ones first, so that none of them is left alone at the end."""
+    slow = [pytest.param(file.parent.name, marks=[pytest.mark.slow]) for file in SCENARIOS if is_slow(file)]
+    return slow + [pytest.param(file.parent.name) for file in SCENARIOS if not is_slow(file)]
+
+
+@pytest.mark.parametrize("name", scenarios())
 def test_scenario(name: str) -> None:
     programs = Path(sys.executable).parent
     environment = {
