@@ -9,7 +9,10 @@ set -euo pipefail
 export GNUPGHOME=${GNUPGHOME:-/tmp/gnupg}
 debs=$1 repositories=$2
 work=$(mktemp -d)
-user='Test repository <test@example.com>'
+# Each repository has a key of its own.
+user="Test $(basename "$0") <test@example.com>"
+
+gpg --batch --quiet --passphrase '' --quick-generate-key "$user" rsa3072 sign never
 
 # unpack PACKAGE TREE: a Debian package's files, where they belong with merged /usr.
 unpack() {
@@ -50,11 +53,11 @@ sign_packages() { rpmsign --addsign --define "_gpg_name $user" --define '__gpg /
 index() { createrepo_c --quiet "$repositories/$1"; }
 
 # sign_index REPOSITORY
-sign_index() { gpg --batch --yes --armor --detach-sign "$repositories/$1/repodata/repomd.xml"; }
+sign_index() { gpg --batch --yes --armor --local-user "=$user" --detach-sign "$repositories/$1/repodata/repomd.xml"; }
 
 # export_key FILE: the public key and, beside it, its checksum.
 export_key() {
     mkdir -p "$repositories/$(dirname "$1")"
-    gpg --armor --export >"$repositories/$1"
+    gpg --armor --export "=$user" >"$repositories/$1"
     (cd "$repositories/$(dirname "$1")" && sha256sum "$(basename "$1")" >"$(basename "$1").sha256")
 }
