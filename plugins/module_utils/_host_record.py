@@ -18,7 +18,9 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils._host_record_pack
     Packages,
     absorb,
     empty_tally,
+    is_key,
     left_over,
+    listing,
     way_back,
 )
 
@@ -37,6 +39,8 @@ class HostState(t.Protocol):
     """What is asked of a host, and done to it. A thing that is not there is None."""
 
     def packages(self) -> Packages: ...
+
+    def remove_key(self, name: str) -> None: ...
 
     def unit(self, name: str) -> dict[str, t.Any] | None: ...
 
@@ -117,6 +121,14 @@ def lasting(record: Record | None) -> Record:
     return shown
 
 
+def parts_of(record: Record | None) -> list[str]:
+    """Whose doings are remembered."""
+    if record is None:
+        return []
+    kinds = [*record["packages"].values(), *(record[kind] for kind in ("files", "trees", "units", "users", "groups"))]
+    return sorted({entry["part"] for entries in kinds for entry in entries.values()})
+
+
 def _patterns(scope: t.Mapping[str, t.Any]) -> dict[str, t.Sequence[str]]:
     return {"": scope["files"], "json": scope["json_files"], "lines": scope["line_files"]}
 
@@ -145,8 +157,7 @@ def open_part(
     record = copy.deepcopy(record or new())
     # A part that is open still was killed: what it did is found when it is closed, by the baseline of before.
     if scope["packages"] and record["baseline"] is None:
-        listed = host.packages() if before is None else before
-        record["baseline"] = {name: [package.version, package.auto] for name, package in listed.items()}
+        record["baseline"] = listing(host.packages() if before is None else before)
     record["open"][part] = dict(scope)
     record["files"] = files.begin(record["files"], part, _patterns(scope))
     for path in scope["trees"]:
@@ -202,24 +213,37 @@ class Restoration:
         self._dry = dry
         # What a real run would have removed before this.
         self._gone = set(gone) if dry else set()
-        self.packages = host.packages()
-        self.plan = way_back(self._record["packages"], self.packages, hold)
-        came = self._record["packages"]["came"]
+        self._packages = host.packages()
         self._hold = hold
+        went = self._record["packages"]["went"]
+        # What has not come back by now does not; in check mode it had no chance yet.
+        plan = way_back(self._record["packages"], self._packages, hold, () if dry else went)
+        self._going = plan["remove"] + plan["remove_at_last"]
         self.changes: list[str] = []
         # What is not as it was, and is remembered for the next time.
         self._left: set[tuple[str, str]] = set()
-        self.notes: dict[str, str] = {
-            f"package {name}": reason for name, reason in self.plan["held"].items() if name in came
-        }
+        self.notes: dict[str, str] = {f"package {name}": why for name, why in plan["held"].items()}
 
     def run(self) -> Record | None:
         """What is left of the record; None when all is as it was."""
+        self._removed_packages()
         self._named_things()
         self._trees()
         self._mounts()
         self._files()
         return self._left_over()
+
+    def _removed_packages(self) -> None:
+        """They are the package manager's to remove, and keys ours: it has no way to."""
+        for name in self._going:
+            if is_key(name):
+                self.changes.append(f"key {name}")
+                if not self._dry:
+                    self._host.remove_key(name)
+            elif not self._dry:
+                self.notes[f"package {name}"] = "was not removed"
+                continue
+            del self._packages[name]
 
     def _leave(self, kind: str, name: str, why: str) -> None:
         self._left.add((kind, name))
@@ -230,7 +254,7 @@ class Restoration:
         units = [name for name, entry in self._record["units"].items() if entry["part"] == part]
         there = [name for name in units if self._host.unit(name)]
         if self._dry:
-            there = [name for name in there if self._host.unit_owner(name) not in self.plan["remove"]]
+            there = [name for name in there if self._host.unit_owner(name) not in self._going]
         return bool(there)
 
     def _named_things(self) -> None:
@@ -310,7 +334,7 @@ class Restoration:
 
     def _left_over(self) -> Record | None:
         record = copy.deepcopy(self._record)
-        record["packages"] = left_over(record["packages"], self.packages)
+        record["packages"] = left_over(record["packages"], self._packages)
         for kind in ("files", "trees", "units", "users", "groups"):
             record[kind] = {
                 name: entry

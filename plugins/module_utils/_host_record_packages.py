@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import re
 import typing as t
 from dataclasses import dataclass
@@ -28,8 +29,13 @@ Packages = t.Dict[str, Package]
 
 
 def plain(name: str) -> str:
-    """The name as a role says it: without the architecture that dpkg gives after a colon, and any key as one."""
-    return "gpg-pubkey" if name.startswith("gpg-pubkey-") else name.split(":", 1)[0]
+    """The name as a role says it: without the architecture that dpkg gives after a colon."""
+    return name.split(":", 1)[0]
+
+
+def is_key(name: str) -> bool:
+    """Whether it is one that rpm trusts, which it lists as a package; dnf imports them as it installs."""
+    return name.startswith("gpg-pubkey-")
 
 
 def empty_tally() -> dict[str, t.Any]:
@@ -78,6 +84,56 @@ def parse_dpkg(listed: str, auto: t.Iterable[str]) -> Packages:
     return packages
 
 
+# The words between the alternatives and the parts of a rich dependency; of the others, which are conditions, nothing is
+# said here.
+RICH_WORDS = ("or", "and", "with")
+
+
+def _rich_words(text: str) -> list[str]:
+    """The names, words and parentheses of a rich dependency, without the versions. Names have parentheses, too."""
+    words: list[str] = []
+    skip = False
+    for token in text.split():
+        opening = len(token) - len(token.lstrip("("))
+        bare = token[opening:]
+        closing = max(0, bare.count(")") - bare.count("("))
+        name = bare[: len(bare) - closing]
+        is_version = skip
+        skip = bool(name) and set(name) <= set("<>=")
+        words += ["("] * opening
+        if name and not skip and not is_version:
+            words.append(name)
+        words += [")"] * closing
+    return words
+
+
+def _rich(words: list[str]) -> list[frozenset[str]]:
+    """The groups of the expression that the words begin with, which are taken from them."""
+    if words.pop(0) != "(":
+        raise ValueError("no parenthesis")
+    sides, joined_by = [], set()
+    while True:
+        sides.append(_rich(words) if words[0] == "(" else [frozenset([words.pop(0)])])
+        word = words.pop(0)
+        if word == ")":
+            break
+        joined_by.add(word)
+    if not joined_by <= set(RICH_WORDS):
+        return []
+    if "or" not in joined_by:
+        return [group for side in sides for group in side]
+    # One of the sides as a whole; a side of which nothing can be said may be the one.
+    return [frozenset().union(*chosen) for chosen in itertools.product(*sides)]
+
+
+def rich_groups(text: str) -> list[frozenset[str]]:
+    """What a rich dependency of rpm's such as "(crun >= 1.0 or runc)" needs, as far as it is under no condition."""
+    try:
+        return _rich(_rich_words(text))
+    except (IndexError, ValueError):
+        return []
+
+
 RPM_FORMAT = "%{NAME}\t%{VERSION}-%{RELEASE}\t%{ARCH}\t%{EPOCHNUM}\\n"
 RPM_NEEDS = "[%{=NAME}\t%{REQUIRENAME}\\n]"
 RPM_WANTS = "[%{=NAME}\t%{RECOMMENDNAME}\\n]"
@@ -89,9 +145,16 @@ def _pairs(listed: str) -> dict[str, set[str]]:
     pairs: dict[str, set[str]] = {}
     for line in listed.splitlines():
         name, separator, value = line.partition("\t")
-        if separator and value and not value.startswith(("rpmlib(", "(")):
+        if separator and value and not value.startswith("rpmlib("):
             pairs.setdefault(name, set()).add(value)
     return pairs
+
+
+def _rpm_groups(needed: t.Iterable[str]) -> tuple[frozenset[str], ...]:
+    groups = []
+    for capability in sorted(needed):
+        groups += rich_groups(capability) if capability.startswith("(") else [frozenset([capability])]
+    return tuple(groups)
 
 
 def parse_rpm(listed: str, needs: str, wants: str, gives: str, files: str) -> Packages:
@@ -107,8 +170,8 @@ def parse_rpm(listed: str, needs: str, wants: str, gives: str, files: str) -> Pa
         key = f"{name}-{version}" if name == "gpg-pubkey" else name
         packages[key] = Package(
             version=version if epoch == "0" else f"{epoch}:{version}",
-            needs=tuple(frozenset([capability]) for capability in sorted(needed.get(name, ()))),
-            wants=frozenset(wanted.get(name, ())),
+            needs=_rpm_groups(needed.get(name, ())),
+            wants=frozenset(want for want in wanted.get(name, ()) if not want.startswith("(")),
             gives=frozenset(given.get(name, ())) | {name},
         )
     return packages
@@ -155,6 +218,23 @@ def needed_by_others(packages: Packages, going: t.Iterable[str]) -> dict[str, st
     return held
 
 
+def listing(packages: Packages) -> dict[str, list[t.Any]]:
+    """What a record has of the packages that are there: what they give counts once they have gone."""
+    return {name: [package.version, package.auto, sorted(package.gives)] for name, package in packages.items()}
+
+
+def in_place_of(gone: t.Container[str], before: t.Mapping[str, t.Sequence[t.Any]], now: Packages) -> set[str]:
+    """The newcomers that somebody's package now has for a need that only what is gone fulfilled before."""
+    providers = _providers(now)
+    found: set[str] = set()
+    for name in set(before) & set(now):
+        for group in now[name].needs if before[name][0] == now[name].version else ():
+            fulfilled_by: set[str] = set().union(*(providers.get(capability, ()) for capability in group))
+            if fulfilled_by.isdisjoint(before) and any(capability in gone for capability in group):
+                found |= fulfilled_by
+    return found
+
+
 def absorb(
     tally: t.Mapping[str, t.Any],
     before: t.Mapping[str, t.Sequence[t.Any]],
@@ -162,24 +242,26 @@ def absorb(
     part: str,
     named: t.Iterable[str],
 ) -> dict[str, t.Any]:
-    """Add to the tally what one part has changed since `before` ([version, auto] by name).
+    """Add to the tally what one part has changed since `before` (see listing).
 
-    Only what the part has named, and what that needs, has come by it: what somebody else installs meanwhile, or between
-    a run that was killed and the next, is theirs.
+    Only what the part has named, what that needs, what fills the place of something that it has removed, and the keys
+    of repositories have come by it: what somebody else installs meanwhile, or between a run that was killed and the
+    next, is theirs.
     """
     counted = copy.deepcopy(dict(tally))
     named = set(named)
-    reached = closure(now, named)
+    gone = {capability for name in set(before) - set(now) for capability in before[name][2]}
+    reached = closure(now, named | in_place_of(gone, before, now)) | set(filter(is_key, now))
     for name in sorted(set(now) - set(before)):
         if counted["went"].pop(name, None) is None and name in reached:
             entry = {"part": part, "named": plain(name) in named, "version": now[name].version}
             counted["came"].setdefault(name, entry)
     for name in sorted(set(before) - set(now)):
         if counted["came"].pop(name, None) is None:
-            version, auto = before[name]
-            counted["went"].setdefault(name, {"part": part, "version": version, "auto": auto})
+            version, auto, gives = before[name]
+            counted["went"].setdefault(name, {"part": part, "version": version, "auto": auto, "gives": gives})
     for name in sorted(set(before) & set(now) - set(counted["came"])):
-        version, auto = before[name]
+        version, auto = before[name][:2]
         if plain(name) not in named:
             continue
         if version != now[name].version:
@@ -189,15 +271,38 @@ def absorb(
     return counted
 
 
-def way_back(tally: t.Mapping[str, t.Any], now: Packages, hold: t.Mapping[str, str]) -> dict[str, t.Any]:
-    """What makes the packages what they were. `hold` has parts that stay as they are, with the reason."""
-    going = [name for name, entry in tally["came"].items() if name in now and entry["part"] not in hold]
-    held = needed_by_others(now, going)
-    staying = {entry["part"] for name, entry in tally["came"].items() if name in held and entry["named"]} | set(hold)
-    # What it had made way for cannot come back beside it.
-    back = {name: entry for name, entry in tally["went"].items() if name not in now and entry["part"] not in staying}
+def _coming_and_staying(
+    tally: t.Mapping[str, t.Any], now: Packages, going: t.Iterable[str], hold: t.Container[str], lost: t.Container[str]
+) -> tuple[dict[str, t.Any], dict[str, str], set[str]]:
+    """What comes back, which of those that are to go are needed even then (and by whom), and which parts stay."""
+    back = {name: entry for name, entry in tally["went"].items() if name not in now and name not in lost}
+    while True:
+        returned = {name: Package(entry["version"], gives=frozenset(entry["gives"])) for name, entry in back.items()}
+        held = needed_by_others({**now, **returned}, going)
+        staying = {entry["part"] for name, entry in tally["came"].items() if name in held and entry["named"]}
+        # What it had made way for cannot come back beside it.
+        able = {
+            name: entry for name, entry in back.items() if entry["part"] not in staying and entry["part"] not in hold
+        }
+        if able == back:
+            return back, held, staying
+        back = able
+
+
+def way_back(
+    tally: t.Mapping[str, t.Any], now: Packages, hold: t.Mapping[str, str], lost: t.Container[str] = ()
+) -> dict[str, t.Any]:
+    """What makes the packages what they were. `hold` has parts that stay as they are, with the reason; `lost` what
+    cannot come back, in no version."""
+    going = {name for name, entry in tally["came"].items() if name in now and entry["part"] not in hold}
+    back, held, staying = _coming_and_staying(tally, now, going, hold, lost)
+    staying |= set(hold)
+    can_go = going - set(held)
+    # Somebody has these in place of what comes back.
+    at_last = can_go & set(needed_by_others(now, can_go))
     return {
-        "remove": sorted(set(going) - set(held)),
+        "remove": sorted(can_go - at_last),
+        "remove_at_last": sorted(at_last),
         "held": {
             **{name: f"{who} needs it" for name, who in held.items()},
             **{
@@ -222,12 +327,7 @@ def way_back(tally: t.Mapping[str, t.Any], now: Packages, hold: t.Mapping[str, s
 
 def left_over(tally: t.Mapping[str, t.Any], now: Packages) -> dict[str, t.Any]:
     """The tally without what is as it was: what is held stays remembered, and what could not be had is given up."""
-    return {
-        **empty_tally(),
-        "came": {name: entry for name, entry in tally["came"].items() if name in now},
-        "went": {
-            name: entry
-            for name, entry in tally["went"].items()
-            if name not in now and any(one["part"] == entry["part"] for one in tally["came"].values())
-        },
-    }
+    came = {name: entry for name, entry in tally["came"].items() if name in now}
+    parts = {entry["part"] for entry in came.values()}
+    went = {name: entry for name, entry in tally["went"].items() if name not in now and entry["part"] in parts}
+    return {**empty_tally(), "came": came, "went": went}

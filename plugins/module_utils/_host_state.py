@@ -54,6 +54,9 @@ class Host:
         asked = [self._run("rpm", "--query", "--all", "--queryformat", form) for form in (listing.RPM_FORMAT, *formats)]
         return listing.parse_rpm(*asked)
 
+    def remove_key(self, name: str) -> None:
+        self._run("rpm", "--erase", name)
+
     def can_be_had(self, wanted: t.Mapping[str, str]) -> dict[str, list[str]]:
         """The versions that the host's repositories have of each package."""
         if not wanted:

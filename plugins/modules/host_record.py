@@ -14,12 +14,14 @@ description:
     time is remembered; later runs add to it and never replace it.
   - What changes while a part is open is the role's doing. A part that a killed run has left open is closed by the next
     run of that role, or by the restoration.
-  - Of packages that came meanwhile only those count that the role names in O(packages), and what these need. What
-    somebody else has installed is never removed, and neither is what others' packages need.
+  - Of packages that came meanwhile only those count that the role names in O(packages), what these need, and what
+    others got in place of a package that the role removed. What somebody else has installed is never removed, and
+    neither is what others' packages need.
   - What others change in a file, a group or a unit between two runs stays theirs, key by key in O(json_files), line by
     line in O(line_files). Other files stay as a whole as they have left them.
   - Packages are removed and brought back by the package manager's own modules;
-    M(tritonops.trtllm.host_record_info) tells which.
+    M(tritonops.trtllm.host_record_info) tells which. Keys that rpm has imported as packages were installed are removed
+    here.
   - On Debian and Ubuntu, opening a part with O(packages) finishes a run of the package manager that was killed
     (C(dpkg --configure -a)), for of half a package nothing can be said.
 extends_documentation_fragment:
@@ -167,6 +169,12 @@ left:
   type: dict
   sample:
     /etc/docker: has certs.d in it
+remembered:
+  description: Parts of which something is left that can be made as it was another time. Without any there is no record.
+  returned: when O(state=restored)
+  type: list
+  elements: str
+  sample: [docker]
 """
 
 import json
@@ -181,6 +189,7 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils._host_record impo
     lasting,
     load,
     open_part,
+    parts_of,
     remove,
     save,
 )
@@ -243,7 +252,7 @@ def run_restored(module: AnsibleModule, host: Host) -> dict[str, t.Any]:
     path = module.params["path"]
     record = load(path)
     if record is None:
-        return {"changed": False, "restored": [], "left": {}}
+        return {"changed": False, "restored": [], "left": {}, "remembered": []}
     restoration = Restoration(record, module.params["hold"], host, module.check_mode, module.params["gone"])
     left = restoration.run()
     if not module.check_mode:
@@ -256,6 +265,7 @@ def run_restored(module: AnsibleModule, host: Host) -> dict[str, t.Any]:
         "changed": bool(changes) or left is None,
         "restored": changes,
         "left": restoration.notes,
+        "remembered": parts_of(left),
         "diff": {"before": "".join(f"{change}\n" for change in changes), "after": ""},
     }
 

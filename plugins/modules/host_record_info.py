@@ -64,6 +64,21 @@ remove:
   type: list
   elements: str
   sample: [containerd, docker.io, runc]
+remove_at_last:
+  description:
+    - Packages that came in the place of some in RV(install), and can go once these are back, for others need the one or
+      the other.
+  returned: always
+  type: list
+  elements: str
+  sample: [crun]
+keys:
+  description:
+    - Keys of repositories that came and can go, as rpm lists them. M(tritonops.trtllm.host_record) removes them.
+  returned: always
+  type: list
+  elements: str
+  sample: [gpg-pubkey-621e9f35-58adea78]
 units:
   description: Units of systemd that came with these packages.
   returned: always
@@ -84,6 +99,12 @@ install:
   type: list
   elements: str
   sample: [runc=1.1.5+ds1-1+deb12u1]
+back:
+  description: The names of those in RV(install) that were removed.
+  returned: always
+  type: list
+  elements: str
+  sample: [runc]
 unavailable:
   description: Packages among these that no repository of the host has, or not in the version that was there.
   returned: always
@@ -107,7 +128,7 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils._host_record impo
     load,
     new,
 )
-from ansible_collections.tritonops.trtllm.plugins.module_utils._host_record_packages import way_back
+from ansible_collections.tritonops.trtllm.plugins.module_utils._host_record_packages import is_key, way_back
 from ansible_collections.tritonops.trtllm.plugins.module_utils._host_state import Host
 
 JOINED_BY = {"deb": "=", "rpm": "-"}
@@ -133,22 +154,29 @@ def run(module: AnsibleModule, host: Host) -> dict[str, t.Any]:
     closed = close_all(record or new(), host)
     packages = host.packages()
     plan = way_back(closed["packages"], packages, module.params["hold"])
-    came = [name for name, entry in closed["units"].items() if entry["before"] is None and host.unit(name)]
     versions = host.can_be_had({**plan["install"], **plan["move"]})
+    lost = {name: version for name, version in plan["install"].items() if not versions[name]}
+    # What nobody has any more cannot free what has come in its place.
+    able = way_back(closed["packages"], packages, module.params["hold"], lost)
+    going = able["remove"] + able["remove_at_last"]
+    came = [name for name, entry in closed["units"].items() if entry["before"] is None and host.unit(name)]
     joined_by = JOINED_BY[host.family]
-    back, missing = obtainable(plan["install"], versions, joined_by, any_version=True)
-    moved, stuck = obtainable(plan["move"], versions, joined_by, any_version=False)
+    back, missing = obtainable({**able["install"], **lost}, versions, joined_by, any_version=True)
+    moved, stuck = obtainable(able["move"], versions, joined_by, any_version=False)
     return {
         "changed": False,
         "recorded": record is not None,
         "family": host.family,
         "parts": sorted({entry["part"] for name, entry in closed["packages"]["came"].items() if name in packages}),
-        "remove": plan["remove"],
-        "units": [name for name in came if host.unit_owner(name) in plan["remove"]],
-        "held": plan["held"],
+        "remove": [name for name in able["remove"] if not is_key(name)],
+        "remove_at_last": able["remove_at_last"],
+        "keys": sorted(filter(is_key, able["remove"])),
+        "units": [name for name in came if host.unit_owner(name) in going],
+        "held": able["held"],
         "install": back + moved,
+        "back": sorted(able["install"]),
         "unavailable": missing + stuck,
-        "not_asked": plan["not_asked"],
+        "not_asked": able["not_asked"],
     }
 
 

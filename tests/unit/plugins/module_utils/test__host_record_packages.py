@@ -14,8 +14,10 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils._host_record_pack
     absorb,
     empty_tally,
     left_over,
+    listing,
     parse_dpkg,
     parse_rpm,
+    rich_groups,
     way_back,
 )
 
@@ -34,17 +36,13 @@ def host(**packages: Package) -> dict[str, Package]:
     }
 
 
-def baseline(packages: t.Mapping[str, Package]) -> dict[str, list[t.Any]]:
-    return {name: [one.version, one.auto] for name, one in packages.items()}
-
-
 BARE = host(libc=package(), runc=package("1.1"), iptables=package("1.8", auto=True))
 ENGINE = {"engine": package(needs="containerd libc", wants="tools"), "containerd": package(), "tools": package()}
 NAMED = ["engine", "runc", "iptables"]
 
 
 def tallied(before: t.Mapping[str, Package], now: dict[str, Package], tally: Tally | None = None) -> Tally:
-    return absorb(tally or empty_tally(), baseline(before), now, "docker", NAMED)
+    return absorb(tally or empty_tally(), listing(dict(before)), now, "docker", NAMED)
 
 
 def test_what_came_is_what_was_named_and_what_that_needs_or_wants() -> None:
@@ -68,7 +66,7 @@ def test_the_first_record_wins_and_a_second_run_adds_nothing() -> None:
 def test_what_went_comes_back_in_its_version() -> None:
     now = host(libc=package(), iptables=BARE["iptables"], **ENGINE)
     tally = tallied(BARE, now)
-    assert tally["went"] == {"runc": {"part": "docker", "version": "1.1", "auto": False}}
+    assert tally["went"] == {"runc": {"part": "docker", "version": "1.1", "auto": False, "gives": ["runc"]}}
     assert way_back(tally, now, {})["install"] == {"runc": "1.1"}
 
 
@@ -118,11 +116,74 @@ def test_nothing_comes_back_beside_the_package_that_it_made_way_for() -> None:
     assert way_back(tallied(BARE, now), now, {})["install"] == {"runc": "1.1"}
 
 
+# The engine and runc are in each other's way; podman can do with either of two packages that give a runtime.
+PODMAN = host(
+    libc=package(), runc=package("1.1", gives="runtime"), iptables=BARE["iptables"], podman=package(needs="runtime")
+)
+WITH_CRUN = {
+    **{name: one for name, one in PODMAN.items() if name != "runc"},
+    **host(**ENGINE, crun=package(gives="runtime", needs="yajl"), yajl=package(), htop=package()),
+}
+
+
+def test_what_others_got_in_place_of_what_went_is_ours_with_all_that_it_needs() -> None:
+    tally = tallied(PODMAN, WITH_CRUN)
+    assert set(tally["came"]) == {*ENGINE, "crun", "yajl"}
+    assert not tally["came"]["crun"]["named"]
+
+
+def test_what_others_got_while_nothing_of_the_kind_went_is_theirs() -> None:
+    # podman was brought anew, with what it needs.
+    before = {name: one for name, one in PODMAN.items() if name not in ("podman", "runc")}
+    assert set(tallied(before, WITH_CRUN)["came"]) == set(ENGINE)
+    # podman had it otherwise, and has still.
+    both = {**PODMAN, "other": package(gives="runtime other")}
+    assert "crun" not in tallied(both, {**WITH_CRUN, "other": both["other"]})["came"]
+
+
+def test_it_goes_when_what_went_is_back_and_not_before() -> None:
+    tally = tallied(PODMAN, WITH_CRUN)
+    plan = way_back(tally, WITH_CRUN, {})
+    assert plan["remove"] == sorted(ENGINE)
+    assert plan["remove_at_last"] == ["crun", "yajl"] and plan["held"] == {}
+    back = {**PODMAN, "crun": WITH_CRUN["crun"], "yajl": WITH_CRUN["yajl"]}
+    plan = way_back(tally, back, {})
+    assert plan["remove"] == ["crun", "yajl"] and plan["remove_at_last"] == []
+
+
+@pytest.mark.parametrize(("lost", "hold"), [({"runc"}, {}), (set(), {"docker": "in use"})])
+def test_it_stays_when_what_went_does_not_come_back(lost: set[str], hold: dict[str, str]) -> None:
+    plan = way_back(tallied(PODMAN, WITH_CRUN), WITH_CRUN, hold, lost)
+    assert not {"crun", "yajl"} & {*plan["remove"], *plan["remove_at_last"]}
+    assert plan["install"] == {}
+    assert plan["held"]["crun"] == ("podman needs it" if lost else "in use")
+
+
+def test_what_went_stays_away_from_a_package_that_others_need_and_so_does_not_free_what_came() -> None:
+    theirs = {**WITH_CRUN, **host(theirs=package(needs="engine"))}
+    plan = way_back(tallied(PODMAN, WITH_CRUN), theirs, {})
+    assert plan["install"] == {} and plan["remove_at_last"] == []
+    assert plan["held"]["crun"] == "podman needs it"
+
+
+def test_a_key_that_was_imported_meanwhile_is_ours_without_a_name() -> None:
+    key = "gpg-pubkey-621e9f35-58adea78"
+    tally = tallied(BARE, {**BARE, key: package(gives="gpg(621e9f35)")})
+    assert set(tally["came"]) == {key}
+
+
 def test_what_is_as_it_was_is_forgotten() -> None:
     now = {**BARE, **host(**ENGINE)}
     tally = tallied(BARE, now)
     assert left_over(tally, BARE) == empty_tally()
     assert set(left_over(tally, {**BARE, **host(tools=package())})["came"]) == {"tools"}
+
+
+def test_what_cannot_be_had_is_given_up_unless_what_it_made_way_for_is_there() -> None:
+    without = {name: one for name, one in BARE.items() if name != "runc"}
+    tally = tallied(BARE, {**without, **host(**ENGINE)})
+    assert left_over(tally, without) == empty_tally()
+    assert set(left_over(tally, {**without, **host(**ENGINE)})["went"]) == {"runc"}
 
 
 def dpkg(**fields: str) -> str:
@@ -170,3 +231,29 @@ def test_rpms_list(epoch: str, version: str) -> None:
         gives=frozenset({"docker-engine", "docker-ce"}),
     )
     assert packages["bash"].gives == {"bash", "/bin/sh"}
+
+
+@pytest.mark.parametrize(
+    ("dependency", "groups"),
+    [
+        ("(crun >= 1.14 or runc)", [{"crun", "runc"}]),
+        ("(a and b(x86-64) = 1:2.0-3)", [{"a"}, {"b(x86-64)"}]),
+        ("(libx.so.1()(64bit) with libx < 2)", [{"libx.so.1()(64bit)"}, {"libx"}]),
+        ("((a and b) or c)", [{"a", "c"}, {"b", "c"}]),
+        ("(a or (b or c))", [{"a", "b", "c"}]),
+        # Under a condition: nothing is said.
+        ("(a if b)", []),
+        ("(a if b else c)", []),
+        ("(a and (b unless c))", [{"a"}]),
+        ("(a or (b if c))", []),
+        ("(a or", []),
+        ("a)", []),
+    ],
+)
+def test_a_rich_dependency_of_rpms(dependency: str, groups: list[set[str]]) -> None:
+    assert rich_groups(dependency) == [frozenset(group) for group in groups]
+
+
+def test_rich_dependencies_are_needs_and_no_wishes() -> None:
+    packages = parse_rpm("podman\t4-1\tx86_64\t0\n", "podman\t(crun or runc)\n", "podman\t(a if b)\n", "", "")
+    assert packages["podman"] == Package("4-1", needs=(frozenset({"crun", "runc"}),), gives=frozenset({"podman"}))

@@ -51,6 +51,9 @@ class FakeHost:
     def finish_interrupted(self) -> None:
         self.half_way = ""
 
+    def remove_key(self, name: str) -> None:
+        del self.listed[name]
+
     def unit(self, name: str) -> Described | None:
         return self.units.get(name)
 
@@ -394,6 +397,68 @@ def test_what_went_is_named_with_the_version_that_can_be_had(site: Rehearsed) ->
         site.host.repositories = {"oldrunc": [version]} if version else {}
         told = site.info()
         assert (told["install"], told["unavailable"]) == (install, unavailable)
+
+
+PODMAN = Package("1", needs=(frozenset({"oldrunc", "crun"}),), gives=frozenset({"podman"}))
+
+
+def serve_beside_podman(site: Rehearsed) -> None:
+    """Whose runtime is in the engine's way, and makes place for another one."""
+    site.host.install("oldrunc")
+    site.host.listed["podman"] = PODMAN
+    site.open()
+    site.work()
+    site.host.remove("oldrunc")
+    site.host.install("crun", "gpg-pubkey-1-1")
+    site.close()
+
+
+def test_what_took_the_place_of_what_went_goes_when_that_is_back(site: Rehearsed) -> None:
+    found = site.files()
+    serve_beside_podman(site)
+    site.host.repositories = {"oldrunc": ["1"]}
+    told = site.info()
+    assert (told["remove"], told["remove_at_last"], told["back"]) == (["engine"], ["crun"], ["oldrunc"])
+    assert told["keys"] == ["gpg-pubkey-1-1"] and told["held"] == {}
+    predicted = site.run("restored", check=True)
+    assert predicted["left"] == {} and predicted["remembered"] == []
+    site.remove_packages()
+    site.host.install("oldrunc")
+    assert site.info()["remove"] == ["crun"]
+    site.remove_packages()
+    done = site.run("restored")
+    assert "key gpg-pubkey-1-1" in done["restored"] and set(predicted["restored"]) <= set(done["restored"])
+    assert done["left"] == {} and done["remembered"] == []
+    assert set(site.host.listed) == {"libc6", "podman", "oldrunc"} and site.files() == found
+
+
+def test_what_took_the_place_stays_and_is_told_when_that_cannot_be_had(site: Rehearsed) -> None:
+    serve_beside_podman(site)
+    told = site.info()
+    assert told["remove_at_last"] == [] and told["held"] == {"crun": "podman needs it"}
+    site.remove_packages()
+    done = site.run("restored")
+    assert done["left"] == {"package crun": "podman needs it"} and done["remembered"] == ["engine"]
+
+
+def test_what_comes_with_what_is_brought_back_is_told(site: Rehearsed) -> None:
+    serve_beside_podman(site)
+    site.host.repositories = {"oldrunc": ["2"]}
+    site.remove_packages()
+    site.run("open", part="teardown", packages=site.info()["back"])
+    # The version that is to be had needs more.
+    site.host.install("yajl")
+    site.host.listed["oldrunc"] = Package("2", needs=(frozenset({"yajl"}),), gives=frozenset({"oldrunc"}))
+    site.run("closed", part="teardown")
+    site.remove_packages()
+    assert site.run("restored")["left"] == {"package yajl": "oldrunc needs it"}
+
+
+def test_a_package_that_nobody_removed_is_told(site: Rehearsed) -> None:
+    site.serve()
+    del site.host.units["engine.service"]
+    done = site.run("restored")
+    assert done["left"] == {"package engine": "was not removed"} and done["remembered"] == ["engine"]
 
 
 def test_a_killed_run_of_the_package_manager_is_finished_first(site: Rehearsed) -> None:
