@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -19,6 +18,8 @@ from pathlib import Path
 from typing import Any, Callable, Iterator, Mapping
 
 import yaml
+from host_comparison import look_at
+from played import Played
 
 PROJECT = Path(__file__).resolve().parents[2]
 STATE = PROJECT / ".cache" / "rehearsal"
@@ -27,7 +28,6 @@ HOST = "trtllm-rehearsal"
 FOUND = STATE / "host-found.json"
 # Put together here so that no file of the project has it, and a search finds only leaks.
 CANARY = "hf_" + "canary" * 4
-RECAP = re.compile(r"^rehearsal +: (.*)$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -50,25 +50,6 @@ def another_hub(models: Path, offset: int, *options: str) -> Iterator[str]:
             yield f"http://{address}:{port}"
         finally:
             server.terminate()
-
-
-@dataclass(frozen=True)
-class Played:
-    """How a playbook ended. `recap` has the host's counters: ok, changed, failed, …"""
-
-    returncode: int
-    output: str
-    seconds: float
-
-    @property
-    def recap(self) -> dict[str, int]:
-        line = RECAP.search(self.output)
-        assert line, self.output[-3000:]
-        return {name: int(count) for name, count in (pair.split("=") for pair in line.group(1).split())}
-
-    @property
-    def changed(self) -> int:
-        return self.recap["changed"]
 
 
 class Site:
@@ -165,12 +146,7 @@ class Site:
         return process
 
     def snapshot(self) -> dict[str, Any]:
-        """What the host is like; host_snapshot.py says what is left out, and why."""
-        script = Path(__file__).with_name("host_snapshot.py").read_text()
-        command = ["docker", "exec", "-i", HOST, "python3", "-"]
-        shown = subprocess.run(command, input=script, text=True, capture_output=True, check=True).stdout
-        described: dict[str, Any] = json.loads(shown)
-        return described
+        return look_at(HOST)
 
     def run(self, *command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run a command on the host."""

@@ -10,8 +10,8 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
+from host_comparison import different
 from site_under_test import FOUND, PROJECT, Site
 
 GALAXY = Path(sys.executable).with_name("ansible-galaxy")
@@ -46,13 +46,3 @@ def test_teardown_leaves_the_host_as_it_was_found(site: Site) -> None:
     found, left = json.loads(FOUND.read_text()), site.snapshot()
     assert different(found, left) == {}
     assert site.play("teardown", variables={"trtllm_keep": []}).changed == 0
-
-
-def different(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
-    """What is in one snapshot only, or otherwise in the other; by the kind of thing."""
-    entries = {kind: [set(map(str, as_pairs(side[kind]))) for side in (one, other)] for kind in one}
-    return {kind: sorted(first ^ second) for kind, (first, second) in entries.items() if first != second}
-
-
-def as_pairs(things: Any) -> Any:
-    return things.items() if isinstance(things, dict) else things

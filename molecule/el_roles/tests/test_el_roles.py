@@ -30,12 +30,12 @@ def test_a_python_was_brought_and_the_default_one_left_alone(host: Host) -> None
     assert host.check_output("python3 --version") == "Python 3.6.8"
     assert version(host, "python3.11") == "3.11.9"
     assert host.run("/usr/bin/python3.11 -c 'import dnf'").rc == 1
-    assert host.check_output("readlink -f /srv/apps/venv/bin/python") == "/usr/bin/python3.11"
+    assert host.check_output("readlink -f /opt/trtllm/venv/bin/python") == "/usr/bin/python3.11"
 
 
 @pytest.mark.parametrize("module", ["docker", "huggingface_hub", "numpy", "safetensors", "tritonclient.grpc"])
 def test_modules_have_their_packages(host: Host, module: str) -> None:
-    assert host.run("/srv/apps/venv/bin/python -c 'import %s'", module).rc == 0
+    assert host.run("/opt/trtllm/venv/bin/python -c 'import %s'", module).rc == 0
 
 
 def test_engine_of_the_wanted_version_runs_and_starts_with_the_host(host: Host) -> None:
@@ -101,6 +101,8 @@ def test_container_runs_in_the_runtime_and_gets_gpus(host: Host) -> None:
     assert host.file("/run/nvidia-container-runtime.called").exists
     host.check_output("docker run --rm --gpus all test:true /bin/true")
     assert host.file("/run/nvidia-container-runtime-hook.called").exists
+    # With images of others in it the engine would stay.
+    host.check_output("docker image rm test:true")
 
 
 def test_engine_was_restarted_once_and_not_under_the_service(host: Host) -> None:

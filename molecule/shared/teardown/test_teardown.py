@@ -1,0 +1,56 @@
+# Copyright (c) 2026 tritonops.trtllm contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The way out again: a host that prepare.yml has remembered by remember_host.yml is what it was then."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from host_comparison import different, look_at
+from played import Played
+
+INVENTORY = Path(__file__).parents[2] / "inventory" / "hosts.yml"
+
+
+def teardown(*options: str) -> Played:
+    began = time.monotonic()
+    command = [Path(sys.executable).with_name("ansible-playbook"), "-i", INVENTORY, "tritonops.trtllm.teardown"]
+    command += ["-e", json.dumps({"trtllm_keep": []}), *options]
+    played = subprocess.run(
+        command,
+        env={**os.environ, "ANSIBLE_FORCE_COLOR": "false", "ANSIBLE_NOCOLOR": "true"},
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+    print(played.stdout)
+    assert played.returncode == 0
+    return Played(played.returncode, played.stdout, time.monotonic() - began)
+
+
+def seen() -> dict[str, Any]:
+    return look_at(f"trtllm-molecule-{os.environ['MOLECULE_SCENARIO_NAME']}", "/usr/libexec/platform-python")
+
+
+@pytest.fixture
+def found() -> dict[str, Any]:
+    described: dict[str, Any] = json.loads(Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"], "found.json").read_text())
+    return described
+
+
+def test_teardown_leaves_the_host_as_it_was_found(found: dict[str, Any]) -> None:
+    served = seen()
+    assert teardown("--check").changed > 0
+    assert different(served, seen()) == {}
+    assert teardown().changed > 0
+    assert different(found, seen()) == {}
+    assert teardown().changed == 0
