@@ -20,7 +20,8 @@ Report = dict[str, Any]
 
 def report_of(found: Mapping[str, Any], waive: Iterable[str], refusals: Iterable[Mapping[str, Any]] = ()) -> Report:
     """`found`: what preflight_info returns; `refusals`: of a plan that was not made. Worst first."""
-    waived = set(waive)
+    # Without a plan there is nothing to go on with; a refusal that may be accepted says how.
+    waived = set(waive) - {"plan"}
     findings = [
         {**finding, "waived": finding["id"] in waived}
         for finding in [*map(_of_refusal, refusals), *found.get("findings", [])]

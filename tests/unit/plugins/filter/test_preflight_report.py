@@ -49,7 +49,7 @@ def test_a_plan_that_was_not_made_is_among_the_findings() -> None:
     assert release["message"] == "trtllm_release: needs driver 580"
     assert release["remedy"] == "correct trtllm_release or the host"
     assert root["remedy"].endswith(", or add disk to trtllm_plan_waive")
-    assert preflight_report({}, ["plan"], refusals)["errors"] == 0
+    assert preflight_report({}, ["plan"], refusals)["errors"] == 2
 
 
 def test_table() -> None:
