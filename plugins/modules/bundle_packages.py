@@ -88,13 +88,19 @@ options:
         type: str
       key:
         description:
-          - File with the key that it is signed with; with O(manager=dnf), that its packages are signed with.
+          - File with the key that it is signed with.
           - Exactly one of this and O(repositories[].key_url) is needed.
         type: path
       key_url:
         description:
           - Where that key was fetched from. It is in O(keys), in a file named by the sha256 of this URL and C(.asc).
         type: str
+      signed:
+        description:
+          - With O(manager=dnf), what of it is signed by the key. Its V(packages) if not given. Where only its
+            V(index) is, dnf compares the packages with that.
+        type: str
+        choices: [packages, index]
   keys:
     description:
       - Folder of fetched keys.
@@ -168,6 +174,7 @@ REPOSITORY = {
     "baseurl": {"type": "str"},
     "key": {"type": "path", "no_log": False},
     "key_url": {"type": "str", "no_log": False},
+    "signed": {"type": "str", "choices": ["packages", "index"]},
 }
 
 

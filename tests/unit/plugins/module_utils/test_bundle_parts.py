@@ -11,7 +11,12 @@ from pathlib import Path
 import pytest
 from ansible_collections.tritonops.trtllm.plugins.module_utils._artifact import Draft
 from ansible_collections.tritonops.trtllm.plugins.module_utils._bundle import BundleError
-from ansible_collections.tritonops.trtllm.plugins.module_utils._bundle_packages import Apt, Dnf, Wanted
+from ansible_collections.tritonops.trtllm.plugins.module_utils._bundle_packages import (
+    Apt,
+    Dnf,
+    Wanted,
+    dnf_repositories,
+)
 from ansible_collections.tritonops.trtllm.plugins.module_utils._bundle_wheels import platforms, requirements_for
 from packaging.requirements import Requirement
 
@@ -112,6 +117,27 @@ def test_dnf_resolves_for_an_empty_host_and_checks_every_signature(tmp_path: Pat
     assert [command[-1] for command in checks[:2]] == ["/b.asc", "/d.asc"]
     assert checks[2][-1].endswith("docker-ce-1.rpm") and "_pkgverify_level all" in checks[2]
     assert tools.commands.index(checks[2]) < tools.commands.index(tools.words("createrepo_c")[0])
+
+
+def test_packages_of_a_signed_index_need_no_signature_of_their_own(tmp_path: Path) -> None:
+    """Unless another repository has a file of that name, too: nobody knows then which one came."""
+    files = ["docker-ce-1.rpm", "toolkit-1.rpm", "both-1.rpm"]
+
+    def dnf(command: list[str], _cwd: str | None) -> str:
+        if "repoquery" in command:
+            return "docker x/docker-ce-1.rpm\nnvidia toolkit-1.rpm\nnvidia both-1.rpm\ndocker x/both-1.rpm\n"
+        for dest in [word.partition("=")[2] for word in command if word.startswith("--downloaddir=")]:
+            for name in files:
+                Path(dest, name).write_bytes(b"rpm")
+        return ""
+
+    nvidia = {"name": "nvidia", "baseurl": "https://n", "key": "/n.asc", "signed": "index"}
+    wanted = Wanted("oraclelinux-9", "x86_64", ["toolkit"], [ORACLE.repositories[1], nvidia])
+    assert "gpgcheck=0\nrepo_gpgcheck=1\n" in dnf_repositories(wanted)
+    tools = Tools(dnf=dnf)
+    Dnf(wanted, tools, find).make(Draft(str(tmp_path / "packages"), {}))
+    checked = {Path(word).name for word in tools.words("rpmkeys")[-1]} & set(files)
+    assert checked == {"docker-ce-1.rpm", "both-1.rpm"}
 
 
 @pytest.mark.parametrize(("kind", "wanted", "name"), [(Apt, DEBIAN, "apt-utils"), (Dnf, ORACLE, "createrepo-c")])

@@ -1,0 +1,71 @@
+# Copyright (c) 2026 tritonops.trtllm contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where bundle.yml fetches packages from."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.tritonops.trtllm.tests.unit.support.playbook_run import Run
+from ansible_collections.tritonops.trtllm.tests.unit.support.tiny_model import TINY_MIXTRAL, tiny_mixtral
+
+OWN = (
+    r"Debian\thttp://own/debian/\nOther\thttp://other/\nDebian\thttp://second/\nDebian-Security\thttp://own/security/\n"
+)
+# It shows the repositories that it is to use, and ends there.
+APT_GET = """#!/bin/sh
+case $1 in
+    indextargets) printf '%s' ;;
+    *) cat "$(dirname "${1#--config-file=}")"/etc/apt/bundle.sources >&2; exit 1 ;;
+esac
+"""
+
+
+@pytest.fixture
+def said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """What the playbook says on a machine whose apt knows these repositories, in one line."""
+
+    def bundle(known: str, system: str = "debian-13", **variables: Any) -> str:
+        tiny_mixtral(tmp_path / "tiny")
+        programs = tmp_path / "bin"
+        programs.mkdir()
+        for name, text in {"apt-get": APT_GET % known, "apt-ftparchive": "#!/bin/sh\n"}.items():
+            (programs / name).write_text(text)
+            (programs / name).chmod(0o755)
+        monkeypatch.setenv("PATH", f"{programs}{os.pathsep}{os.environ['PATH']}")
+        run = Run(
+            tmp_path,
+            playbook="bundle",
+            trtllm_model=TINY_MIXTRAL,
+            trtllm_weights={"path": str(tmp_path / "tiny")},
+            trtllm_image={"source": "archive", "archive": str(tmp_path / "image.tar"), "digest": f"sha256:{'0' * 64}"},
+            trtllm_docker_source="distribution",
+            trtllm_bundle_nvidia=False,
+            trtllm_bundle_dest=str(tmp_path / "bundle"),
+            trtllm_bundle_systems=[system],
+            **variables,
+        )
+        assert run.rc != 0
+        return " ".join(run.said.split())
+
+    return bundle
+
+
+def test_debians_packages_come_from_the_machines_own_mirrors(said: Any) -> None:
+    words = said(OWN)
+    assert "URIs: http://own/debian/ Suites: trixie trixie-updates" in words
+    assert "URIs: http://own/security/ Suites: trixie-security" in words
+
+
+def test_on_another_system_mirrors_are_asked_for(said: Any) -> None:
+    words = said(r"Ubuntu\thttp://own/ubuntu/\n", trtllm_bundle_mirrors={"debian": "http://given/debian"})
+    assert "packages of debian-13" in words and "no repository that says it is debian-security." in words
+    assert "trtllm_bundle_mirrors" in words
+
+
+def test_repositories_that_are_not_public_have_to_be_given(said: Any) -> None:
+    assert "repositories of redhat-9 are not public: give yours in trtllm_bundle_repositories" in said("", "redhat-9")
