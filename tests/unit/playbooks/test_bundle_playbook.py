@@ -14,7 +14,7 @@ from ansible_collections.tritonops.trtllm.tests.unit.support.playbook_run import
 from ansible_collections.tritonops.trtllm.tests.unit.support.tiny_model import TINY_MIXTRAL, tiny_mixtral
 
 OWN = (
-    r"Debian\thttp://own/debian/\nOther\thttp://other/\nDebian\thttp://second/\nDebian-Security\thttp://own/security/\n"
+    r"Debian=http://own/debian/\nOther=http://other/\nDebian=http://second/\nDebian-Security=http://own/security/\n"
 )
 # It shows the repositories that it is to use, and ends there.
 APT_GET = """#!/bin/sh
@@ -62,7 +62,7 @@ def test_debians_packages_come_from_the_machines_own_mirrors(said: Any) -> None:
 
 
 def test_on_another_system_mirrors_are_asked_for(said: Any) -> None:
-    words = said(r"Ubuntu\thttp://own/ubuntu/\n", trtllm_bundle_mirrors={"debian": "http://given/debian"})
+    words = said(r"Ubuntu=http://own/ubuntu/\n", trtllm_bundle_mirrors={"debian": "http://given/debian"})
     assert "packages of debian-13" in words and "no repository that says it is debian-security." in words
     assert "trtllm_bundle_mirrors" in words
 
