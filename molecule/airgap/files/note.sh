@@ -6,7 +6,7 @@
 # Has a service note the first bytes of what leaves by the interface `outside` in its journal, for the message of a failed test.
 
 set -euo pipefail
-systemd-run --quiet --unit outside.service python3 -u -c '
+systemd-run --quiet --unit outside.service --description 'What leaves' python3 -u -c '
 import socket
 listener = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
 listener.bind(("outside", 0))

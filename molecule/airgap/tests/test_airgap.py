@@ -2,38 +2,14 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A model is served on a host without a network, and nothing ever tried to leave it."""
-
 from __future__ import annotations
 
 import json
-import shlex
 from pathlib import Path
 
 from testinfra.host import Host
 
 BUNDLE = Path(__file__).parents[3] / ".cache" / "rehearsal" / "airgap" / "bundle"
-COUNTER = "/sys/class/net/outside/statistics/tx_packets"
-ASK = """
-import json, urllib.request
-question = json.dumps({"text_input": "cloud", "max_tokens": 8}).encode()
-print(urllib.request.urlopen("http://127.0.0.1:8000/v2/models/ensemble/generate", question, timeout=60).read().decode())
-"""
-
-
-def sent(host: Host) -> int:
-    return int(host.file(COUNTER).content_string)
-
-
-def test_nothing_left_the_host(host: Host) -> None:
-    """From before the first role on; names that were looked up count as well."""
-    assert sent(host) == 0, host.run("journalctl --unit outside.service --output cat").stdout
-
-
-def test_model_answers(host: Host) -> None:
-    assert host.service("trtllm.service").is_running
-    asked = host.run(f"python3 -c {shlex.quote(ASK)}")
-    assert json.loads(asked.stdout)["text_output"], asked
 
 
 def test_host_keeps_no_repository(host: Host) -> None:
@@ -50,9 +26,3 @@ def test_weights_are_those_of_the_hub(host: Host) -> None:
     assert record["files"] == {
         name.removeprefix(f"{folder}/"): entry for name, entry in manifest["files"].items() if name.startswith(folder)
     }
-
-
-def test_what_leaves_is_counted(host: Host) -> None:
-    """Last, for it spoils the count."""
-    host.run("timeout 3 getent hosts registry.example.com")
-    assert sent(host) > 0
