@@ -13,9 +13,7 @@ import pytest
 from ansible_collections.tritonops.trtllm.tests.unit.support.playbook_run import Run
 from ansible_collections.tritonops.trtllm.tests.unit.support.tiny_model import TINY_MIXTRAL, tiny_mixtral
 
-OWN = (
-    r"Debian=http://own/debian/\nOther=http://other/\nDebian=http://second/\nDebian-Security=http://own/security/\n"
-)
+OWN = r"Debian=http://own/debian/\nOther=http://other/\nDebian=http://second/\nDebian-Security=http://own/security/\n"
 # It shows the repositories that it is to use, and ends there.
 APT_GET = """#!/bin/sh
 case $1 in
