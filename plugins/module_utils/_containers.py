@@ -38,6 +38,10 @@ REMEDIES = (
     ("authentication required", LOG_IN),
     ("denied", LOG_IN),
     ("toomanyrequests", "the registry limits anonymous pulls: log in (registry_auth) or run again later"),
+    (
+        "apparmor_parser",
+        "install the host's package apparmor: its kernel has AppArmor, and the engine needs that program",
+    ),
     ("manifest unknown", "correct reference or digest: the registry does not have that image"),
     ("not found", "correct reference or digest: the registry does not have that image"),
     ("no such host", "correct reference, or check the host's DNS and proxy settings"),

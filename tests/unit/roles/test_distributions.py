@@ -123,6 +123,16 @@ def test_docker_packages_are_not_pinned_unasked(distribution: str) -> None:
     assert docker["__docker_vendor_pinned"] == docker["__docker_vendor_packages"]
 
 
+@pytest.mark.parametrize("status", ["enabled", "disabled"])
+@pytest.mark.parametrize("distribution", ["Debian 12", "Ubuntu 24.04", "Rocky 9.4"])
+def test_an_engine_has_what_it_needs_where_the_kernel_has_apparmor(distribution: str, status: str) -> None:
+    docker = Rendered("docker", distribution)
+    docker.variables["ansible_facts"]["apparmor"] = {"status": status}
+    wanted = status == "enabled" and docker.family == "Debian"
+    packages = [docker["__docker_vendor_packages"], docker["__docker_distribution_packages"]]
+    assert ["apparmor" in names for names in packages] == [wanted, wanted]
+
+
 @pytest.mark.parametrize(
     "distribution", [name for name in DISTRIBUTIONS if DISTRIBUTIONS[name]["os_family"] == "RedHat"]
 )

@@ -247,6 +247,7 @@ def test_layers_are_counted(tmp_path):
         ("manifest unknown: manifest unknown", "correct reference or digest"),
         ("unauthorized: authentication required", "give the registry's credentials"),
         ("x509: certificate signed by unknown authority", "/etc/docker/certs.d/<registry>/ca.crt"),
+        ('exec: "apparmor_parser": executable file not found in $PATH', "install the host's package apparmor"),
         ("write /x: no space left on device", "free space in the engine's data folder"),
     ],
 )
