@@ -72,7 +72,7 @@ remove_at_last:
   type: list
   elements: str
   sample: [crun]
-keys:
+signing_keys:
   description:
     - Keys of repositories that came and can go, as rpm lists them. M(tritonops.trtllm.host_record) removes them.
   returned: always
@@ -170,7 +170,7 @@ def run(module: AnsibleModule, host: Host) -> dict[str, t.Any]:
         "parts": sorted({entry["part"] for name, entry in closed["packages"]["came"].items() if name in packages}),
         "remove": [name for name in able["remove"] if not is_key(name)],
         "remove_at_last": able["remove_at_last"],
-        "keys": sorted(filter(is_key, able["remove"])),
+        "signing_keys": sorted(filter(is_key, able["remove"])),
         "units": [name for name in came if host.unit_owner(name) in going],
         "held": able["held"],
         "install": back + moved,

@@ -31,6 +31,7 @@ def teardown(*options: str) -> Played:
         text=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
+        check=False,
     )
     print(played.stdout)
     assert played.returncode == 0

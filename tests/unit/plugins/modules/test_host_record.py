@@ -419,7 +419,7 @@ def test_what_took_the_place_of_what_went_goes_when_that_is_back(site: Rehearsed
     site.host.repositories = {"oldrunc": ["1"]}
     told = site.info()
     assert (told["remove"], told["remove_at_last"], told["back"]) == (["engine"], ["crun"], ["oldrunc"])
-    assert told["keys"] == ["gpg-pubkey-1-1"] and told["held"] == {}
+    assert told["signing_keys"] == ["gpg-pubkey-1-1"] and told["held"] == {}
     predicted = site.run("restored", check=True)
     assert predicted["left"] == {} and predicted["remembered"] == []
     site.remove_packages()
