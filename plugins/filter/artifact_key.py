@@ -7,7 +7,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.tritonops.trtllm.plugins.module_utils._artifact import artifact_key
+from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._artifact import artifact_key
 
 
 def key_of(inputs: t.Any) -> str:

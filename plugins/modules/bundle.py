@@ -108,14 +108,14 @@ import os
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.tritonops.trtllm.plugins.module_utils._artifact import ArtifactError
-from ansible_collections.tritonops.trtllm.plugins.module_utils._bundle import (
+from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._artifact import ArtifactError
+from ansible_collections.tritonops.trtllm.plugins.module_utils.bundle._bundle import (
     MANIFEST,
     Bundle,
     Part,
     read_manifest,
 )
-from ansible_collections.tritonops.trtllm.plugins.module_utils._bundle_part import runner
+from ansible_collections.tritonops.trtllm.plugins.module_utils.bundle._part import runner
 
 
 def manifest_of(dest: str) -> dict[str, t.Any]:

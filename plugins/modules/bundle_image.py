@@ -98,9 +98,9 @@ reason:
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.tritonops.trtllm.plugins.module_utils._artifact import Draft
-from ansible_collections.tritonops.trtllm.plugins.module_utils._bundle_image import ImageArchive, ImageSource
-from ansible_collections.tritonops.trtllm.plugins.module_utils._bundle_part import Artifact, have_part, runner
+from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._artifact import Draft
+from ansible_collections.tritonops.trtllm.plugins.module_utils.bundle._image import ImageArchive, ImageSource
+from ansible_collections.tritonops.trtllm.plugins.module_utils.bundle._part import Artifact, have_part, runner
 
 
 def tell(artifact: Artifact) -> dict[str, t.Any]:

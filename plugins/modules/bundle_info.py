@@ -80,7 +80,7 @@ hashed:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.tritonops.trtllm.plugins.module_utils._bundle import BundleError, check
+from ansible_collections.tritonops.trtllm.plugins.module_utils.bundle._bundle import BundleError, check
 
 
 def main() -> None:

@@ -162,9 +162,9 @@ import os
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.tritonops.trtllm.plugins.module_utils._artifact import Draft
-from ansible_collections.tritonops.trtllm.plugins.module_utils._bundle_packages import Apt, Dnf, Wanted
-from ansible_collections.tritonops.trtllm.plugins.module_utils._bundle_part import Artifact, have_part, runner
+from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._artifact import Draft
+from ansible_collections.tritonops.trtllm.plugins.module_utils.bundle._packages import Apt, Dnf, Wanted
+from ansible_collections.tritonops.trtllm.plugins.module_utils.bundle._part import Artifact, have_part, runner
 
 REPOSITORY = {
     "name": {"type": "str", "required": True},

@@ -90,8 +90,8 @@ import tempfile
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.tritonops.trtllm.plugins.module_utils._bundle import BundleError
-from ansible_collections.tritonops.trtllm.plugins.module_utils._bundle_part import runner
+from ansible_collections.tritonops.trtllm.plugins.module_utils.bundle._bundle import BundleError
+from ansible_collections.tritonops.trtllm.plugins.module_utils.bundle._part import runner
 
 _VALID = re.compile(r"^\[GNUPG:\] VALIDSIG (\S+).* (\S+)$", re.MULTILINE)
 

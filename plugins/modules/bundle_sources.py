@@ -87,9 +87,9 @@ import os
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.tritonops.trtllm.plugins.module_utils._artifact import Draft
-from ansible_collections.tritonops.trtllm.plugins.module_utils._bundle import BundleError
-from ansible_collections.tritonops.trtllm.plugins.module_utils._bundle_part import have_part, runner
+from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._artifact import Draft
+from ansible_collections.tritonops.trtllm.plugins.module_utils.bundle._bundle import BundleError
+from ansible_collections.tritonops.trtllm.plugins.module_utils.bundle._part import have_part, runner
 
 # A clone takes what a branch names.
 BRANCH = "refs/heads/bundle"

@@ -91,9 +91,9 @@ import traceback
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
-from ansible_collections.tritonops.trtllm.plugins.module_utils._artifact import Draft
-from ansible_collections.tritonops.trtllm.plugins.module_utils._bundle_part import Artifact, have_part, runner
-from ansible_collections.tritonops.trtllm.plugins.module_utils._bundle_wheels import pip_download, requirements_for
+from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._artifact import Draft
+from ansible_collections.tritonops.trtllm.plugins.module_utils.bundle._part import Artifact, have_part, runner
+from ansible_collections.tritonops.trtllm.plugins.module_utils.bundle._wheels import pip_download, requirements_for
 
 try:
     from packaging.requirements import Requirement

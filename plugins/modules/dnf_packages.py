@@ -120,7 +120,7 @@ transaction:
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule, env_fallback
-from ansible_collections.tritonops.trtllm.plugins.module_utils._dnf import (
+from ansible_collections.tritonops.trtllm.plugins.module_utils.host._dnf import (
     QUERY_FORMAT,
     Change,
     DnfError,

@@ -105,7 +105,7 @@ import tempfile
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.tritonops.trtllm.plugins.module_utils._daemon_config import (
+from ansible_collections.tritonops.trtllm.plugins.module_utils.docker._daemon_config import (
     DaemonConfigError,
     dump,
     merge,

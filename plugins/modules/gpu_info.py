@@ -205,7 +205,7 @@ processes:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.tritonops.trtllm.plugins.module_utils._nvidia_smi import look_for_gpus
+from ansible_collections.tritonops.trtllm.plugins.module_utils.gpu._nvidia_smi import look_for_gpus
 
 
 def main() -> None:

@@ -173,15 +173,15 @@ import os
 import traceback
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
-from ansible_collections.tritonops.trtllm.plugins.module_utils._artifact import ArtifactError
-from ansible_collections.tritonops.trtllm.plugins.module_utils._hf_hub import (
+from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._artifact import ArtifactError
+from ansible_collections.tritonops.trtllm.plugins.module_utils.weights._hf_hub import (
     DEFAULT_ALLOW,
     DEFAULT_ENDPOINT,
     DEFAULT_IGNORE,
     HubError,
     load_library,
 )
-from ansible_collections.tritonops.trtllm.plugins.module_utils._weights import (
+from ansible_collections.tritonops.trtllm.plugins.module_utils.weights._weights import (
     FolderSource,
     HubSource,
     OfflineSource,

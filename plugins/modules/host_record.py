@@ -181,7 +181,7 @@ import json
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.tritonops.trtllm.plugins.module_utils._host_record import (
+from ansible_collections.tritonops.trtllm.plugins.module_utils.host_record._host_record import (
     SCOPES,
     HostRecordError,
     Restoration,
@@ -193,8 +193,8 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils._host_record impo
     remove,
     save,
 )
-from ansible_collections.tritonops.trtllm.plugins.module_utils._host_record_packages import Packages, parse_rpm
-from ansible_collections.tritonops.trtllm.plugins.module_utils._host_state import Host
+from ansible_collections.tritonops.trtllm.plugins.module_utils.host_record._packages import Packages, parse_rpm
+from ansible_collections.tritonops.trtllm.plugins.module_utils.host_record._state import Host
 
 
 def shown(record: dict[str, t.Any] | None) -> str:

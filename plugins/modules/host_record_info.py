@@ -122,14 +122,14 @@ not_asked:
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.tritonops.trtllm.plugins.module_utils._host_record import (
+from ansible_collections.tritonops.trtllm.plugins.module_utils.host_record._host_record import (
     HostRecordError,
     close_all,
     load,
     new,
 )
-from ansible_collections.tritonops.trtllm.plugins.module_utils._host_record_packages import is_key, way_back
-from ansible_collections.tritonops.trtllm.plugins.module_utils._host_state import Host
+from ansible_collections.tritonops.trtllm.plugins.module_utils.host_record._packages import is_key, way_back
+from ansible_collections.tritonops.trtllm.plugins.module_utils.host_record._state import Host
 
 JOINED_BY = {"deb": "=", "rpm": "-"}
 

@@ -128,14 +128,14 @@ import tempfile
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.tritonops.trtllm.plugins.module_utils._storage import Plan, plan
-from ansible_collections.tritonops.trtllm.plugins.module_utils._storage_facts import CannotLook, look
-from ansible_collections.tritonops.trtllm.plugins.module_utils._storage_model import (
+from ansible_collections.tritonops.trtllm.plugins.module_utils.storage._facts import CannotLook, look
+from ansible_collections.tritonops.trtllm.plugins.module_utils.storage._model import (
     Host,
     Step,
     Wishes,
     readable,
 )
+from ansible_collections.tritonops.trtllm.plugins.module_utils.storage._storage import Plan, plan
 
 SBIN = ["/sbin", "/usr/sbin", "/usr/local/sbin"]
 

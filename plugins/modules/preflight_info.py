@@ -413,8 +413,8 @@ facts:
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.tritonops.trtllm.plugins.module_utils._disk_space import STORAGE
-from ansible_collections.tritonops.trtllm.plugins.module_utils._preflight_run import Look
+from ansible_collections.tritonops.trtllm.plugins.module_utils.preflight._disk_space import STORAGE
+from ansible_collections.tritonops.trtllm.plugins.module_utils.preflight._run import Look
 
 
 def argument_spec() -> dict[str, t.Any]:

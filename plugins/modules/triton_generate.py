@@ -161,9 +161,9 @@ import re
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
-from ansible_collections.tritonops.trtllm.plugins.module_utils import _completion as completion
-from ansible_collections.tritonops.trtllm.plugins.module_utils._log_patterns import explain
-from ansible_collections.tritonops.trtllm.plugins.module_utils._triton_http import (
+from ansible_collections.tritonops.trtllm.plugins.module_utils.docker._log_patterns import explain
+from ansible_collections.tritonops.trtllm.plugins.module_utils.triton import _completion as completion
+from ansible_collections.tritonops.trtllm.plugins.module_utils.triton._http import (
     REQUESTS_IMPORT_ERROR,
     Deadline,
     Refused,

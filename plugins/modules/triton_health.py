@@ -134,8 +134,8 @@ log:
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
-from ansible_collections.tritonops.trtllm.plugins.module_utils import _triton_health as health
-from ansible_collections.tritonops.trtllm.plugins.module_utils._triton_http import (
+from ansible_collections.tritonops.trtllm.plugins.module_utils.triton import _health as health
+from ansible_collections.tritonops.trtllm.plugins.module_utils.triton._http import (
     REQUESTS_IMPORT_ERROR,
     Deadline,
     Refused,

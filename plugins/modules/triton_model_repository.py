@@ -259,14 +259,14 @@ import os
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
-from ansible_collections.tritonops.trtllm.plugins.module_utils import _model_repository as repository
-from ansible_collections.tritonops.trtllm.plugins.module_utils._artifact import (
+from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._artifact import (
     ArtifactError,
     check_engine_image,
     locked,
 )
-from ansible_collections.tritonops.trtllm.plugins.module_utils._llm_args import YAML_IMPORT_ERROR
-from ansible_collections.tritonops.trtllm.plugins.module_utils._model_config import (
+from ansible_collections.tritonops.trtllm.plugins.module_utils.triton import _model_repository as repository
+from ansible_collections.tritonops.trtllm.plugins.module_utils.triton._llm_args import YAML_IMPORT_ERROR
+from ansible_collections.tritonops.trtllm.plugins.module_utils.triton._model_config import (
     PROTOBUF_IMPORT_ERROR,
     ConfigError,
 )

@@ -86,14 +86,14 @@ import traceback
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
-from ansible_collections.tritonops.trtllm.plugins.module_utils._artifact import (
+from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._artifact import (
     ArtifactError,
     Draft,
     difference,
     ensure,
     read_artifact,
 )
-from ansible_collections.tritonops.trtllm.plugins.module_utils._containers import Engine, load_sdk
+from ansible_collections.tritonops.trtllm.plugins.module_utils.docker._containers import Engine, load_sdk
 
 
 def extract(spool: t.IO[bytes], payload: str) -> None:

@@ -237,10 +237,9 @@ tool_log:
 """
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
-from ansible_collections.tritonops.trtllm.plugins.module_utils._artifact import ArtifactError
-from ansible_collections.tritonops.trtllm.plugins.module_utils._artifact_step import ArtifactStep, run_step
-from ansible_collections.tritonops.trtllm.plugins.module_utils._native_step import NATIVE_ARGUMENTS, NativeStep
-from ansible_collections.tritonops.trtllm.plugins.module_utils._tool_step import (
+from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._artifact import ArtifactError
+from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._step import ArtifactStep, run_step
+from ansible_collections.tritonops.trtllm.plugins.module_utils.backend._tool_step import (
     TOOL_ARGUMENTS,
     Kind,
     ToolStep,
@@ -248,7 +247,14 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils._tool_step import
     check_world_size,
     read_config,
 )
-from ansible_collections.tritonops.trtllm.plugins.module_utils._weight_files import MISSING_SAFETENSORS, read_head
+from ansible_collections.tritonops.trtllm.plugins.module_utils.checkpoint._native_step import (
+    NATIVE_ARGUMENTS,
+    NativeStep,
+)
+from ansible_collections.tritonops.trtllm.plugins.module_utils.checkpoint._weight_files import (
+    MISSING_SAFETENSORS,
+    read_head,
+)
 
 
 def check_checkpoint(folder: str, world_size: int) -> None:

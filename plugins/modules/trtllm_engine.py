@@ -115,9 +115,9 @@ tool_log:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.tritonops.trtllm.plugins.module_utils._artifact import ArtifactError
-from ansible_collections.tritonops.trtllm.plugins.module_utils._artifact_step import run_step
-from ansible_collections.tritonops.trtllm.plugins.module_utils._tool_step import (
+from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._artifact import ArtifactError
+from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._step import run_step
+from ansible_collections.tritonops.trtllm.plugins.module_utils.backend._tool_step import (
     TOOL_ARGUMENTS,
     Kind,
     ToolStep,

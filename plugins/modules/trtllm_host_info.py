@@ -127,10 +127,14 @@ import re
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.tritonops.trtllm.plugins.module_utils._disk_space import STORAGE, measure_disk
-from ansible_collections.tritonops.trtllm.plugins.module_utils._host import artifacts, current_release, memory_total
-from ansible_collections.tritonops.trtllm.plugins.module_utils._limited import CommandFailed, run_limited
-from ansible_collections.tritonops.trtllm.plugins.module_utils._nvidia_smi import look_for_gpus
+from ansible_collections.tritonops.trtllm.plugins.module_utils.gpu._nvidia_smi import look_for_gpus
+from ansible_collections.tritonops.trtllm.plugins.module_utils.host._host import (
+    artifacts,
+    current_release,
+    memory_total,
+)
+from ansible_collections.tritonops.trtllm.plugins.module_utils.host._limited import CommandFailed, run_limited
+from ansible_collections.tritonops.trtllm.plugins.module_utils.preflight._disk_space import STORAGE, measure_disk
 
 
 def container_toolkit(module: AnsibleModule) -> str | None:

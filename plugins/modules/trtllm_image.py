@@ -168,9 +168,9 @@ reason:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.tritonops.trtllm.plugins.module_utils._artifact import ArtifactError
-from ansible_collections.tritonops.trtllm.plugins.module_utils._containers import Login, connect
-from ansible_collections.tritonops.trtllm.plugins.module_utils._image import (
+from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._artifact import ArtifactError
+from ansible_collections.tritonops.trtllm.plugins.module_utils.docker._containers import Login, connect
+from ansible_collections.tritonops.trtllm.plugins.module_utils.docker._image import (
     REFUSE,
     TAG_MOVED,
     image_request,

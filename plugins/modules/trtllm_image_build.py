@@ -208,10 +208,10 @@ tool_log:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.tritonops.trtllm.plugins.module_utils._artifact import ArtifactError, canonical
-from ansible_collections.tritonops.trtllm.plugins.module_utils._artifact_step import StepError
-from ansible_collections.tritonops.trtllm.plugins.module_utils._containers import Login, connect
-from ansible_collections.tritonops.trtllm.plugins.module_utils._image_build import BuildRequest, build_result
+from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._artifact import ArtifactError, canonical
+from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._step import StepError
+from ansible_collections.tritonops.trtllm.plugins.module_utils.backend._image_build import BuildRequest, build_result
+from ansible_collections.tritonops.trtllm.plugins.module_utils.docker._containers import Login, connect
 
 
 def main() -> None:

@@ -108,14 +108,14 @@ reason:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.tritonops.trtllm.plugins.module_utils._artifact import (
+from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._artifact import (
     ArtifactError,
     canonical,
     difference,
     ensure,
     read_artifact,
 )
-from ansible_collections.tritonops.trtllm.plugins.module_utils._sources import (
+from ansible_collections.tritonops.trtllm.plugins.module_utils.backend._sources import (
     SourceRequest,
     check_sources,
     make_sources,

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ansible_collections.tritonops.trtllm.plugins.module_utils._artifact import artifact_key
+from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._artifact import artifact_key
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._refusal import Refusal, as_mapping
 
 Plan = Mapping[str, Any]

@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ansible_collections.tritonops.trtllm.plugins.module_utils._checkpoint_format import native_inputs, unsupported
-from ansible_collections.tritonops.trtllm.plugins.module_utils._checkpoint_layout import Cut
+from ansible_collections.tritonops.trtllm.plugins.module_utils.checkpoint._format import native_inputs, unsupported
+from ansible_collections.tritonops.trtllm.plugins.module_utils.checkpoint._layout import Cut
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._sizing import PRECISIONS, Parallelism
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._spec import NATIVE, UPSTREAM, Spec
 

@@ -13,7 +13,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from ansible_collections.tritonops.trtllm.plugins.module_utils._progress import human_bytes
+from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._progress import human_bytes
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._catalogue import Catalogue, Release
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._converter import needs_other_precision, obstacle
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._host_facts import HostFacts, version

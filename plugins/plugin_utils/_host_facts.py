@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ansible_collections.tritonops.trtllm.plugins.module_utils._nvidia_smi_output import compute_capability_of
+from ansible_collections.tritonops.trtllm.plugins.module_utils.gpu._nvidia_smi_output import compute_capability_of
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._refusal import Checker, Refusal, shown
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ansible_collections.tritonops.trtllm.plugins.module_utils._progress import human_bytes
+from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._progress import human_bytes
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._refusal import refusal_line
 
 Plan = Mapping[str, Any]

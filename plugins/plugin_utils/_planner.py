@@ -12,8 +12,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import asdict
 from typing import Any
 
-from ansible_collections.tritonops.trtllm.plugins.module_utils._artifact import artifact_key
-from ansible_collections.tritonops.trtllm.plugins.module_utils._hf_hub import DEFAULT_ALLOW, DEFAULT_IGNORE
+from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._artifact import artifact_key
+from ansible_collections.tritonops.trtllm.plugins.module_utils.weights._hf_hub import DEFAULT_ALLOW, DEFAULT_IGNORE
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils import _commands as commands
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._catalogue import Catalogue
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._converter import choose, native_step

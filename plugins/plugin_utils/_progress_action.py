@@ -17,7 +17,7 @@ from contextvars import copy_context
 
 from ansible.plugins.action.normal import ActionModule as NormalAction
 from ansible.utils.display import Display
-from ansible_collections.tritonops.trtllm.plugins.module_utils._progress import progress_line
+from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._progress import progress_line
 
 POLL_INTERVAL = 2.0
 # Lines come thick at first and thin out: an hour's step must not fill a log.

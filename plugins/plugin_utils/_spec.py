@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
-from ansible_collections.tritonops.trtllm.plugins.module_utils._dockerfile import ARCHITECTURES
+from ansible_collections.tritonops.trtllm.plugins.module_utils.backend._dockerfile import ARCHITECTURES
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._catalogue import Catalogue, Release
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._refusal import (
     Checker,

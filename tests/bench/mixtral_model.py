@@ -12,8 +12,12 @@ from pathlib import Path
 
 import ml_dtypes
 import numpy as np
-from ansible_collections.tritonops.trtllm.plugins.module_utils._decoder import read_decoder, source_tensors
-from ansible_collections.tritonops.trtllm.plugins.module_utils._weight_files import INDEX, make_head, tensor_bytes
+from ansible_collections.tritonops.trtllm.plugins.module_utils.checkpoint._decoder import read_decoder, source_tensors
+from ansible_collections.tritonops.trtllm.plugins.module_utils.checkpoint._weight_files import (
+    INDEX,
+    make_head,
+    tensor_bytes,
+)
 
 SHARD_BYTES = 1 << 30
 LAYER_BYTES = 365_000_000

@@ -10,17 +10,21 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from ansible_collections.tritonops.trtllm.plugins.module_utils._checkpoint_format import tensor_names
-from ansible_collections.tritonops.trtllm.plugins.module_utils._checkpoint_layout import (
+from ansible_collections.tritonops.trtllm.plugins.module_utils.checkpoint._decoder import Decoder
+from ansible_collections.tritonops.trtllm.plugins.module_utils.checkpoint._format import tensor_names
+from ansible_collections.tritonops.trtllm.plugins.module_utils.checkpoint._layout import (
     HEAD,
     Cut,
     Piece,
     Target,
     rank_targets,
 )
-from ansible_collections.tritonops.trtllm.plugins.module_utils._decoder import Decoder
-from ansible_collections.tritonops.trtllm.plugins.module_utils._native_converter import ELEMENTS, Request, prepare
-from ansible_collections.tritonops.trtllm.plugins.module_utils._weight_files import open_weights
+from ansible_collections.tritonops.trtllm.plugins.module_utils.checkpoint._native_converter import (
+    ELEMENTS,
+    Request,
+    prepare,
+)
+from ansible_collections.tritonops.trtllm.plugins.module_utils.checkpoint._weight_files import open_weights
 from safetensors import safe_open
 
 from . import VERSION

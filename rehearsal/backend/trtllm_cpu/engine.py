@@ -15,7 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from ansible_collections.tritonops.trtllm.plugins.module_utils._weight_files import CODES, StoredTensor, read_head
+from ansible_collections.tritonops.trtllm.plugins.module_utils.checkpoint._weight_files import (
+    CODES,
+    StoredTensor,
+    read_head,
+)
 from safetensors import safe_open
 
 from . import VERSION

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
-from ansible_collections.tritonops.trtllm.plugins.module_utils._checkpoint_format import tensor_names
+from ansible_collections.tritonops.trtllm.plugins.module_utils.checkpoint._format import tensor_names
 
 from . import VERSION
 from .checkpoint import moe_settings

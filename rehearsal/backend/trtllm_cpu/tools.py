@@ -14,9 +14,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.tritonops.trtllm.plugins.module_utils._checkpoint_layout import Cut
-from ansible_collections.tritonops.trtllm.plugins.module_utils._decoder import ConversionError
-from ansible_collections.tritonops.trtllm.plugins.module_utils._native_converter import Request, convert, prepare
+from ansible_collections.tritonops.trtllm.plugins.module_utils.checkpoint._decoder import ConversionError
+from ansible_collections.tritonops.trtllm.plugins.module_utils.checkpoint._layout import Cut
+from ansible_collections.tritonops.trtllm.plugins.module_utils.checkpoint._native_converter import (
+    Request,
+    convert,
+    prepare,
+)
 
 from . import VERSION, engine, log
 from .checkpoint import moe_sizes

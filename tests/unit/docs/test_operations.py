@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Iterator
 
 import pytest
-from ansible_collections.tritonops.trtllm.plugins.module_utils._log_patterns import BY_ID
+from ansible_collections.tritonops.trtllm.plugins.module_utils.docker._log_patterns import BY_ID
 
 PROJECT = Path(__file__).parents[3]
 PAGE = (PROJECT / "docs" / "operations.md").read_text()
@@ -33,7 +33,7 @@ def literal(node: ast.expr) -> str | None:
 def findings() -> set[str]:
     """What preflight calls its findings: the first argument of what makes one (`report` is either of the others), or in
     the role what it finds without a module."""
-    paths = (PROJECT / "plugins" / "module_utils").glob("_*.py")
+    paths = (PROJECT / "plugins" / "module_utils").rglob("_*.py")
     trees = [ast.parse(path.read_text()) for path in paths if "_findings import" in path.read_text()]
     named = {literal(call.args[0]) for tree in trees for call in calls(tree, "error", "warning", "report") if call.args}
     by_role = (PROJECT / "roles" / "preflight" / "vars" / "main.yml").read_text()

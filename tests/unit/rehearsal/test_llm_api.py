@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 import yaml
-from ansible_collections.tritonops.trtllm.plugins.module_utils._decoder import ConversionError
+from ansible_collections.tritonops.trtllm.plugins.module_utils.checkpoint._decoder import ConversionError
 from google.protobuf import text_format
 from tensorrt_llm import LLM, RequestOutput, SamplingParams
 from tensorrt_llm.llm_args import LlmArgs

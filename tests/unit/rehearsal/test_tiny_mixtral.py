@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.tritonops.trtllm.plugins.module_utils._decoder import read_decoder, source_tensors
+from ansible_collections.tritonops.trtllm.plugins.module_utils.checkpoint._decoder import read_decoder, source_tensors
 from safetensors import safe_open
 from tokenizers import Tokenizer
 

@@ -10,7 +10,7 @@ import sys
 import typing as t
 from pathlib import Path
 
-from ansible_collections.tritonops.trtllm.plugins.module_utils._nvidia_smi_output import (
+from ansible_collections.tritonops.trtllm.plugins.module_utils.gpu._nvidia_smi_output import (
     parse_compute_capabilities,
     parse_links,
     parse_query,

@@ -10,7 +10,7 @@ import typing as t
 from pathlib import Path
 
 import numpy as np
-from ansible_collections.tritonops.trtllm.plugins.module_utils._decoder import read_decoder, source_tensors
+from ansible_collections.tritonops.trtllm.plugins.module_utils.checkpoint._decoder import read_decoder, source_tensors
 from hypothesis import settings
 
 Stored = t.Tuple[str, t.Tuple[int, ...], bytes]

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from ansible_collections.tritonops.trtllm.plugins.module_utils._decoder import read_decoder, source_tensors
+from ansible_collections.tritonops.trtllm.plugins.module_utils.checkpoint._decoder import read_decoder, source_tensors
 from safetensors.numpy import save_file
 
 CONFIG: dict[str, Any] = {

@@ -11,7 +11,7 @@ import sys
 import pytest
 from ansible.errors import AnsibleFilterError
 from ansible_collections.tritonops.trtllm.plugins.filter.artifact_key import key_of
-from ansible_collections.tritonops.trtllm.plugins.module_utils._artifact import artifact_key
+from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._artifact import artifact_key
 
 
 def test_a_template_gives_the_key_of_the_plain_values(tmp_path):

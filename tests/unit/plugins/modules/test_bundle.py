@@ -12,7 +12,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.tritonops.trtllm.plugins.module_utils._artifact import Draft
+from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._artifact import Draft
 from ansible_collections.tritonops.trtllm.plugins.modules import bundle, bundle_info, bundle_signature
 from ansible_collections.tritonops.trtllm.tests.unit.support.module_run import Result, failure, run_module
 

@@ -10,7 +10,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.tritonops.trtllm.plugins.module_utils._daemon_config import merge
+from ansible_collections.tritonops.trtllm.plugins.module_utils.docker._daemon_config import merge
 from ansible_collections.tritonops.trtllm.plugins.modules import docker_daemon_config
 from ansible_collections.tritonops.trtllm.tests.unit.support.module_run import Result, failure, run_module
 

@@ -24,8 +24,8 @@ from unittest import mock
 
 import pytest
 from ansible.module_utils.testing import patch_module_args
-from ansible_collections.tritonops.trtllm.plugins.module_utils import _hf_hub
-from ansible_collections.tritonops.trtllm.plugins.module_utils._artifact import read_artifact
+from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._artifact import read_artifact
+from ansible_collections.tritonops.trtllm.plugins.module_utils.weights import _hf_hub
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -204,7 +204,7 @@ def test_kill_9_leaves_no_final_name_and_the_next_run_resumes(run, hub, tmp_path
     hub.bytes_per_second = 200_000
     dest = tmp_path / "weights" / "key"
     code = (
-        "from ansible_collections.tritonops.trtllm.plugins.module_utils import _hf_hub, _weights\n"
+        "from ansible_collections.tritonops.trtllm.plugins.module_utils.weights import _hf_hub, _weights\n"
         f"request = _weights.Request({str(dest)!r}, {REPOSITORY!r}, {hub.commit!r}, None, {hub.url!r}, False, None,"
         " _hf_hub.DEFAULT_ALLOW, _hf_hub.DEFAULT_IGNORE, 4, False, False)\n"
         f"_hf_hub.DOWNLOAD_CHUNK = {CHUNK}\n"

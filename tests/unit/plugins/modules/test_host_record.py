@@ -10,8 +10,8 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.tritonops.trtllm.plugins.module_utils import _host_record
-from ansible_collections.tritonops.trtllm.plugins.module_utils._host_record_packages import Package
+from ansible_collections.tritonops.trtllm.plugins.module_utils.host_record import _host_record
+from ansible_collections.tritonops.trtllm.plugins.module_utils.host_record._packages import Package
 from ansible_collections.tritonops.trtllm.plugins.modules import host_record, host_record_info
 from ansible_collections.tritonops.trtllm.tests.unit.support.module_run import Result, run_module
 

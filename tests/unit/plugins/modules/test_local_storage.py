@@ -9,9 +9,9 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.tritonops.trtllm.plugins.module_utils import _storage
-from ansible_collections.tritonops.trtllm.plugins.module_utils._storage_drives import filesystem_uuid
-from ansible_collections.tritonops.trtllm.plugins.module_utils._storage_model import Device, Host, Mount
+from ansible_collections.tritonops.trtllm.plugins.module_utils.storage import _storage
+from ansible_collections.tritonops.trtllm.plugins.module_utils.storage._drives import filesystem_uuid
+from ansible_collections.tritonops.trtllm.plugins.module_utils.storage._model import Device, Host, Mount
 from ansible_collections.tritonops.trtllm.plugins.modules import local_storage
 from ansible_collections.tritonops.trtllm.tests.unit.support.module_run import Result, failure, run_module
 

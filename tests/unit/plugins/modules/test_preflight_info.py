@@ -12,7 +12,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from ansible_collections.tritonops.trtllm.plugins.module_utils import _pci, _preflight_run
+from ansible_collections.tritonops.trtllm.plugins.module_utils.gpu import _pci
+from ansible_collections.tritonops.trtllm.plugins.module_utils.preflight import _run
 from ansible_collections.tritonops.trtllm.plugins.modules import preflight_info
 from ansible_collections.tritonops.trtllm.rehearsal.gpu.recordings import write_pci
 from ansible_collections.tritonops.trtllm.tests.unit.support.gpu_stand_in import install
@@ -158,7 +159,7 @@ def fixture_gpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> t.Callable[
     write_pci(tmp_path / "pci", 8, 0)
     monkeypatch.setattr(_pci.nvidia_devices, "__defaults__", (str(tmp_path / "pci"),))
     # The kernel of this machine has nothing to do with it.
-    monkeypatch.setattr(_preflight_run, "kernel_log", lambda *_arguments: "NVRM: Xid (PCI:0000:0f:00): 48, pid=1")
+    monkeypatch.setattr(_run, "kernel_log", lambda *_arguments: "NVRM: Xid (PCI:0000:0f:00): 48, pid=1")
 
     def option(recording: str, **need: t.Any) -> dict[str, t.Any]:
         return {"executable": install(tmp_path, recording), **need}

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from ansible_collections.tritonops.trtllm.plugins.module_utils import _triton_health
+from ansible_collections.tritonops.trtllm.plugins.module_utils.triton import _health
 from ansible_collections.tritonops.trtllm.plugins.modules import triton_health
 from ansible_collections.tritonops.trtllm.tests.unit.support.module_run import Result, run_module
 from ansible_collections.tritonops.trtllm.tests.unit.support.triton_stub import RECORDED, STALL, TritonStub, as_json
@@ -101,7 +101,7 @@ class Containers:
 
     def get(self, _name: str) -> SimpleNamespace:
         if not self.present:
-            raise _triton_health.NotFound("No such container")
+            raise _health.NotFound("No such container")
         seen = SimpleNamespace(id="cafe", attrs={"State": dict(self.state)}, logs=lambda tail: self.output)
         self.then()
         return seen
@@ -110,7 +110,7 @@ class Containers:
 @pytest.fixture(name="containers")
 def fixture_containers(monkeypatch: pytest.MonkeyPatch) -> Containers:
     containers = Containers()
-    monkeypatch.setattr(_triton_health, "docker_client", lambda: SimpleNamespace(containers=containers))
+    monkeypatch.setattr(_health, "docker_client", lambda: SimpleNamespace(containers=containers))
     return containers
 
 
@@ -319,7 +319,7 @@ def test_the_last_lines_where_nothing_is_known(unit: Unit, health: t.Callable[..
 
 
 def test_missing_packages(monkeypatch: pytest.MonkeyPatch, health: t.Callable[..., Result]) -> None:
-    monkeypatch.setattr(_triton_health, "DOCKER_IMPORT_ERROR", "no docker")
+    monkeypatch.setattr(_health, "DOCKER_IMPORT_ERROR", "no docker")
     assert "docker" in health(container="triton")["msg"]
     monkeypatch.setattr(triton_health, "REQUESTS_IMPORT_ERROR", "no requests")
     assert "requests" in health()["msg"]

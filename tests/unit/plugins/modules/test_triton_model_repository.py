@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from ansible_collections.tritonops.trtllm.plugins.module_utils import _model_config, _model_repository
+from ansible_collections.tritonops.trtllm.plugins.module_utils.triton import _model_config, _model_repository
 from ansible_collections.tritonops.trtllm.plugins.modules import triton_model_repository
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._catalogue import load_catalogue
 from ansible_collections.tritonops.trtllm.tests.unit.support.module_run import Result, run_module

@@ -9,7 +9,7 @@ import tarfile
 from pathlib import Path
 
 import pytest
-from ansible_collections.tritonops.trtllm.plugins.module_utils._artifact import ArtifactError
+from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._artifact import ArtifactError
 from ansible_collections.tritonops.trtllm.plugins.modules import trtllm_backend_files
 
 

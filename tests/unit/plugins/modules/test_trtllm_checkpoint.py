@@ -16,8 +16,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from ansible_collections.tritonops.trtllm.plugins.module_utils import _artifact, _native_converter, _native_step
-from ansible_collections.tritonops.trtllm.plugins.module_utils._artifact import read_artifact
+from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact import _artifact
+from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._artifact import read_artifact
+from ansible_collections.tritonops.trtllm.plugins.module_utils.checkpoint import _native_converter, _native_step
 from ansible_collections.tritonops.trtllm.plugins.modules import trtllm_checkpoint
 from ansible_collections.tritonops.trtllm.tests.unit.support.models import (
     LLAMA,
@@ -374,7 +375,7 @@ def test_a_library_that_is_missing(refused, monkeypatch, missing, library):
 INTERRUPTED = """
 import json, sys, time
 from ansible.module_utils.testing import patch_module_args
-from ansible_collections.tritonops.trtllm.plugins.module_utils import _native_converter
+from ansible_collections.tritonops.trtllm.plugins.module_utils.checkpoint import _native_converter
 from ansible_collections.tritonops.trtllm.plugins.modules import trtllm_checkpoint
 write_all, written = _native_converter.write_all, []
 def stalling(*arguments):

@@ -15,9 +15,9 @@ from types import SimpleNamespace
 from unittest import mock
 
 import pytest
-from ansible_collections.tritonops.trtllm.plugins.module_utils import _containers, _image
-from ansible_collections.tritonops.trtllm.plugins.module_utils._artifact import read_artifact
-from ansible_collections.tritonops.trtllm.plugins.module_utils._progress import Progress
+from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._artifact import read_artifact
+from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._progress import Progress
+from ansible_collections.tritonops.trtllm.plugins.module_utils.docker import _containers, _image
 from ansible_collections.tritonops.trtllm.plugins.modules import trtllm_image
 from ansible_collections.tritonops.trtllm.tests.unit.support.module_run import run_module
 

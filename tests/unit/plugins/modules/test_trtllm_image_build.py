@@ -13,7 +13,11 @@ from typing import Any, Callable
 
 import pytest
 from ansible.module_utils.testing import patch_module_args
-from ansible_collections.tritonops.trtllm.plugins.module_utils._artifact import ArtifactError, read_artifact, write_json
+from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._artifact import (
+    ArtifactError,
+    read_artifact,
+    write_json,
+)
 from ansible_collections.tritonops.trtllm.plugins.modules import trtllm_image_build
 
 IMAGE_ID = "sha256:" + "ab" * 32

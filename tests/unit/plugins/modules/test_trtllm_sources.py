@@ -14,7 +14,7 @@ from typing import Any, Callable
 
 import pytest
 from ansible.module_utils.testing import patch_module_args
-from ansible_collections.tritonops.trtllm.plugins.module_utils import _sources
+from ansible_collections.tritonops.trtllm.plugins.module_utils.backend import _sources
 from ansible_collections.tritonops.trtllm.plugins.modules import trtllm_sources
 
 pytestmark = pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from ansible.module_utils.testing import patch_module_args
-from ansible_collections.tritonops.trtllm.plugins.module_utils._artifact import read_artifact
+from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._artifact import read_artifact
 from ansible_collections.tritonops.trtllm.plugins.modules import trtllm_checkpoint, trtllm_engine
 
 docker = pytest.importorskip("docker")

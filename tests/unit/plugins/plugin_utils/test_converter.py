@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.tritonops.trtllm.plugins.module_utils._artifact import artifact_key
-from ansible_collections.tritonops.trtllm.plugins.module_utils._checkpoint_format import native_inputs, unsupported
-from ansible_collections.tritonops.trtllm.plugins.module_utils._checkpoint_layout import Cut
-from ansible_collections.tritonops.trtllm.plugins.module_utils._hf_hub import DEFAULT_ALLOW
+from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._artifact import artifact_key
+from ansible_collections.tritonops.trtllm.plugins.module_utils.checkpoint._format import native_inputs, unsupported
+from ansible_collections.tritonops.trtllm.plugins.module_utils.checkpoint._layout import Cut
+from ansible_collections.tritonops.trtllm.plugins.module_utils.weights._hf_hub import DEFAULT_ALLOW
 from ansible_collections.tritonops.trtllm.plugins.modules import trtllm_checkpoint
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._converter import conversions
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._planner import snapshot_inputs

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from ansible_collections.tritonops.trtllm.plugins.module_utils._artifact import artifact_key
+from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._artifact import artifact_key
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._planner import make_plan
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._refusal import refusal_line
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._spec import VARIABLES

@@ -1,0 +1,409 @@
+# Copyright (c) 2026 tritonops.trtllm contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# PRIVATE to the collection: may change without notice.
+
+"""Artifacts: folders named by what went into them, made aside, verified, and published by one rename."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import hashlib
+import json
+import os
+import re
+import shutil
+import time
+import typing as t
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+
+from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._progress import Progress, human_bytes
+
+ARTIFACT_JSON = "artifact.json"
+KEY_LENGTH = 16
+KEY = re.compile(rf"[0-9a-f]{{{KEY_LENGTH}}}")
+HASH_THREADS = 4
+CHUNK = 1 << 20
+
+
+class ArtifactError(Exception):
+    """What failed and what to change, in sentences a person can act on."""
+
+
+class EngineImageMismatch(ArtifactError):
+    """The engine was built by another image than the one that would serve it."""
+
+
+def canonical(value: t.Any) -> t.Any:
+    """The value in plain JSON types, whatever subclass of them a caller (such as the templating engine) hands over."""
+    if value is None or isinstance(value, (bool, float)):
+        return value
+    if isinstance(value, int):
+        return int(value)
+    if isinstance(value, str):
+        return "".join(value)
+    if isinstance(value, Mapping):
+        return {str(key): canonical(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [canonical(item) for item in value]
+    raise TypeError(f"an artifact's inputs must be plain JSON values, not {type(value).__name__}: {value!r}")
+
+
+def artifact_key(inputs: t.Mapping[str, t.Any]) -> str:
+    """The first 16 hex digits of the sha256 of the inputs as canonical JSON."""
+    text = json.dumps(canonical(inputs), sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+    return hashlib.sha256(text.encode("ascii")).hexdigest()[:KEY_LENGTH]
+
+
+def list_files(root: str) -> dict[str, int]:
+    """Relative path and size of every file below root, without artifact.json itself."""
+    found = {}
+    for folder, _dirs, names in os.walk(root):
+        for name in names:
+            path = os.path.join(folder, name)
+            relative = os.path.relpath(path, root)
+            # Sources may have links that lead nowhere.
+            if relative != ARTIFACT_JSON and os.path.exists(path):
+                found[relative] = os.path.getsize(path)
+    return dict(sorted(found.items()))
+
+
+def listing_hash(root: str) -> str:
+    """Identifies a folder that is not an artifact of ours: names, sizes and times of its files."""
+    rows = [[name, size, os.stat(os.path.join(root, name)).st_mtime_ns] for name, size in list_files(root).items()]
+    return hashlib.sha256(json.dumps(rows).encode("utf-8")).hexdigest()
+
+
+def sha256_of(path: str, on_bytes: t.Callable[[int], None] | None = None) -> str:
+    digest = hashlib.sha256()
+    with open(path, "rb") as stream:
+        for block in iter(lambda: stream.read(CHUNK), b""):
+            digest.update(block)
+            if on_bytes:
+                on_bytes(len(block))
+    return digest.hexdigest()
+
+
+def hash_files(root: str, names: t.Iterable[str], progress: Progress | None = None) -> dict[str, str]:
+    """sha256 of each file, a few at a time (hashlib lets go of the interpreter lock)."""
+    on_bytes = progress.advance if progress else None
+    names = list(names)
+    with ThreadPoolExecutor(HASH_THREADS) as pool:
+        digests = pool.map(lambda name: sha256_of(os.path.join(root, name), on_bytes), names)
+        return dict(zip(names, digests))
+
+
+def read_artifact(dest: str) -> dict[str, t.Any] | None:
+    """The record of the artifact at dest; None when there is none that can be read."""
+    try:
+        with open(os.path.join(dest, ARTIFACT_JSON), encoding="utf-8") as stream:
+            record = json.load(stream)
+    except (OSError, ValueError):
+        return None
+    return record if isinstance(record, dict) and isinstance(record.get("inputs"), dict) else None
+
+
+def is_complete(folder: str) -> bool:
+    """Whether it is a finished artifact: those get their name and their record last."""
+    return read_artifact(folder) is not None
+
+
+def source_key(src: str) -> str:
+    """What a later artifact names as its source: the key of src, or the listing of a folder that has none.
+
+    An artifact folder that was removed to free its space is still known by its name.
+    """
+    record = read_artifact(src)
+    if record is not None:
+        return artifact_key(record["inputs"])
+    if os.path.isdir(src):
+        return listing_hash(src)
+    name = os.path.basename(os.path.normpath(src))
+    if KEY.fullmatch(name):
+        return name
+    raise ArtifactError(f"the source {src} does not exist: make it first, or correct src")
+
+
+def state_of(dest: str, inputs: t.Mapping[str, t.Any], verify: bool = False) -> str | None:
+    """Why the artifact at dest has to be made (a sentence), or None when it is there and as it should be."""
+    if not os.path.lexists(dest):
+        return f"no artifact at {dest}"
+    record = read_artifact(dest)
+    if record is None:
+        return f"{os.path.join(dest, ARTIFACT_JSON)} is missing or unreadable"
+    return _inputs_reason(record["inputs"], canonical(inputs)) or _files_reason(dest, record.get("files", {}), verify)
+
+
+def _inputs_reason(old: t.Mapping[str, t.Any], new: t.Mapping[str, t.Any]) -> str | None:
+    absent = object()
+    changed = sorted(name for name in set(old) | set(new) if old.get(name, absent) != new.get(name, absent))
+    return f"inputs changed: {', '.join(changed)}" if changed else None
+
+
+def _files_reason(dest: str, files: t.Mapping[str, t.Mapping[str, t.Any]], verify: bool) -> str | None:
+    present = list_files(dest)
+    for name, expected in files.items():
+        if name not in present:
+            return f"file {name} is missing"
+        if present[name] != expected["size"]:
+            return f"file {name} has size {present[name]} instead of {expected['size']}"
+    if verify:
+        unknown = [name for name, expected in files.items() if expected["sha256"] is None]
+        if unknown:
+            return f"file {unknown[0]} was not hashed when it was made"
+        digests = hash_files(dest, files)
+        for name, expected in files.items():
+            if digests[name] != expected["sha256"]:
+                return f"file {name} has sha256 {digests[name]} instead of {expected['sha256']}"
+    return None
+
+
+def check_engine_image(engine_dir: str, image_digest: str) -> None:
+    """An engine only loads in the very image that built it: say so before the server does."""
+    record = read_artifact(engine_dir)
+    if record is None:
+        raise ArtifactError(
+            f"{engine_dir} is not a finished engine: it has no readable {ARTIFACT_JSON}; build it with trtllm_engine"
+        )
+    built_by = record["inputs"].get("image")
+    if built_by != image_digest:
+        raise EngineImageMismatch(
+            f"engine {engine_dir} was built by image {built_by} but would be served by {image_digest}:"
+            f" rebuild the engine with {image_digest}, or serve it with {built_by}"
+        )
+
+
+def nearest_existing(path: str) -> str:
+    path = os.path.abspath(path)
+    while not os.path.exists(path):
+        path = os.path.dirname(path)
+    return path
+
+
+def free_bytes(path: str) -> int:
+    """What users without privileges can still write to the file system that has, or will have, the path."""
+    return shutil.disk_usage(nearest_existing(path)).free
+
+
+def check_space(folder: str, needed: int, what: str) -> None:
+    """Fail before the work when the file system of folder cannot take it."""
+    available = free_bytes(folder)
+    if needed > available:
+        raise ArtifactError(space_message(what, folder, needed, available))
+
+
+def space_message(what: str, folder: str, needed: int | None, available: int) -> str:
+    wanted = f"{human_bytes(needed)} needed, " if needed is not None else ""
+    return (
+        f"no space left for {what} in {folder} ({errno.errorcode[errno.ENOSPC]}): {wanted}{human_bytes(available)}"
+        " available; free space there or choose a root folder on a larger file system"
+    )
+
+
+def _lock_holder(stream: t.TextIO) -> str:
+    stream.seek(0)
+    return stream.read().strip() or "unknown"
+
+
+@contextmanager
+def locked(dest: str) -> t.Iterator[str | None]:
+    """Hold the lock of dest; yields the pid of the run that had to be waited for, if any.
+
+    The lock is the kernel's: it goes with the process, however that ends. The file stays, for removing a
+    locked file would let two runs each hold a lock of the same name.
+    """
+    os.makedirs(os.path.dirname(os.path.abspath(dest)), mode=0o755, exist_ok=True)
+    with open(f"{dest}.lock", "a+", encoding="ascii") as stream:
+        waited_for = None
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            waited_for = _lock_holder(stream)
+            fcntl.flock(stream, fcntl.LOCK_EX)
+        stream.truncate(0)
+        stream.write(f"{os.getpid()}\n")
+        stream.flush()
+        yield waited_for
+
+
+@dataclass
+class Draft:
+    """An artifact in the making: <dest>.partial with its payload, which publish() turns into dest."""
+
+    dest: str
+    inputs: dict[str, t.Any]
+    started: float = field(default_factory=time.time)
+    # sha256 of payload files that were hashed on the way: they are not read a second time.
+    digests: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def partial(self) -> str:
+        return f"{self.dest}.partial"
+
+    @property
+    def payload(self) -> str:
+        return os.path.join(self.partial, "payload")
+
+    def path(self, name: str) -> str:
+        """A working file beside the payload: it is not part of the artifact."""
+        return os.path.join(self.partial, name)
+
+    def begin(self, keep: bool = False) -> Progress:
+        """Make the partial folder: empty, unless an earlier run for the same inputs left one that can be continued."""
+        inputs_file = self.path("inputs.json")
+        if not (keep and _read_json(inputs_file) == self.inputs):
+            remove(self.partial)
+        os.makedirs(self.payload, mode=0o755, exist_ok=True)
+        os.chmod(self.payload, 0o755)
+        write_json(inputs_file, self.inputs)
+        return Progress(self.path("progress.json"))
+
+    def publish(
+        self,
+        record: t.Mapping[str, t.Any],
+        progress: Progress,
+        hashed: bool = True,
+        without: str | None = None,
+    ) -> dict[str, t.Any]:
+        """Hash, sync, record and rename: from here on dest is complete. Unhashed files are known by size only.
+
+        Files below folders named `without` belong to whoever works with the artifact, and may come and go.
+        """
+        sizes = {name: size for name, size in list_files(self.payload).items() if without not in name.split(os.sep)}
+        missing = [name for name in sizes if hashed and name not in self.digests]
+        # Hashing keeps the processors busy, syncing the disk.
+        with ThreadPoolExecutor(1) as disk:
+            synced = disk.submit(sync_tree, self.payload)
+            if missing:
+                progress.start("hash", total=sum(sizes[name] for name in missing))
+                self.digests.update(hash_files(self.payload, missing, progress))
+            progress.start("publish")
+            synced.result()
+        artifact = {
+            "inputs": self.inputs,
+            "key": artifact_key(self.inputs),
+            **record,
+            "started": datetime.fromtimestamp(self.started, timezone.utc).isoformat(timespec="seconds"),
+            "duration_seconds": round(time.time() - self.started, 1),
+            "files": {name: {"size": size, "sha256": self.digests.get(name)} for name, size in sizes.items()},
+        }
+        write_json(os.path.join(self.payload, ARTIFACT_JSON), artifact)
+        replace_folder(self.payload, self.dest)
+        remove(self.partial)
+        return artifact
+
+
+@dataclass
+class Outcome:
+    """What ensure() found and did."""
+
+    reason: str | None
+    artifact: dict[str, t.Any] | None
+    waited_for: str | None = None
+
+    @property
+    def changed(self) -> bool:
+        return self.reason is not None
+
+    @property
+    def sentence(self) -> str | None:
+        """The reason as the user is told it."""
+        if self.reason is None and self.waited_for:
+            return f"made meanwhile by another run (pid {self.waited_for})"
+        return self.reason
+
+
+def ensure(
+    dest: str,
+    inputs: t.Mapping[str, t.Any],
+    make: t.Callable[[Draft], dict[str, t.Any]],
+    verify: bool = False,
+    check_mode: bool = False,
+) -> Outcome:
+    """Have the artifact of these inputs at dest; make() fills and publishes a draft, under the lock, when it is not."""
+    reason = state_of(dest, inputs, verify)
+    if reason is None or check_mode:
+        return Outcome(reason, read_artifact(dest))
+    with locked(dest) as waited_for:
+        reason = state_of(dest, inputs, verify)
+        if reason is None:
+            return Outcome(None, read_artifact(dest), waited_for)
+        try:
+            return Outcome(reason, make(Draft(dest, canonical(inputs))), waited_for)
+        except OSError as exc:
+            if exc.errno != errno.ENOSPC:
+                raise
+            raise ArtifactError(space_message(os.path.basename(dest), dest, None, free_bytes(dest))) from exc
+
+
+def difference(
+    before: t.Mapping[str, t.Any] | None, dest: str, inputs: t.Mapping[str, t.Any], reason: str | None
+) -> dict[str, t.Any]:
+    """before/after for --diff, of what identifies an artifact."""
+    old = {"inputs": before["inputs"], "state": reason or "complete"} if before else None
+    return {
+        "before_header": dest,
+        "after_header": dest,
+        "before": _pretty(old) if old else "",
+        "after": _pretty({"inputs": canonical(inputs), "state": "complete"}),
+    }
+
+
+def _pretty(value: t.Any) -> str:
+    return json.dumps(value, indent=2, sort_keys=True) + "\n"
+
+
+def _read_json(path: str) -> t.Any:
+    try:
+        with open(path, encoding="utf-8") as stream:
+            return json.load(stream)
+    except (OSError, ValueError):
+        return None
+
+
+def write_json(path: str, value: t.Any) -> None:
+    """Write and sync, so that a rename after it publishes the content too."""
+    with open(path, "w", encoding="utf-8") as stream:
+        stream.write(_pretty(value))
+        stream.flush()
+        os.fsync(stream.fileno())
+
+
+def remove(path: str) -> None:
+    if os.path.isdir(path) and not os.path.islink(path):
+        shutil.rmtree(path)
+    elif os.path.lexists(path):
+        os.unlink(path)
+
+
+def replace_folder(new: str, dest: str) -> None:
+    """Give the finished folder new the name dest; what was there goes away only when it is in place."""
+    old = f"{dest}.old"
+    remove(old)
+    if os.path.lexists(dest):
+        os.rename(dest, old)
+    os.rename(new, dest)
+    _sync(os.path.dirname(os.path.abspath(dest)))
+    remove(old)
+
+
+def _sync(path: str) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def sync_tree(root: str) -> None:
+    for folder, _dirs, names in os.walk(root):
+        for path in (os.path.join(folder, name) for name in names):
+            if os.path.exists(path):
+                _sync(path)
+        _sync(folder)

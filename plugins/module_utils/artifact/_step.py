@@ -1,0 +1,97 @@
+# Copyright (c) 2026 tritonops.trtllm contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# PRIVATE to the collection: may change without notice.
+
+"""A step that makes an artifact out of another folder: what converting and building have in common."""
+
+from __future__ import annotations
+
+import os
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._artifact import (
+    ArtifactError,
+    Draft,
+    canonical,
+    difference,
+    ensure,
+    read_artifact,
+)
+
+STEP_ARGUMENTS: dict[str, dict[str, t.Any]] = {
+    "src": {"type": "path", "required": True},
+    "dest": {"type": "path", "required": True},
+    "release": {"type": "str", "required": True},
+    "verify": {"type": "bool", "default": False},
+}
+
+
+class StepError(ArtifactError):
+    """A failed step, with what a person may want to look at."""
+
+    def __init__(self, message: str, **details: t.Any) -> None:
+        super().__init__(message)
+        self.details = details
+
+
+class ArtifactStep:
+    """One making of the artifact `dest`. `command` is what runs for it, empty where nothing does."""
+
+    def __init__(self, module: AnsibleModule, command: list[str], world_size: int) -> None:
+        self._module = module
+        self._params = module.params
+        self._dest: str = module.params["dest"]
+        self._command = command
+        self._world_size = world_size
+        self._inputs: dict[str, t.Any] = canonical(self.inputs())
+
+    def inputs(self) -> dict[str, t.Any]:
+        """What identifies the artifact."""
+        raise NotImplementedError
+
+    def make(self, draft: Draft) -> dict[str, t.Any]:
+        """Fill the draft and publish it."""
+        raise NotImplementedError
+
+    def further_results(self, artifact: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+        """What only this kind of step has to tell."""
+        return {}
+
+    def result(self) -> dict[str, t.Any]:
+        before = read_artifact(self._dest)
+        outcome = ensure(self._dest, self._inputs, self.make, self._params["verify"], self._module.check_mode)
+        was_made = outcome.changed and not self._module.check_mode
+        # In check mode there may be an older one, which tells nothing of what would be made.
+        artifact = (outcome.artifact if was_made or not outcome.changed else None) or {}
+        return {
+            "changed": outcome.changed,
+            "reason": outcome.sentence,
+            "path": self._dest,
+            "command": self._command,
+            "duration": artifact.get("duration_seconds") if was_made else None,
+            "world_size": self._world_size,
+            "total_size": sum(entry["size"] for entry in artifact.get("files", {}).values()),
+            "diff": difference(before, self._dest, self._inputs, outcome.reason),
+            **self.further_results(artifact),
+        }
+
+    def _check_source(self) -> None:
+        src = self._params["src"]
+        if not os.path.isdir(src):
+            raise ArtifactError(f"the source {src} does not exist any more: make it again first")
+
+
+def run_step(module: AnsibleModule, make_step: t.Callable[[], ArtifactStep]) -> None:
+    """What the main() of such a module does with its step."""
+    try:
+        result = make_step().result()
+    except StepError as exc:
+        module.fail_json(msg=str(exc), **exc.details)
+    except ArtifactError as exc:
+        module.fail_json(msg=str(exc))
+    except OSError as exc:
+        module.fail_json(msg=f"cannot make {module.params['dest']}: {exc}")
+    module.exit_json(**result)

@@ -1,0 +1,215 @@
+# Copyright (c) 2026 tritonops.trtllm contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# PRIVATE to the collection: may change without notice.
+
+"""A step that runs a tool of the release in the backend's container, such as building an engine."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import traceback
+import typing as t
+from dataclasses import dataclass
+
+from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._artifact import (
+    ArtifactError,
+    Draft,
+    artifact_key,
+    check_space,
+    source_key,
+)
+from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._progress import bytes_in, sampled
+from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._step import (
+    STEP_ARGUMENTS,
+    ArtifactStep,
+    StepError,
+)
+from ansible_collections.tritonops.trtllm.plugins.module_utils.docker._containers import (
+    KILLED,
+    Engine,
+    Tool,
+    ToolFailed,
+    load_sdk,
+)
+from ansible_collections.tritonops.trtllm.plugins.module_utils.docker._log_patterns import failure_text, log_tail
+
+TOOL_LOG = "tool.log"
+SECRET_NAME = re.compile(r"(^|_)(TOKEN|SECRET|PASSWORD|PASSWD|API_?KEY)$", re.IGNORECASE)
+MEMORY_REMEDY = (
+    "the host ran out of memory or the tool was killed by hand: lower --workers (each holds a copy of the model), add"
+    " memory or swap, or stop what else runs there"
+)
+
+TOOL_ARGUMENTS: dict[str, dict[str, t.Any]] = {
+    **STEP_ARGUMENTS,
+    "image_digest": {"type": "str"},
+    "world_size": {"type": "int", "default": 1},
+    "gpus": {"type": "list", "elements": "str", "default": []},
+    "shm_size": {"type": "str", "default": "2g"},
+    "ulimits": {"type": "list", "elements": "str", "default": ["memlock=-1", "stack=67108864"]},
+    "env": {"type": "dict", "default": {}},
+    "user": {"type": "str"},
+    "expected_bytes": {"type": "int"},
+    "docker_host": {"type": "str"},
+}
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What tells one step from the other."""
+
+    name: str
+    phase: str
+    # Raises ArtifactError unless the folder holds what the tool must have left for so many ranks.
+    check: t.Callable[[str, int], None]
+    # Options that are inputs of this step only.
+    inputs: t.Sequence[str] = ()
+    # Options that name further folders to be seen read-only, and where.
+    mounts: t.Mapping[str, str] | None = None
+    # Message and traceback of a Python package that check() needs and the host lacks.
+    missing: tuple[str, str] | None = None
+
+
+class ToolStep(ArtifactStep):
+    """One run of a tool, from what it is asked for to the artifact."""
+
+    def __init__(self, kind: Kind, module: AnsibleModule) -> None:
+        secret = sorted(name for name in module.params["env"] if SECRET_NAME.search(name))
+        if secret:
+            raise ArtifactError(f"env: {', '.join(secret)}: secrets do not go into a container's environment")
+        self._kind = kind
+        super().__init__(module, module.params["command"], module.params["world_size"])
+
+    def inputs(self) -> dict[str, t.Any]:
+        params = self._params
+        inputs = {
+            "source": source_key(params["src"]),
+            "image": params["image_digest"] or params["image"],
+            "command": params["command"],
+            "release": params["release"],
+        }
+        optional = {name: params[name] for name in ("env", *self._kind.inputs) if params[name]}
+        return {**inputs, **optional}
+
+    def make(self, draft: Draft) -> dict[str, t.Any]:
+        params = self._params
+        self._check_source()
+        tool = self._tool(draft)
+        engine = Engine(self._sdk(), params["docker_host"])
+        # Before the folder is emptied: the container of a killed run may still be writing to it.
+        engine.remove_container(tool.name)
+        progress = draft.begin()
+        if params["expected_bytes"]:
+            check_space(draft.payload, params["expected_bytes"], f"the {self._kind.name}")
+        if params["user"]:
+            self._hand_over(draft.payload, params["user"])
+        progress.start(self._kind.phase, total=params["expected_bytes"])
+        log = draft.path(TOOL_LOG)
+        with sampled(progress, lambda: bytes_in(draft.payload)):
+            try:
+                engine.run(tool, log)
+            except ToolFailed as exc:
+                raise self._failure(exc, log) from exc
+        self._check(draft.payload, log)
+        shutil.copyfile(log, os.path.join(draft.payload, TOOL_LOG))
+        record = {"command": params["command"], "image": params["image"], "release": params["release"]}
+        return draft.publish(record, progress)
+
+    def _sdk(self) -> t.Any:
+        missing = self._kind.missing
+        try:
+            sdk = load_sdk()
+        except ImportError:
+            missing = missing_required_lib("docker"), traceback.format_exc()
+        if missing:
+            self._module.fail_json(msg=missing[0], exception=missing[1])
+        return sdk
+
+    def _tool(self, draft: Draft) -> Tool:
+        params = self._params
+        further = {target: params[option] for option, target in (self._kind.mounts or {}).items() if params[option]}
+        return Tool(
+            name=f"trtllm-{self._kind.name}-{artifact_key(self._inputs)}",
+            image=params["image"],
+            command=params["command"],
+            # The engine resolves no symbolic links of ours: /src is the folder itself.
+            read_only={target: os.path.realpath(path) for target, path in {"/src": params["src"], **further}.items()},
+            writable={"/dest": os.path.realpath(draft.payload)},
+            gpus=params["gpus"],
+            shm_size=params["shm_size"],
+            ulimits=params["ulimits"],
+            environment={name: str(value) for name, value in params["env"].items()},
+            user=params["user"],
+        )
+
+    def _hand_over(self, folder: str, user: str) -> None:
+        match = re.fullmatch(r"(\d+)(?::(\d+))?", user)
+        if not match:
+            raise ArtifactError(f"user: {user!r} is not of the form uid or uid:gid, in numbers")
+        os.chown(folder, int(match.group(1)), int(match.group(2) or -1))
+
+    def _check(self, folder: str, log: str) -> None:
+        try:
+            self._kind.check(folder, self._params["world_size"])
+        except ArtifactError as exc:
+            what = f"{self._command_name} ended well, but left no whole {self._kind.name}: {exc}"
+            raise self._step_error(what, log) from exc
+
+    @property
+    def _command_name(self) -> str:
+        command = self._params["command"]
+        script = command[1] if len(command) > 1 and command[0].startswith("python") else command[0]
+        return os.path.basename(script)
+
+    def _failure(self, exc: ToolFailed, log: str) -> StepError:
+        what = f"{self._command_name} failed with exit code {exc.exit_code}"
+        if exc.exit_code == KILLED:
+            by = "the kernel's out-of-memory killer" if exc.out_of_memory else "signal 9"
+            return self._step_error(f"{what}, ended by {by}. Remedy: {MEMORY_REMEDY}", log, exc.exit_code)
+        return self._step_error(what, log, exc.exit_code)
+
+    def _step_error(self, what: str, log: str, exit_code: int = 0) -> StepError:
+        return StepError(
+            failure_text(what, log_tail(log), log),
+            rc=exit_code,
+            command=self._params["command"],
+            tool_log=log,
+        )
+
+
+def read_config(folder: str) -> dict[str, t.Any]:
+    """The config.json that a tool must have left."""
+    try:
+        with open(os.path.join(folder, "config.json"), encoding="utf-8") as stream:
+            config = json.load(stream)
+    except FileNotFoundError as exc:
+        raise ArtifactError("config.json is missing") from exc
+    except ValueError as exc:
+        raise ArtifactError(f"config.json is not JSON: {exc}") from exc
+    if not isinstance(config, dict):
+        raise ArtifactError("config.json is not a JSON object")
+    return config
+
+
+def check_ranks(folder: str, suffix: str, world_size: int) -> list[str]:
+    """The paths of rank0…rank<N-1>; an error unless there are just these."""
+    wanted = [f"rank{rank}{suffix}" for rank in range(world_size)]
+    there = sorted(name for name in os.listdir(folder) if name.startswith("rank") and name.endswith(suffix))
+    problems = [f"{name} is missing" for name in wanted if name not in there]
+    problems += [f"{name} is one rank too many for world_size {world_size}" for name in there if name not in wanted]
+    problems += [f"{name} is empty" for name in there if not os.path.getsize(os.path.join(folder, name))]
+    if problems:
+        raise ArtifactError(", ".join(problems))
+    return [os.path.join(folder, name) for name in wanted]
+
+
+def check_world_size(mapping: t.Mapping[str, t.Any], world_size: int) -> None:
+    found = mapping.get("world_size", world_size)
+    if found != world_size:
+        raise ArtifactError(f"config.json says world_size {found} instead of {world_size}")

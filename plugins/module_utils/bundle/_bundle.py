@@ -1,0 +1,272 @@
+# Copyright (c) 2026 tritonops.trtllm contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# PRIVATE to the collection: may change without notice.
+
+"""A bundle: one folder with all that a deployment fetches, and a manifest that says what every file must be."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import stat
+import time
+import typing as t
+from dataclasses import dataclass
+from datetime import datetime, timezone
+
+from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._artifact import (
+    ArtifactError,
+    canonical,
+    check_space,
+    hash_files,
+    locked,
+    read_artifact,
+    remove,
+    replace_folder,
+    sync_tree,
+    write_json,
+)
+from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._progress import Progress
+
+FORMAT = 1
+MANIFEST = "manifest.json"
+SIGNATURE = "manifest.json.asc"
+# Neither is part of what the manifest can vouch for; the last is a file system's own.
+UNLISTED = frozenset([MANIFEST, SIGNATURE])
+NOT_OURS = "lost+found"
+# A bundle on a failed disk has thousands of wrong files: the first ones say enough.
+MOST_SHOWN = 20
+
+Files = t.Dict[str, t.Dict[str, t.Any]]
+
+
+class BundleError(ArtifactError):
+    """The bundle cannot be made, or is not what its manifest says."""
+
+
+# --- making --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Part:
+    """A finished artifact (`src`) and the folder of the bundle that its files go to."""
+
+    path: str
+    src: str
+
+    def files(self) -> Files:
+        """By their names in the bundle; each was hashed when the part was made."""
+        record = read_artifact(self.src)
+        if record is None:
+            raise BundleError(f"{self.src} is not finished: make it first")
+        return {f"{self.path}/{name}": entry for name, entry in record["files"].items()}
+
+    def inputs(self) -> dict[str, t.Any]:
+        return (read_artifact(self.src) or {}).get("inputs", {})
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """What a bundle is to hold. `about` is what it is for, as the manifest says it."""
+
+    dest: str
+    about: t.Mapping[str, t.Any]
+    parts: t.Sequence[Part]
+    signed: bool
+
+    def inputs(self) -> dict[str, t.Any]:
+        return {"about": canonical(self.about), "parts": {part.path: part.inputs() for part in self.parts}}
+
+    def stale(self) -> str | None:
+        """Why it has to be put together (a sentence), or None when it is there and as it should be."""
+        if not os.path.lexists(os.path.join(self.dest, MANIFEST)):
+            return f"no bundle at {self.dest}"
+        manifest = read_manifest(self.dest)
+        if manifest["inputs"] != self.inputs():
+            return "what goes into it has changed"
+        if self.signed != os.path.exists(os.path.join(self.dest, SIGNATURE)):
+            return "it has to be signed" if self.signed else "it is signed"
+        wrong = presence_problems(self.dest, manifest["files"])
+        return wrong[0] if wrong else None
+
+    def assemble(self, sign: t.Callable[[str], None]) -> dict[str, t.Any]:
+        """Link the parts' files together aside, write the manifest, sign it, and give the folder its name."""
+        with locked(self.dest):
+            partial = f"{self.dest}.partial"
+            remove(partial)
+            payload = os.path.join(partial, "payload")
+            os.makedirs(payload, mode=0o755)
+            files: Files = {}
+            for part in self.parts:
+                files.update(part.files())
+                _link_files(part, payload)
+            manifest = self._manifest(files)
+            write_json(os.path.join(payload, MANIFEST), manifest)
+            if self.signed:
+                sign(os.path.join(payload, MANIFEST))
+            sync_tree(payload)
+            replace_folder(payload, self.dest)
+            remove(partial)
+        return manifest
+
+    def _manifest(self, files: Files) -> dict[str, t.Any]:
+        return {
+            "format": FORMAT,
+            "made": datetime.fromtimestamp(time.time(), timezone.utc).isoformat(timespec="seconds"),
+            "size": sum(entry["size"] for entry in files.values()),
+            "inputs": self.inputs(),
+            **canonical(self.about),
+            "files": dict(sorted(files.items())),
+        }
+
+
+def _link_files(part: Part, payload: str) -> None:
+    """Hard links take no room; where the parts are on another file system it is copies."""
+    for name in (read_artifact(part.src) or {})["files"]:
+        source, target = os.path.join(part.src, name), os.path.join(payload, part.path, name)
+        os.makedirs(os.path.dirname(target), mode=0o755, exist_ok=True)
+        try:
+            os.link(source, target)
+        except OSError:
+            check_space(payload, os.path.getsize(source), f"the bundle's {part.path}")
+            shutil.copyfile(source, target)
+
+
+# --- checking ------------------------------------------------------------------------------------------------------
+
+
+def read_manifest(path: str, content: bytes | None = None) -> dict[str, t.Any]:
+    """The manifest of the bundle at path."""
+    name = os.path.join(path, MANIFEST)
+    try:
+        manifest = json.loads(content if content is not None else _read(name))
+    except OSError as exc:
+        raise BundleError(
+            f"{path} is no bundle: {name} cannot be read ({exc.strerror}). Name the folder that bundle.yml made"
+            " (it has its name only when it is complete)"
+        ) from exc
+    except ValueError as exc:
+        raise BundleError(f"{name} is damaged: {exc}; bring the bundle again") from exc
+    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
+        raise BundleError(
+            f"{name} has not the format {FORMAT} that this version of the collection reads: make the bundle with the"
+            " version that is to use it"
+        )
+    return manifest
+
+
+def _read(name: str) -> bytes:
+    with open(name, "rb") as stream:
+        return stream.read()
+
+
+def presence_problems(path: str, files: t.Mapping[str, t.Mapping[str, t.Any]]) -> list[str]:
+    """What can be told without reading: files that are missing, are too many, or have another size."""
+    found = {name: size for name, size in _files_below(path).items() if name not in UNLISTED}
+    problems = []
+    for name, entry in files.items():
+        if name not in found:
+            problems.append(f"{name} is missing")
+        elif found[name] is None:
+            problems.append(f"{name} is not a regular file")
+        elif found[name] != entry["size"]:
+            problems.append(f"{name} has {found[name]} bytes instead of {entry['size']}")
+    return problems + [f"{name} is not in the manifest" for name in sorted(set(found) - set(files))]
+
+
+def _files_below(path: str) -> dict[str, int | None]:
+    """Size of every file below path, None for what is no regular file: a link could lead out of the bundle."""
+    found: dict[str, int | None] = {}
+    for folder, folders, names in os.walk(path):
+        if folder == path and NOT_OURS in folders:
+            folders.remove(NOT_OURS)
+        for name in [*names, *(entry for entry in folders if os.path.islink(os.path.join(folder, entry)))]:
+            whole = os.path.join(folder, name)
+            status = os.lstat(whole)
+            found[os.path.relpath(whole, path)] = status.st_size if stat.S_ISREG(status.st_mode) else None
+    return found
+
+
+def stamps(path: str, names: t.Iterable[str]) -> dict[str, list[int]]:
+    """What changes when somebody writes to a file, whatever time they then give it."""
+    found = {}
+    for name in names:
+        status = os.lstat(os.path.join(path, name))
+        found[name] = [status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns]
+    return found
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What a check found. `hashed` is how many bytes were read for it."""
+
+    manifest: dict[str, t.Any]
+    hashed: int
+
+
+def check(path: str, checksum: str | None, record: str | None) -> Checked:
+    """Everything that is wrong with the bundle is one BundleError. `checksum`: the sha256 its manifest must have.
+
+    What `record` says was read before, and has not been touched since, is not read again.
+    """
+    try:
+        content = _read(os.path.join(path, MANIFEST))
+    except OSError:
+        content = None
+    manifest = read_manifest(path, content)
+    digest = hashlib.sha256(content or b"").hexdigest()
+    if checksum and checksum != digest:
+        raise BundleError(f"{path}/{MANIFEST} is not the one whose signature was checked: it has changed meanwhile")
+    files: Files = manifest["files"]
+    wrong = presence_problems(path, files)
+    there = [name for name in files if not any(problem.startswith(f"{name} ") for problem in wrong)]
+    known = _recorded(record, digest)
+    now = stamps(path, there)
+    unread = [name for name in there if now[name] != known.get(name)]
+    digests = _hashed(path, unread, sum(files[name]["size"] for name in unread), record)
+    wrong += [
+        f"{name} has been changed: its sha256 is {digests[name]}" for name in unread if _differs(name, digests, files)
+    ]
+    if wrong:
+        raise BundleError(_complaint(path, wrong))
+    if record and unread:
+        os.makedirs(os.path.dirname(record), mode=0o700, exist_ok=True)
+        write_json(record, {"manifest": digest, "files": now})
+    return Checked(manifest, sum(files[name]["size"] for name in unread))
+
+
+def _differs(name: str, digests: t.Mapping[str, str], files: Files) -> bool:
+    return digests[name] != files[name]["sha256"]
+
+
+def _recorded(record: str | None, digest: str) -> dict[str, t.Any]:
+    try:
+        known = json.loads(_read(record)) if record else {}
+    except (OSError, ValueError):
+        return {}
+    return known["files"] if known.get("manifest") == digest else {}
+
+
+def _hashed(path: str, names: list[str], total: int, record: str | None) -> dict[str, str]:
+    if not (record and names):
+        return hash_files(path, names)
+    partial = f"{record}.partial"
+    os.makedirs(partial, mode=0o700, exist_ok=True)
+    progress = Progress(os.path.join(partial, "progress.json"))
+    progress.start("verify", total=total)
+    try:
+        return hash_files(path, names, progress)
+    finally:
+        remove(partial)
+
+
+def _complaint(path: str, wrong: list[str]) -> str:
+    shown = [f"- {problem}" for problem in wrong[:MOST_SHOWN]]
+    if len(wrong) > MOST_SHOWN:
+        shown.append(f"- and {len(wrong) - MOST_SHOWN} more")
+    lines = "\n".join(shown)
+    return f"the bundle {path} is not as it was made:\n{lines}\nBring it again; nothing of it was used."

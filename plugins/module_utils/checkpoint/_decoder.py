@@ -1,0 +1,228 @@
+# Copyright (c) 2026 tritonops.trtllm contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# PRIVATE to the collection: may change without notice.
+
+"""A decoder model as its Hugging Face config.json describes it, and the tensors that its files must hold."""
+
+from __future__ import annotations
+
+import math
+import typing as t
+from dataclasses import dataclass
+from reprlib import Repr
+
+from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._artifact import ArtifactError
+
+Shape = t.Tuple[int, ...]
+
+# What transformers' configuration classes assume where config.json says nothing.
+_COMMON = {"hidden_act": "silu", "rms_norm_eps": 1e-6, "rope_theta": 10000.0}
+_DEFAULTS: dict[str, dict[str, t.Any]] = {
+    "LlamaForCausalLM": {**_COMMON, "max_position_embeddings": 2048},
+    "MistralForCausalLM": {**_COMMON, "max_position_embeddings": 131072, "num_key_value_heads": 8},
+    "Qwen2ForCausalLM": {**_COMMON, "max_position_embeddings": 32768, "num_key_value_heads": 32},
+    "MixtralForCausalLM": {
+        **_COMMON,
+        "max_position_embeddings": 131072,
+        "num_key_value_heads": 8,
+        "num_local_experts": 8,
+        "num_experts_per_tok": 2,
+        "rms_norm_eps": 1e-5,
+        "rope_theta": 1e6,
+    },
+}
+ARCHITECTURES = tuple(_DEFAULTS)
+# Of anything in any model: what is beyond is damaged, and would only be counted through in vain.
+MOST = 10**9
+# Shortens what a message quotes: config.json may hold anything.
+_REPR = Repr()
+_REPR.maxstring = 80
+quoted = _REPR.repr
+
+
+class ConversionError(ArtifactError):
+    """Why these weights cannot be converted, and what to change."""
+
+
+@dataclass(frozen=True)
+class Decoder:
+    """Sizes are counts of elements; `experts` is 0 for a dense model, `ffn` the width of one expert."""
+
+    architecture: str
+    layers: int
+    heads: int
+    kv_heads: int
+    head_size: int
+    hidden: int
+    ffn: int
+    vocab: int
+    max_positions: int
+    epsilon: float
+    hidden_act: str
+    rotary_base: float
+    rotary_scaling: dict[str, t.Any] | None
+    qkv_bias: bool
+    dense_bias: bool
+    experts: int
+    experts_per_token: int
+    tied: bool
+
+
+def read_decoder(config: t.Any) -> Decoder:
+    """The model of this config.json; ConversionError with everything that is wrong with it."""
+    if not isinstance(config, dict):
+        raise ConversionError("config.json is not a JSON object")
+    architectures = config.get("architectures")
+    architecture = architectures[0] if isinstance(architectures, list) and architectures else None
+    problems = _unsupported(config, architecture)
+    if problems:
+        raise ConversionError("; ".join(problems))
+    settings = {**_DEFAULTS[str(architecture)], **{key: value for key, value in config.items() if value is not None}}
+    # Written out, null means as many as there are heads; left out, what the class assumes.
+    if config.get("num_key_value_heads", 0) is None:
+        del settings["num_key_value_heads"]
+    reader = _Reader(settings)
+    decoder = reader.decoder(str(architecture))
+    if reader.problems:
+        raise ConversionError("config.json: " + "; ".join(reader.problems))
+    return decoder
+
+
+def _unsupported(config: t.Mapping[str, t.Any], architecture: t.Any) -> list[str]:
+    problems = []
+    if architecture not in ARCHITECTURES:
+        problems.append(
+            f"config.json: architectures[0] is {quoted(architecture)}; this converter knows {', '.join(ARCHITECTURES)}."
+            " Use converter upstream where the release supports the model"
+        )
+    quantization = config.get("quantization_config") or config.get("compression_config")
+    if quantization:
+        method = quantization.get("quant_method") if isinstance(quantization, dict) else quantization
+        problems.append(
+            f"config.json: the weights are quantised ({quoted(method)}); this converter writes float16, bfloat16 and"
+            " float32. Use weights that are not quantised, converter upstream, or the profile llmapi"
+        )
+    if config.get("mlp_bias"):
+        problems.append("config.json: mlp_bias is set; use converter upstream for a model with biases there")
+    return problems
+
+
+class _Reader:
+    """Reads one config.json and keeps every problem."""
+
+    def __init__(self, config: t.Mapping[str, t.Any]) -> None:
+        self.problems: list[str] = []
+        self._config = config
+        # transformers 5 moved the rotary settings into one mapping.
+        parameters = config.get("rope_parameters")
+        self._rope: dict[str, t.Any] = parameters if isinstance(parameters, dict) else {}
+
+    def decoder(self, architecture: str) -> Decoder:
+        config = self._config
+        mixture, bias = architecture == "MixtralForCausalLM", self._flag("attention_bias") or self._flag("bias")
+        heads, hidden = self._count("num_attention_heads"), self._count("hidden_size")
+        return Decoder(
+            architecture=architecture,
+            layers=self._count("num_hidden_layers"),
+            heads=heads,
+            kv_heads=self._count("num_key_value_heads") if "num_key_value_heads" in config else heads,
+            head_size=self._count("head_dim") if "head_dim" in config else self._head_size(hidden, heads),
+            hidden=hidden,
+            ffn=self._count("intermediate_size"),
+            vocab=self._count("vocab_size"),
+            max_positions=self._count("max_position_embeddings"),
+            epsilon=self._number("rms_norm_eps", config["rms_norm_eps"]),
+            hidden_act=self._text("hidden_act"),
+            rotary_base=self._number("rope_theta", self._rope.get("rope_theta") or config["rope_theta"]),
+            rotary_scaling=self._rotary_scaling(),
+            qkv_bias=architecture == "Qwen2ForCausalLM" or bias,
+            dense_bias=architecture != "Qwen2ForCausalLM" and bias,
+            experts=self._count("num_local_experts") if mixture else 0,
+            experts_per_token=self._count("num_experts_per_tok") if mixture else 0,
+            tied=self._flag("tie_word_embeddings"),
+        )
+
+    def _count(self, key: str) -> int:
+        value = self._config.get(key)
+        if isinstance(value, int) and not isinstance(value, bool) and 0 < value <= MOST:
+            return value
+        self.problems.append(f"{key} must be a whole number from 1 to {MOST}, it is {quoted(value)}")
+        return 1
+
+    def _head_size(self, hidden: int, heads: int) -> int:
+        if hidden % heads:
+            self.problems.append(
+                f"hidden_size {hidden} is no multiple of num_attention_heads {heads}, and head_dim is not given"
+            )
+        return hidden // heads
+
+    def _number(self, key: str, value: t.Any) -> float:
+        if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value < math.inf:
+            try:
+                return float(value)
+            except OverflowError:
+                pass
+        self.problems.append(f"{key} must be a number above 0, it is {quoted(value)}")
+        return 1.0
+
+    def _flag(self, key: str) -> bool:
+        value = self._config.get(key, False)
+        if isinstance(value, bool):
+            return value
+        self.problems.append(f"{key} must be true or false, it is {quoted(value)}")
+        return False
+
+    def _text(self, key: str) -> str:
+        value = self._config.get(key)
+        if isinstance(value, str):
+            return value
+        self.problems.append(f"{key} must be a name, it is {quoted(value)}")
+        return ""
+
+    def _rotary_scaling(self) -> dict[str, t.Any] | None:
+        scaling = self._config.get("rope_scaling")
+        if scaling is None and self._rope.get("rope_type", "default") != "default":
+            scaling = {key: value for key, value in self._rope.items() if key != "rope_theta"}
+        if scaling is not None and not isinstance(scaling, dict):
+            self.problems.append(f"rope_scaling must be a mapping, it is {quoted(scaling)}")
+            return None
+        return scaling or None
+
+
+def source_tensors(decoder: Decoder, has_head: bool) -> dict[str, Shape]:
+    """Name and shape of every tensor of the model's files; without `has_head` the embedding serves as lm_head."""
+    embedding = (decoder.vocab, decoder.hidden)
+    tensors: dict[str, Shape] = {"model.embed_tokens.weight": embedding, "model.norm.weight": (decoder.hidden,)}
+    if has_head:
+        tensors["lm_head.weight"] = embedding
+    layer = {**_attention_tensors(decoder), **_mlp_tensors(decoder)}
+    for number in range(decoder.layers):
+        tensors.update({f"model.layers.{number}.{name}": shape for name, shape in layer.items()})
+    return tensors
+
+
+def _attention_tensors(decoder: Decoder) -> dict[str, Shape]:
+    hidden, queries = decoder.hidden, decoder.heads * decoder.head_size
+    rows = {"q": queries, "k": decoder.kv_heads * decoder.head_size, "v": decoder.kv_heads * decoder.head_size}
+    tensors: dict[str, Shape] = {"input_layernorm.weight": (hidden,), "post_attention_layernorm.weight": (hidden,)}
+    for part, count in rows.items():
+        tensors[f"self_attn.{part}_proj.weight"] = (count, hidden)
+        if decoder.qkv_bias:
+            tensors[f"self_attn.{part}_proj.bias"] = (count,)
+    tensors["self_attn.o_proj.weight"] = (hidden, queries)
+    if decoder.dense_bias:
+        tensors["self_attn.o_proj.bias"] = (hidden,)
+    return tensors
+
+
+def _mlp_tensors(decoder: Decoder) -> dict[str, Shape]:
+    wide, narrow = (decoder.ffn, decoder.hidden), (decoder.hidden, decoder.ffn)
+    if not decoder.experts:
+        return {"mlp.gate_proj.weight": wide, "mlp.up_proj.weight": wide, "mlp.down_proj.weight": narrow}
+    tensors: dict[str, Shape] = {"block_sparse_moe.gate.weight": (decoder.experts, decoder.hidden)}
+    for expert in range(decoder.experts):
+        prefix = f"block_sparse_moe.experts.{expert}"
+        tensors.update({f"{prefix}.w1.weight": wide, f"{prefix}.w2.weight": narrow, f"{prefix}.w3.weight": wide})
+    return tensors

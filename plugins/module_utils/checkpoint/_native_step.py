@@ -1,0 +1,125 @@
+# Copyright (c) 2026 tritonops.trtllm contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# PRIVATE to the collection: may change without notice.
+
+"""A conversion by the collection's own converter, from what it is asked for to the artifact."""
+
+from __future__ import annotations
+
+import errno
+import os
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._artifact import (
+    ArtifactError,
+    Draft,
+    check_space,
+    free_bytes,
+    remove,
+    source_key,
+    space_message,
+)
+from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._step import STEP_ARGUMENTS, ArtifactStep
+from ansible_collections.tritonops.trtllm.plugins.module_utils.checkpoint._format import native_inputs
+from ansible_collections.tritonops.trtllm.plugins.module_utils.checkpoint._layout import Cut
+from ansible_collections.tritonops.trtllm.plugins.module_utils.checkpoint._native_converter import (
+    MISSING_LIBRARY,
+    Request,
+    convert,
+    prepare,
+)
+from ansible_collections.tritonops.trtllm.plugins.module_utils.checkpoint._weight_files import (
+    MISSING_SAFETENSORS,
+    listed,
+)
+
+# More than these only fight for the disk.
+MOST_WORKERS = 8
+
+NATIVE_ARGUMENTS: dict[str, dict[str, t.Any]] = {
+    **STEP_ARGUMENTS,
+    "dtype": {"type": "str", "choices": ["auto", "float16", "bfloat16", "float32"], "default": "auto"},
+    "tp_size": {"type": "int", "default": 1},
+    "pp_size": {"type": "int", "default": 1},
+    "moe_tp_size": {"type": "int"},
+    "moe_ep_size": {"type": "int"},
+    "use_parallel_embedding": {"type": "bool", "default": False},
+    "embedding_sharding_dim": {"type": "int", "choices": [0, 1], "default": 0},
+    "use_embedding_sharing": {"type": "bool", "default": False},
+    "workers": {"type": "int"},
+    "checksums": {"type": "bool", "default": False},
+}
+
+
+def _default_workers() -> int:
+    """Two for each processor, for one of them waits for the disk. Not every system tells which may be used."""
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return min(MOST_WORKERS, 2 * (usable or 1))
+
+
+class NativeStep(ArtifactStep):
+    """`check` raises ArtifactError unless the folder holds a checkpoint for so many ranks."""
+
+    def __init__(self, module: AnsibleModule, check: t.Callable[[str, int], None]) -> None:
+        params = module.params
+        self._check = check
+        self._cut = Cut.of(
+            params["tp_size"],
+            params["pp_size"],
+            params["moe_tp_size"],
+            params["moe_ep_size"],
+            use_parallel_embedding=params["use_parallel_embedding"],
+            # Without a cut there is no dimension of it: it must not tell checkpoints apart.
+            embedding_sharding_dim=params["embedding_sharding_dim"] if params["use_parallel_embedding"] else 0,
+            share_embedding=params["use_embedding_sharing"],
+        )
+        if params["world_size"] not in (1, self._cut.world_size):
+            raise ArtifactError(
+                f"world_size {params['world_size']} is not tp_size {params['tp_size']} times pp_size"
+                f" {params['pp_size']}: say these two, world_size is of converter upstream"
+            )
+        self._workers: int = _default_workers() if params["workers"] is None else params["workers"]
+        if self._workers < 1:
+            raise ArtifactError(f"workers must be at least 1, it is {self._workers}")
+        super().__init__(module, [], self._cut.world_size)
+
+    def inputs(self) -> dict[str, t.Any]:
+        params = self._params
+        return native_inputs(source_key(params["src"]), params["release"], params["dtype"], self._cut)
+
+    def make(self, draft: Draft) -> dict[str, t.Any]:
+        params = self._params
+        self._check_source()
+        for library, missing in (("ml_dtypes", MISSING_LIBRARY), ("safetensors", MISSING_SAFETENSORS)):
+            if missing:
+                self._module.fail_json(msg=missing_required_lib(library), exception=missing)
+        conversion = prepare(Request(params["src"], params["release"], params["dtype"], self._cut))
+        progress = draft.begin()
+        try:
+            check_space(draft.payload, conversion.total_bytes, "the checkpoint")
+            progress.start("convert", total=conversion.total_bytes)
+            convert(conversion, draft.payload, progress.advance, self._workers)
+            self._check(draft.payload, self._world_size)
+            record = {"release": params["release"], "overflowed": conversion.overflowed}
+            # Who asks to have them compared will ask again.
+            return draft.publish(record, progress, hashed=params["checksums"] or params["verify"])
+        except Exception as exc:
+            # Nothing in it can be continued or tells more: it would only keep the disk full.
+            remove(draft.partial)
+            if isinstance(exc, OSError) and exc.errno == errno.ENOSPC:
+                message = space_message("the checkpoint", self._dest, conversion.total_bytes, free_bytes(self._dest))
+                raise ArtifactError(message) from exc
+            raise
+
+    def further_results(self, artifact: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+        overflowed: dict[str, int] = artifact.get("overflowed", {})
+        if overflowed:
+            counts = listed([f"{name}: {count}" for name, count in sorted(overflowed.items())])
+            self._module.warn(
+                f"{self._dest}: finite values beyond what float16 holds (65504) became infinite: {counts}."
+                " The model will not work well; convert with dtype bfloat16 or float32"
+            )
+        return {"overflowed": overflowed}

@@ -1,0 +1,164 @@
+# Copyright (c) 2026 tritonops.trtllm contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# PRIVATE to the collection: may change without notice.
+
+"""Where each tensor of a folder of safetensors files lies, and the heads of such files.
+
+The safetensors library checks every file (its header, and that the data is all there); but it hands out tensors only
+as copies, and it writes only what is in memory as a whole. So offsets are read and heads are written here.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import traceback
+import typing as t
+from dataclasses import dataclass
+
+from ansible_collections.tritonops.trtllm.plugins.module_utils.checkpoint._decoder import ConversionError, Shape
+
+try:
+    from safetensors import SafetensorError, safe_open
+except ImportError:
+    # Traceback of the import, for who runs on a host without it.
+    MISSING_SAFETENSORS: str | None = traceback.format_exc()
+else:
+    MISSING_SAFETENSORS = None
+
+INDEX = "model.safetensors.index.json"
+SINGLE = "model.safetensors"
+PICKLED = (".bin", ".pt", ".pth", ".ckpt")
+CODES = {"float32": "F32", "float16": "F16", "bfloat16": "BF16"}
+DTYPES = {code: dtype for dtype, code in CODES.items()}
+ITEM_BYTES = {"float32": 4, "float16": 2, "bfloat16": 2}
+PAGE_BYTES = 4096
+# As many examples of the same mistake as a person reads.
+SHOWN = 5
+LONGEST = 200
+
+
+@dataclass(frozen=True)
+class StoredTensor:
+    """`offset` counts bytes from the beginning of the file; `code` is safetensors' name of the dtype."""
+
+    path: str
+    code: str
+    shape: Shape
+    offset: int
+
+
+def open_weights(folder: str) -> dict[str, StoredTensor]:
+    """Every tensor below the folder; ConversionError with everything that is wrong with its files."""
+    tensors: dict[str, StoredTensor] = {}
+    problems: list[str] = []
+    for path in _weight_paths(folder):
+        try:
+            found = read_head(path)
+        except ConversionError as exc:
+            problems.append(str(exc))
+            continue
+        twice = sorted(set(found) & set(tensors))
+        if twice:
+            problems.append(
+                f"{path} has {listed(twice)}, which {tensors[twice[0]].path} has as well: remove one of them"
+            )
+        tensors.update(found)
+    if problems:
+        raise ConversionError("; ".join(problems))
+    return tensors
+
+
+def _weight_paths(folder: str) -> list[str]:
+    """The files that the index names, else the single file, else all there are."""
+    index = os.path.join(folder, INDEX)
+    if os.path.isfile(index):
+        return _indexed_paths(folder, index)
+    names = sorted(os.listdir(folder))
+    found = [SINGLE] if SINGLE in names else [name for name in names if name.endswith(".safetensors")]
+    if found:
+        return [os.path.join(folder, name) for name in found]
+    pickled = [name for name in names if name.endswith(PICKLED)]
+    if pickled:
+        raise ConversionError(
+            f"{folder} has its weights only as pickled files ({listed(pickled)}), which run code when they are loaded:"
+            " take a revision of the model with safetensors files, save it anew with transformers"
+            " (save_pretrained), or use converter upstream, which loads them in the backend's container"
+        )
+    raise ConversionError(f"there is no *.safetensors file in {folder}: it must be the folder of a Hugging Face model")
+
+
+def _indexed_paths(folder: str, index: str) -> list[str]:
+    try:
+        with open(index, encoding="utf-8") as stream:
+            names = sorted(set(json.load(stream)["weight_map"].values()))
+        paths = [os.path.join(folder, name) for name in names]
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as exc:
+        raise ConversionError(
+            f"{index} is not an index of safetensors files ({clipped(repr(exc))}): fetch it again"
+        ) from exc
+    outside = [name for name in names if os.path.isabs(name) or ".." in name.split("/")]
+    if outside:
+        raise ConversionError(f"{index} names files outside of its folder: {listed(outside)}")
+    missing = [name for name, path in zip(names, paths) if not os.path.isfile(path)]
+    if missing:
+        raise ConversionError(f"{folder} lacks {listed(missing)}, which {INDEX} names: fetch the model again")
+    return paths
+
+
+def read_head(path: str, remedy: str = "fetch it again") -> dict[str, StoredTensor]:
+    """What one file holds, once the library has found it sound; `remedy` is for one that it has not."""
+    try:
+        # The library tells a file that may not be read from a damaged one no better than this.
+        with open(path, "rb") as stream:
+            with safe_open(path, framework="numpy"):
+                length = int.from_bytes(stream.read(8), "little")
+            head: dict[str, t.Any] = json.loads(stream.read(length))
+    except (SafetensorError, ValueError) as exc:
+        raise ConversionError(f"{path} is not a whole safetensors file ({clipped(str(exc))}): {remedy}") from exc
+    except OSError as exc:
+        raise ConversionError(f"{path} cannot be read ({exc.strerror or exc}): correct its permissions") from exc
+    start = 8 + length
+    return {
+        name: StoredTensor(path, entry["dtype"], tuple(entry["shape"]), start + entry["data_offsets"][0])
+        for name, entry in head.items()
+        if name != "__metadata__"
+    }
+
+
+def make_head(tensors: t.Mapping[str, tuple[str, Shape]]) -> tuple[bytes, dict[str, int]]:
+    """The head of a file with these tensors (dtype, shape), and the offset of each in the file.
+
+    Wider elements come first, as the library writes them: so every tensor is aligned. The head fills whole pages, which
+    are cheaper to write and to map.
+    """
+    fields: dict[str, t.Any] = {}
+    end = 0
+    for name in sorted(tensors, key=lambda name: (-ITEM_BYTES[tensors[name][0]], name)):
+        dtype, shape = tensors[name]
+        start, end = end, end + tensor_bytes(dtype, shape)
+        fields[name] = {"dtype": CODES[dtype], "shape": list(shape), "data_offsets": [start, end]}
+    text = json.dumps(fields, separators=(",", ":")).encode("utf-8")
+    text += b" " * (-(8 + len(text)) % PAGE_BYTES)
+    head = len(text).to_bytes(8, "little") + text
+    return head, {name: len(head) + int(entry["data_offsets"][0]) for name, entry in fields.items()}
+
+
+def tensor_bytes(dtype: str, shape: Shape) -> int:
+    count = ITEM_BYTES[dtype]
+    for size in shape:
+        count *= size
+    return count
+
+
+def listed(names: t.Sequence[str]) -> str:
+    """The first few of them, and how many more there are."""
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return ", ".join(clipped(name) for name in names[:SHOWN]) + more
+
+
+def clipped(text: str) -> str:
+    """Names in damaged files can be of any length."""
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"

@@ -1,0 +1,351 @@
+# Copyright (c) 2026 tritonops.trtllm contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# PRIVATE to the collection: may change without notice.
+
+"""The Docker engine by the Docker SDK for Python: images by digest, and tools run in them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tarfile
+import traceback
+import typing as t
+from dataclasses import dataclass, field
+from importlib import import_module
+
+from ansible.module_utils.basic import missing_required_lib
+from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._artifact import (
+    CHUNK,
+    ArtifactError,
+    check_space,
+)
+from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._progress import Progress
+from ansible_collections.tritonops.trtllm.plugins.module_utils.docker._registry_login import credentials, registry_of
+
+if t.TYPE_CHECKING:
+    from ansible.module_utils.basic import AnsibleModule
+
+# A load is silent while the engine unpacks a layer, which for one of 10 GB takes minutes.
+TIMEOUT = 1800
+KILLED = 137
+LOG_IN = "give the registry's credentials (registry_auth, trtllm_image.registry_auth_file), or correct them"
+# In an engine's or registry's words, what a person can do about it.
+REMEDIES = (
+    ("no space left", "free space in the engine's data folder, or move data-root to a larger file system"),
+    ("x509", "put the registry's authority into /etc/docker/certs.d/<registry>/ca.crt on the host"),
+    ("unauthorized", LOG_IN),
+    ("no basic auth credentials", LOG_IN),
+    ("authentication required", LOG_IN),
+    ("denied", LOG_IN),
+    ("toomanyrequests", "the registry limits anonymous pulls: log in (registry_auth) or run again later"),
+    (
+        "apparmor_parser",
+        "install the host's package apparmor: its kernel has AppArmor, and the engine needs that program",
+    ),
+    ("manifest unknown", "correct reference or digest: the registry does not have that image"),
+    ("not found", "correct reference or digest: the registry does not have that image"),
+    ("no such host", "correct reference, or check the host's DNS and proxy settings"),
+    ("connection refused", "check that the registry runs and is reachable from the host"),
+    ("could not select device driver", "install the NVIDIA Container Toolkit (role nvidia_ctk) or leave gpus empty"),
+    ("error setting rlimit", "the engine may not raise its own limits (no CAP_SYS_RESOURCE): lower or empty ulimits"),
+    ("no such image", "make the image present first, with tritonops.trtllm.trtllm_image"),
+)
+
+
+class EngineError(ArtifactError):
+    """The Docker engine does not do what was asked for."""
+
+
+class ToolFailed(EngineError):
+    """A tool in a container ended with an error."""
+
+    def __init__(self, exit_code: int, out_of_memory: bool) -> None:
+        super().__init__(f"exit code {exit_code}")
+        self.exit_code = exit_code
+        self.out_of_memory = out_of_memory
+
+
+def load_sdk() -> t.Any:
+    """Import the Docker SDK for Python; ImportError when it is not installed."""
+    return import_module("docker")
+
+
+def engine_error(what: str, exc: BaseException, alternative: str = "") -> EngineError:
+    """One message of what failed, the engine's own words and what to change."""
+    said = " ".join(str(getattr(exc, "explanation", None) or exc).split()).rstrip(".")
+    known = next((remedy for words, remedy in REMEDIES if words in said.lower()), "")
+    remedy = "; or ".join(filter(None, [known, alternative]))
+    return EngineError(f"{what}: {said}" + (f". Remedy: {remedy}" if remedy else ""))
+
+
+class Engine:
+    """A Docker engine."""
+
+    def __init__(self, sdk: t.Any, docker_host: str | None = None) -> None:
+        self._sdk = sdk
+        environment = {**os.environ, **({"DOCKER_HOST": docker_host} if docker_host else {})}
+        try:
+            self._client = sdk.from_env(timeout=TIMEOUT, environment=environment)
+            self._client.ping()
+        except sdk.errors.DockerException as exc:
+            where = environment.get("DOCKER_HOST", "unix:///var/run/docker.sock")
+            raise EngineError(
+                f"the Docker engine at {where} does not answer: {' '.join(str(exc).split())}. Start it"
+                " (systemctl start docker), or correct docker_host"
+            ) from exc
+
+    def image(self, name: str) -> dict[str, t.Any] | None:
+        """What the engine knows of an image; None when it is not there."""
+        try:
+            attributes: dict[str, t.Any] = self._client.images.get(name).attrs
+        except self._sdk.errors.ImageNotFound:
+            return None
+        except self._sdk.errors.APIError as exc:
+            raise engine_error(f"cannot inspect image {name}", exc) from exc
+        return attributes
+
+    def check_room(self, needed: int, what: str) -> None:
+        """Fail where the engine's data folder cannot take so many bytes, if that can be told."""
+        root = self._client.info().get("DockerRootDir", "")
+        if os.path.isdir(root):
+            check_space(root, needed, what)
+
+    def load(self, archive: str, progress: Progress) -> None:
+        """Load an archive, as `docker load` does."""
+        size = os.path.getsize(archive)
+        self.check_room(size, f"the image of {archive}")
+        progress.start("load", total=size)
+        try:
+            _raise_errors(self._client.api.load_image(_blocks(archive, progress), quiet=True))
+        except (self._sdk.errors.DockerException, StreamError) as exc:
+            raise engine_error(f"cannot load {archive}", exc) from exc
+
+    def pull(self, image: str, progress: Progress, login: Login) -> None:
+        """Pull repository@digest, or repository:tag."""
+        repository, _at, digest = image.partition("@")
+        self._log_in(login.config)
+        progress.start("pull")
+        try:
+            answer = self._client.api.pull(
+                repository, tag=digest or None, stream=True, decode=True, auth_config=login.of(repository)
+            )
+            _raise_errors(_metered(answer, progress))
+        except (self._sdk.errors.DockerException, StreamError) as exc:
+            raise engine_error(f"cannot pull {image}", exc) from exc
+
+    def digest_of(self, reference: str, login: Login) -> str:
+        """The digest that a tag stands for at the registry."""
+        self._log_in(login.config)
+        try:
+            digest: str = self._client.images.get_registry_data(reference, auth_config=login.of(reference)).id
+        except self._sdk.errors.DockerException as exc:
+            # A registry that cannot be asked can be done without.
+            alternative = "give the image's digest, which needs no look-up"
+            raise engine_error(f"cannot look up the digest of {reference}", exc, alternative) from exc
+        return digest
+
+    def _log_in(self, config: str | None) -> None:
+        if config is None:
+            return
+        if not os.path.isfile(config):
+            raise EngineError(f"the file {config} (docker_config) does not exist on this host")
+        try:
+            self._client.api.reload_config(dockercfg_path=config)
+        except self._sdk.errors.DockerException as exc:
+            raise engine_error(f"cannot read {config} (docker_config)", exc) from exc
+
+    def remove_container(self, name: str) -> None:
+        """Remove what a killed run has left behind, running or not."""
+        try:
+            self._client.containers.get(name).remove(force=True, v=True)
+        except self._sdk.errors.NotFound:
+            return
+        except self._sdk.errors.APIError as exc:
+            raise engine_error(f"cannot remove the container {name} of an earlier run", exc) from exc
+
+    def copy_out(self, image: str, path: str, spool: t.IO[bytes]) -> None:
+        """Write a tar of the image's folder to spool, by way of a container that is never started."""
+        try:
+            container = self._client.containers.create(image, command=["true"])
+        except self._sdk.errors.DockerException as exc:
+            raise engine_error(f"cannot make a container of {image}", exc) from exc
+        try:
+            blocks, _stat = container.get_archive(path)
+            spool.writelines(blocks)
+        except self._sdk.errors.DockerException as exc:
+            raise engine_error(f"cannot copy {path} out of {image}", exc) from exc
+        finally:
+            container.remove()
+
+    def run(self, tool: Tool, log: str) -> None:
+        """Run a tool to its end with its output in the file log; ToolFailed unless it ends well."""
+        try:
+            container = self._client.containers.create(**self._creation(tool))
+        except self._sdk.errors.DockerException as exc:
+            raise engine_error(f"cannot make a container of {tool.image}", exc) from exc
+        try:
+            # Attached before it starts: not a line is lost, whatever logging driver the engine has.
+            output = container.attach(stdout=True, stderr=True, stream=True, logs=True)
+            container.start()
+            with open(log, "wb") as stream:
+                for block in output:
+                    stream.write(block)
+                    stream.flush()
+            exit_code = container.wait()["StatusCode"]
+            if exit_code:
+                container.reload()
+                raise ToolFailed(exit_code, bool(container.attrs["State"].get("OOMKilled")))
+        except self._sdk.errors.DockerException as exc:
+            raise engine_error(f"cannot run {tool.command[0]} in {tool.image}", exc) from exc
+        finally:
+            self.remove_container(tool.name)
+
+    def _creation(self, tool: Tool) -> dict[str, t.Any]:
+        types = self._sdk.types
+        mounts = [types.Mount(target, source, type="bind", read_only=True) for target, source in tool.read_only.items()]
+        mounts += [types.Mount(target, source, type="bind") for target, source in tool.writable.items()]
+        return {
+            "image": tool.image,
+            "command": list(tool.command),
+            "name": tool.name,
+            "labels": {"tritonops.trtllm": tool.name},
+            "environment": dict(tool.environment),
+            "user": tool.user,
+            "mounts": mounts,
+            "network_mode": "none",
+            "cap_drop": ["ALL"],
+            "security_opt": ["no-new-privileges:true"],
+            "shm_size": tool.shm_size,
+            "ulimits": [_ulimit(types, text) for text in tool.ulimits],
+            "device_requests": _device_requests(types, tool.gpus),
+        }
+
+
+def connect(module: AnsibleModule, docker_host: str | None) -> Engine | None:
+    """The engine; None in check mode on a host that has none yet."""
+    try:
+        return Engine(load_sdk(), docker_host)
+    except ImportError:
+        if not module.check_mode:
+            module.fail_json(msg=missing_required_lib("docker"), exception=traceback.format_exc())
+    except EngineError:
+        if not module.check_mode:
+            raise
+    return None
+
+
+@dataclass(frozen=True)
+class Login:
+    """Credentials for registries: a Docker config file on the host, or the text of one that is nowhere on it."""
+
+    config: str | None = None
+    text: str | None = field(default=None, repr=False)
+
+    def of(self, reference: str) -> dict[str, str] | None:
+        """For the SDK; None to go by the config file."""
+        return credentials(self.text, registry_of(reference)) if self.text else None
+
+
+@dataclass(frozen=True)
+class Tool:
+    """A command to run in a container that sees nothing but its folders."""
+
+    name: str
+    image: str
+    command: t.Sequence[str]
+    read_only: t.Mapping[str, str]
+    writable: t.Mapping[str, str]
+    gpus: t.Sequence[str] = ()
+    shm_size: str = "2g"
+    ulimits: t.Sequence[str] = ()
+    environment: t.Mapping[str, str] = field(default_factory=dict)
+    user: str | None = None
+
+
+class StreamError(Exception):
+    """The engine reports an error in the middle of its answer."""
+
+
+def _raise_errors(events: t.Iterable[t.Mapping[str, t.Any]]) -> None:
+    for event in events:
+        if "error" in event:
+            raise StreamError(event["error"])
+
+
+def _blocks(path: str, progress: Progress) -> t.Iterator[bytes]:
+    with open(path, "rb") as stream:
+        for block in iter(lambda: stream.read(CHUNK), b""):
+            yield block
+            progress.advance(len(block))
+    progress.start("unpack")
+
+
+def _metered(events: t.Iterable[t.Mapping[str, t.Any]], progress: Progress) -> t.Iterator[t.Mapping[str, t.Any]]:
+    """The events of a pull, counting the layers' bytes on the way."""
+    layers: dict[str, tuple[int, int]] = {}
+    for event in events:
+        detail, layer = event.get("progressDetail") or {}, event.get("id", "")
+        if event.get("status") == "Downloading" and detail.get("total"):
+            layers[layer] = detail["current"], detail["total"]
+        elif event.get("status") in ("Download complete", "Pull complete") and layer in layers:
+            layers[layer] = layers[layer][1], layers[layer][1]
+        if layers:
+            progress.update(
+                sum(done for done, _total in layers.values()), sum(total for _done, total in layers.values())
+            )
+        yield event
+
+
+def _ulimit(types: t.Any, text: str) -> t.Any:
+    """`name=soft[:hard]` as `docker run --ulimit` takes it."""
+    try:
+        name, limits = text.split("=", 1)
+        soft, _colon, hard = limits.partition(":")
+        return types.Ulimit(name=name, soft=int(soft), hard=int(hard or soft))
+    except ValueError as exc:
+        raise EngineError(f"ulimits: {text!r} is not of the form name=soft[:hard]") from exc
+
+
+def _device_requests(types: t.Any, gpus: t.Sequence[str]) -> list[t.Any]:
+    if not gpus:
+        return []
+    which = {"count": -1} if list(gpus) == ["all"] else {"device_ids": list(gpus)}
+    return [types.DeviceRequest(capabilities=[["gpu"]], **which)]
+
+
+def archive_ids(path: str) -> set[str]:
+    """The ids that the images of a `docker save` archive can have in an engine.
+
+    That is the digest of the image's configuration, or of its manifest where the engine keeps images in containerd.
+    """
+    try:
+        with tarfile.open(path) as archive:
+            manifest = _read_member(archive, "manifest.json")
+            if manifest is None:
+                raise EngineError(f"{path} is not an archive of `docker save`: it has no manifest.json")
+            ids = {_digest(archive, entry["Config"]) for entry in json.loads(manifest)}
+            index = _read_member(archive, "index.json")
+            return ids | {entry["digest"] for entry in json.loads(index or b"{}").get("manifests", [])}
+    except FileNotFoundError as exc:
+        raise EngineError(f"the archive {path} does not exist on this host") from exc
+    except (tarfile.TarError, EOFError, KeyError, TypeError, ValueError) as exc:
+        raise EngineError(f"{path} is not a whole archive of `docker save`: {exc}") from exc
+
+
+def _read_member(archive: tarfile.TarFile, name: str) -> bytes | None:
+    try:
+        stream = archive.extractfile(name)
+    except KeyError:
+        return None
+    return stream.read() if stream else None
+
+
+def _digest(archive: tarfile.TarFile, name: str) -> str:
+    content = _read_member(archive, name)
+    if content is None:
+        raise KeyError(name)
+    return f"sha256:{hashlib.sha256(content).hexdigest()}"

@@ -1,0 +1,56 @@
+# Copyright (c) 2026 tritonops.trtllm contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# PRIVATE to the collection: may change without notice.
+
+"""What a host has: memory, and what earlier runs have left on it."""
+
+from __future__ import annotations
+
+import os
+import re
+import typing as t
+
+from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._artifact import is_complete
+from ansible_collections.tritonops.trtllm.plugins.module_utils.host._listeners import read_text
+
+KINDS = ("image", "backend", "weights", "checkpoint", "engine")
+# What a killed run leaves beside the folder with the final name.
+UNFINISHED = (".partial", ".old")
+
+
+def memory_total(proc: str = "/proc") -> int:
+    match = re.search(r"^MemTotal:\s+(\d+) kB", read_text(os.path.join(proc, "meminfo")), re.MULTILINE)
+    return int(match.group(1)) * 1024 if match else 0
+
+
+def artifacts(root: str) -> list[str]:
+    """Finished artifacts, clones and releases below the root folder, as paths relative to it."""
+    finished: dict[str, t.Callable[[str], bool]] = dict.fromkeys(KINDS, is_complete)
+    finished["backend"] = lambda folder: is_complete(folder) or os.path.exists(os.path.join(folder, ".git"))
+    finished["releases"] = is_release
+    return sorted(
+        f"{kind}/{name}"
+        for kind, is_finished in finished.items()
+        for name in _folders(os.path.join(root, kind))
+        if not name.endswith(UNFINISHED) and is_finished(os.path.join(root, kind, name))
+    )
+
+
+def is_release(folder: str) -> bool:
+    return os.path.isfile(os.path.join(folder, "release.json"))
+
+
+def current_release(root: str) -> str | None:
+    """The id of the release that is served; None where there is none."""
+    target = os.path.realpath(os.path.join(root, "current"))
+    return os.path.basename(target) if is_release(target) else None
+
+
+def _folders(path: str) -> list[str]:
+    try:
+        return os.listdir(path)
+    except OSError:
+        # Not there yet, or not for this user's eyes: neither is anything to build on.
+        return []

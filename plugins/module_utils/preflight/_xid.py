@@ -1,0 +1,136 @@
+# Copyright (c) 2026 tritonops.trtllm contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# PRIVATE to the collection: may change without notice.
+
+"""Errors that NVIDIA's driver wrote into the kernel's log since boot: its XIDs.
+
+What each means is NVIDIA's: https://docs.nvidia.com/deploy/xid-errors/analyzing-xid-catalog.html
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import typing as t
+
+from ansible_collections.tritonops.trtllm.plugins.module_utils.host._limited import answer_of
+from ansible_collections.tritonops.trtllm.plugins.module_utils.preflight._findings import Finding, error, warning
+
+if t.TYPE_CHECKING:
+    from ansible.module_utils.basic import AnsibleModule
+
+# After these the GPU needs a reset, the host a reboot, or the hardware somebody to look at it.
+SERIOUS = {
+    46: "GPU stopped processing",
+    48: "double bit ECC error",
+    54: "auxiliary power is not connected",
+    62: "internal micro-controller halt",
+    64: "memory remapping failure",
+    74: "NVLink error",
+    79: "GPU has fallen off the bus",
+    95: "uncontained memory error",
+    109: "context switch timeout",
+    110: "security fault",
+    119: "GSP RPC timeout",
+    120: "GSP error",
+    136: "link training failed",
+    140: "unrecovered ECC error",
+    143: "GPU initialization error",
+    155: "NVLink error defined by software",
+    156: "resource retirement",
+    158: "GPU fatal timeout",
+    167: "PCIe fatal timeout",
+}
+# These are of the program that ran, of its end, or are followed by one that counts.
+OF_THE_PROGRAM = frozenset(
+    [
+        *(8, 11, 13, 25, 31, 32, *range(37, 42), 43, 44, 45, 60, *range(66, 73), 75, 76, 77, 80),
+        *(*range(82, 87), 88, 89, *range(96, 108), *range(126, 136), 137, 139, 141, 152, 153, 154),
+    ]
+)
+# The rest is worth a look: remapped rows (63), many corrected errors (92), a contained error (94), NVLink 5 (144-150).
+NOTABLE = {
+    63: "memory remapping event",
+    92: "high rate of single bit errors",
+    94: "contained memory error",
+    121: "C2C error",
+    149: "NVLink 5 error",
+}
+
+_LINE = re.compile(r"NVRM: Xid \((?:PCI:)?([0-9A-Fa-f:.]+)\): (\d+)")
+
+
+class Xid(t.NamedTuple):
+    """A kind of error on one GPU, and how often it was seen. The place is as the kernel prints it."""
+
+    place: str
+    code: int
+    times: int
+
+
+def parse_log(text: str) -> list[Xid]:
+    times: dict[tuple[str, int], int] = {}
+    for place, code in _LINE.findall(text):
+        key = (place.lower(), int(code))
+        times[key] = times.get(key, 0) + 1
+    return [Xid(place, code, count) for (place, code), count in times.items()]
+
+
+def kernel_log(module: AnsibleModule, timeout: int) -> str:
+    """Since boot: the journal where there is one, else the kernel's own buffer, whose beginning may be lost."""
+    arguments = ["--dmesg", "--boot", "--output=json", "--output-fields=MESSAGE", "--no-pager", "--quiet"]
+    lines = (answer_of(module, timeout, "journalctl", *arguments) or "").splitlines()
+    try:
+        # What is not text is a list of bytes there.
+        if lines:
+            return "\n".join(str(json.loads(line).get("MESSAGE")) for line in lines)
+    except ValueError:
+        pass
+    return answer_of(module, timeout, "dmesg") or ""
+
+
+def check_xids(xids: t.Sequence[Xid], gpus: t.Sequence[t.Mapping[str, t.Any]]) -> list[Finding]:
+    """What a driver says it has recovered from is no longer an error."""
+    fine = {_bus(gpu["pci_bus_id"] or "") for gpu in gpus if gpu["recovery_action"] == "none"}
+    serious = [xid for xid in xids if xid.code in SERIOUS]
+    open_ones = [xid for xid in serious if _bus(xid.place) not in fine]
+    closed = [xid for xid in serious if _bus(xid.place) in fine]
+    others = [xid for xid in xids if xid.code not in SERIOUS and xid.code not in OF_THE_PROGRAM]
+    findings = []
+    if open_ones:
+        findings.append(
+            error(
+                "xid",
+                f"the driver logged errors since boot: {_listed(open_ones)}",
+                "reset the GPU or reboot (79: power off and on), and see NVIDIA's XID catalogue; if it comes back, have"
+                " the GPU replaced",
+            )
+        )
+    if closed or others:
+        findings.append(
+            warning(
+                "xid_notable",
+                f"the driver logged errors since boot that it went on from: {_listed([*closed, *others])}",
+                "none at once; see NVIDIA's XID catalogue if they grow in number",
+            )
+        )
+    return findings
+
+
+def _bus(place: str) -> tuple[int, ...]:
+    """Domain, bus and device; the kernel leaves the function out."""
+    return tuple(int(part, 16) for part in re.findall(r"[0-9A-Fa-f]+", place)[:3])
+
+
+def _listed(xids: t.Iterable[Xid]) -> str:
+    return ", ".join(
+        f"XID {xid.code}{_meaning(xid.code)} on {xid.place}{f' {xid.times} times' if xid.times > 1 else ''}"
+        for xid in xids
+    )
+
+
+def _meaning(code: int) -> str:
+    text = SERIOUS.get(code) or NOTABLE.get(code)
+    return f" ({text})" if text else ""

@@ -1,0 +1,293 @@
+# Copyright (c) 2026 tritonops.trtllm contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# PRIVATE to the collection: may change without notice.
+
+"""Wait for a Triton server and its models, and notice at once when waiting is in vain."""
+
+from __future__ import annotations
+
+import time
+import traceback
+import typing as t
+from dataclasses import dataclass, field
+from http import HTTPStatus
+
+from ansible_collections.tritonops.trtllm.plugins.module_utils.docker._log_patterns import BY_ID, explain, server_reason
+from ansible_collections.tritonops.trtllm.plugins.module_utils.triton._http import Refused, TritonClient, Unreachable
+
+DOCKER_IMPORT_ERROR: str | None = None
+try:
+    import docker
+    from docker.errors import DockerException, NotFound
+except ImportError:
+    DOCKER_IMPORT_ERROR = traceback.format_exc()
+
+LOG_LINES = 400
+SHOWN_LINES = 15
+NOT_THERE = "not in the model repository"
+UNIT_PROPERTIES = (
+    "LoadState",
+    "ActiveState",
+    "SubState",
+    "Result",
+    "NRestarts",
+    "InvocationID",
+    "ExecMainCode",
+    "ExecMainStatus",
+)
+
+Run = t.Callable[[t.List[str]], t.Tuple[int, str, str]]
+
+
+class HealthError(Exception):
+    """Why the server is not going to be ready, with what was reached and what the log says."""
+
+    def __init__(
+        self, what: str, report: Report, log: str = "", reason: str = "", exit_code: int | None = None
+    ) -> None:
+        words = reason or server_reason(log)
+        self.explanations = explain(f"{words}\n{log}")
+        if exit_code == 0 and not words and not self.explanations:
+            known = BY_ID["launch_script_returns"]
+            self.explanations = [{"id": known.id, "cause": known.cause, "remedy": known.remedy, "line": ""}]
+        self.report = report
+        self.reason = words
+        self.log = log.splitlines()[-LOG_LINES:]
+        super().__init__(self._message(what))
+
+    def _message(self, what: str) -> str:
+        parts = [f"{what}: {self.reason}" if self.reason else what]
+        if self.explanations:
+            parts.append(f"Known cause ({self.explanations[0]['id']}): {self.explanations[0]['cause']}")
+            parts.append(f"Remedy: {self.explanations[0]['remedy']}")
+        if self.log and not self.explanations:
+            parts.append("Last lines of the log:\n" + "\n".join(self.log[-SHOWN_LINES:]))
+        return " ".join(part if part.endswith((".", "\n")) else f"{part}." for part in parts)
+
+
+class DockerError(Exception):
+    """Docker itself cannot be asked."""
+
+
+class Death(t.NamedTuple):
+    """The sentence that says how a server ended, and with which exit code if it is known."""
+
+    sentence: str
+    exit_code: int | None = None
+
+
+class Watch(t.Protocol):
+    """Something that knows whether the server's process lives."""
+
+    def death(self) -> Death | None: ...
+
+    def log(self) -> str: ...
+
+
+class UnitWatch:
+    """The systemd unit of the server. Any restart counts: it means that the server died in between."""
+
+    def __init__(self, unit: str, run: Run) -> None:
+        self.unit = unit
+        self._run = run
+        self._first: dict[str, str] = {}
+
+    def death(self) -> Death | None:
+        rc, out, err = self._run(["systemctl", "show", "-p", ",".join(UNIT_PROPERTIES), self.unit])
+        if rc != 0:
+            return Death(f"systemctl cannot show unit {self.unit}: {err.strip()}")
+        state = dict(line.split("=", 1) for line in out.splitlines() if "=" in line)
+        self._first = self._first or state
+        if state.get("LoadState") == "not-found":
+            return Death(f"unit {self.unit} does not exist")
+        ended = state.get("ActiveState") in ("failed", "inactive") or state.get("SubState") == "auto-restart"
+        again = any(state.get(name) != self._first.get(name) for name in ("NRestarts", "InvocationID"))
+        if not (ended or again):
+            return None
+        how = f"is {state.get('ActiveState')} ({state.get('SubState')})" if ended else "was restarted"
+        status = state.get("ExecMainStatus", "")
+        detail = (
+            f"result {state.get('Result')}, exit status {status}" if ended else f"{state.get('NRestarts')} restarts"
+        )
+        return Death(f"unit {self.unit} {how}: {detail}", int(status) if ended and status.isdigit() else None)
+
+    def log(self) -> str:
+        """What the first invocation said: the one that died, not the one that systemd has started since."""
+        self._run(["journalctl", "--sync"])
+        invocation = self._first.get("InvocationID")
+        match = ["-u", self.unit]
+        if invocation:
+            match = [f"_SYSTEMD_INVOCATION_ID={invocation}", "+", f"INVOCATION_ID={invocation}"]
+        _rc, out, _err = self._run(["journalctl", "--no-pager", "-q", "-o", "cat", "-n", str(LOG_LINES), *match])
+        return out
+
+
+class ContainerWatch:
+    """The container of the server."""
+
+    def __init__(self, name: str, client: t.Any, may_be_missing: bool = False) -> None:
+        self.name = name
+        self._client = client
+        # Where a unit makes the container, there is a moment without one.
+        self._may_be_missing = may_be_missing
+        self._first: tuple[str, str] | None = None
+
+    def death(self) -> Death | None:
+        try:
+            container = self._client.containers.get(self.name)
+        except NotFound:
+            if self._may_be_missing and self._first is None:
+                return None
+            return Death(f"container {self.name} {'does not exist' if self._first is None else 'is gone'}")
+        except DockerException as exc:
+            raise DockerError(str(exc)) from exc
+        state = container.attrs["State"]
+        if state["Status"] in ("exited", "dead", "removing", "restarting"):
+            killed = ", killed for lack of memory" if state.get("OOMKilled") else ""
+            return Death(
+                f"container {self.name} is {state['Status']}: exit code {state.get('ExitCode')}{killed}",
+                state.get("ExitCode"),
+            )
+        if state["Status"] == "created":
+            error = state.get("Error")
+            return Death(f"container {self.name} did not start: {error}") if error else None
+        identity = (container.id, state.get("StartedAt", ""))
+        self._first = self._first or identity
+        return None if identity == self._first else Death(f"container {self.name} was restarted")
+
+    def log(self) -> str:
+        try:
+            return self._client.containers.get(self.name).logs(tail=LOG_LINES).decode("utf-8", "replace")
+        except NotFound:
+            return ""
+
+
+def docker_client() -> t.Any:
+    try:
+        return docker.from_env(timeout=10)
+    except DockerException as exc:
+        raise DockerError(str(exc)) from exc
+
+
+@dataclass
+class Report:
+    """What one look at the server found."""
+
+    live: bool = False
+    ready: bool = False
+    models: list[dict[str, str]] = field(default_factory=list)
+    failed: list[dict[str, str]] = field(default_factory=list)
+    server: dict[str, t.Any] = field(default_factory=dict)
+    waited: float = 0.0
+    obstacle: str = ""  # why the look ended early
+
+    def missing(self) -> list[str]:
+        return [f"{row['name']} is {row['state'] or 'not loaded'}" for row in self.models if row["state"] != "READY"]
+
+    def is_complete(self) -> bool:
+        return self.live and self.ready and bool(self.models) and not self.missing() and not self.obstacle
+
+    def describe(self) -> str:
+        if not self.live:
+            return f"the server is not live ({self.obstacle})" if self.obstacle else "the server is not live"
+        parts = ["the server is live" + (" and ready" if self.ready else ", but not ready")]
+        parts += [", ".join(self.missing())] if self.missing() else []
+        return "; ".join(parts + ([self.obstacle] if self.obstacle else []))
+
+
+def look(client: TritonClient, expected: t.Sequence[str]) -> Report:
+    """How far the server is; not being reachable is one of the answers."""
+    report = Report()
+    try:
+        report.live = client.is_live()
+        if report.live:
+            report.ready = client.is_ready()
+            report.server = client.server()
+            _look_at_models(report, client, expected)
+    except Unreachable as exc:
+        report.obstacle = str(exc)
+    except Refused as exc:
+        if exc.status < HTTPStatus.INTERNAL_SERVER_ERROR:
+            raise
+        report.obstacle = f"it answered with status {exc.status}: {exc}"
+    report.waited = round(client.deadline.waited(), 1)
+    return report
+
+
+def _index(client: TritonClient, expected: t.Sequence[str]) -> dict[str, dict[str, str]]:
+    """The best version of every model in the repository; where the index is restricted, of the expected ones."""
+    try:
+        answer = client.index()
+    except Refused as exc:
+        if not expected or exc.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            raise
+        answer = [{"name": name, "state": "READY"} for name in expected]
+    versions: dict[str, list[dict[str, str]]] = {name: [] for name in expected}
+    for entry in answer:
+        row = {key: str(entry.get(key, "")) for key in ("name", "version", "state", "reason")}
+        versions.setdefault(row["name"], []).append(row)
+    return {name: _best_version(name, rows) for name, rows in versions.items()}
+
+
+def _best_version(name: str, rows: t.Sequence[dict[str, str]]) -> dict[str, str]:
+    absent = {"name": name, "version": "", "state": "", "reason": NOT_THERE}
+    order = ("READY", "LOADING", "UNLOADING", "UNAVAILABLE", "")
+    return min(rows, key=lambda row: order.index(row["state"]) if row["state"] in order else 1, default=absent)
+
+
+def _look_at_models(report: Report, client: TritonClient, expected: t.Sequence[str]) -> None:
+    index = _index(client, expected)
+    report.models = [row for name, row in sorted(index.items()) if (name in expected if expected else row["state"])]
+    for row in report.models:
+        # The index says what was loaded; only the model itself says that it takes requests.
+        if row["state"] == "READY" and not client.is_model_ready(row["name"]):
+            row["state"] = "NOT READY"
+    # A model that nobody asked for keeps a strict server from getting ready as well.
+    report.failed = [
+        row
+        for row in index.values()
+        if row["state"] == "UNAVAILABLE" and row["reason"] and (row in report.models or not report.ready)
+    ]
+
+
+def _hopeless(report: Report) -> tuple[str, str] | None:
+    """A model that will not come any more, and the server's reason."""
+    for row in report.failed:
+        return f"model {row['name']} is UNAVAILABLE", row["reason"].split("\n\nAt:")[0].strip()
+    for row in report.models:
+        if report.ready and row["reason"] == NOT_THERE:
+            return f"model {row['name']} is {NOT_THERE} of the server", ""
+    return None
+
+
+def wait_until_ready(
+    client: TritonClient, expected: t.Sequence[str], interval: float, watches: t.Sequence[Watch]
+) -> Report:
+    report = Report()
+    while True:
+        for watch in watches:
+            death = watch.death()
+            if death:
+                report.waited = round(client.deadline.waited(), 1)
+                raise HealthError(death.sentence, report, _log_of(watches), exit_code=death.exit_code)
+        report = look(client, expected)
+        if report.is_complete():
+            return report
+        hopeless = _hopeless(report)
+        if hopeless:
+            raise HealthError(hopeless[0], report, _log_of(watches), reason=hopeless[1])
+        if client.deadline.left() <= 0:
+            what = f"not ready after {client.deadline.seconds:g} s, {report.describe()}"
+            raise HealthError(what, report, _log_of(watches))
+        time.sleep(min(interval, max(0.0, client.deadline.left())))
+
+
+def _log_of(watches: t.Sequence[Watch]) -> str:
+    """The unit's journal has the container's output as well: the first log that has anything is enough."""
+    for watch in watches:
+        log = watch.log()
+        if log.strip():
+            return log
+    return ""

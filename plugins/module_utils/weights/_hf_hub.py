@@ -1,0 +1,394 @@
+# Copyright (c) 2026 tritonops.trtllm contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# PRIVATE to the collection: may change without notice.
+
+"""Files of a Hugging Face repository by huggingface_hub, each checked against the hub's own digest."""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+import os
+import re
+import threading
+import typing as t
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from fnmatch import fnmatch
+from importlib import import_module
+
+from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._artifact import CHUNK, ArtifactError
+from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._progress import Progress, human_seconds
+
+COMMIT = re.compile(r"[0-9a-f]{40}")
+DEFAULT_ENDPOINT = "https://huggingface.co"
+DEFAULT_ALLOW = ("*.safetensors", "*.json", "tokenizer*", "*.model", "merges.txt", "vocab.txt", "*.jinja")
+# The same weights again for other frameworks or in other formats, and what training left behind.
+DEFAULT_IGNORE = (
+    "*.bin",
+    "*.pt",
+    "*.pth",
+    "*.ckpt",
+    "*.gguf",
+    "*.ggml",
+    "*.h5",
+    "*.msgpack",
+    "*.onnx*",
+    "*.ot",
+    "*.tflite",
+    "consolidated*",
+    "original/*",
+    "onnx/*",
+    "openvino/*",
+    "coreml/*",
+    "gguf/*",
+    "metal/*",
+    "runs/*",
+)
+OTHER_WEIGHTS = (".bin", ".pt", ".pth", ".gguf", ".h5", ".msgpack")
+LIBRARY_FOLDER = ".cache"
+
+DOWNLOAD_CHUNK = 1 << 20
+MAX_ATTEMPTS = 6
+MAX_DELAY = 30.0
+# A hub that asks for a longer pause is told to the user instead of waited for.
+MAX_RETRY_AFTER = 300.0
+
+# The library reads its settings once, when it is imported.
+LIBRARY_SETTINGS = {
+    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    # Xet downloads start a file again after an interruption; plain HTTP goes on where it broke off.
+    "HF_HUB_DISABLE_XET": "1",
+    "HF_HUB_VERBOSITY": "error",
+}
+
+
+class HubError(ArtifactError):
+    """The hub does not give what was asked for."""
+
+
+class Cancelled(Exception):
+    """Another file has failed for good."""
+
+
+def load_library(ca_bundle: str | None = None) -> t.Any:
+    """Import huggingface_hub with our settings; ImportError when it is not installed."""
+    os.environ.update(LIBRARY_SETTINGS)
+    if ca_bundle:
+        os.environ["SSL_CERT_FILE"] = ca_bundle
+    library = import_module("huggingface_hub")
+    # A broken connection loses what has not filled a chunk yet: the library's 10 MB are much on a slow line.
+    constants: t.Any = import_module("huggingface_hub.constants")
+    constants.DOWNLOAD_CHUNK_SIZE = DOWNLOAD_CHUNK
+    return library
+
+
+@dataclass(frozen=True)
+class RepoFile:
+    """A file of the repository and what the hub says it must be."""
+
+    name: str
+    size: int
+    sha256: str | None
+    sha1: str | None
+
+    @property
+    def expected(self) -> str:
+        return f"sha256 {self.sha256}" if self.sha256 else f"git sha1 {self.sha1}"
+
+    def check(self, path: str) -> tuple[str | None, str]:
+        """(what is wrong with the file at path or None, its sha256)."""
+        size = os.path.getsize(path)
+        sha256, sha1 = hashlib.sha256(), hashlib.sha1(b"blob %d\0" % size)
+        with open(path, "rb") as stream:
+            for block in iter(lambda: stream.read(CHUNK), b""):
+                sha256.update(block)
+                if not self.sha256:
+                    sha1.update(block)
+        if size != self.size:
+            return f"expected {self.size} bytes, got {size}", sha256.hexdigest()
+        if self.sha256:
+            wrong = self.sha256 != sha256.hexdigest()
+        else:
+            wrong = self.sha1 is not None and self.sha1 != sha1.hexdigest()
+        got = f"sha256 {sha256.hexdigest()}" if self.sha256 else f"git sha1 {sha1.hexdigest()}"
+        return (f"expected {self.expected}, got {got}" if wrong else None), sha256.hexdigest()
+
+
+def select(names: t.Iterable[str], allow: t.Sequence[str], ignore: t.Sequence[str]) -> list[str]:
+    """The names that match a pattern of allow and none of ignore (`*` also matches `/`, as in huggingface_hub)."""
+    return [
+        name
+        for name in names
+        if any(fnmatch(name, pattern) for pattern in allow) and not any(fnmatch(name, pattern) for pattern in ignore)
+    ]
+
+
+def select_weights(where: str, names: t.Sequence[str], allow: t.Sequence[str], ignore: t.Sequence[str]) -> list[str]:
+    """select(), refusing a repository whose weights are not what is asked for."""
+    chosen = select(names, allow, ignore)
+    if not chosen:
+        raise HubError(f"{where} has no file that allow_patterns and ignore_patterns let through: {', '.join(names)}")
+    has_safetensors = any(name.endswith(".safetensors") for name in chosen)
+    wants_safetensors = bool(select(["model.safetensors"], allow, ignore))
+    others = sorted(name for name in names if name.endswith(OTHER_WEIGHTS))
+    if wants_safetensors and not has_safetensors and others:
+        raise HubError(
+            f"{where} has no safetensors weights, only {', '.join(others)}: choose a revision or repository with"
+            " safetensors, or convert the weights and give the folder as src"
+        )
+    return chosen
+
+
+def failure_delay(exc: BaseException, attempt: int) -> float | None:
+    """Seconds to wait before trying again; None when trying again is no use."""
+    backoff = min(MAX_DELAY, 2.0**attempt)
+    status = status_of(exc)
+    if status == 429:
+        asked = retry_after(exc)
+        return asked if asked <= MAX_RETRY_AFTER else None
+    if status is not None:
+        return backoff if status >= 500 or status == 416 else None
+    # The library's own errors of a broken transfer are OSErrors without an errno; real ones (no space) carry it.
+    return backoff if is_transfer_error(exc) else None
+
+
+def is_transfer_error(exc: BaseException) -> bool:
+    names = {kind.__name__ for kind in type(exc).__mro__}
+    return "TransportError" in names or ("OSError" in names and getattr(exc, "errno", None) is None)
+
+
+def status_of(exc: BaseException) -> int | None:
+    response = getattr(exc, "response", None)
+    return response.status_code if response is not None else None
+
+
+def retry_after(exc: t.Any) -> float:
+    try:
+        return float(exc.response.headers.get("Retry-After", 1))
+    except ValueError:
+        # The other form of the header is a date.
+        return 60.0
+
+
+def root_cause(exc: BaseException) -> BaseException:
+    """The library wraps the hub's answer in "not found locally either"; the answer is what tells something."""
+    while type(exc).__name__ == "LocalEntryNotFoundError" and exc.__cause__ is not None:
+        exc = exc.__cause__
+    return exc
+
+
+class Hub:
+    """One repository at one revision of a hub."""
+
+    def __init__(self, library: t.Any, repository: str, revision: str, endpoint: str | None, token: str | None) -> None:
+        self._library = library
+        self._repository = repository
+        self._revision = revision
+        self._endpoint = (endpoint or DEFAULT_ENDPOINT).rstrip("/")
+        self._token = token
+        self._stop = threading.Event()
+        # False, not None: None would let the library look for a token of its own.
+        self._access: dict[str, t.Any] = {"endpoint": self._endpoint, "token": token or False}
+
+    @property
+    def where(self) -> str:
+        return f"{self._repository}@{self._revision} at {self._endpoint}"
+
+    def resolve(self, progress: Progress | None = None) -> tuple[str, list[RepoFile]]:
+        """The commit of the revision and all its files."""
+
+        def call() -> t.Any:
+            api = self._library.HfApi(**self._access)
+            return api.model_info(self._repository, revision=self._revision, files_metadata=True, timeout=60)
+
+        info = self._retrying(call, progress)
+        return info.sha, [_repo_file(sibling) for sibling in info.siblings or []]
+
+    def check_access(self, commit: str, name: str) -> None:
+        """Ask for one file's head: a gated repository shows its listing to everyone, but not its files."""
+        url = self._library.hf_hub_url(self._repository, name, revision=commit, endpoint=self._endpoint)
+        self._retrying(lambda: self._library.get_hf_file_metadata(url, token=self._access["token"]))
+
+    def fetch(
+        self,
+        commit: str,
+        files: t.Sequence[RepoFile],
+        folder: str,
+        progress: Progress,
+        workers: int,
+        cache_dir: str | None,
+    ) -> dict[str, str]:
+        """Have the files in folder, each of them checked; returns their sha256."""
+
+        def one(file: RepoFile) -> tuple[str, str]:
+            try:
+                return file.name, self._fetch_checked(commit, file, folder, progress, cache_dir)
+            except BaseException:
+                self._stop.set()
+                raise
+
+        with ThreadPoolExecutor(workers) as pool:
+            futures = [pool.submit(one, file) for file in files]
+        errors = [error for error in (future.exception() for future in futures) if error is not None]
+        for error in errors:
+            if not isinstance(error, Cancelled):
+                raise error
+        return dict(future.result() for future in futures)
+
+    def _fetch_checked(
+        self, commit: str, file: RepoFile, folder: str, progress: Progress, cache_dir: str | None
+    ) -> str:
+        problem = None
+        for _attempt in range(2):
+            self._retrying(
+                lambda: self._download(commit, file, folder, cache_dir), progress, lambda: arrived(folder, file)
+            )
+            problem, sha256 = file.check(os.path.join(folder, file.name))
+            if problem is None:
+                return sha256
+            _forget(folder, file)
+        raise HubError(
+            f"{file.name} of {self.where} arrived damaged twice: {problem}. It was removed; if this goes on, the mirror"
+            " or a proxy on the way alters files: set another endpoint"
+        )
+
+    def _download(self, commit: str, file: RepoFile, folder: str, cache_dir: str | None) -> None:
+        if self._stop.is_set():
+            raise Cancelled()
+        try:
+            self._library.hf_hub_download(
+                self._repository,
+                file.name,
+                revision=commit,
+                local_dir=folder,
+                cache_dir=cache_dir,
+                tqdm_class=_meter(self._stop),
+                **self._access,
+            )
+        except OSError as exc:
+            if status_of(exc) == 416 or "Consistency check failed" in str(exc):
+                # What an earlier run left is no beginning of this file.
+                _forget(folder, file)
+            raise
+
+    def _retrying(
+        self,
+        call: t.Callable[[], t.Any],
+        progress: Progress | None = None,
+        measure: t.Callable[[], int] = lambda: 0,
+    ) -> t.Any:
+        """Call again after a passing failure; only attempts that bring nothing count."""
+        attempt, seen = 0, measure()
+        while True:
+            try:
+                return call()
+            except (Cancelled, ArtifactError):
+                raise
+            except Exception as exc:
+                cause = root_cause(exc)
+                now = measure()
+                attempt = 1 if now > seen else attempt + 1
+                seen = now
+                delay = failure_delay(cause, attempt - 1)
+                if delay is None or attempt >= MAX_ATTEMPTS:
+                    if getattr(cause, "errno", None) is not None:
+                        raise
+                    raise HubError(self.describe(cause)) from None
+            if progress:
+                progress.note(f"waiting {human_seconds(delay)} for the hub")
+            # A pause the hub asked for or a failing network needs: there is nothing to wait for but time.
+            self._stop.wait(delay)
+
+    def describe(self, exc: BaseException) -> str:
+        """One message: what failed, the hub's own words, what to change."""
+        words = f"cannot fetch {self.where}: {self._words(exc)}"
+        return self._without_token(f"{words}. {self._remedy(exc)}")
+
+    def _words(self, exc: BaseException) -> str:
+        status = status_of(exc)
+        said = getattr(exc, "server_message", None) or str(exc)
+        said = re.sub(r"\s+", " ", said).strip().rstrip(".")
+        return f"the hub says {status}: {said}" if status is not None else f"{type(exc).__name__}: {said}"
+
+    def _remedy(self, exc: BaseException) -> str:
+        kinds = {kind.__name__ for kind in type(exc).__mro__}
+        status = status_of(exc)
+        gated = "GatedRepoError" in kinds
+        if status in (401, 403) and (gated or "RepositoryNotFoundError" not in kinds):
+            return self._access_remedy(gated, status)
+        if "RevisionNotFoundError" in kinds:
+            return "Correct revision: a commit, branch or tag of that repository"
+        if "RepositoryNotFoundError" in kinds or status == 404:
+            private = "" if self._token else "; if it is private or gated, set token_file (or HF_TOKEN)"
+            return f"Correct repository or endpoint{private}"
+        if status == 429:
+            faster = "" if self._token else "; a token (token_file or HF_TOKEN) raises the limit"
+            return f"The hub asks to wait {human_seconds(retry_after(exc))}: run again then{faster}"
+        if "HFValidationError" in kinds:
+            return "Correct repository: it has the form organisation/name"
+        return (
+            "What has arrived is kept: run again to go on from there; if it stays, check endpoint, ca_bundle and the"
+            " host's way to it (proxy, DNS)"
+        )
+
+    def _access_remedy(self, gated: bool, status: int) -> str:
+        page = f"{self._endpoint}/{self._repository}"
+        if not self._token:
+            return (
+                f"No token was given: accept the model's licence at {page} with an account and set token_file"
+                " (or HF_TOKEN) to a token of it"
+            )
+        if gated and status == 403:
+            return f"The token works, but its account has no access: accept the model's licence at {page}"
+        return "The token was refused: put a valid one with read access into token_file (or HF_TOKEN)"
+
+    def _without_token(self, text: str) -> str:
+        return text.replace(self._token, "***") if self._token else text
+
+
+def _repo_file(sibling: t.Any) -> RepoFile:
+    sha256 = sibling.lfs.sha256 if sibling.lfs else None
+    return RepoFile(sibling.rfilename, sibling.size, sha256, None if sha256 else sibling.blob_id)
+
+
+def _meter(stop: threading.Event) -> t.Any:
+    """A stand-in for the library's progress bar, the one hook it has to end a transfer."""
+
+    class Meter:
+        def __init__(self, *_args: t.Any, **_kwargs: t.Any) -> None:
+            pass
+
+        def __enter__(self) -> t.Any:
+            return self
+
+        def __exit__(self, *_exc: t.Any) -> None:
+            pass
+
+        def update(self, _count: float | None = None) -> None:
+            if stop.is_set():
+                raise Cancelled()
+
+    return Meter
+
+
+def _traces(folder: str, file: RepoFile) -> t.Iterator[str]:
+    """The file itself and any beginning of it that the library keeps."""
+    path = os.path.join(folder, file.name)
+    if os.path.exists(path):
+        yield path
+    notes = os.path.join(folder, LIBRARY_FOLDER, "huggingface", "download", os.path.dirname(file.name))
+    yield from glob.glob(os.path.join(glob.escape(notes), f"*.{file.sha256 or file.sha1}.incomplete"))
+
+
+def arrived(folder: str, file: RepoFile) -> int:
+    return sum(os.path.getsize(path) for path in _traces(folder, file))
+
+
+def _forget(folder: str, file: RepoFile) -> None:
+    """Remove what there is of a file, so that it is fetched anew."""
+    for path in list(_traces(folder, file)):
+        os.unlink(path)

@@ -1,0 +1,237 @@
+# Copyright (c) 2026 tritonops.trtllm contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+from pathlib import Path
+
+import pytest
+from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact import _artifact
+from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._artifact import (
+    ArtifactError,
+    EngineImageMismatch,
+    artifact_key,
+    check_engine_image,
+    check_space,
+    ensure,
+    read_artifact,
+    source_key,
+    state_of,
+)
+
+INPUTS = {"argv": ["trtllm-build", "--max_batch_size", "1"], "image": "sha256:aa"}
+
+
+def build(content=b"engine"):
+    def make(draft):
+        progress = draft.begin()
+        with open(os.path.join(draft.payload, "rank0.engine"), "wb") as stream:
+            stream.write(content)
+        return draft.publish({"command": ["trtllm-build"]}, progress)
+
+    return make
+
+
+def refuse(_draft):
+    raise AssertionError("nothing had to be made")
+
+
+@pytest.fixture
+def dest(tmp_path):
+    return str(tmp_path / "engine" / "0123456789abcdef")
+
+
+def test_key_is_of_the_canonical_form():
+    assert artifact_key({"a": 1, "b": ["x", None, True]}) == artifact_key({"b": ("x", None, True), "a": 1})
+    assert artifact_key({"a": 1}) != artifact_key({"a": "1"})
+    # Recorded: a key that changes between releases of the collection would rebuild every engine.
+    assert artifact_key({"a": 1, "b": "ü"}) == "810a43bc0215b9ea"
+
+
+def test_key_refuses_what_json_has_no_form_for():
+    with pytest.raises(TypeError, match="not set"):
+        artifact_key({"a": {1, 2}})
+
+
+def test_made_once(dest):
+    first = ensure(dest, INPUTS, build())
+    assert (first.changed, first.reason) == (True, f"no artifact at {dest}")
+    assert sorted(os.listdir(dest)) == ["artifact.json", "rank0.engine"]
+    record = read_artifact(dest)
+    assert record["inputs"] == INPUTS
+    assert record["files"]["rank0.engine"]["size"] == 6
+    assert sorted(os.listdir(os.path.dirname(dest))) == ["0123456789abcdef", "0123456789abcdef.lock"]
+    again = ensure(dest, INPUTS, refuse)
+    assert (again.changed, again.sentence) == (False, None)
+
+
+def test_check_mode_makes_nothing(dest):
+    assert ensure(dest, INPUTS, refuse, check_mode=True).changed
+    assert not os.path.exists(os.path.dirname(dest))
+
+
+def test_changed_inputs_are_named_and_the_old_folder_goes(dest):
+    ensure(dest, INPUTS, build(b"old"))
+    outcome = ensure(dest, {**INPUTS, "image": "sha256:bb", "gpu": "A100"}, build(b"newer"))
+    assert outcome.reason == "inputs changed: gpu, image"
+    assert state_of(dest, {**INPUTS, "image": "sha256:bb", "gpu": "A100"}, verify=True) is None
+    assert not os.path.exists(f"{dest}.old")
+
+
+def test_a_failed_build_leaves_the_old_artifact(dest):
+    ensure(dest, INPUTS, build(b"old"))
+
+    def fail(draft):
+        draft.begin()
+        raise ArtifactError("no")
+
+    with pytest.raises(ArtifactError):
+        ensure(dest, {"image": "other"}, fail)
+    assert state_of(dest, INPUTS, verify=True) is None
+
+
+@pytest.mark.parametrize(
+    "damage, reason",
+    [
+        (os.unlink, "file rank0.engine is missing"),
+        (lambda path: Path(path).write_bytes(b"engine!"), "file rank0.engine has size 7 instead of 6"),
+    ],
+)
+def test_damage_is_seen_and_mended(dest, damage, reason):
+    ensure(dest, INPUTS, build())
+    damage(os.path.join(dest, "rank0.engine"))
+    assert state_of(dest, INPUTS) == reason
+    assert ensure(dest, INPUTS, build()).reason == reason
+    assert state_of(dest, INPUTS, verify=True) is None
+
+
+def test_a_flipped_byte_is_seen_by_verify_only(dest):
+    ensure(dest, INPUTS, build())
+    with open(os.path.join(dest, "rank0.engine"), "wb") as stream:
+        stream.write(b"Engine")
+    assert state_of(dest, INPUTS) is None
+    assert "file rank0.engine has sha256" in state_of(dest, INPUTS, verify=True)
+
+
+def test_an_unreadable_record_is_no_artifact(dest):
+    ensure(dest, INPUTS, build())
+    with open(os.path.join(dest, "artifact.json"), "w", encoding="utf-8") as stream:
+        stream.write('{"inputs": ')
+    assert state_of(dest, INPUTS).endswith("artifact.json is missing or unreadable")
+
+
+def test_what_begin_keeps(dest):
+    draft = _artifact.Draft(dest, {"a": 1})
+    draft.begin()
+    leftover = os.path.join(draft.payload, "half")
+    open(leftover, "w", encoding="ascii").close()
+    draft.begin(keep=True)
+    assert os.path.exists(leftover)
+    _artifact.Draft(dest, {"a": 2}).begin(keep=True)
+    assert not os.path.exists(leftover)
+    open(leftover, "w", encoding="ascii").close()
+    _artifact.Draft(dest, {"a": 2}).begin()
+    assert not os.path.exists(leftover)
+
+
+CHILD = textwrap.dedent(
+    """
+    import os, sys
+    from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._artifact import ensure
+
+    def make(draft):
+        progress = draft.begin()
+        progress.start("build", total=100)
+        open(os.path.join(draft.payload, "rank0.engine"), "w").write("half")
+        print("building", flush=True)
+        sys.stdin.readline()
+        return draft.publish({}, progress)
+
+    outcome = ensure(sys.argv[1], {"n": 1}, make)
+    print(outcome.changed, outcome.sentence, flush=True)
+    """
+)
+
+
+def start_child(dest):
+    return subprocess.Popen(
+        [sys.executable, "-c", CHILD, dest], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+
+
+def test_a_killed_run_frees_the_lock_and_leaves_no_final_name(dest):
+    child = start_child(dest)
+    assert child.stdout.readline() == "building\n"
+    child.send_signal(signal.SIGKILL)
+    child.wait()
+    child.stdin.close()
+    child.stdout.close()
+    assert not os.path.exists(dest)
+    assert os.path.exists(f"{dest}.partial/payload/rank0.engine")
+    outcome = ensure(dest, {"n": 1}, build())
+    assert (outcome.changed, outcome.waited_for) == (True, None)
+    assert not os.path.exists(f"{dest}.partial")
+
+
+def test_the_second_run_waits_and_finds_it_done(dest):
+    child = start_child(dest)
+    assert child.stdout.readline() == "building\n"
+    with open(f"{dest}.partial/progress.json", encoding="ascii") as stream:
+        assert json.load(stream)["phase"] == "build"
+    outcomes = []
+    second = threading.Thread(target=lambda: outcomes.append(ensure(dest, {"n": 1}, refuse)))
+    second.start()
+    second.join(0.3)
+    assert second.is_alive() and not outcomes
+    out, _err = child.communicate("go\n")
+    second.join(10)
+    assert out.startswith("True no artifact at")
+    assert outcomes[0].changed is False
+    assert outcomes[0].sentence == f"made meanwhile by another run (pid {child.pid})"
+
+
+def test_space_is_checked_where_the_folder_will_be(tmp_path):
+    check_space(str(tmp_path / "not" / "yet"), 1, "weights")
+    with pytest.raises(ArtifactError, match=r"no space left for weights in .*ENOSPC\): 1e\+06 TB needed, .* available"):
+        check_space(str(tmp_path / "not" / "yet"), 10**18, "weights")
+
+
+def test_running_out_of_space_is_one_sentence(dest):
+    def make(draft):
+        draft.begin()
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(ArtifactError, match=r"no space left for 0123456789abcdef .* available; free space"):
+        ensure(dest, INPUTS, make)
+
+
+def test_source_key(dest, tmp_path):
+    ensure(dest, INPUTS, build())
+    assert source_key(dest) == artifact_key(INPUTS)
+    plain = tmp_path / "plain"
+    plain.mkdir()
+    (plain / "config.json").write_text("{}")
+    before = source_key(str(plain))
+    (plain / "config.json").write_text("{ }")
+    assert source_key(str(plain)) != before
+    assert source_key("/gone/0123456789abcdef") == "0123456789abcdef"
+    with pytest.raises(ArtifactError, match="/gone/away does not exist"):
+        source_key("/gone/away")
+
+
+def test_engine_of_another_image(dest):
+    ensure(dest, INPUTS, build())
+    check_engine_image(dest, "sha256:aa")
+    with pytest.raises(EngineImageMismatch, match="was built by image sha256:aa but would be served by sha256:bb"):
+        check_engine_image(dest, "sha256:bb")
+    with pytest.raises(ArtifactError, match="not a finished engine"):
+        check_engine_image(os.path.dirname(dest), "sha256:aa")

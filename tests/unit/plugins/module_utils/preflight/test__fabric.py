@@ -1,0 +1,84 @@
+# Copyright (c) 2026 tritonops.trtllm contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""NVSwitch machines and their fabric manager."""
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+from ansible_collections.tritonops.trtllm.plugins.module_utils.preflight._fabric import (
+    Manager,
+    check_fabric,
+    look_for_manager,
+)
+from ansible_collections.tritonops.trtllm.rehearsal.gpu.recordings import A100, H100, Model
+from ansible_collections.tritonops.trtllm.tests.unit.support.gpu_stand_in import answers
+from ansible_collections.tritonops.trtllm.tests.unit.support.programs import FakeModule
+
+DRIVER = "580.95.05"
+RUNNING = Manager("loaded", "active", DRIVER)
+
+
+def said(kind: Model, manager: Manager | None, switches: int = 6, **described: t.Any) -> list[tuple[str, str, str]]:
+    findings = check_fabric(answers(kind, **described)["gpus"], switches, DRIVER, manager)
+    assert {finding["severity"] for finding in findings} <= {"error"}
+    return [(finding["id"], finding["message"], finding["remedy"]) for finding in findings]
+
+
+def test_a_manager_that_runs_and_is_of_the_drivers_version() -> None:
+    assert said(A100, RUNNING) == said(H100, RUNNING) == []
+    assert said(A100, None, switches=0) == []
+
+
+@pytest.mark.parametrize(
+    ("manager", "state", "remedy"),
+    [
+        (Manager("loaded", "failed", DRIVER), "is failed", "journalctl -u nvidia-fabricmanager.service says why"),
+        (Manager("loaded", "inactive", DRIVER), "is inactive", "systemctl enable --now nvidia-fabricmanager.service"),
+        (
+            Manager("not-found", "inactive", None),
+            "is not installed",
+            "install nvidia-fabricmanager of version 580.95.05",
+        ),
+        (Manager(None, None, None), "is unknown", "systemctl enable --now"),
+    ],
+)
+def test_a_manager_that_does_not_run(manager: Manager, state: str, remedy: str) -> None:
+    ((name, message, advice),) = said(A100, manager)
+    assert name == "fabric_manager" and remedy in advice
+    assert f"the host has 6 NVSwitches, and nvidia-fabricmanager.service {state}" in message
+
+
+def test_a_manager_of_another_version() -> None:
+    ((name, message, advice),) = said(A100, Manager("loaded", "active", "590.48.01"))
+    assert name == "fabric_manager_version" and "keep both from being updated apart" in advice
+    assert "the fabric manager is 590.48.01, the driver 580.95.05" in message
+    names = [entry[0] for entry in said(A100, Manager("loaded", "failed", "590.48.01"))]
+    assert names == ["fabric_manager", "fabric_manager_version"]
+
+
+def test_gpus_that_did_not_join_the_fabric() -> None:
+    ((name, message, _advice),) = said(H100, RUNNING, fabric="In Progress")
+    assert name == "fabric_state"
+    assert "GPUs 0-7 did not join the NVLink fabric (state: In Progress)" in message
+    # Where the manager runs elsewhere, the GPUs tell all the same.
+    assert [entry[0] for entry in said(H100, None, switches=0, fabric="In Progress")] == ["fabric_state"]
+
+
+def test_gpus_that_the_fabric_refused() -> None:
+    gpus = [{**gpu, "fabric_status": "Insufficient Resources"} for gpu in answers(H100)["gpus"]]
+    (finding,) = check_fabric(gpus, 4, DRIVER, RUNNING)
+    assert finding["message"] == "the NVLink fabric refused GPUs 0-7: Insufficient Resources"
+
+
+def test_what_systemd_and_the_manager_say() -> None:
+    module = FakeModule(
+        {
+            "systemctl": "LoadState=loaded\nActiveState=failed\n",
+            "nv-fabricmanager": "\tFabric Manager version is : 535.161.08\nBuild Info - Branch: r535\n",
+        }
+    )
+    assert look_for_manager(module, 5) == Manager("loaded", "failed", "535.161.08")
+    assert look_for_manager(FakeModule({}), 5) == Manager(None, None, None)

@@ -1,0 +1,85 @@
+# Copyright (c) 2026 tritonops.trtllm contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The driver's errors in the kernel's log."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from ansible_collections.tritonops.trtllm.plugins.module_utils.preflight._xid import (
+    OF_THE_PROGRAM,
+    SERIOUS,
+    Xid,
+    check_xids,
+    kernel_log,
+    parse_log,
+)
+from ansible_collections.tritonops.trtllm.tests.unit.support.gpu_stand_in import answers
+from ansible_collections.tritonops.trtllm.tests.unit.support.programs import FakeModule
+
+# As drivers of several series write them.
+LOG = """
+NVRM: loading NVIDIA UNIX x86_64 Kernel Module  535.183.06
+NVRM: Xid (PCI:0000:0f:00): 79, pid='<unknown>', name=<unknown>, GPU has fallen off the bus.
+NVRM: GPU 0000:0f:00.0: GPU has fallen off the bus.
+NVRM: Xid (PCI:0000:51:00): 31, pid=79749, name=exe, Ch 0000000a, intr 00000000. MMU Fault: ENGINE GRAPHICS
+NVRM: Xid (PCI:0000:51:00): 63, pid=1896, Row Remapper: New row marked for remapping, reset gpu to activate.
+NVRM: Xid (PCI:0000:51:00): 63, pid=1896, Row Remapper: New row marked for remapping, reset gpu to activate.
+NVRM: Xid (0000:01:00): 13, Ch 0000000b
+"""
+
+
+def test_what_is_read() -> None:
+    assert parse_log(LOG) == [
+        Xid("0000:0f:00", 79, 1),
+        Xid("0000:51:00", 31, 1),
+        Xid("0000:51:00", 63, 2),
+        Xid("0000:01:00", 13, 1),
+    ]
+
+
+def test_what_is_serious_what_is_notable_and_what_was_a_program() -> None:
+    serious, notable = check_xids(parse_log(LOG), answers(driver="535.183.06")["gpus"])
+    assert (serious["id"], serious["severity"]) == ("xid", "error")
+    assert serious["message"].endswith("since boot: XID 79 (GPU has fallen off the bus) on 0000:0f:00")
+    assert "power off and on" in serious["remedy"]
+    assert (notable["id"], notable["severity"]) == ("xid_notable", "warning")
+    assert notable["message"].endswith("went on from: XID 63 (memory remapping event) on 0000:51:00 2 times")
+
+
+@pytest.mark.parametrize("code", [48, 62, 64, 74, 79, 95, 119, 120, 140])
+def test_serious_ones(code: int) -> None:
+    assert [finding["id"] for finding in check_xids([Xid("0000:0f:00", code, 1)], [])] == ["xid"]
+
+
+@pytest.mark.parametrize("code", [13, 31, 43, 45])
+def test_those_of_a_program_are_not_told(code: int) -> None:
+    assert check_xids([Xid("0000:0f:00", code, 1)], []) == []
+    assert not OF_THE_PROGRAM & set(SERIOUS)
+
+
+def test_unknown_ones_are_notable() -> None:
+    assert [finding["id"] for finding in check_xids([Xid("0000:0f:00", 999, 1)], [])] == ["xid_notable"]
+
+
+def test_what_the_driver_has_recovered_from_is_no_error_any_more() -> None:
+    """Drivers since 570 say that nothing needs to be done, or what does."""
+    recovered, not_yet = Xid("0000:0f:00", 48, 1), Xid("0000:15:00", 48, 1)
+    gpus = answers(driver="590.48.01", changes={1: {"recovery": "Reset"}})["gpus"]
+    serious, notable = check_xids([recovered, not_yet], gpus)
+    assert "on 0000:15:00" in serious["message"] and "0000:0f:00" not in serious["message"]
+    assert "on 0000:0f:00" in notable["message"]
+
+
+def test_the_journal_is_read_before_the_kernels_buffer() -> None:
+    lines = [json.dumps({"MESSAGE": line}) for line in LOG.splitlines()] + ['{"MESSAGE": [1, 2]}']
+    module = FakeModule({"journalctl": "\n".join(lines), "dmesg": "nothing"})
+    assert parse_log(kernel_log(module, 5)) == parse_log(LOG)
+
+
+@pytest.mark.parametrize("journal", ["", None, "not JSON"])
+def test_without_a_journal_the_buffer_tells(journal: str | None) -> None:
+    assert parse_log(kernel_log(FakeModule({"journalctl": journal, "dmesg": LOG}), 5)) == parse_log(LOG)
+    assert kernel_log(FakeModule({}), 5) == ""
