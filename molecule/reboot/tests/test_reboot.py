@@ -9,6 +9,12 @@ from __future__ import annotations
 from testinfra.host import Host
 
 
+def test_root_file_system_has_all_of_its_disk(host: Host) -> None:
+    found = host.check_output("findmnt --noheadings --bytes --output FSTYPE,SIZE /").split()
+    assert found[0] == "ext4"
+    assert int(found[1]) > 7.5 * (1 << 30)
+
+
 def test_service_runs_from_the_array(host: Host) -> None:
     assert host.service("trtllm").is_running
     source = host.check_output("findmnt --noheadings --output SOURCE --target /opt/trtllm/current")

@@ -28,8 +28,10 @@ def fstab(host: Host, target: str) -> list[str]:
     return found
 
 
-def test_root_file_system_has_all_of_its_disk(host: Host) -> None:
-    assert mounted(host, "/")["size"] > 3.5 * GIB
+def test_root_volume_has_all_of_its_disk(host: Host) -> None:
+    filesystem = mounted(host, "/")
+    assert (filesystem["source"], filesystem["fstype"]) == ("/dev/mapper/ocivolume-root", "xfs")
+    assert filesystem["size"] > 3.5 * GIB
 
 
 def test_root_folder_is_on_both_drives(host: Host) -> None:
