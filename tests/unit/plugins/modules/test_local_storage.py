@@ -31,7 +31,7 @@ class Machine:
         self.fstab = folder / "fstab"
         self.calls = folder / "calls"
         self.programs = folder / "bin"
-        self.programs.mkdir()
+        self.programs.mkdir(parents=True)
         self.fstab.write_text("# theirs\n/dev/sda1 / ext4 defaults 0 1")
         for name in PROGRAMS:
             self.have(name)
@@ -135,3 +135,30 @@ def test_a_step_without_effect_is_found_out(machine: Machine, capsys: pytest.Cap
     assert f"still there is to do: the file system is at {PLACE}" in failure(local_storage, capsys, **WISHES).replace(
         f"the mount has a place, {PLACE} (mkdir --parents {PLACE}); ", ""
     )
+
+
+class Booted(Machine):
+    """A host whose root partition has not all of its disk, and that has Oracle's own program for that."""
+
+    def look(self, *_args: t.Any) -> Host:
+        words = " ".join(self.called())
+        size, covered = (20 * GIB if program in words else 4 * GIB for program in ("growpart", "resize2fs"))
+        disk = Device("vda", "disk", 20 * GIB, table="gpt", transport="virtio")
+        part = Device("vda1", "part", size, parents=("vda",), mounts=("/",), signature="ext4", number=1, start=1 << 20)
+        mount = Mount("/", "/dev/vda1", "ext4", GIB)
+        return Host((disk, part), (mount,), root_covers=covered, oci_growfs=str(self.programs / "oci-growfs"))
+
+
+def test_what_oci_growfs_leaves_is_done_without_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    machine = Booted(tmp_path / "booted")
+    for name in ("oci-growfs", "growpart", "resize2fs"):
+        machine.have(name)
+    monkeypatch.setattr(local_storage, "look", machine.look)
+    monkeypatch.setattr(local_storage, "SBIN", [])
+    monkeypatch.setenv("PATH", f"{machine.programs}:/usr/bin:/bin")
+    result = run_module(local_storage, capsys, grow_root=True)
+    assert not result.get("failed"), result
+    assert machine.called() == ["oci-growfs -y", "growpart /dev/vda 1", "resize2fs /dev/vda1"]
+    assert [step["argv"][0].rsplit("/", 1)[-1] for step in result["steps"]] == ["oci-growfs", "growpart", "resize2fs"]
