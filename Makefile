@@ -40,7 +40,7 @@ integration: setup engine ## Tests of the rehearsed site
 
 # Each has hosts of its own, and most of the time waits for them.
 hosts: stage ## Every scenario and the tests of the rehearsed site, two at a time; SLOW=yes with what is slow
-	python -m pytest --numprocesses 2 --verbose $(if $(SLOW),,-m "not slow") tests/integration tests/scenarios
+	python -m pytest --numprocesses 2 --verbose --durations 12 $(if $(SLOW),,-m "not slow") tests/integration tests/scenarios
 
 test: setup lint sanity unit hosts ## Everything; what is slow only with SLOW=yes
 

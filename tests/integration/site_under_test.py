@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable, Iterator, Mapping
 
+import testinfra
 import yaml
 from host_comparison import look_at
 from played import Played
@@ -146,7 +147,7 @@ class Site:
         return process
 
     def snapshot(self) -> dict[str, Any]:
-        return look_at(HOST)
+        return look_at(testinfra.get_host(f"docker://{HOST}"))
 
     def run(self, *command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run a command on the host."""

@@ -2,23 +2,27 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a host is like, and what of it is not as it was. As a program: CONTAINER PYTHON FILE, which is written."""
+"""What a host is like, and what of it is not as it was. As a program: HOST FILE, which is written."""
 
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+import testinfra
+from testinfra.host import Host
 
-def look_at(container: str, python: str = "python3") -> dict[str, Any]:
+# Enterprise Linux's own, which is there whatever comes or goes.
+PLATFORM_PYTHON = "/usr/libexec/platform-python"
+
+
+def look_at(host: Host) -> dict[str, Any]:
     """By a Python of the host; host_snapshot.py says what is left out, and why."""
     script = Path(__file__).with_name("host_snapshot.py").read_text()
-    command = ["docker", "exec", "-i", container, python, "-"]
-    shown = subprocess.run(command, input=script, text=True, stdout=subprocess.PIPE, check=True).stdout
-    described: dict[str, Any] = json.loads(shown)
+    python = PLATFORM_PYTHON if host.file(PLATFORM_PYTHON).exists else "/usr/bin/python3"
+    described: dict[str, Any] = json.loads(host.check_output("%s -c %s", python, script))
     return described
 
 
@@ -33,4 +37,4 @@ def _as_pairs(things: Any) -> Any:
 
 
 if __name__ == "__main__":
-    Path(sys.argv[3]).write_text(json.dumps(look_at(sys.argv[1], sys.argv[2])))
+    Path(sys.argv[2]).write_text(json.dumps(look_at(testinfra.get_host(sys.argv[1]))))

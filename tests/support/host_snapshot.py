@@ -25,6 +25,7 @@ VOLATILE = {
     r"/var/lib/apt/(periodic|daily_lock)(/.*)?": "when the cache was refreshed",
     r"/var/lib/dpkg(/.*)?": "the list of packages, which is compared by itself",
     r"/var/lib/(rpm|dnf)(/.*)?": "the same, of Enterprise Linux",
+    r"/etc/lvm/(archive|backup)(/.*)?": "LVM's copies of what volumes there are; one that has grown stays so",
     r"/var/lib/systemd/(timers|random-seed|catalog|coredump|linger|timesync)(/.*)?": "systemd's notes as time goes by",
     r"/root/\.ansible(/.*)?": "Ansible's folder for what it copies",
     r".*/__pycache__(/.*)?": "byte code of Python",

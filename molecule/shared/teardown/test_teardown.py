@@ -17,13 +17,15 @@ from typing import Any
 import pytest
 from host_comparison import different, look_at
 from played import Played
+from testinfra.host import Host
 
-INVENTORY = Path(__file__).parents[2] / "inventory" / "hosts.yml"
+INVENTORIES = Path(__file__).parents[2] / "inventory"
 
 
-def teardown(*options: str) -> Played:
+def teardown(host: Host, *options: str) -> Played:
     began = time.monotonic()
-    command = [Path(sys.executable).with_name("ansible-playbook"), "-i", INVENTORY, "tritonops.trtllm.teardown"]
+    inventory = INVENTORIES / ("machine.yml" if host.backend.NAME == "ssh" else "hosts.yml")
+    command = [Path(sys.executable).with_name("ansible-playbook"), "-i", inventory, "tritonops.trtllm.teardown"]
     command += ["-e", json.dumps({"trtllm_keep": []}), *options]
     played = subprocess.run(
         command,
@@ -38,20 +40,16 @@ def teardown(*options: str) -> Played:
     return Played(played.returncode, played.stdout, time.monotonic() - began)
 
 
-def seen() -> dict[str, Any]:
-    return look_at(f"trtllm-molecule-{os.environ['MOLECULE_SCENARIO_NAME']}", "/usr/libexec/platform-python")
-
-
 @pytest.fixture
 def found() -> dict[str, Any]:
     described: dict[str, Any] = json.loads(Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"], "found.json").read_text())
     return described
 
 
-def test_teardown_leaves_the_host_as_it_was_found(found: dict[str, Any]) -> None:
-    served = seen()
-    assert teardown("--check").changed > 0
-    assert different(served, seen()) == {}
-    assert teardown().changed > 0
-    assert different(found, seen()) == {}
-    assert teardown().changed == 0
+def test_teardown_leaves_the_host_as_it_was_found(host: Host, found: dict[str, Any]) -> None:
+    served = look_at(host)
+    assert teardown(host, "--check").changed > 0
+    assert different(served, look_at(host)) == {}
+    assert teardown(host).changed > 0
+    assert different(found, look_at(host)) == {}
+    assert teardown(host).changed == 0
