@@ -30,6 +30,8 @@ VOLATILE = {
     r"/root/\.ansible(/.*)?": "Ansible's folder for what it copies",
     r".*/__pycache__(/.*)?": "byte code of Python",
 }
+# They are started by who asks them something, and end by themselves.
+ON_DEMAND = re.compile(r"systemd-(fsckd|hostnamed|localed|timedated)\.service")
 VOLATILE_PATH = re.compile("|".join(f"(?:{pattern})" for pattern in VOLATILE))
 
 
@@ -76,7 +78,7 @@ def units() -> list[str]:
     )
     # A transient one lives in /run, until whoever asked for it lets it go.
     files = [" ".join(line.split()[:2]) for line in enabled if line.split()[1] != "transient"]
-    return files + [line.split()[0] for line in active]
+    return files + [line.split()[0] for line in active if not ON_DEMAND.match(line)]
 
 
 def snapshot() -> dict[str, object]:
