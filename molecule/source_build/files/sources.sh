@@ -15,26 +15,26 @@ git config --global protocol.file.allow always
 git config --global init.defaultBranch main
 git config --global url.file:///srv/git/.insteadOf https://git.example.com/
 
-# publish NAME: the folder /srv/work/NAME as a bare repository, its large files included.
+# publish NAME: the folder /srv/checkouts/NAME as a bare repository, its large files included.
 publish() {
     git init --quiet --bare "/srv/git/$1.git"
-    git -C "/srv/work/$1" remote add origin "file:///srv/git/$1.git"
-    git -C "/srv/work/$1" push --quiet origin HEAD:main --tags
+    git -C "/srv/checkouts/$1" remote add origin "file:///srv/git/$1.git"
+    git -C "/srv/checkouts/$1" push --quiet origin HEAD:main --tags
 }
 
 # commit NAME
 commit() {
-    git -C "/srv/work/$1" add .
-    git -C "/srv/work/$1" commit --quiet --message sources
+    git -C "/srv/checkouts/$1" add .
+    git -C "/srv/checkouts/$1" commit --quiet --message sources
 }
 
-mkdir -p /srv/git /srv/work/cutlass
-git init --quiet /srv/work/cutlass
-echo "# of the nested submodule" >/srv/work/cutlass/README.md
+mkdir -p /srv/git /srv/checkouts/cutlass
+git init --quiet /srv/checkouts/cutlass
+echo "# of the nested submodule" >/srv/checkouts/cutlass/README.md
 commit cutlass
 publish cutlass
 
-cd /srv/work/tensorrt_llm
+cd /srv/checkouts/tensorrt_llm
 git init --quiet .
 git lfs track --filename cpp/libtensorrt_llm_batch_manager_static.a
 mkdir -p cpp examples/llama
@@ -44,7 +44,7 @@ git submodule --quiet add https://git.example.com/cutlass.git 3rdparty/cutlass
 commit tensorrt_llm
 publish tensorrt_llm
 
-cd /srv/work/backend
+cd /srv/checkouts/backend
 git init --quiet .
 cp -r /var/cache/rehearsal/context/backend-1.2.1/app/all_models .
 git lfs track '*.png'
@@ -67,4 +67,4 @@ cat >/srv/sources.json <<JSON
 {"backend": {"repository": "file:///srv/git/backend.git", "ref": "v0.9.0", "commit": "$(git rev-parse HEAD)"},
  "tensorrt_llm": {"repository": "/srv/git/tensorrt_llm.git", "commit": "$(git -C tensorrt_llm rev-parse HEAD)"}}
 JSON
-rm -r /srv/work /tmp/gitconfig
+rm -r /srv/checkouts /tmp/gitconfig

@@ -65,7 +65,7 @@ def apt_get(folder: Path) -> t.Callable[[list[str], str | None], str]:
         if "--print-uris" in command:
             return "'http://d/pool/docker.io.deb' docker.io_1.deb 5 SHA256:0\n"
         if "--download-only" in command:
-            archives = folder / "packages.partial/work/var/cache/apt/archives"
+            archives = folder / "packages.partial" / "work" / "var/cache/apt/archives"
             (archives / "docker.io_5%3a28_amd64.deb").write_bytes(b"12345")
         return ""
 
