@@ -31,7 +31,7 @@ class Machine:
         self.fstab = folder / "fstab"
         self.calls = folder / "calls"
         self.programs = folder / "bin"
-        self.programs.mkdir(parents=True)
+        self.programs.mkdir()
         self.fstab.write_text("# theirs\n/dev/sda1 / ext4 defaults 0 1")
         for name in PROGRAMS:
             self.have(name)
@@ -40,6 +40,12 @@ class Machine:
         program = self.programs / name
         program.write_text(f'#!/bin/sh\necho "{name} $*" >>{self.calls}\n{ending}\n')
         program.chmod(0o755)
+
+    def is_the_host(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(_storage, "FSTAB", str(self.fstab))
+        monkeypatch.setattr(local_storage, "look", self.look)
+        monkeypatch.setattr(local_storage, "SBIN", [])
+        monkeypatch.setenv("PATH", f"{self.programs}:/usr/bin:/bin")
 
     def called(self) -> list[str]:
         return self.calls.read_text().splitlines() if self.calls.exists() else []
@@ -59,10 +65,7 @@ class Machine:
 @pytest.fixture(name="machine")
 def fixture_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
     machine = Machine(tmp_path)
-    monkeypatch.setattr(_storage, "FSTAB", str(machine.fstab))
-    monkeypatch.setattr(local_storage, "look", machine.look)
-    monkeypatch.setattr(local_storage, "SBIN", [])
-    monkeypatch.setenv("PATH", f"{machine.programs}:/usr/bin:/bin")
+    machine.is_the_host(monkeypatch)
     return machine
 
 
@@ -152,12 +155,10 @@ class Booted(Machine):
 def test_what_oci_growfs_leaves_is_done_without_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    machine = Booted(tmp_path / "booted")
+    machine = Booted(tmp_path)
+    machine.is_the_host(monkeypatch)
     for name in ("oci-growfs", "growpart", "resize2fs"):
         machine.have(name)
-    monkeypatch.setattr(local_storage, "look", machine.look)
-    monkeypatch.setattr(local_storage, "SBIN", [])
-    monkeypatch.setenv("PATH", f"{machine.programs}:/usr/bin:/bin")
     result = run_module(local_storage, capsys, grow_root=True)
     assert not result.get("failed"), result
     assert machine.called() == ["oci-growfs -y", "growpart /dev/vda 1", "resize2fs /dev/vda1"]
