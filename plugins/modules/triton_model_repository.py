@@ -261,7 +261,9 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._artifact import (
     ArtifactError,
+    check_apart,
     check_engine_image,
+    check_replaceable,
     locked,
 )
 from ansible_collections.tritonops.trtllm.plugins.module_utils.triton import _model_repository as repository
@@ -293,14 +295,10 @@ def absent_sources(params: t.Mapping[str, t.Any]) -> list[str]:
 
 
 def check_paths(params: t.Mapping[str, t.Any]) -> None:
-    repository.check_folders(
-        {name: params[name] for name in ("dest", *(f"{name}_dest" for name in SHARES))},
-        {name: params[name] for name in ("src", "engine", *SHARES)},
-    )
-    repository.check_replaceable(params["dest"], repository.is_model, "a model repository")
-    for name, share in SHARES.items():
-        if params[name]:
-            repository.check_replaceable(params[f"{name}_dest"], share.is_ours, f"a {name} folder")
+    dests = {name: params[name] for name in ("dest", *(f"{name}_dest" for name in SHARES)) if params[name]}
+    check_apart(dests, {name: params[name] for name in ("src", "engine", *SHARES) if params[name]})
+    for dest in dests.values():
+        check_replaceable(dest)
 
 
 def go_without(module: AnsibleModule, package: str, error: str, predictable: bool) -> None:

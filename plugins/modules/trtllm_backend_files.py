@@ -93,6 +93,7 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._artifac
     ensure,
     read_artifact,
 )
+from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._untrusted import check_names
 from ansible_collections.tritonops.trtllm.plugins.module_utils.docker._containers import Engine, load_sdk
 
 
@@ -102,9 +103,8 @@ def extract(spool: t.IO[bytes], payload: str) -> None:
         # Older Pythons have no filters; what they would refuse is refused below for all of them.
         archive.extraction_filter = getattr(tarfile, "data_filter", lambda member, _path: member)
         members = [member for member in archive if member.isfile() or member.isdir()]
-        outside = [member.name for member in members if os.path.isabs(member.name) or ".." in member.name.split("/")]
-        if outside:
-            raise ArtifactError(f"the image's archive names paths outside of its folder: {', '.join(outside)}")
+        check_names([member.name for member in members if member.isfile()], "the image's archive")
+        check_names([member.name for member in members if member.isdir()], "the image's archive")
         for member in members:
             member.mode = 0o755 if member.isdir() else 0o644
             archive.extract(member, payload)

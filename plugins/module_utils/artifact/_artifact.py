@@ -23,17 +23,22 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 
+from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._errors import ArtifactError
 from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._progress import Progress, human_bytes
+from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._untrusted import (
+    ARTIFACT_JSON,
+    create_regular,
+    open_regular,
+)
 
-ARTIFACT_JSON = "artifact.json"
+# Written first into a .partial folder, which it marks as ours.
+INPUTS_JSON = "inputs.json"
 KEY_LENGTH = 16
 KEY = re.compile(rf"[0-9a-f]{{{KEY_LENGTH}}}")
 HASH_THREADS = 4
+# A hard link is refused across file systems, to other people's files, and where the file system has none.
+NO_LINK = (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP)
 CHUNK = 1 << 20
-
-
-class ArtifactError(Exception):
-    """What failed and what to change, in sentences a person can act on."""
 
 
 class EngineImageMismatch(ArtifactError):
@@ -82,7 +87,7 @@ def listing_hash(root: str) -> str:
 
 def sha256_of(path: str, on_bytes: t.Callable[[int], None] | None = None) -> str:
     digest = hashlib.sha256()
-    with open(path, "rb") as stream:
+    with open_regular(path) as stream:
         for block in iter(lambda: stream.read(CHUNK), b""):
             digest.update(block)
             if on_bytes:
@@ -101,11 +106,7 @@ def hash_files(root: str, names: t.Iterable[str], progress: Progress | None = No
 
 def read_artifact(dest: str) -> dict[str, t.Any] | None:
     """The record of the artifact at dest; None when there is none that can be read."""
-    try:
-        with open(os.path.join(dest, ARTIFACT_JSON), encoding="utf-8") as stream:
-            record = json.load(stream)
-    except (OSError, ValueError):
-        return None
+    record = _read_json(os.path.join(dest, ARTIFACT_JSON))
     return record if isinstance(record, dict) and isinstance(record.get("inputs"), dict) else None
 
 
@@ -130,13 +131,51 @@ def source_key(src: str) -> str:
     raise ArtifactError(f"the source {src} does not exist: make it first, or correct src")
 
 
+def check_apart(dests: t.Mapping[str, str], sources: t.Mapping[str, str]) -> None:
+    """A folder that is made or replaced must not be, hold or lie in one that is read or replaced too.
+
+    Both by the option that names them.
+    """
+    ours = {name: os.path.realpath(path) for name, path in dests.items()}
+    ours.update({f"the working folder of {name}": f"{path}.partial" for name, path in ours.items()})
+    others = {name: os.path.realpath(path) for name, path in sources.items() if path}
+    for name, path in ours.items():
+        for other, there in {**ours, **others}.items():
+            if name != other and os.path.commonpath([path, there]) in (path, there):
+                raise ArtifactError(
+                    f"{name} ({path}) and {other} ({there}) must not be the same folder or one inside the other:"
+                    f" choose another {name}"
+                )
+
+
+def check_replaceable(dest: str, mark: str = ARTIFACT_JSON) -> None:
+    """Refuse to replace what this collection did not make: anything but an empty folder or one with our mark."""
+    if not os.path.lexists(dest) or _is_marked(dest, mark):
+        return
+    if os.path.islink(dest) or not os.path.isdir(dest):
+        problem = "is not a folder"
+    elif os.listdir(dest):
+        problem = f"is not empty, and has no {mark} of this collection"
+    else:
+        return
+    raise ArtifactError(f"{dest} {problem}. Nothing was changed: move it away, or choose another dest")
+
+
+def _is_marked(folder: str, mark: str) -> bool:
+    if mark != ARTIFACT_JSON:
+        return _read_json(os.path.join(folder, mark)) is not None
+    record = read_artifact(folder)
+    return record is not None and record.get("key") == artifact_key(record["inputs"])
+
+
 def state_of(dest: str, inputs: t.Mapping[str, t.Any], verify: bool = False) -> str | None:
     """Why the artifact at dest has to be made (a sentence), or None when it is there and as it should be."""
     if not os.path.lexists(dest):
         return f"no artifact at {dest}"
+    check_replaceable(dest)
     record = read_artifact(dest)
     if record is None:
-        return f"{os.path.join(dest, ARTIFACT_JSON)} is missing or unreadable"
+        return f"{dest} is empty"
     return _inputs_reason(record["inputs"], canonical(inputs)) or _files_reason(dest, record.get("files", {}), verify)
 
 
@@ -211,6 +250,16 @@ def _lock_holder(stream: t.TextIO) -> str:
     return stream.read().strip() or "unknown"
 
 
+def _open_lock(path: str) -> t.TextIO:
+    """The lock file, which has a pid in it or nothing: one with more in it is somebody's."""
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o644)
+    stream = t.cast(t.TextIO, os.fdopen(handle, "r+", encoding="ascii", errors="replace"))
+    if re.fullmatch(r"\d*\n?", stream.read(64)):
+        return stream
+    stream.close()
+    raise ArtifactError(f"{path} is not a lock of this collection: move it away, or choose another dest")
+
+
 @contextmanager
 def locked(dest: str) -> t.Iterator[str | None]:
     """Hold the lock of dest; yields the pid of the run that had to be waited for, if any.
@@ -219,17 +268,35 @@ def locked(dest: str) -> t.Iterator[str | None]:
     locked file would let two runs each hold a lock of the same name.
     """
     os.makedirs(os.path.dirname(os.path.abspath(dest)), mode=0o755, exist_ok=True)
-    with open(f"{dest}.lock", "a+", encoding="ascii") as stream:
+    with _open_lock(f"{dest}.lock") as stream:
         waited_for = None
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             waited_for = _lock_holder(stream)
             fcntl.flock(stream, fcntl.LOCK_EX)
-        stream.truncate(0)
+        stream.seek(0)
+        stream.truncate()
         stream.write(f"{os.getpid()}\n")
         stream.flush()
         yield waited_for
+
+
+def make_partial(dest: str, inputs: t.Any, keep: bool = False) -> str:
+    """Make <dest>.partial, marked as ours, with an empty folder `payload` in it, whose path is returned.
+
+    With `keep`, what an earlier run for the same inputs has left there stays.
+    """
+    partial = f"{dest}.partial"
+    check_replaceable(partial, INPUTS_JSON)
+    payload, mark = os.path.join(partial, "payload"), os.path.join(partial, INPUTS_JSON)
+    if not (keep and _read_json(mark) == inputs):
+        remove(partial)
+    os.makedirs(partial, mode=0o755, exist_ok=True)
+    write_json(mark, inputs)
+    os.makedirs(payload, mode=0o755, exist_ok=True)
+    os.chmod(payload, 0o755)
+    return payload
 
 
 @dataclass
@@ -256,12 +323,7 @@ class Draft:
 
     def begin(self, keep: bool = False) -> Progress:
         """Make the partial folder: empty, unless an earlier run for the same inputs left one that can be continued."""
-        inputs_file = self.path("inputs.json")
-        if not (keep and _read_json(inputs_file) == self.inputs):
-            remove(self.partial)
-        os.makedirs(self.payload, mode=0o755, exist_ok=True)
-        os.chmod(self.payload, 0o755)
-        write_json(inputs_file, self.inputs)
+        make_partial(self.dest, self.inputs, keep)
         return Progress(self.path("progress.json"))
 
     def publish(
@@ -325,8 +387,13 @@ def ensure(
     make: t.Callable[[Draft], dict[str, t.Any]],
     verify: bool = False,
     check_mode: bool = False,
+    sources: t.Mapping[str, str] | None = None,
 ) -> Outcome:
-    """Have the artifact of these inputs at dest; make() fills and publishes a draft, under the lock, when it is not."""
+    """Have the artifact of these inputs at dest; make() fills and publishes a draft, under the lock, when it is not.
+
+    `sources` are the folders and files that it is made from, by the options that name them.
+    """
+    check_apart({"dest": dest}, sources or {})
     reason = state_of(dest, inputs, verify)
     if reason is None or check_mode:
         return Outcome(reason, read_artifact(dest))
@@ -350,29 +417,46 @@ def difference(
     return {
         "before_header": dest,
         "after_header": dest,
-        "before": _pretty(old) if old else "",
-        "after": _pretty({"inputs": canonical(inputs), "state": "complete"}),
+        "before": pretty(old) if old else "",
+        "after": pretty({"inputs": canonical(inputs), "state": "complete"}),
     }
 
 
-def _pretty(value: t.Any) -> str:
+def pretty(value: t.Any) -> str:
+    """The value as a record and --diff show it."""
     return json.dumps(value, indent=2, sort_keys=True) + "\n"
 
 
 def _read_json(path: str) -> t.Any:
     try:
-        with open(path, encoding="utf-8") as stream:
+        with open_regular(path) as stream:
             return json.load(stream)
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
 
 
 def write_json(path: str, value: t.Any) -> None:
     """Write and sync, so that a rename after it publishes the content too."""
-    with open(path, "w", encoding="utf-8") as stream:
-        stream.write(_pretty(value))
+    with create_regular(path) as stream:
+        stream.write(pretty(value).encode("utf-8"))
         stream.flush()
         os.fsync(stream.fileno())
+
+
+def linked(source: str, target: str) -> bool:
+    """Make target a hard link to the file source; False where it has to be copied.
+
+    What a symbolic link leads to is copied: a hard link to it would share a file that need not be the link's owner's.
+    """
+    if os.path.islink(source):
+        return False
+    try:
+        os.link(source, target, follow_symlinks=False)
+    except OSError as exc:
+        if exc.errno not in NO_LINK:
+            raise
+        return False
+    return True
 
 
 def remove(path: str) -> None:
@@ -382,9 +466,13 @@ def remove(path: str) -> None:
         os.unlink(path)
 
 
-def replace_folder(new: str, dest: str) -> None:
-    """Give the finished folder new the name dest; what was there goes away only when it is in place."""
-    old = f"{dest}.old"
+def replace_folder(new: str, dest: str, mark: str = ARTIFACT_JSON) -> None:
+    """Give the finished folder `new`, which is in a partial folder of ours, the name dest.
+
+    What was there waits in the partial folder until dest is in place.
+    """
+    check_replaceable(dest, mark)
+    old = os.path.join(os.path.dirname(new), "replaced")
     remove(old)
     if os.path.lexists(dest):
         os.rename(dest, old)

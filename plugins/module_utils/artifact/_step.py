@@ -52,6 +52,10 @@ class ArtifactStep:
         """What identifies the artifact."""
         raise NotImplementedError
 
+    def sources(self) -> dict[str, str]:
+        """The folders that it is made from, by option."""
+        return {"src": self._params["src"]}
+
     def make(self, draft: Draft) -> dict[str, t.Any]:
         """Fill the draft and publish it."""
         raise NotImplementedError
@@ -62,7 +66,9 @@ class ArtifactStep:
 
     def result(self) -> dict[str, t.Any]:
         before = read_artifact(self._dest)
-        outcome = ensure(self._dest, self._inputs, self.make, self._params["verify"], self._module.check_mode)
+        outcome = ensure(
+            self._dest, self._inputs, self.make, self._params["verify"], self._module.check_mode, self.sources()
+        )
         was_made = outcome.changed and not self._module.check_mode
         # In check mode there may be an older one, which tells nothing of what would be made.
         artifact = (outcome.artifact if was_made or not outcome.changed else None) or {}

@@ -21,6 +21,7 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._artifac
     ArtifactError,
     Draft,
     artifact_key,
+    check_apart,
     difference,
     locked,
     read_artifact,
@@ -30,6 +31,10 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._artifac
 )
 from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._progress import Progress, sampled
 from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._step import StepError
+from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._untrusted import (
+    open_appending,
+    open_regular,
+)
 from ansible_collections.tritonops.trtllm.plugins.module_utils.backend import _dockerfile as dockerfile
 from ansible_collections.tritonops.trtllm.plugins.module_utils.docker._containers import Engine, EngineError, Login
 from ansible_collections.tritonops.trtllm.plugins.module_utils.docker._log_patterns import failure_text, log_tail
@@ -113,6 +118,7 @@ class BuildRequest:
 def build_result(request: BuildRequest, module: AnsibleModule, engine: Engine | None) -> dict[str, t.Any]:
     """Have the image in the engine and its record at dest; the result of the module."""
     request.check()
+    check_apart({"dest": request.dest}, {"src": request.src})
     inputs = request.inputs
     before = read_artifact(request.dest)
     reason = _reason(request, inputs, engine)
@@ -293,7 +299,7 @@ class _Build:
         request = self._request
         os.makedirs(os.path.dirname(request.log), mode=0o755, exist_ok=True)
         progress.start(phase, unit="steps")
-        with open(request.log, "ab") as log:
+        with open_appending(request.log) as log:
             now = datetime.now(timezone.utc).isoformat(timespec="seconds")
             log.write(f"\n=== {now} {shlex.join(command)}\n".encode())
             begin = log.tell()
@@ -332,7 +338,7 @@ class _Listener:
 
     def __call__(self) -> int:
         """Read on; the number of steps that are done."""
-        with open(self._path, "rb") as stream:
+        with open_regular(self._path) as stream:
             stream.seek(self._position)
             lines = [line for line in stream if line.endswith(b"\n")]
         for line in lines:

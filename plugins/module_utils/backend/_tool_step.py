@@ -30,6 +30,7 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._step im
     ArtifactStep,
     StepError,
 )
+from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._untrusted import check_tree
 from ansible_collections.tritonops.trtllm.plugins.module_utils.docker._containers import (
     KILLED,
     Engine,
@@ -97,6 +98,10 @@ class ToolStep(ArtifactStep):
         optional = {name: params[name] for name in ("env", *self._kind.inputs) if params[name]}
         return {**inputs, **optional}
 
+    def sources(self) -> dict[str, str]:
+        further = {option: self._params[option] for option in self._kind.mounts or {} if self._params[option]}
+        return {**super().sources(), **further}
+
     def make(self, draft: Draft) -> dict[str, t.Any]:
         params = self._params
         self._check_source()
@@ -116,6 +121,8 @@ class ToolStep(ArtifactStep):
                 engine.run(tool, log)
             except ToolFailed as exc:
                 raise self._failure(exc, log) from exc
+        # The tool's code is not ours: nothing of what it left is read or written to before this.
+        check_tree(draft.payload, f"the output of {self._command_name}", reserved=(TOOL_LOG,))
         self._check(draft.payload, log)
         shutil.copyfile(log, os.path.join(draft.payload, TOOL_LOG))
         record = {"command": params["command"], "image": params["image"], "release": params["release"]}

@@ -21,9 +21,13 @@ from datetime import datetime, timezone
 from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._artifact import (
     ArtifactError,
     canonical,
+    check_apart,
+    check_replaceable,
     check_space,
     hash_files,
+    linked,
     locked,
+    make_partial,
     read_artifact,
     remove,
     replace_folder,
@@ -31,6 +35,7 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._artifac
     write_json,
 )
 from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._progress import Progress
+from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._untrusted import check_names, open_regular
 
 FORMAT = 1
 MANIFEST = "manifest.json"
@@ -83,7 +88,9 @@ class Bundle:
 
     def stale(self) -> str | None:
         """Why it has to be put together (a sentence), or None when it is there and as it should be."""
+        check_apart({"dest": self.dest}, {part.path: part.src for part in self.parts})
         if not os.path.lexists(os.path.join(self.dest, MANIFEST)):
+            check_replaceable(self.dest, MANIFEST)
             return f"no bundle at {self.dest}"
         manifest = read_manifest(self.dest)
         if manifest["inputs"] != self.inputs():
@@ -96,10 +103,7 @@ class Bundle:
     def assemble(self, sign: t.Callable[[str], None]) -> dict[str, t.Any]:
         """Link the parts' files together aside, write the manifest, sign it, and give the folder its name."""
         with locked(self.dest):
-            partial = f"{self.dest}.partial"
-            remove(partial)
-            payload = os.path.join(partial, "payload")
-            os.makedirs(payload, mode=0o755)
+            payload = make_partial(self.dest, self.inputs())
             files: Files = {}
             for part in self.parts:
                 files.update(part.files())
@@ -109,8 +113,8 @@ class Bundle:
             if self.signed:
                 sign(os.path.join(payload, MANIFEST))
             sync_tree(payload)
-            replace_folder(payload, self.dest)
-            remove(partial)
+            replace_folder(payload, self.dest, MANIFEST)
+            remove(os.path.dirname(payload))
         return manifest
 
     def _manifest(self, files: Files) -> dict[str, t.Any]:
@@ -129,9 +133,7 @@ def _link_files(part: Part, payload: str) -> None:
     for name in (read_artifact(part.src) or {})["files"]:
         source, target = os.path.join(part.src, name), os.path.join(payload, part.path, name)
         os.makedirs(os.path.dirname(target), mode=0o755, exist_ok=True)
-        try:
-            os.link(source, target)
-        except OSError:
+        if not linked(source, target):
             check_space(payload, os.path.getsize(source), f"the bundle's {part.path}")
             shutil.copyfile(source, target)
 
@@ -156,11 +158,19 @@ def read_manifest(path: str, content: bytes | None = None) -> dict[str, t.Any]:
             f"{name} has not the format {FORMAT} that this version of the collection reads: make the bundle with the"
             " version that is to use it"
         )
+    files = manifest.get("files")
+    if not (isinstance(files, dict) and all(map(_is_entry, files.values()))):
+        raise BundleError(f"{name} is damaged: it does not say what every file must be; bring the bundle again")
+    check_names(files, name)
     return manifest
 
 
+def _is_entry(entry: t.Any) -> bool:
+    return isinstance(entry, dict) and isinstance(entry.get("size"), int) and isinstance(entry.get("sha256"), str)
+
+
 def _read(name: str) -> bytes:
-    with open(name, "rb") as stream:
+    with open_regular(name) as stream:
         return stream.read()
 
 

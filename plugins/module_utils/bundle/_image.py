@@ -13,7 +13,7 @@ import shutil
 import typing as t
 from dataclasses import dataclass
 
-from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._artifact import Draft, check_space
+from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._artifact import Draft, check_space, linked
 from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._progress import bytes_in, sampled
 from ansible_collections.tritonops.trtllm.plugins.module_utils.bundle._bundle import BundleError
 from ansible_collections.tritonops.trtllm.plugins.module_utils.docker._containers import archive_ids
@@ -69,7 +69,8 @@ class ImageArchive:
     def _write(self, archive: str) -> str | None:
         """The id that the image has by whoever wrote the archive, where it says one."""
         if self._source.source == "archive":
-            _link(str(self._source.archive), archive)
+            if not linked(str(self._source.archive), archive):
+                shutil.copyfile(str(self._source.archive), archive)
             return self._source.digest
         if self._source.source == "registry" and self._find("skopeo"):
             self._copy(archive)
@@ -96,10 +97,3 @@ class ImageArchive:
         image_id = self._run(asked, f"the engine of this machine has no image {name}").strip()
         self._run(["docker", "image", "save", "--output", archive, image_id], f"cannot save {name}")
         return image_id
-
-
-def _link(source: str, target: str) -> None:
-    try:
-        os.link(os.path.realpath(source), target)
-    except OSError:
-        shutil.copyfile(source, target)

@@ -18,6 +18,7 @@ import traceback
 import typing as t
 from dataclasses import dataclass
 
+from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._untrusted import UntrustedError, check_names
 from ansible_collections.tritonops.trtllm.plugins.module_utils.checkpoint._decoder import ConversionError, Shape
 
 try:
@@ -94,14 +95,15 @@ def _indexed_paths(folder: str, index: str) -> list[str]:
     try:
         with open(index, encoding="utf-8") as stream:
             names = sorted(set(json.load(stream)["weight_map"].values()))
-        paths = [os.path.join(folder, name) for name in names]
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as exc:
         raise ConversionError(
             f"{index} is not an index of safetensors files ({clipped(repr(exc))}): fetch it again"
         ) from exc
-    outside = [name for name in names if os.path.isabs(name) or ".." in name.split("/")]
-    if outside:
-        raise ConversionError(f"{index} names files outside of its folder: {listed(outside)}")
+    try:
+        check_names(names, index)
+    except UntrustedError as exc:
+        raise ConversionError(str(exc)) from exc
+    paths = [os.path.join(folder, name) for name in names]
     missing = [name for name, path in zip(names, paths) if not os.path.isfile(path)]
     if missing:
         raise ConversionError(f"{folder} lacks {listed(missing)}, which {INDEX} names: fetch the model again")

@@ -9,6 +9,8 @@ import os
 import re
 import typing as t
 
+from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._untrusted import open_regular
+
 _BACKEND = "https://github.com/triton-inference-server/tensorrtllm_backend"
 _SERVER = "https://github.com/triton-inference-server/server"
 _CLI = "https://github.com/triton-inference-server/triton_cli"
@@ -375,7 +377,7 @@ def explain(log: str) -> list[dict[str, str]]:
 
 def log_tail(path: str, begin: int = 0) -> str:
     """The last part of a log, from `begin` on at the earliest."""
-    with open(path, "rb") as stream:
+    with open_regular(path) as stream:
         stream.seek(max(begin, os.path.getsize(path) - LOG_READ))
         return stream.read().decode("utf-8", "replace")
 

@@ -17,7 +17,7 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.host._listeners i
 
 KINDS = ("image", "backend", "weights", "checkpoint", "engine")
 # What a killed run leaves beside the folder with the final name.
-UNFINISHED = (".partial", ".old")
+UNFINISHED = ".partial"
 
 
 def memory_total(proc: str = "/proc") -> int:

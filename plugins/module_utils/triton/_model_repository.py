@@ -8,7 +8,6 @@
 
 from __future__ import annotations
 
-import errno
 import fnmatch
 import hashlib
 import os
@@ -25,8 +24,6 @@ ENGINE_FILES = ("config.json", "rank*.engine")
 TOKENIZER_FILES = ("*.json", "*.model", "*.tiktoken", "*.txt", "*.jinja")
 NOT_TOKENIZER_FILES = ("artifact.json", "*.index.json", "README*", "LICENSE*", "requirements*")
 VOCABULARIES = ("tokenizer.json", "*.model", "vocab.*", "*.tiktoken")
-# A hard link is refused across file systems, to other people's files, and where the file system has none.
-NO_LINK = (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP)
 
 
 class RepositoryError(Exception):
@@ -58,7 +55,7 @@ class Entry:
             with open(path, "wb") as stream:
                 stream.write(self.content)
             os.chmod(path, 0o644)
-        elif not (self.link and _linked(self.source, path)):
+        elif not (self.link and _artifact.linked(self.source, path)):
             shutil.copy2(self.source, path)
             os.chmod(path, 0o755 if _executable(os.stat(self.source)) else 0o644)
 
@@ -69,11 +66,16 @@ class Entry:
         return _shown(self.content if self.content is not None else _read(self.source))
 
 
+# The record that makes a folder ours to replace; Triton and the readers of tokenizers and weights ignore it.
+_INPUTS = {"made_by": "triton_model_repository"}
+_RECORD = Entry(content=_artifact.pretty({"inputs": _INPUTS, "key": _artifact.artifact_key(_INPUTS)}).encode("utf-8"))
+
+
 @dataclass
 class Tree:
     """The files and folders that a folder is to consist of, by relative path."""
 
-    entries: dict[str, Entry] = field(default_factory=dict)
+    entries: dict[str, Entry] = field(default_factory=lambda: {_artifact.ARTIFACT_JSON: _RECORD})
     folders: set[str] = field(default_factory=set)
 
     def add(self, path: str, entry: Entry) -> None:
@@ -93,7 +95,6 @@ class Tree:
         return sorted(changed)
 
     def build(self, dest: str) -> None:
-        os.makedirs(dest, mode=0o755)
         for folder in ["", *sorted(self.folders)]:
             os.makedirs(os.path.join(dest, folder), exist_ok=True)
             # Not subject to the umask: the server reads it as another user.
@@ -201,8 +202,6 @@ class Share:
     takes: t.Callable[[str], bool]
     # One of these must be there, or the folder is not what it is taken for.
     marks: t.Sequence[str]
-    # Whether a path in a folder that is to be replaced looks like an earlier one of ours.
-    is_ours: t.Callable[[str], bool]
 
     def plan(self, folder: str, hard_link: bool) -> Tree:
         if not os.path.isdir(folder):
@@ -218,40 +217,18 @@ class Share:
         return tree
 
 
-def check_folders(dests: t.Mapping[str, str], sources: t.Mapping[str, str]) -> None:
-    """A folder that is replaced must not hold, or lie in, one that is read or replaced too."""
-    real = {name: os.path.realpath(path) for name, path in {**dests, **sources}.items() if path}
-    for dest in dests:
-        for other, path in real.items():
-            if dest in real and dest != other and os.path.commonpath([real[dest], path]) in (real[dest], path):
-                raise RepositoryError(
-                    f"{dest} ({real[dest]}) and {other} ({path}) must not be the same folder or one inside the other:"
-                    f" choose another {dest}"
-                )
-
-
-def check_replaceable(dest: str, looks_ours: t.Callable[[str], bool], what: str) -> None:
-    """Refuse to replace a folder that is evidently something else."""
-    if os.path.isdir(dest):
-        foreign = [name for name in sorted(os.listdir(dest)) if not looks_ours(os.path.join(dest, name))]
-        if foreign:
-            raise RepositoryError(f"{dest} is not {what}, for it has {', '.join(foreign)}: choose another folder")
-    elif os.path.lexists(dest):
-        raise RepositoryError(f"{dest} is not a folder: remove it, or choose another one")
-
-
 def is_model(path: str) -> bool:
     return os.path.isfile(os.path.join(path, CONFIG))
 
 
 def publish(tree: Tree, dest: str) -> None:
     """Build aside and exchange: dest is the old folder or the new one, never half of each."""
-    partial = f"{dest}.partial"
-    _artifact.remove(partial)
     try:
-        tree.build(partial)
-        _artifact.sync_tree(partial)
-        _artifact.replace_folder(partial, dest)
+        payload = _artifact.make_partial(dest, _INPUTS)
+        tree.build(payload)
+        _artifact.sync_tree(payload)
+        _artifact.replace_folder(payload, dest)
+        _artifact.remove(os.path.dirname(payload))
     except OSError as exc:
         raise RepositoryError(f"cannot write {dest}: {exc}") from exc
 
@@ -363,14 +340,11 @@ TOKENIZER = Share(
     "tokenizer",
     takes=_is_tokenizer_file,
     marks=VOCABULARIES,
-    is_ours=lambda path: os.path.isfile(path) and _is_tokenizer_file(os.path.basename(path)),
 )
 WEIGHTS = Share(
     "weights",
     takes=_is_snapshot_file,
     marks=("config.json",),
-    # Their files may be called anything, but none are without this one.
-    is_ours=lambda path: os.path.isfile(os.path.join(os.path.dirname(path), "config.json")),
 )
 
 
@@ -387,16 +361,6 @@ def _walk(root: str) -> tuple[set[str], set[str]]:
         files.update(os.path.relpath(os.path.join(folder, name), root) for name in names)
         folders.update(os.path.relpath(os.path.join(folder, name), root) for name in subfolders)
     return files, folders
-
-
-def _linked(source: str, path: str) -> bool:
-    try:
-        os.link(os.path.realpath(source), path)
-    except OSError as exc:
-        if exc.errno not in NO_LINK:
-            raise
-        return False
-    return True
 
 
 def _executable(status: os.stat_result) -> bool:

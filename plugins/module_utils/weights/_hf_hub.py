@@ -21,8 +21,14 @@ from importlib import import_module
 
 from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._artifact import CHUNK, ArtifactError
 from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._progress import Progress, human_seconds
+from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._untrusted import (
+    check_names,
+    open_regular,
+    path_below,
+)
 
 COMMIT = re.compile(r"[0-9a-f]{40}")
+SHA256 = re.compile(r"[0-9a-f]{64}")
 DEFAULT_ENDPOINT = "https://huggingface.co"
 DEFAULT_ALLOW = ("*.safetensors", "*.json", "tokenizer*", "*.model", "merges.txt", "vocab.txt", "*.jinja")
 # The same weights again for other frameworks or in other formats, and what training left behind.
@@ -49,6 +55,11 @@ DEFAULT_IGNORE = (
 )
 OTHER_WEIGHTS = (".bin", ".pt", ".pth", ".gguf", ".h5", ".msgpack")
 LIBRARY_FOLDER = ".cache"
+# The library names an unfinished file by a hash of its name and the hub's ETag, which may have slashes in it: they must
+# find no folder of that name.
+LIBRARY_BEGINNING = re.compile(r"[\w-]{27}=\.")
+
+DISTRUST = "The hub, a mirror or a proxy on the way is not what it should be: set another endpoint"
 
 DOWNLOAD_CHUNK = 1 << 20
 MAX_ATTEMPTS = 6
@@ -103,7 +114,7 @@ class RepoFile:
         """(what is wrong with the file at path or None, its sha256)."""
         size = os.path.getsize(path)
         sha256, sha1 = hashlib.sha256(), hashlib.sha1(b"blob %d\0" % size)
-        with open(path, "rb") as stream:
+        with open_regular(path) as stream:
             for block in iter(lambda: stream.read(CHUNK), b""):
                 sha256.update(block)
                 if not self.sha256:
@@ -131,7 +142,11 @@ def select_weights(where: str, names: t.Sequence[str], allow: t.Sequence[str], i
     """select(), refusing a repository whose weights are not what is asked for."""
     chosen = select(names, allow, ignore)
     if not chosen:
-        raise HubError(f"{where} has no file that allow_patterns and ignore_patterns let through: {', '.join(names)}")
+        raise HubError(f"{where} has no file that allow_patterns and ignore_patterns let through: {names}")
+    check_names(chosen, where, reserved=(LIBRARY_FOLDER,))
+    traps = [name for name in chosen if any(LIBRARY_BEGINNING.match(part) for part in name.split("/"))]
+    if traps:
+        raise HubError(f"{where} has files named like unfinished downloads of the library: {traps}. {DISTRUST}")
     has_safetensors = any(name.endswith(".safetensors") for name in chosen)
     wants_safetensors = bool(select(["model.safetensors"], allow, ignore))
     others = sorted(name for name in names if name.endswith(OTHER_WEIGHTS))
@@ -198,15 +213,32 @@ class Hub:
     def where(self) -> str:
         return f"{self._repository}@{self._revision} at {self._endpoint}"
 
-    def resolve(self, progress: Progress | None = None) -> tuple[str, list[RepoFile]]:
-        """The commit of the revision and all its files."""
+    def resolve(self, allow: t.Sequence[str], ignore: t.Sequence[str]) -> tuple[str, list[RepoFile]]:
+        """The commit of the revision, and those of its files that the patterns select."""
 
         def call() -> t.Any:
             api = self._library.HfApi(**self._access)
             return api.model_info(self._repository, revision=self._revision, files_metadata=True, timeout=60)
 
-        info = self._retrying(call, progress)
-        return info.sha, [_repo_file(sibling) for sibling in info.siblings or []]
+        info = self._retrying(call)
+        asked = self._revision if COMMIT.fullmatch(self._revision) else info.sha
+        if info.sha != asked or not COMMIT.fullmatch(str(info.sha)):
+            raise HubError(f"{self.where} claims to be commit {str(info.sha)[:100]!r}. {DISTRUST}")
+        siblings = [sibling for sibling in info.siblings or [] if isinstance(sibling.rfilename, str)]
+        chosen = set(select_weights(self.where, [sibling.rfilename for sibling in siblings], allow, ignore))
+        return info.sha, [self._repo_file(sibling) for sibling in siblings if sibling.rfilename in chosen]
+
+    def _repo_file(self, sibling: t.Any) -> RepoFile:
+        sha256 = sibling.lfs.sha256 if sibling.lfs else None
+        sha1 = None if sha256 else sibling.blob_id
+        # Digests become parts of file names.
+        is_digest = [
+            digest is None or pattern.fullmatch(str(digest)) for digest, pattern in ((sha256, SHA256), (sha1, COMMIT))
+        ]
+        if not isinstance(sibling.size, int) or not all(is_digest):
+            about = f"size {str(sibling.size)[:30]!r} and digest {str(sha256 or sha1)[:100]!r}"
+            raise HubError(f"{self.where} gives the file {sibling.rfilename!r} the {about}. {DISTRUST}")
+        return RepoFile(sibling.rfilename, sibling.size, sha256, sha1)
 
     def check_access(self, commit: str, name: str) -> None:
         """Ask for one file's head: a gated repository shows its listing to everyone, but not its files."""
@@ -242,12 +274,12 @@ class Hub:
     def _fetch_checked(
         self, commit: str, file: RepoFile, folder: str, progress: Progress, cache_dir: str | None
     ) -> str:
-        problem = None
+        problem, path = None, path_below(folder, file.name, self.where)
         for _attempt in range(2):
             self._retrying(
                 lambda: self._download(commit, file, folder, cache_dir), progress, lambda: arrived(folder, file)
             )
-            problem, sha256 = file.check(os.path.join(folder, file.name))
+            problem, sha256 = file.check(path)
             if problem is None:
                 return sha256
             _forget(folder, file)
@@ -348,11 +380,6 @@ class Hub:
 
     def _without_token(self, text: str) -> str:
         return text.replace(self._token, "***") if self._token else text
-
-
-def _repo_file(sibling: t.Any) -> RepoFile:
-    sha256 = sibling.lfs.sha256 if sibling.lfs else None
-    return RepoFile(sibling.rfilename, sibling.size, sha256, None if sha256 else sibling.blob_id)
 
 
 def _meter(stop: threading.Event) -> t.Any:

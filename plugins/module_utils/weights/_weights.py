@@ -19,6 +19,7 @@ from dataclasses import dataclass
 
 from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._artifact import (
     Draft,
+    check_apart,
     check_space,
     difference,
     ensure,
@@ -28,6 +29,11 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._artifac
     write_json,
 )
 from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._progress import bytes_in, sampled
+from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._untrusted import (
+    check_names,
+    open_regular,
+    path_below,
+)
 from ansible_collections.tritonops.trtllm.plugins.module_utils.weights._hf_hub import (
     COMMIT,
     LIBRARY_FOLDER,
@@ -102,9 +108,7 @@ class HubSource(Source):
             self._resolve()
 
     def _resolve(self) -> None:
-        self.commit, files = self._hub.resolve()
-        names = select_weights(self._hub.where, [file.name for file in files], self.request.allow, self.request.ignore)
-        self._files = [file for file in files if file.name in names]
+        self.commit, self._files = self._hub.resolve(self.request.allow, self.request.ignore)
 
     def prepare(self) -> None:
         if not self._files:
@@ -194,10 +198,11 @@ class OfflineSource(Source):
         """The files of a .partial that only lacks its last steps."""
         partial = f"{self.request.dest}.partial"
         try:
-            with open(os.path.join(partial, LISTING), encoding="utf-8") as stream:
+            with open_regular(os.path.join(partial, LISTING)) as stream:
                 files = [RepoFile(**entry) for entry in json.load(stream)]
         except (OSError, ValueError, TypeError):
             return []
+        check_names([file.name for file in files], f"{partial}/{LISTING}", reserved=(LIBRARY_FOLDER,))
         payload = os.path.join(partial, "payload")
         return files if all(os.path.isfile(os.path.join(payload, file.name)) for file in files) else []
 
@@ -251,7 +256,7 @@ def _copy_files(draft: Draft, folder: str, files: t.Sequence[RepoFile], progress
         return bytes_in(draft.payload) + bytes_in(beginnings)
 
     def one(file: RepoFile) -> None:
-        target = os.path.join(draft.payload, file.name)
+        target = path_below(draft.payload, file.name, folder)
         if os.path.exists(target) and os.path.getsize(target) == file.size:
             return
         os.makedirs(os.path.dirname(target), exist_ok=True)
@@ -303,6 +308,7 @@ class PredictedSource(Source):
 def snapshot(source: Source) -> dict[str, t.Any]:
     """Have the weights at dest; the result of the module."""
     request, inputs = source.request, source.inputs()
+    check_apart({"dest": request.dest}, {"src": request.src or "", "cache_dir": request.cache_dir or ""})
     before = read_artifact(request.dest)
     if state_of(request.dest, inputs, request.verify) is not None:
         source.prepare()

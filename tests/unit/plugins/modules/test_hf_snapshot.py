@@ -15,6 +15,7 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from importlib import import_module
 from ipaddress import ip_address
@@ -24,6 +25,7 @@ from unittest import mock
 
 import pytest
 from ansible.module_utils.testing import patch_module_args
+from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact import _artifact
 from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._artifact import read_artifact
 from ansible_collections.tritonops.trtllm.plugins.module_utils.weights import _hf_hub
 from cryptography import x509
@@ -120,6 +122,120 @@ def fetched(hub, name="model.safetensors"):
 def dest_files(tmp_path):
     dest = tmp_path / "weights" / "key"
     return sorted(str(path.relative_to(dest)) for path in dest.rglob("*") if path.is_file())
+
+
+HOSTILE_NAMES = {
+    "../../../outside/pwned.json": "has an empty part, . or ..",
+    "tokenizer/../../../../outside/cron": "has an empty part, . or ..",
+    "/{outside}/pwned.json": "is absolute",
+    "tokenizer//double": "has an empty part, . or ..",
+    "./tokenizer.json": "has an empty part, . or ..",
+    "tokenizer\\..\\x": "has a backslash",
+    "tokenizer\nnew": "has control characters",
+    "tokenizer\0new": "has control characters",
+    "tokenizer\u2028new": "has control characters",
+    "artifact.json": "is reserved",
+    "artifact.json/tokenizer.json": "is reserved",
+    ".cache/huggingface/download/tokenizer.json": "is reserved",
+    f"{'x' * 27}=.e/tokenizer.json": "unfinished downloads",
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE_NAMES, ids=ascii)
+@pytest.mark.parametrize("by", ["commit", "main"])
+def test_hostile_names(run, hub, tmp_path, name, by):
+    """What a hub, a mirror or somebody on the way calls a file must not decide where root writes."""
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    victims = [outside / victim for victim in ("pwned.json", "cron")]
+    for victim in victims:
+        victim.write_text("theirs")
+        victim.chmod(0o600)
+    files = hub.repository(REPOSITORY).blobs
+    called = name.replace("/{outside}", str(outside))
+    # With a digest that is wrong, what was downloaded would be removed.
+    files[called] = replace(files["tokenizer.json"], name=called, git_sha1="0" * 40)
+    there = set(tmp_path.rglob("*"))
+    message = run(revision=hub.commit if by == "commit" else "main")["msg"]
+    assert f"{REPOSITORY}@" in message and hub.url in message
+    assert HOSTILE_NAMES[name] in message and (ascii(called) in message or repr(called) in message), message
+    assert {(victim.read_text(), victim.stat().st_mode & 0o777) for victim in victims} == {("theirs", 0o600)}
+    assert set(tmp_path.rglob("*")) == there
+    assert not [path for method, path, _range in hub.requests if "/resolve/" in path]
+
+
+def test_a_file_that_is_a_folder_as_well(run, hub):
+    files = hub.repository(REPOSITORY).blobs
+    files["config.json/x.json"] = replace(files["config.json"], name="config.json/x.json")
+    assert f"{hub.url} names files that must not be used: 'config.json' is a file and a folder" in run()["msg"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"sha256": "x/../../../../outside/pwned"},
+        {"sha256": "*"},
+        {"git_sha1": "../" * 8 + "outside"},
+        {"size": "12"},
+        {"size": None},
+    ],
+)
+def test_hostile_digests_and_sizes(run, hub, tmp_path, change):
+    files = hub.repository(REPOSITORY).blobs
+    name = "model.safetensors" if "sha256" in change else "config.json"
+    entry = files[name].sibling()
+    if "sha256" in change:
+        entry["lfs"].update(change)
+    entry.update({"size" if key == "size" else "blobId": value for key, value in change.items()})
+    files[name] = SimpleNamespace(name=name, sibling=lambda: entry)
+    message = run()["msg"]
+    assert f"gives the file '{name}' the size" in message and hub.url in message
+    assert not (tmp_path / "weights/key").exists()
+
+
+@pytest.mark.parametrize("commit", ["../../../outside", "0" * 40, "", None])
+def test_a_commit_that_was_not_asked_for(run, hub, commit):
+    asked = hub.commit
+    repository = hub.repository(REPOSITORY)
+    with mock.patch.object(server.Handler, "_send_info", autospec=True) as send_info:
+        send_info.side_effect = lambda handler, _repository, send_body: _info(
+            handler, replace(repository, commit=commit), send_body
+        )
+        assert "claims to be commit" in run(revision=asked)["msg"]
+
+
+_info = server.Handler._send_info
+
+
+def test_a_link_in_an_unfinished_download(run, hub, tmp_path):
+    """An earlier run, or somebody else, may have left a link where a file is to be written."""
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    payload = Path(_artifact.make_partial(str(tmp_path / "weights/key"), {}))
+    inputs = json.loads(json.dumps(run(check=True)["diff"]["after"]))
+    (payload.parent / "inputs.json").write_text(json.dumps(json.loads(inputs)["inputs"]))
+    (payload / "config.json").symlink_to(outside / "new.json")
+    assert f"'config.json' leads to {outside}/new.json" in run()["msg"]
+    assert not list(outside.iterdir())
+
+
+@pytest.mark.parametrize("source", ["hub", "folder"])
+def test_what_others_have_at_dest(run, tree, tmp_path, source):
+    theirs = tmp_path / "weights/key/thesis.tex"
+    theirs.parent.mkdir(parents=True)
+    theirs.write_text("theirs")
+    arguments = {} if source == "hub" else {"src": str(tree), "repository": None, "revision": None}
+    for check in (True, False):
+        assert "weights/key is not empty, and has no artifact.json" in run(check=check, **arguments)["msg"]
+    assert theirs.read_text() == "theirs"
+
+
+@pytest.mark.parametrize("dest", [".", "..", "copy"])
+def test_dest_in_the_way_of_src(run, tree, dest):
+    before = sorted(tree.rglob("*"))
+    result = run(src=str(tree), repository=None, revision=None, dest=str(tree / dest))
+    assert "must not be the same folder or one inside the other" in result["msg"]
+    assert sorted(tree.rglob("*")) == before
 
 
 def test_a_model_is_fetched_once(run, hub, tree, tmp_path):

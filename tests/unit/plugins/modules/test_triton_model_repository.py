@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shutil
 import stat
 import string
 import subprocess
@@ -17,6 +18,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact import _artifact
 from ansible_collections.tritonops.trtllm.plugins.module_utils.triton import _model_config, _model_repository
 from ansible_collections.tritonops.trtllm.plugins.modules import triton_model_repository
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._catalogue import load_catalogue
@@ -159,6 +161,7 @@ def test_everything_is_made(site: Site, make: t.Callable[..., Result]) -> None:
         "v0.16.0",
     )
     assert listing(site.dest) == [
+        "artifact.json",
         "ensemble/",
         "ensemble/1/",
         "ensemble/config.pbtxt",
@@ -173,6 +176,7 @@ def test_everything_is_made(site: Site, make: t.Callable[..., Result]) -> None:
         "tensorrt_llm/config.pbtxt",
     ]
     assert listing(site.tokenizer) == [
+        "artifact.json",
         "chat_template.jinja",
         "config.json",
         "merges.txt",
@@ -259,8 +263,9 @@ def test_copies_instead_of_links(
 
 
 def test_a_killed_run_leaves_no_trace(site: Site, make: t.Callable[..., Result]) -> None:
-    write(site.dest.parent / "model_repository.partial/ensemble/half", "")
-    write(site.dest.parent / "model_repository.old/ensemble/config.pbtxt", "")
+    _artifact.make_partial(str(site.dest), {})
+    write(site.dest.parent / "model_repository.partial/payload/ensemble/half", "")
+    write(site.dest.parent / "model_repository.partial/replaced/ensemble/config.pbtxt", "")
     assert make(site.arguments())["changed"]
     assert {path.name for path in site.dest.parent.iterdir()} == {"model_repository", "model_repository.lock"}
 
@@ -382,7 +387,7 @@ def test_llm_args_without_yaml(site: Site, make: t.Callable[..., Result], monkey
     arguments = site.llm_api({"model": "/x"})
     assert "PyYAML" in make(arguments)["msg"]
     assert make(arguments, check=True)["changed"]
-    write(site.dest / "tensorrt_llm/config.pbtxt", LLM_API)
+    site.dest.mkdir(parents=True)
     assert "PyYAML" in make(arguments, check=True)["msg"]
 
 
@@ -395,7 +400,7 @@ def test_weights_take_no_room_of_their_own(site: Site, make: t.Callable[..., Res
     result = make(arguments)
     assert (result["weights_path"], result["tokenizer_path"]) == (str(site.served_weights), None)
     assert (result["changed_files"], result["diff"]) == (predicted["changed_files"], predicted["diff"])
-    there = {path for path in listing(site.weights) if not path.startswith((".cache", "artifact.json"))}
+    there = {path for path in listing(site.weights) if not path.startswith(".cache")}
     assert set(listing(site.served_weights)) == there
     for name in ("model.safetensors", "original/params.json", "tokenizer.json"):
         assert (site.served_weights / name).samefile(site.weights / name)
@@ -451,15 +456,28 @@ def test_dest_on_top_of_a_source(path: str, site: Site, make: t.Callable[..., Re
 
 
 def test_folders_that_are_something_else(site: Site, make: t.Callable[..., Result]) -> None:
-    write(site.dest / "etc/passwd", "")
-    assert f"{site.dest} is not a model repository, for it has etc" in make(site.arguments())["msg"]
-    write(site.tokenizer / "home", "")
-    (site.dest / "etc/passwd").unlink()
-    (site.dest / "etc").rmdir()
-    assert "is not a tokenizer folder, for it has home" in make(site.everything())["msg"]
-    write(site.served_weights / "home", "")
-    message = make(site.arguments(weights=site.weights, weights_dest=site.served_weights))["msg"]
-    assert "is not a weights folder, for it has home" in message
+    theirs = write(site.dest / "ensemble/config.pbtxt", "name: 'theirs'")
+    assert f"{site.dest} is not empty, and has no artifact.json of this collection" in make(site.arguments())["msg"]
+    shutil.move(site.dest, site.tokenizer)
+    assert f"{site.tokenizer} is not empty" in make(site.everything())["msg"]
+    shutil.move(site.tokenizer, site.served_weights)
+    arguments = site.arguments(weights=site.weights, weights_dest=site.served_weights)
+    assert f"{site.served_weights} is not empty" in make(arguments)["msg"]
+    shutil.move(site.served_weights, f"{site.dest}.partial")
+    assert f"{site.dest}.partial is not empty" in make(site.arguments())["msg"]
+    assert [path.read_text() for path in site.dest.parent.rglob(theirs.name)] == ["name: 'theirs'"]
+
+
+def test_a_link_in_a_source_is_copied_not_linked(site: Site, make: t.Callable[..., Result]) -> None:
+    """The file that it leads to may be anybody's: the release must share no file with it."""
+    theirs = write(site.dest.parent / "theirs", "TOKENIZER")
+    theirs.chmod(0o600)
+    (site.weights / "tokenizer.json").unlink()
+    (site.weights / "tokenizer.json").symlink_to(theirs)
+    assert make(site.everything())["changed"]
+    assert (site.tokenizer / "tokenizer.json").read_text() == "TOKENIZER"
+    assert (theirs.stat().st_nlink, theirs.stat().st_mode & 0o777) == (1, 0o600)
+    assert not make(site.everything())["changed"]
 
 
 def test_templates_that_are_none(site: Site, make: t.Callable[..., Result]) -> None:

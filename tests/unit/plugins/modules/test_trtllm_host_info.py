@@ -98,7 +98,7 @@ def test_what_earlier_runs_have_left(look: t.Callable[..., Result], tmp_path: Pa
     release(root, "yours")
     # What is not finished, not whole or not ours.
     artifact(root, f"weights/{OTHER_KEY}", "{")
-    artifact(root, f"engine/{OTHER_KEY}.old")
+    artifact(root, f"engine/{OTHER_KEY}.partial")
     artifact(root, "venv/site-packages")
     release(root, "his.partial")
     for folder in (f"checkpoint/{OTHER_KEY}", f"backend/{OTHER_KEY}.partial/.git", "releases/hers"):

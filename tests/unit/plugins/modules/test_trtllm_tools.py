@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from ansible.module_utils.testing import patch_module_args
-from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._artifact import read_artifact
+from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._artifact import make_partial, read_artifact
 from ansible_collections.tritonops.trtllm.plugins.modules import trtllm_checkpoint, trtllm_engine
 
 docker = pytest.importorskip("docker")
@@ -195,13 +195,73 @@ def test_gpus(run, engine, gpus, requests):
     assert [(item["Count"], item["DeviceIDs"]) for item in engine.created[0]["device_requests"]] == requests
 
 
+@pytest.mark.parametrize("name", ["tool.log", "artifact.json", "rank0.engine", "more/deep.txt"])
+@pytest.mark.parametrize("kind", ["link", "dangling link", "link to a folder", "pipe"])
+def test_links_and_pipes_that_a_tool_leaves(run, engine, tmp_path, name, kind):
+    """Root would read and write through them on the host."""
+    theirs = tmp_path / "theirs"
+    theirs.mkdir()
+    victim = theirs / "authorized_keys"
+    victim.write_text("ssh-ed25519 theirs")
+    victim.chmod(0o600)
+
+    def leave(dest):
+        build(dest)
+        path = dest / name
+        path.parent.mkdir(exist_ok=True)
+        path.unlink(missing_ok=True)
+        if kind == "pipe":
+            os.mkfifo(path)
+        else:
+            path.symlink_to({"link": victim, "dangling link": theirs / "new", "link to a folder": theirs}[kind])
+
+    engine.tool = leave
+    result = run(trtllm_engine)
+    assert f"'{name}' is " in result["msg"] and "names files that must not be used" in result["msg"]
+    assert not (tmp_path / "out/key").exists()
+    assert (victim.read_text(), victim.stat().st_nlink, victim.stat().st_mode & 0o777) == (
+        "ssh-ed25519 theirs",
+        1,
+        0o600,
+    )
+    assert os.listdir(theirs) == ["authorized_keys"]
+
+
+@pytest.mark.parametrize("name", ["artifact.json", "tool.log", "a\nb", "a\\b"])
+def test_names_that_a_tool_must_not_use(run, engine, name, tmp_path):
+    def leave(dest):
+        build(dest)
+        (dest / name).write_text("{}")
+
+    engine.tool = leave
+    assert "the output of convert_checkpoint.py names files that must not be used" in run(trtllm_engine)["msg"]
+    assert not (tmp_path / "out/key").exists()
+
+
+@pytest.mark.parametrize("module", [trtllm_checkpoint, trtllm_engine])
+def test_what_others_have_at_dest(run, engine, tmp_path, module):
+    engine.tool = convert
+    theirs = tmp_path / "out/key/thesis.tex"
+    theirs.parent.mkdir(parents=True)
+    theirs.write_text("theirs")
+    for check in (True, False):
+        assert "out/key is not empty, and has no artifact.json" in run(module, check=check)["msg"]
+    assert theirs.read_text() == "theirs" and engine.created == []
+
+
+@pytest.mark.parametrize("dest", ["weights", "weights/out", "."])
+def test_dest_in_the_way_of_src(run, engine, tmp_path, src, dest):
+    assert "must not be the same folder or one inside the other" in run(dest=str(tmp_path / dest))["msg"]
+    assert (src / "config.json").read_text() == "{}"
+
+
 def test_an_orphan_goes_before_its_folder_is_emptied(run, engine, tmp_path):
     engine.tool = convert
     run()
     name = engine.created[0]["name"]
     partial = tmp_path / "out/key.partial/payload"
     (tmp_path / "out/key/config.json").unlink()
-    partial.mkdir(parents=True)
+    make_partial(str(tmp_path / "out/key"), {})
     (partial / "rank7.safetensors").write_bytes(b"half")
     orphan = engine.existing[name] = FakeContainer(engine, {"name": name})
     seen = []

@@ -84,7 +84,7 @@ def test_changed_inputs_are_named_and_the_old_folder_goes(dest):
     outcome = ensure(dest, {**INPUTS, "image": "sha256:bb", "gpu": "A100"}, build(b"newer"))
     assert outcome.reason == "inputs changed: gpu, image"
     assert state_of(dest, {**INPUTS, "image": "sha256:bb", "gpu": "A100"}, verify=True) is None
-    assert not os.path.exists(f"{dest}.old")
+    assert sorted(os.listdir(os.path.dirname(dest))) == [os.path.basename(dest), f"{os.path.basename(dest)}.lock"]
 
 
 def test_a_failed_build_leaves_the_old_artifact(dest):
@@ -122,11 +122,68 @@ def test_a_flipped_byte_is_seen_by_verify_only(dest):
     assert "file rank0.engine has sha256" in state_of(dest, INPUTS, verify=True)
 
 
-def test_an_unreadable_record_is_no_artifact(dest):
+@pytest.mark.parametrize("record", ['{"inputs": ', "[" * 100000, "{}", '{"inputs": {}, "key": "of another"}'])
+def test_an_unreadable_record_is_not_ours(dest, record):
     ensure(dest, INPUTS, build())
-    with open(os.path.join(dest, "artifact.json"), "w", encoding="utf-8") as stream:
-        stream.write('{"inputs": ')
-    assert state_of(dest, INPUTS).endswith("artifact.json is missing or unreadable")
+    path = Path(dest, "artifact.json")
+    path.write_text(record)
+    for check_mode in (True, False):
+        with pytest.raises(ArtifactError, match=r"is not empty, and has no artifact\.json of this collection"):
+            ensure(dest, INPUTS, refuse, check_mode=check_mode)
+    assert path.read_text() == record
+
+
+def test_an_empty_folder_is_used(dest):
+    os.makedirs(dest)
+    assert ensure(dest, INPUTS, build()).reason == f"{dest} is empty"
+
+
+def folder(path):
+    os.makedirs(path)
+    Path(path, "theirs").write_text("theirs")
+
+
+@pytest.mark.parametrize("suffix", ["", ".partial", ".lock"])
+@pytest.mark.parametrize(
+    "put",
+    [
+        lambda path: Path(path).write_text("theirs"),
+        folder,
+        lambda path: (folder(f"{path}-there"), os.symlink(f"{path}-there", path)),
+        lambda path: (Path(f"{path}-there").write_text("theirs"), os.symlink(f"{path}-there", path)),
+    ],
+    ids=["file", "folder", "link to a folder", "link to a file"],
+)
+def test_what_others_have_is_left_alone(dest, suffix, put):
+    parent = Path(dest).parent
+    parent.mkdir()
+    put(f"{dest}{suffix}")
+    (parent / f"{Path(dest).name}.old").mkdir()
+    before = {path: path.lstat().st_mtime_ns for path in parent.rglob("*")}
+    with pytest.raises((ArtifactError, OSError)):
+        ensure(dest, INPUTS, build())
+    assert before.items() <= {path: path.lstat().st_mtime_ns for path in parent.rglob("*")}.items()
+    assert [path.read_text() for path in parent.rglob("*") if path.is_file() and path.stat().st_size > 6] == []
+
+
+@pytest.mark.parametrize("source", [".", "..", "sub/folder", "../0123456789abcdef.partial/payload", "../link"], ids=str)
+def test_a_source_in_the_way_of_dest(dest, source):
+    ensure(dest, INPUTS, build())
+    os.symlink(dest, os.path.join(os.path.dirname(dest), "link"))
+    with pytest.raises(ArtifactError, match=r"dest .*and src .*must not be the same folder or one inside the other"):
+        ensure(dest, {**INPUTS, "more": 1}, refuse, sources={"src": os.path.join(dest, source)})
+    assert read_artifact(dest)["inputs"] == INPUTS
+
+
+def test_a_killed_exchange_is_taken_up(dest):
+    """Between the two renames the old folder waits in the partial one."""
+    ensure(dest, INPUTS, build(b"old"))
+    draft = _artifact.Draft(dest, {"a": 1})
+    draft.begin()
+    os.rename(dest, draft.path("replaced"))
+    assert ensure(dest, {"a": 1}, build(b"new")).reason == f"no artifact at {dest}"
+    assert Path(dest, "rank0.engine").read_bytes() == b"new"
+    assert not os.path.exists(draft.partial)
 
 
 def test_what_begin_keeps(dest):
