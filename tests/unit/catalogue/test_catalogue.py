@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import re
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
@@ -13,12 +12,11 @@ from typing import Any
 
 import pytest
 import yaml
+from ansible_collections.tritonops.trtllm.plugins.module_utils.triton import _model_config
+from ansible_collections.tritonops.trtllm.tests.unit.support import upstream
 
 PROJECT = Path(__file__).parents[3]
 CATALOGUE = PROJECT / "catalogue"
-UPSTREAM = PROJECT.parent / "shared/upstream/config"
-TEMPLATES = ("0.9.0", "0.12.0", "0.16.0")
-MODELS = ("ensemble", "preprocessing", "postprocessing", "tensorrt_llm", "tensorrt_llm_bls")
 
 
 def version(text: str) -> tuple[int, ...]:
@@ -140,17 +138,14 @@ def test_scripts_and_templates_moved_in_0_20(release: str) -> None:
     assert ("triton_backend" in facts["layout"]["clone"]["all_models"]) is moved
 
 
-@pytest.mark.skipif(not UPSTREAM.is_dir(), reason="upstream's templates are not beside this checkout")
-@pytest.mark.parametrize("model", MODELS)
-@pytest.mark.parametrize("release", TEMPLATES)
+@pytest.mark.parametrize("model", upstream.MODELS)
+@pytest.mark.parametrize("release", upstream.RELEASES)
 def test_placeholders_are_those_of_upstreams_templates(release: str, model: str) -> None:
-    text = (UPSTREAM / f"v{release}" / model / "config.pbtxt").read_text(encoding="utf-8")
-    lines = [line for line in text.splitlines() if not line.lstrip().startswith("#")]
-    found = {name for line in lines for name in re.findall(r"\$\{(\w+)\}", line)}
-    # What is not in quotation marks is no valid text format until it is filled.
-    bare = {name for line in lines for name in re.findall(r"\$\{(\w+)\}", re.sub(r'"[^"]*"', "", line))}
+    found = _model_config.placeholders(upstream.templates(release)[model])
     groups = read("releases", release)["placeholders"][model]
-    assert {name for group in groups.values() for name in group} == found
+    assert {name for group in groups.values() for name in group} == {item.name for item in found}
+    # What is not in quotation marks is no valid text format until it is filled.
+    bare = {item.name for item in found if not item.quoted}
     assert set(groups["required_to_parse"]) - {"triton_backend"} == bare
 
 

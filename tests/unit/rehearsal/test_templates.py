@@ -13,14 +13,13 @@ from typing import Any
 
 import pytest
 import yaml
+from ansible_collections.tritonops.trtllm.tests.unit.support import upstream
 from google.protobuf import text_format
 from tritonclient.grpc.model_config_pb2 import ModelConfig
 
 PROJECT = Path(__file__).parents[3]
 OURS = PROJECT / "rehearsal/backend/all_models"
-UPSTREAM = PROJECT.parent / "shared/upstream/config"
 RELEASES = ("0.9.0", "1.2.1")
-MODELS = ("ensemble", "preprocessing", "postprocessing", "tensorrt_llm", "tensorrt_llm_bls")
 VALUES = {
     "decoupled_mode": "true",
     "encoder_input_features_data_type": "TYPE_FP16",
@@ -34,7 +33,7 @@ VALUES = {
     "bls_instance_count": "1006",
 }
 
-# What 1.2.1 has that 0.16.0, the newest whose templates are stored whole, has not.
+# What 1.2.1 has that 0.16.0, the newest whose templates are recorded whole, has not.
 RENAMED = {"min_length": "min_tokens", "random_seed": "seed", "visual_model_path": "multimodal_model_path"}
 REMOVED = {"return_kv_cache_reuse_stats"}
 METRICS_INPUTS = ("return_perf_metrics", "return_num_input_tokens", "return_num_output_tokens")
@@ -158,13 +157,13 @@ def as_in_the_late_release(config: Any) -> Any:
 
 
 @pytest.mark.parametrize("release", RELEASES)
-@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("model", upstream.MODELS)
 def test_our_templates_parse_once_they_are_filled(release: str, model: str) -> None:
     assert parse(read(OURS / release / model), VALUES).name == model
 
 
 @pytest.mark.parametrize("release", RELEASES)
-@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("model", upstream.MODELS)
 def test_placeholders_are_those_of_the_catalogue(release: str, model: str) -> None:
     facts = yaml.safe_load((PROJECT / f"catalogue/releases/{release}.yml").read_text(encoding="utf-8"))
     known = facts["placeholders"][model].values()
@@ -188,15 +187,13 @@ def test_tensors_have_the_type_that_is_asked_for(placeholder: str, model: str, e
     assert [mine.name for mine, theirs in pairs if mine != theirs] == expected
 
 
-@pytest.mark.skipif(not UPSTREAM.is_dir(), reason="upstream's templates are not beside this checkout")
-@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("model", upstream.MODELS)
 def test_old_templates_equal_upstreams(model: str) -> None:
-    assert parse(read(OURS / "0.9.0" / model), VALUES) == parse(read(UPSTREAM / "v0.9.0" / model), VALUES)
+    assert parse(read(OURS / "0.9.0" / model), VALUES) == parse(upstream.templates("0.9.0")[model], VALUES)
 
 
-@pytest.mark.skipif(not UPSTREAM.is_dir(), reason="upstream's templates are not beside this checkout")
-@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("model", upstream.MODELS)
 def test_late_templates_differ_from_upstreams_as_documented(model: str) -> None:
     ours = parse(read(OURS / "1.2.1" / model), VALUES)
-    theirs = as_in_the_late_release(parse(read(UPSTREAM / "v0.16.0" / model), VALUES))
+    theirs = as_in_the_late_release(parse(upstream.templates("0.16.0")[model], VALUES))
     assert ordered(ours) == ordered(theirs)

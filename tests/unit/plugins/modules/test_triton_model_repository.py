@@ -22,10 +22,9 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact import _
 from ansible_collections.tritonops.trtllm.plugins.module_utils.triton import _model_config, _model_repository
 from ansible_collections.tritonops.trtllm.plugins.modules import triton_model_repository
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._catalogue import load_catalogue
+from ansible_collections.tritonops.trtllm.tests.unit.support import upstream
 from ansible_collections.tritonops.trtllm.tests.unit.support.module_run import Result, run_module
 
-UPSTREAM = Path(__file__).resolve().parents[4].parent / "shared" / "upstream" / "config"
-needs_upstream = pytest.mark.skipif(not UPSTREAM.is_dir(), reason="needs upstream's templates beside the checkout")
 DIGEST = "sha256:" + "a" * 64
 
 ENSEMBLE = """\
@@ -546,12 +545,12 @@ TUTORIAL_OVERRIDES: dict[str, dict[str, t.Any]] = {
 def edited_by_hand() -> dict[str, t.Any]:
     """What the tutorial's reader has after its sixth step: upstream's files with the fields it names, and no others."""
     configs = {}
-    for path in (UPSTREAM / "v0.9.0").glob("*/config.pbtxt"):
+    for model, template in upstream.templates("0.9.0").items():
         # What the tutorial does not name has to be something that can be read.
         words = {"decoupled_mode": "false", "max_queue_delay_microseconds": "0", "triton_max_batch_size": "9"}
         words.update(dict.fromkeys(("preprocessing_instance_count", "postprocessing_instance_count"), "9"))
-        text = string.Template(path.read_text(encoding="utf-8")).safe_substitute(words, bls_instance_count="9")
-        configs[path.parent.name] = _model_config.parse(text)
+        text = string.Template(template).safe_substitute(words, bls_instance_count="9")
+        configs[model] = _model_config.parse(text)
     llm, bls = configs["tensorrt_llm"], configs["tensorrt_llm_bls"]
     for name, config in configs.items():
         config.max_batch_size = 1
@@ -569,9 +568,9 @@ def edited_by_hand() -> dict[str, t.Any]:
     return configs
 
 
-@needs_upstream
-def test_the_five_edits_of_the_tutorial(site: Site, make: t.Callable[..., Result]) -> None:
-    arguments = site.arguments(src=UPSTREAM / "v0.9.0", parameters=TUTORIAL_PARAMETERS, overrides=TUTORIAL_OVERRIDES)
+def test_the_five_edits_of_the_tutorial(site: Site, make: t.Callable[..., Result], tmp_path: Path) -> None:
+    src = upstream.write_templates("0.9.0", tmp_path / "0.9.0")
+    arguments = site.arguments(src=src, parameters=TUTORIAL_PARAMETERS, overrides=TUTORIAL_OVERRIDES)
     assert make(arguments)["changed"]
     rendered, wanted = parsed(site.dest), edited_by_hand()
     assert sorted(rendered) == sorted(wanted) and len(wanted) == 5
@@ -581,31 +580,24 @@ def test_the_five_edits_of_the_tutorial(site: Site, make: t.Callable[..., Result
 
 def values_of(release: str) -> dict[str, dict[str, t.Any]]:
     """A value for each placeholder that the release's templates cannot be parsed or used without."""
-    special = {"decoupled_mode": True, "triton_backend": "tensorrtllm", "encoder_input_features_data_type": "TYPE_FP16"}
-    templates = {path.parent.name: path.read_text(encoding="utf-8") for path in (UPSTREAM / release).glob("*/*.pbtxt")}
-    needed = required_of(release)
     return {
-        model: {
-            item.name: special.get(item.name, 1)
-            for item in _model_config.placeholders(template)
-            if not item.quoted or item.name in special or item.name in needed[model]
-        }
-        for model, template in templates.items()
+        model: {**upstream.values(template), **dict.fromkeys(required_of(release)[model], "x")}
+        for model, template in upstream.templates(release).items()
     }
 
 
 def required_of(release: str) -> dict[str, list[str]]:
     """What the catalogue says that parses when it is left, but makes no sense."""
-    groups = load_catalogue().releases[release.removeprefix("v")]["placeholders"]
+    groups = load_catalogue().releases[release]["placeholders"]
     return {model: names["required_for_sense"] for model, names in groups.items()}
 
 
-@needs_upstream
-@pytest.mark.parametrize("release", ["v0.9.0", "v0.12.0", "v0.16.0"])
+@pytest.mark.parametrize("release", upstream.RELEASES)
 def test_templates_of_a_release_on_a_control_node(release: str, tmp_path: Path) -> None:
     """By the command, without a play or a host; then each value in turn is shown to be needed."""
     parameters = values_of(release)
-    arguments = {"src": f"{UPSTREAM / release}", "dest": f"{tmp_path}/models", "release": release}
+    src = upstream.write_templates(release, tmp_path / "templates")
+    arguments = {"src": str(src), "dest": f"{tmp_path}/models", "release": release}
     given = json.dumps({**arguments, "parameters": parameters})
     command = [sys.executable, "-m", "ansible", "adhoc", "localhost"]
     command += ["-m", "tritonops.trtllm.triton_model_repository", "-e", f"ansible_python_interpreter={sys.executable}"]
@@ -615,12 +607,13 @@ def test_templates_of_a_release_on_a_control_node(release: str, tmp_path: Path) 
     assert "localhost | CHANGED" in done.stdout
     rendered = parsed(tmp_path / "models")
     assert sorted(rendered) == sorted(parameters) and len(rendered) == 5
-    assert {config.max_batch_size for config in rendered.values()} == {1}
+    for model, config in rendered.items():
+        assert config.max_batch_size == parameters[model]["triton_max_batch_size"]
     for model, values in parameters.items():
         for name in values:
             fewer = {**parameters, model: {key: value for key, value in values.items() if key != name}}
             request = _model_repository.Request(
-                src=f"{UPSTREAM / release}", release=release, parameters=fewer, required=required_of(release)
+                src=str(src), release=release, parameters=fewer, required=required_of(release)
             )
             with pytest.raises(_model_repository.RepositoryError, match=f"of release {release}: model '{model}'"):
                 _model_repository.plan_repository(request)

@@ -7,15 +7,12 @@ from __future__ import annotations
 
 import re
 import typing as t
-from pathlib import Path
 
 import pytest
 from ansible_collections.tritonops.trtllm.plugins.module_utils.triton import _model_config as model_config
 from ansible_collections.tritonops.trtllm.plugins.module_utils.triton._model_config import ConfigError
 from ansible_collections.tritonops.trtllm.plugins.module_utils.triton._model_repository import render
-
-UPSTREAM = Path(__file__).resolve().parents[4].parent / "shared" / "upstream" / "config"
-RELEASES = ["v0.9.0", "v0.12.0", "v0.16.0"]
+from ansible_collections.tritonops.trtllm.tests.unit.support import upstream
 
 TEMPLATE = """\
 # Somebody's licence
@@ -33,6 +30,76 @@ parameters: {
 parameters { key: "single" value { string_value: '${quoted}' } }
 """
 VALUES = {"backend": "python", "batch": 4}
+# Our own, with everything that is odd in how upstream writes: its separators and indentation, and quotes, brackets,
+# fields and placeholders in comments.
+ODD = """\
+# Somebody's licence, ``AS IS''
+#  * with a list
+
+name: "one"
+backend: "${backend}"
+max_batch_size: ${batch}
+model_transaction_policy {}
+
+input [
+  # the "first" one: a, doesn't matter }
+  {
+    name: "a",
+    data_type: ${type},
+    dims: [ -1, 3 ]
+  },
+  # 'b' is scalar [ batch,
+  #
+  # "zero": 0   # the first
+  {
+      name: "b"
+\tdata_type: TYPE_INT32
+\tdims: [ 1 ]
+    reshape: { shape: [ ] }
+\toptional: true
+  }
+]
+instance_group [
+  {
+    count: ${batch}
+    kind : KIND_CPU
+  }
+]
+# old is deprecated and doesn't have any effect
+# parameters: {
+#   key: "old"
+#   value: {
+#     string_value: "${old}"
+#   }
+# }
+parameters: {
+  key: "path"
+    value: {
+      string_value: "${dir}"
+  }
+}
+parameters {
+  key: "fixed"
+  value: {
+    string_value: "no"
+  }
+}
+ensemble_scheduling {
+  step [
+    {
+      model_name: "one"
+      input_map {
+          key: "a"
+          value: "x"
+      },
+      input_map {
+        key: "b"
+        value: "y"
+      }
+    }
+  ]
+}
+"""
 
 
 def problems(template: str, values: dict[str, t.Any], required: t.Sequence[str] = ()) -> list[str]:
@@ -56,6 +123,41 @@ def test_filling_leaves_everything_else_as_it_is() -> None:
     text = render(TEMPLATE, {**VALUES, "dir": "/x"}, {}, [])
     assert text == TEMPLATE.replace("${backend}", "python").replace("${batch}", "4").replace('"${dir}/', '"/x/')
     assert model_config.unfilled(text) == ["name", "quoted"]
+
+
+def test_filling_text_as_odd_as_upstreams() -> None:
+    text = render(ODD, {"backend": "python", "batch": 4, "type": "TYPE_FP16", "dir": "/x"}, {}, ["dir"])
+    # Line by line, comments included: what has no placeholder, or has it in a comment, is as it was.
+    changed = [(old, new) for old, new in zip(ODD.splitlines(), text.splitlines()) if old != new]
+    assert changed == [
+        ('backend: "${backend}"', 'backend: "python"'),
+        ("max_batch_size: ${batch}", "max_batch_size: 4"),
+        ("    data_type: ${type},", "    data_type: TYPE_FP16,"),
+        ("    count: ${batch}", "    count: 4"),
+        ('      string_value: "${dir}"', '      string_value: "/x"'),
+    ]
+    assert len(text.splitlines()) == len(ODD.splitlines()) and model_config.unfilled(text) == []
+    config = model_config.parse(text)
+    assert [(tensor.name, list(tensor.dims), tensor.HasField("reshape")) for tensor in config.input] == [
+        ("a", [-1, 3], False),
+        ("b", [1], True),
+    ]
+    assert config.HasField("model_transaction_policy")
+    assert config.ensemble_scheduling.step[0].input_map == {"a": "x", "b": "y"}
+    assert {key: value.string_value for key, value in config.parameters.items()} == {"path": "/x", "fixed": "no"}
+
+
+def test_an_override_of_text_as_odd_as_upstreams() -> None:
+    text = model_config.fill(ODD, {"backend": "python", "batch": 4, "type": "TYPE_FP16"})
+    overrides = {"max_batch_size": 8, "instance_group": [{"count": 2}], "parameters": {"fixed": "yes"}}
+    changed = model_config.apply_overrides(text, overrides)
+    config = model_config.parse(changed)
+    assert (config.instance_group[0].count, config.parameters["fixed"].string_value) == (2, "yes")
+    group, comment, fixed, rest = (
+        text.index(words) for words in ("instance_group", "# old is", "parameters {\n  key", "ensemble_scheduling")
+    )
+    assert changed.startswith(text[:group].replace("max_batch_size: 4", "max_batch_size: 8"))
+    assert text[comment:fixed] in changed and changed.endswith(text[rest:])
 
 
 @pytest.mark.parametrize(
@@ -287,30 +389,14 @@ def test_an_ensemble_that_does_not_fit(old: str, new: str, problem: str) -> None
     assert len(found) == 1 and problem in found[0]
 
 
-def upstream_values(template: str) -> dict[str, t.Any]:
-    """Something that parses for every placeholder outside quotes."""
-    special = {"decoupled_mode": True, "encoder_input_features_data_type": "TYPE_FP16"}
-    values = {item.name: special.get(item.name, 1) for item in model_config.placeholders(template) if not item.quoted}
-    return {**values, **({"triton_backend": "tensorrtllm"} if 'backend: "${triton_backend}"' in template else {})}
-
-
-@pytest.mark.skipif(not UPSTREAM.is_dir(), reason="needs upstream's templates beside the checkout")
-@pytest.mark.parametrize("release", RELEASES)
+@pytest.mark.parametrize("release", upstream.RELEASES)
 def test_upstreams_templates(release: str) -> None:
     configs = {}
-    for path in sorted((UPSTREAM / release).glob("*/config.pbtxt")):
-        template = path.read_text(encoding="utf-8")
-        text = render(template, upstream_values(template), {}, [])
-        # Line by line, comments included: what has no placeholder, or has it in a comment, is as it was.
-        lines, filled = template.splitlines(), text.splitlines()
-        assert len(lines) == len(filled) and "# Redistribution and use" in text
-        changed = [old for old, new in zip(lines, filled) if old != new]
-        assert changed and all("${" in line and not line.startswith("#") for line in changed)
-        configs[path.parent.name] = model_config.parse(text)
-        assert model_config.config_problems(path.parent.name, configs[path.parent.name]) == []
-        every = {
-            item.name: upstream_values(template).get(item.name, "x,y:z") for item in model_config.placeholders(template)
-        }
+    for model, template in upstream.templates(release).items():
+        values = upstream.values(template)
+        configs[model] = model_config.parse(render(template, values, {}, []))
+        assert model_config.config_problems(model, configs[model]) == []
+        every = {item.name: values.get(item.name, "x,y:z") for item in model_config.placeholders(template)}
         assert model_config.unfilled(render(template, every, {}, list(every))) == []
-    assert sorted(configs) == ["ensemble", "postprocessing", "preprocessing", "tensorrt_llm", "tensorrt_llm_bls"]
+    assert sorted(configs) == sorted(upstream.MODELS)
     assert model_config.ensemble_problems(configs) == {}
