@@ -4,8 +4,9 @@
 
 from __future__ import annotations
 
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils._log_patterns_action import LogPatternsAction
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._progress_action import ProgressAction
 
 
-class ActionModule(ProgressAction):
-    """Shows how far the module of the same name is."""
+class ActionModule(LogPatternsAction, ProgressAction):
+    """Passes the log patterns to the module of the same name, and shows how far it is."""

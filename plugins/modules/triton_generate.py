@@ -18,6 +18,7 @@ requirements:
 extends_documentation_fragment:
   - tritonops.trtllm.attributes
   - tritonops.trtllm.attributes.info_module
+  - tritonops.trtllm.log_patterns
 options:
   url:
     description:
@@ -161,7 +162,11 @@ import re
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
-from ansible_collections.tritonops.trtllm.plugins.module_utils.docker._log_patterns import explain
+from ansible_collections.tritonops.trtllm.plugins.module_utils.docker._log_patterns import (
+    LOG_PATTERNS_ARGUMENT,
+    explain,
+    log_patterns_of,
+)
 from ansible_collections.tritonops.trtllm.plugins.module_utils.triton import _completion as completion
 from ansible_collections.tritonops.trtllm.plugins.module_utils.triton._http import (
     REQUESTS_IMPORT_ERROR,
@@ -195,6 +200,7 @@ def check_pattern(module: AnsibleModule) -> None:
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
+            **LOG_PATTERNS_ARGUMENT,
             "url": {"type": "str", "default": "http://127.0.0.1:8000"},
             "model": {"type": "str", "default": "ensemble"},
             "prompt": {"type": "str", "required": True},
@@ -213,6 +219,7 @@ def main() -> None:
     if REQUESTS_IMPORT_ERROR:
         module.fail_json(msg=missing_required_lib("requests"), exception=REQUESTS_IMPORT_ERROR)
     check_pattern(module)
+    log_patterns = log_patterns_of(module)
     params = module.params
     fields = ("model", "prompt", "max_tokens", "stream", "parameters")
     names = ("text_input_field", "text_output_field", "max_tokens_field")
@@ -221,7 +228,7 @@ def main() -> None:
     try:
         answer = completion.complete(TritonClient(params["url"], Deadline(params["timeout"])), request)
     except (Refused, Unreachable, completion.CompletionError) as exc:
-        known = explain(str(exc))
+        known = explain(str(exc), log_patterns)
         remedy = f" Known cause: {known[0]['cause']} Remedy: {known[0]['remedy']}" if known else ""
         module.fail_json(msg=f"{where} gave no completion: {exc}.{remedy}", explanations=known)
     wrong = complaint(params, answer)

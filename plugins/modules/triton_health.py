@@ -22,6 +22,7 @@ requirements:
 extends_documentation_fragment:
   - tritonops.trtllm.attributes
   - tritonops.trtllm.attributes.info_module
+  - tritonops.trtllm.log_patterns
 options:
   url:
     description:
@@ -134,6 +135,10 @@ log:
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible_collections.tritonops.trtllm.plugins.module_utils.docker._log_patterns import (
+    LOG_PATTERNS_ARGUMENT,
+    log_patterns_of,
+)
 from ansible_collections.tritonops.trtllm.plugins.module_utils.triton import _health as health
 from ansible_collections.tritonops.trtllm.plugins.module_utils.triton._http import (
     REQUESTS_IMPORT_ERROR,
@@ -166,6 +171,7 @@ def facts(report: health.Report) -> dict[str, t.Any]:
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
+            **LOG_PATTERNS_ARGUMENT,
             "url": {"type": "str", "default": "http://127.0.0.1:8000"},
             "models": {"type": "list", "elements": "str", "default": []},
             "deadline": {"type": "float", "default": 600},
@@ -179,15 +185,16 @@ def main() -> None:
         module.fail_json(msg=missing_required_lib("requests"), exception=REQUESTS_IMPORT_ERROR)
     if module.params["container"] and health.DOCKER_IMPORT_ERROR:
         module.fail_json(msg=missing_required_lib("docker"), exception=health.DOCKER_IMPORT_ERROR)
-    params = module.params
+    params, log_patterns = module.params, log_patterns_of(module)
     client = TritonClient(params["url"], Deadline(params["deadline"]))
     try:
         report = health.wait_until_ready(client, params["models"], params["interval"], watches_of(module))
     except health.HealthError as exc:
+        explanations = exc.explanations(log_patterns)
         module.fail_json(
-            msg=f"Triton at {params['url']}: {exc}",
+            msg=f"Triton at {params['url']}: {exc.message(explanations)}",
             reason=exc.reason,
-            explanations=exc.explanations,
+            explanations=explanations,
             log=exc.log,
             **facts(exc.report),
         )

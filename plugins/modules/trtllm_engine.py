@@ -21,6 +21,7 @@ description:
 extends_documentation_fragment:
   - tritonops.trtllm.attributes
   - tritonops.trtllm.artifact_step
+  - tritonops.trtllm.log_patterns
   - tritonops.trtllm.tool_step
 
 options:

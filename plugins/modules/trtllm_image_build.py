@@ -23,6 +23,7 @@ description:
 
 extends_documentation_fragment:
   - tritonops.trtllm.attributes
+  - tritonops.trtllm.log_patterns
 
 attributes:
   check_mode:
@@ -212,11 +213,16 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._artifac
 from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._step import StepError
 from ansible_collections.tritonops.trtllm.plugins.module_utils.backend._image_build import BuildRequest, build_result
 from ansible_collections.tritonops.trtllm.plugins.module_utils.docker._containers import Login, connect
+from ansible_collections.tritonops.trtllm.plugins.module_utils.docker._log_patterns import (
+    LOG_PATTERNS_ARGUMENT,
+    log_patterns_of,
+)
 
 
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
+            **LOG_PATTERNS_ARGUMENT,
             "src": {"type": "path", "required": True},
             "name": {"type": "str", "required": True},
             "dest": {"type": "path", "required": True},
@@ -238,6 +244,7 @@ def main() -> None:
     )
     params = dict(module.params)
     docker_host, login = params.pop("docker_host"), Login(text=params.pop("registry_auth"))
+    params["log_patterns"] = log_patterns_of(module)
     params["build_args"] = {name: str(value) for name, value in canonical(params["build_args"]).items()}
     try:
         request = BuildRequest(**params, login=login, check_mode=module.check_mode)

@@ -4,7 +4,7 @@
 
 # This is PRIVATE to the collection: do not import it from outside.
 
-"""The catalogue: what is known of releases, models, host shapes and vulnerabilities, read from catalogue/*.yml."""
+"""The catalogue: what is known of releases, models, host shapes, vulnerabilities and failures, read from its files."""
 
 from __future__ import annotations
 
@@ -65,6 +65,13 @@ def load_catalogue(folder: Path = CATALOGUE) -> Catalogue:
         shapes=Entries(folder / "shapes"),
         vulnerabilities=_yaml(folder / "vulnerabilities.yml")["vulnerabilities"],
     )
+
+
+@lru_cache(maxsize=None)
+def load_log_patterns(folder: Path = CATALOGUE) -> Sequence[Mapping[str, Any]]:
+    """By itself, for a plan does not need it."""
+    patterns: Sequence[Mapping[str, Any]] = _yaml(folder / "log_patterns.yml")["log_patterns"]
+    return patterns
 
 
 def _yaml(path: Path) -> Any:

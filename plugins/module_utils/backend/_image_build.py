@@ -37,7 +37,11 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._untrust
 )
 from ansible_collections.tritonops.trtllm.plugins.module_utils.backend import _dockerfile as dockerfile
 from ansible_collections.tritonops.trtllm.plugins.module_utils.docker._containers import Engine, EngineError, Login
-from ansible_collections.tritonops.trtllm.plugins.module_utils.docker._log_patterns import failure_text, log_tail
+from ansible_collections.tritonops.trtllm.plugins.module_utils.docker._log_patterns import (
+    LogPatterns,
+    failure_text,
+    log_tail,
+)
 
 if t.TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
@@ -78,6 +82,7 @@ class BuildRequest:
     network: str
     expected_bytes: int | None
     login: Login
+    log_patterns: LogPatterns
     check_mode: bool
 
     @property
@@ -311,10 +316,9 @@ class _Build:
                 expand_user_and_vars=False,
             )
         if code:
+            what = f"{' '.join(command[:2])} failed with exit code {code}"
             raise StepError(
-                failure_text(
-                    f"{' '.join(command[:2])} failed with exit code {code}", log_tail(request.log, begin), request.log
-                ),
+                failure_text(what, log_tail(request.log, begin), request.log, request.log_patterns),
                 rc=code,
                 command=command,
                 tool_log=request.log,

@@ -38,7 +38,12 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.docker._container
     ToolFailed,
     load_sdk,
 )
-from ansible_collections.tritonops.trtllm.plugins.module_utils.docker._log_patterns import failure_text, log_tail
+from ansible_collections.tritonops.trtllm.plugins.module_utils.docker._log_patterns import (
+    LOG_PATTERNS_ARGUMENT,
+    failure_text,
+    log_patterns_of,
+    log_tail,
+)
 
 TOOL_LOG = "tool.log"
 SECRET_NAME = re.compile(r"(^|_)(TOKEN|SECRET|PASSWORD|PASSWD|API_?KEY)$", re.IGNORECASE)
@@ -49,6 +54,7 @@ MEMORY_REMEDY = (
 
 TOOL_ARGUMENTS: dict[str, dict[str, t.Any]] = {
     **STEP_ARGUMENTS,
+    **LOG_PATTERNS_ARGUMENT,
     "image_digest": {"type": "str"},
     "world_size": {"type": "int", "default": 1},
     "gpus": {"type": "list", "elements": "str", "default": []},
@@ -85,6 +91,7 @@ class ToolStep(ArtifactStep):
         if secret:
             raise ArtifactError(f"env: {', '.join(secret)}: secrets do not go into a container's environment")
         self._kind = kind
+        self._log_patterns = log_patterns_of(module)
         super().__init__(module, module.params["command"], module.params["world_size"])
 
     def inputs(self) -> dict[str, t.Any]:
@@ -183,7 +190,7 @@ class ToolStep(ArtifactStep):
 
     def _step_error(self, what: str, log: str, exit_code: int = 0) -> StepError:
         return StepError(
-            failure_text(what, log_tail(log), log),
+            failure_text(what, log_tail(log), log, self._log_patterns),
             rc=exit_code,
             command=self._params["command"],
             tool_log=log,

@@ -14,7 +14,11 @@ import typing as t
 from dataclasses import dataclass, field
 from http import HTTPStatus
 
-from ansible_collections.tritonops.trtllm.plugins.module_utils.docker._log_patterns import BY_ID, explain, server_reason
+from ansible_collections.tritonops.trtllm.plugins.module_utils.docker._log_patterns import (
+    LogPatterns,
+    explain,
+    server_reason,
+)
 from ansible_collections.tritonops.trtllm.plugins.module_utils.triton._http import Refused, TritonClient, Unreachable
 
 DOCKER_IMPORT_ERROR: str | None = None
@@ -27,6 +31,8 @@ except ImportError:
 LOG_LINES = 400
 SHOWN_LINES = 15
 NOT_THERE = "not in the model repository"
+# The known failure whose only sign is an end with exit code 0 and without a word.
+SILENT_END = "launch_script_returns"
 UNIT_PROPERTIES = (
     "LoadState",
     "ActiveState",
@@ -47,22 +53,26 @@ class HealthError(Exception):
     def __init__(
         self, what: str, report: Report, log: str = "", reason: str = "", exit_code: int | None = None
     ) -> None:
-        words = reason or server_reason(log)
-        self.explanations = explain(f"{words}\n{log}")
-        if exit_code == 0 and not words and not self.explanations:
-            known = BY_ID["launch_script_returns"]
-            self.explanations = [{"id": known.id, "cause": known.cause, "remedy": known.remedy, "line": ""}]
+        super().__init__(what)
         self.report = report
-        self.reason = words
+        self.reason = reason or server_reason(log)
         self.log = log.splitlines()[-LOG_LINES:]
-        super().__init__(self._message(what))
+        self._said = f"{self.reason}\n{log}"
+        self._exit_code = exit_code
 
-    def _message(self, what: str) -> str:
-        parts = [f"{what}: {self.reason}" if self.reason else what]
-        if self.explanations:
-            parts.append(f"Known cause ({self.explanations[0]['id']}): {self.explanations[0]['cause']}")
-            parts.append(f"Remedy: {self.explanations[0]['remedy']}")
-        if self.log and not self.explanations:
+    def explanations(self, known: LogPatterns) -> list[dict[str, str]]:
+        """The known failures that it shows, earliest first."""
+        found = explain(self._said, known)
+        if self._exit_code == 0 and not self.reason and not found:
+            return [pattern.explanation("") for pattern in known if pattern.name == SILENT_END]
+        return found
+
+    def message(self, explanations: t.Sequence[t.Mapping[str, str]]) -> str:
+        parts = [f"{self}: {self.reason}" if self.reason else str(self)]
+        if explanations:
+            parts.append(f"Known cause ({explanations[0]['id']}): {explanations[0]['cause']}")
+            parts.append(f"Remedy: {explanations[0]['remedy']}")
+        if self.log and not explanations:
             parts.append("Last lines of the log:\n" + "\n".join(self.log[-SHOWN_LINES:]))
         return " ".join(part if part.endswith((".", "\n")) else f"{part}." for part in parts)
 

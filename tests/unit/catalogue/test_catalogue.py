@@ -168,8 +168,21 @@ def test_an_end_id_is_in_the_vocabulary(name: str) -> None:
     assert len(model["end_ids"]) == len(model["stop_words"])
 
 
-def test_a_weakness_is_listed_once() -> None:
-    listed = [
-        entry["id"] for entry in yaml.safe_load((CATALOGUE / "vulnerabilities.yml").read_text())["vulnerabilities"]
-    ]
-    assert sorted(listed) == sorted(set(listed))
+def listed(kind: str) -> list[dict[str, Any]]:
+    entries: list[dict[str, Any]] = yaml.safe_load((CATALOGUE / f"{kind}.yml").read_text(encoding="utf-8"))[kind]
+    return entries
+
+
+@pytest.mark.parametrize(("kind", "field"), [("vulnerabilities", "id"), ("log_patterns", "name")])
+def test_an_entry_is_listed_once(kind: str, field: str) -> None:
+    found = [entry[field] for entry in listed(kind)]
+    assert sorted(found) == sorted(set(found))
+
+
+def test_releases_of_log_patterns_exist() -> None:
+    named = {
+        release
+        for entry in listed("log_patterns")
+        for release in re.findall(r"\d+\.\d+\.\d+", entry.get("releases", ""))
+    }
+    assert named and named <= set(RELEASES)

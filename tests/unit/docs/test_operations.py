@@ -2,20 +2,25 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Every name that the collection prints for a failure is in docs/operations.md, and no other."""
+"""Every name that the collection prints for a failure is in docs/operations.md, and no other.
+
+`python tests/unit/docs/test_operations.py` writes the table of log patterns again.
+"""
 
 from __future__ import annotations
 
 import ast
 import re
 from pathlib import Path
-from typing import Iterator
+from typing import Any, Iterator, Mapping
 
 import pytest
-from ansible_collections.tritonops.trtllm.plugins.module_utils.docker._log_patterns import BY_ID
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils._catalogue import load_log_patterns
 
 PROJECT = Path(__file__).parents[3]
-PAGE = (PROJECT / "docs" / "operations.md").read_text()
+OPERATIONS = PROJECT / "docs" / "operations.md"
+PAGE = OPERATIONS.read_text()
+LOG_PATTERNS = re.compile(r"(?<=<!-- log patterns -->\n).*?(?=<!-- end -->)", re.DOTALL)
 # First cells of the tables' rows that are a name alone.
 EXPLAINED = set(re.findall(r"^\| `([a-z0-9_]+)` \|", PAGE, re.MULTILINE))
 
@@ -47,19 +52,37 @@ def waivable() -> set[str]:
     return {name for name in named if name}
 
 
-NAMES = {"finding": findings(), "log pattern": set(BY_ID), "refusal": waivable()}
+def log_patterns_table() -> str:
+    head = "| name | what it means | what to do here |\n| --- | --- | --- |\n"
+    return head + "".join(map(log_pattern_row, load_log_patterns()))
+
+
+def log_pattern_row(entry: Mapping[str, Any]) -> str:
+    releases = f" *Releases: {entry['releases']}.*" if "releases" in entry else ""
+    cells = (f"`{entry['name']}`", entry["cause"] + releases, entry.get("on_call", entry["remedy"]))
+    return "| " + " | ".join(cell.replace("|", r"\|") for cell in cells) + " |\n"
+
+
+NAMES = {
+    "finding": findings(),
+    "log pattern": {entry["name"] for entry in load_log_patterns()},
+    "refusal": waivable(),
+}
 
 
 def test_the_names_are_found() -> None:
     """Or the tests below would say nothing."""
     assert {"port_taken", "xid", "hub_token_refused", "no_python"} <= NAMES["finding"]
-    assert {"shm_size", "never_stops"} <= NAMES["log pattern"]
     assert {"disk", "exposed_vulnerable_release"} <= NAMES["refusal"]
 
 
 @pytest.mark.parametrize("kind", list(NAMES))
 def test_every_name_has_its_row(kind: str) -> None:
     assert NAMES[kind] - EXPLAINED == set()
+
+
+def test_the_table_of_log_patterns_is_that_of_the_catalogue() -> None:
+    assert LOG_PATTERNS.findall(PAGE) == [log_patterns_table()], "run `make docs`"
 
 
 def test_no_row_is_of_the_past() -> None:
@@ -100,3 +123,7 @@ def test_variables_it_names_exist() -> None:
     roles = set(re.findall(r"`((?:docker|nvidia_ctk|host_python|triton_service)_[a-z_]+)`", PAGE))
     assert {name for name in named if f"{name}:" not in sample} == set()
     assert {name for name in roles if f"{name}:" not in options} == set()
+
+
+if __name__ == "__main__":
+    OPERATIONS.write_text(LOG_PATTERNS.sub(lambda _table: log_patterns_table(), PAGE))

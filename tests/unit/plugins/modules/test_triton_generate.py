@@ -10,6 +10,7 @@ import typing as t
 
 import pytest
 from ansible_collections.tritonops.trtllm.plugins.modules import triton_generate
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils._log_patterns_action import log_patterns_option
 from ansible_collections.tritonops.trtllm.tests.unit.support.module_run import Result, run_module
 from ansible_collections.tritonops.trtllm.tests.unit.support.triton_stub import (
     HANG_UP,
@@ -35,7 +36,8 @@ def fixture_stub() -> t.Iterator[TritonStub]:
 @pytest.fixture(name="generate")
 def fixture_generate(stub: TritonStub, capsys: pytest.CaptureFixture[str]) -> t.Callable[..., Result]:
     def run(**arguments: t.Any) -> Result:
-        return run_module(triton_generate, capsys, **{"url": stub.url, "prompt": PROMPT, "timeout": 5, **arguments})
+        defaults = {"url": stub.url, "prompt": PROMPT, "timeout": 5, "log_patterns": log_patterns_option()}
+        return run_module(triton_generate, capsys, **{**defaults, **arguments})
 
     return run
 
@@ -133,6 +135,20 @@ def test_another_text_than_expected(generate: t.Callable[..., Result]) -> None:
 
 def test_no_pattern(generate: t.Callable[..., Result]) -> None:
     assert "is not a regular expression" in generate(pattern="(")["msg"]
+
+
+@pytest.mark.parametrize(
+    ("patterns", "words"),
+    [
+        ("[", "JSONDecodeError"),
+        ("[1]", "TypeError"),
+        ('[{"name": "x"}]', "KeyError('cause')"),
+        ('[{"name": "x", "patterns": ["("], "cause": "", "remedy": ""}]', "missing ), unterminated subpattern"),
+    ],
+)
+def test_log_patterns_that_are_none(patterns: str, words: str, generate: t.Callable[..., Result]) -> None:
+    message = generate(log_patterns=patterns)["msg"]
+    assert message.startswith("log_patterns cannot be read: ") and words in message
 
 
 def test_a_decoupled_model_says_no_with_status_200(stub: TritonStub, generate: t.Callable[..., Result]) -> None:

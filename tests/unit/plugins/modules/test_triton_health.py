@@ -16,6 +16,7 @@ from types import SimpleNamespace
 import pytest
 from ansible_collections.tritonops.trtllm.plugins.module_utils.triton import _health
 from ansible_collections.tritonops.trtllm.plugins.modules import triton_health
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils._log_patterns_action import log_patterns_option
 from ansible_collections.tritonops.trtllm.tests.unit.support.module_run import Result, run_module
 from ansible_collections.tritonops.trtllm.tests.unit.support.triton_stub import RECORDED, STALL, TritonStub, as_json
 
@@ -36,7 +37,8 @@ def fixture_stub() -> t.Iterator[TritonStub]:
 @pytest.fixture(name="health")
 def fixture_health(stub: TritonStub, capsys: pytest.CaptureFixture[str]) -> t.Callable[..., Result]:
     def run(**arguments: t.Any) -> Result:
-        return run_module(triton_health, capsys, **{"url": stub.url, "deadline": 5, "interval": 0.02, **arguments})
+        defaults = {"url": stub.url, "deadline": 5, "interval": 0.02, "log_patterns": log_patterns_option()}
+        return run_module(triton_health, capsys, **{**defaults, **arguments})
 
     return run
 
@@ -316,6 +318,13 @@ def test_the_last_lines_where_nothing_is_known(unit: Unit, health: t.Callable[..
     result = health(unit="trtllm.service")
     assert "Last lines of the log:\nline 25\n" in result["msg"] and result["msg"].endswith("line 39.")
     assert len(result["log"]) == 40
+
+
+def test_the_last_lines_without_log_patterns(unit: Unit, health: t.Callable[..., Result]) -> None:
+    unit.fail(LOAD_FAILURE)
+    result = health(unit="trtllm.service", log_patterns=None)
+    assert result["explanations"] == [] and "MPI size 1 != TP size 8" in result["reason"]
+    assert "Last lines of the log:\n" in result["msg"]
 
 
 def test_missing_packages(monkeypatch: pytest.MonkeyPatch, health: t.Callable[..., Result]) -> None:

@@ -19,6 +19,7 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._artifac
     write_json,
 )
 from ansible_collections.tritonops.trtllm.plugins.modules import trtllm_image_build
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils._log_patterns_action import log_patterns_option
 
 IMAGE_ID = "sha256:" + "ab" * 32
 NAME = "tritonops/backend:built"
@@ -107,6 +108,7 @@ def build(capsys: pytest.CaptureFixture[str], tmp_path: Path, engine: FakeEngine
             "dest": str(tmp_path / "image"),
             "log": str(tmp_path / "logs/build.log"),
             "dockerfile": "Dockerfile",
+            "log_patterns": log_patterns_option(),
             "_ansible_check_mode": check,
             **more,
         }

@@ -15,6 +15,7 @@ import pytest
 from ansible.module_utils.testing import patch_module_args
 from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._artifact import make_partial, read_artifact
 from ansible_collections.tritonops.trtllm.plugins.modules import trtllm_checkpoint, trtllm_engine
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils._log_patterns_action import log_patterns_option
 
 docker = pytest.importorskip("docker")
 pytest.importorskip("safetensors")
@@ -110,6 +111,7 @@ def run(capsys, tmp_path, src):
             "command": ["python3", "/app/examples/llama/convert_checkpoint.py", "--model_dir", "/src"],
             **({"converter": "upstream"} if module is trtllm_checkpoint else {}),
             "world_size": 2,
+            "log_patterns": log_patterns_option(),
             "_ansible_check_mode": check,
             **arguments,
         }
