@@ -103,6 +103,12 @@ host_facts:
       description: The folder of O(root).
       type: str
       sample: /opt/trtllm
+    root_foreign:
+      description:
+        - Names in the folder of O(root) where it is not empty and has no mark of the collection; ten at most.
+      type: list
+      elements: str
+      sample: []
     artifacts:
       description:
         - Folders below O(root) that are finished. These are artifacts with their record, clones of the backend's
@@ -134,7 +140,10 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.host._host import
     memory_total,
 )
 from ansible_collections.tritonops.trtllm.plugins.module_utils.host._limited import CommandFailed, run_limited
+from ansible_collections.tritonops.trtllm.plugins.module_utils.host._root_folder import foreign_names
 from ansible_collections.tritonops.trtllm.plugins.module_utils.preflight._disk_space import STORAGE, measure_disk
+
+MOST_FOREIGN = 10
 
 
 def container_toolkit(module: AnsibleModule) -> str | None:
@@ -160,6 +169,7 @@ def look(module: AnsibleModule) -> dict[str, t.Any]:
         "disk_free_bytes": measure_disk([{"path": root, "bytes": 0}], storage)[0].free,
         "container_toolkit": container_toolkit(module),
         "root": root,
+        "root_foreign": foreign_names(root)[:MOST_FOREIGN],
         "artifacts": artifacts(root),
         "current": current_release(root),
     }

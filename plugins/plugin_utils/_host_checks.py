@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._progress import human_bytes
+from ansible_collections.tritonops.trtllm.plugins.module_utils.host._root_folder import MARK
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._catalogue import Catalogue, Release
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._converter import needs_other_precision, obstacle
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._host_facts import HostFacts, version
@@ -37,7 +38,24 @@ def image_of(spec: Spec) -> Mapping[str, Any]:
 
 def host_refusals(spec: Spec, host: HostFacts, catalogue: Catalogue) -> list[Refusal]:
     """What stands against the image and the precision on this host, however the model is cut."""
-    return [*_capability(spec, host), *_driver(spec, host, catalogue), *_exposed(spec, catalogue)]
+    return [
+        *_root_in_use(spec, host),
+        *_capability(spec, host),
+        *_driver(spec, host, catalogue),
+        *_exposed(spec, catalogue),
+    ]
+
+
+def _root_in_use(spec: Spec, host: HostFacts) -> list[Refusal]:
+    """What others have in a root folder would be mixed up with ours."""
+    if not host.root_foreign:
+        return []
+    some = ", ".join(host.root_foreign[:5])
+    message = (
+        f"is not empty ({some}) and has no {MARK} that says that this collection made it: an empty folder, such as "
+        f"{spec.root}/trtllm, would do; if it is a root folder of an earlier version, create {spec.root}/{MARK}"
+    )
+    return [Refusal("trtllm_root", spec.root, message)]
 
 
 def room_refusals(spec: Spec, host: HostFacts, needs: Mapping[str, int]) -> list[Refusal]:

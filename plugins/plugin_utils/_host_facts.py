@@ -28,7 +28,10 @@ class Gpu:
 
 @dataclass(frozen=True)
 class HostFacts:
-    """Sizes in bytes; None or empty for what is not known. `artifacts` are folders below the root, as weights/KEY."""
+    """Sizes in bytes; None or empty for what is not known. `artifacts` are folders below the root, as weights/KEY.
+
+    `root_foreign` has names below a root folder that is not ours.
+    """
 
     gpus: tuple[Gpu, ...] = ()
     driver: str = ""
@@ -38,6 +41,7 @@ class HostFacts:
     container_toolkit: str = ""
     artifacts: frozenset[str] = frozenset()
     current: str = ""
+    root_foreign: tuple[str, ...] = ()
 
     @property
     def gpu_memory(self) -> int | None:
@@ -81,10 +85,13 @@ def read_host_facts(raw: Any) -> tuple[HostFacts, list[Refusal]]:
             checker.refuse(f"host_facts.{name}", text, "must be a version such as 580.95.05")
         return numbers.group() if numbers else ""
 
-    artifacts = raw.get("artifacts") or []
-    if not isinstance(artifacts, list) or not all(isinstance(name, str) for name in artifacts):
-        checker.refuse("host_facts.artifacts", artifacts, "must be a list of folders")
-        artifacts = []
+    def names(fact: str) -> list[str]:
+        value = raw.get(fact) or []
+        if isinstance(value, list) and all(isinstance(name, str) for name in value):
+            return value
+        checker.refuse(f"host_facts.{fact}", value, "must be a list of names")
+        return []
+
     facts = HostFacts(
         gpus=_gpus(raw.get("gpus") or [], checker),
         driver=versioned("driver_version"),
@@ -92,7 +99,8 @@ def read_host_facts(raw: Any) -> tuple[HostFacts, list[Refusal]]:
         memory=number("memory_bytes"),
         disk_free=number("disk_free_bytes"),
         container_toolkit=versioned("container_toolkit"),
-        artifacts=frozenset(artifacts),
+        artifacts=frozenset(names("artifacts")),
+        root_foreign=tuple(names("root_foreign")),
         current=checker.text("host_facts.current", raw.get("current") or ""),
     )
     return facts, checker.refusals

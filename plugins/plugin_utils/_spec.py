@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from ansible_collections.tritonops.trtllm.plugins.module_utils.backend._dockerfile import ARCHITECTURES
+from ansible_collections.tritonops.trtllm.plugins.module_utils.host._root_folder import path_problem
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._catalogue import Catalogue, Release
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._refusal import (
     Checker,
@@ -277,6 +278,13 @@ class Reader(Checker):
         profile = self.given("profile", "engine")
         return profile if self.choice("profile", profile, PROFILES, "serving profile") else "engine"
 
+    def root(self) -> str:
+        root = self.path("root", "/opt/trtllm")
+        problem = path_problem(root) if root else None
+        if problem:
+            self.refuse("root", root, f"{problem}: a folder of its own, such as /opt/trtllm, would do")
+        return root
+
     def path(self, variable: str, default: str = "") -> str:
         return self.host_path(variable, self.given(variable, default))
 
@@ -445,7 +453,7 @@ def read_spec(request: Mapping[str, Any], catalogue: Catalogue) -> tuple[Spec | 
     limits = reader.section("limits", Limits)
     asked_limits = as_mapping(reader.given("limits", {}))
     rest: dict[str, Any] = {
-        "root": reader.path("root", "/opt/trtllm"),
+        "root": reader.root(),
         "asked": reader.section("parallelism", Asked),
         "limits": limits,
         "given": frozenset(asked_limits if isinstance(asked_limits, Mapping) else ()),

@@ -35,6 +35,8 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._untrust
 INPUTS_JSON = "inputs.json"
 KEY_LENGTH = 16
 KEY = re.compile(rf"[0-9a-f]{{{KEY_LENGTH}}}")
+# A lock file has a pid in it, or nothing.
+LOCK_CONTENT = re.compile(r"\d*\n?")
 HASH_THREADS = 4
 # A hard link is refused across file systems, to other people's files, and where the file system has none.
 NO_LINK = (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP)
@@ -150,7 +152,7 @@ def check_apart(dests: t.Mapping[str, str], sources: t.Mapping[str, str]) -> Non
 
 def check_replaceable(dest: str, mark: str = ARTIFACT_JSON) -> None:
     """Refuse to replace what this collection did not make: anything but an empty folder or one with our mark."""
-    if not os.path.lexists(dest) or _is_marked(dest, mark):
+    if not os.path.lexists(dest) or is_marked(dest, mark):
         return
     if os.path.islink(dest) or not os.path.isdir(dest):
         problem = "is not a folder"
@@ -161,7 +163,8 @@ def check_replaceable(dest: str, mark: str = ARTIFACT_JSON) -> None:
     raise ArtifactError(f"{dest} {problem}. Nothing was changed: move it away, or choose another dest")
 
 
-def _is_marked(folder: str, mark: str) -> bool:
+def is_marked(folder: str, mark: str) -> bool:
+    """Whether the folder has a record (artifact.json) or another mark of ours in it."""
     if mark != ARTIFACT_JSON:
         return _read_json(os.path.join(folder, mark)) is not None
     record = read_artifact(folder)
@@ -251,10 +254,10 @@ def _lock_holder(stream: t.TextIO) -> str:
 
 
 def _open_lock(path: str) -> t.TextIO:
-    """The lock file, which has a pid in it or nothing: one with more in it is somebody's."""
+    """The lock file; another file of that name is left alone."""
     handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o644)
     stream = t.cast(t.TextIO, os.fdopen(handle, "r+", encoding="ascii", errors="replace"))
-    if re.fullmatch(r"\d*\n?", stream.read(64)):
+    if LOCK_CONTENT.fullmatch(stream.read(64)):
         return stream
     stream.close()
     raise ArtifactError(f"{path} is not a lock of this collection: move it away, or choose another dest")

@@ -46,8 +46,11 @@ def test_every_checkpoint_is_made_once_where_the_hosts_will_look_for_it(tmp_path
         convert_plan = plan["convert"]
         inputs = made[convert_plan["key"]]["inputs"]
         assert convert_plan["options"].items() <= inputs.items() and inputs["source"] == source
-        copied = f"{tmp_path}/converted/checkpoint/{convert_plan['key']} HOST:{plan['root']}/checkpoint/"
-        assert f"rsync -a --mkpath {copied}" in run.said
+        root = f"{tmp_path}/converted/."
+        copied = f"{root}/.trtllm {root}/checkpoint/{convert_plan['key']} HOST:{plan['root']}/"
+        assert f"rsync -aR --mkpath {copied}" in run.said
+    # With the mark a host's plan takes the folder that it is copied to for its root folder.
+    assert (tmp_path / "converted/.trtllm").is_file()
     assert "a, c will find the checkpoint" in run.said and "b will find" in run.said
 
 

@@ -18,7 +18,14 @@ from ansible_collections.tritonops.trtllm.tests.unit.support.module_run import R
 KEY, OTHER_KEY = "0123456789abcdef", "fedcba9876543210"
 # As nvidia-ctk 1.17.8 prints it.
 TOOLKIT = "NVIDIA Container Toolkit CLI version 1.17.8\ncommit: f202b80a9b9d0db00d9b1d73c0128c8962c55f4d\n"
-BARE = {"gpus": [], "driver_version": None, "container_toolkit": None, "artifacts": [], "current": None}
+BARE = {
+    "gpus": [],
+    "driver_version": None,
+    "container_toolkit": None,
+    "artifacts": [],
+    "current": None,
+    "root_foreign": [],
+}
 
 
 @pytest.fixture(name="programs")

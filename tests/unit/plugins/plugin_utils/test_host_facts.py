@@ -68,7 +68,8 @@ def test_the_smallest_and_the_oldest_gpu_count() -> None:
         ({"driver_version": 570.1}, "trtllm_host_facts.driver_version", "string"),
         ({"memory_bytes": -1}, "trtllm_host_facts.memory_bytes", "at least 0"),
         ({"disk_free_bytes": 1.5}, "trtllm_host_facts.disk_free_bytes", "whole number"),
-        ({"artifacts": "weights"}, "trtllm_host_facts.artifacts", "list of folders"),
+        ({"artifacts": "weights"}, "trtllm_host_facts.artifacts", "list of names"),
+        ({"root_foreign": [1]}, "trtllm_host_facts.root_foreign", "list of names"),
         ({"current": 5}, "trtllm_host_facts.current", "string"),
     ],
 )

@@ -344,3 +344,9 @@ def test_rubbish_without_gpus_makes_no_endless_launch_line() -> None:
 def test_refusals_leave_nothing_else_to_rely_on() -> None:
     plan = plan_for(precision="none")
     assert set(plan) == {"refusals", "warnings"} and plan["warnings"] == []
+
+
+def test_a_root_folder_of_others_is_refused() -> None:
+    found = refused(host(root_foreign=["home-of-others", "postgres"]), root="/data")
+    assert list(found) == ["trtllm_root"]
+    assert "(home-of-others, postgres)" in found["trtllm_root"] and "/data/trtllm, would do" in found["trtllm_root"]

@@ -44,6 +44,22 @@ OWN = {"repository": "me/Tiny", "revision": "1" * 40, "architecture": "LlamaForC
         ({"precision": "bf16"}, "trtllm_precision", "float16, bfloat16"),
         ({"profile": "llm_api"}, "trtllm_profile", "did you mean llmapi"),
         ({"root": "relative"}, "trtllm_root", "absolute"),
+        *(
+            ({"root": root}, "trtllm_root", "is a folder of the system, or in one")
+            for root in (
+                "/opt",
+                "/usr",
+                "/etc/trtllm",
+                "/home/",
+                "//opt",
+                "/opt/.",
+                "/var/lib",
+                "/usr/lib/x",
+                "/dev/shm",
+            )
+        ),
+        ({"root": "/opt/../etc"}, "trtllm_root", "must not have .."),
+        ({"root": "/srv/trtllm/.."}, "trtllm_root", "must not have .."),
         ({"root": "/"}, "trtllm_root", "below /"),
         ({"root": 0}, "trtllm_root", "absolute"),
         ({"root": "/srv/a:b"}, "trtllm_root", "colon"),

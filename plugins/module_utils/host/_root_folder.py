@@ -1,0 +1,219 @@
+# Copyright (c) 2026 tritonops.trtllm contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# PRIVATE to the collection: may change without notice.
+
+"""The root folder: which one may be used, the mark that makes it ours, and what in it we may remove."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import shutil
+import stat
+import typing as t
+from dataclasses import dataclass, field
+
+from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._artifact import (
+    ARTIFACT_JSON,
+    INPUTS_JSON,
+    LOCK_CONTENT,
+    is_marked,
+)
+from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._errors import ArtifactError
+from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._untrusted import create_regular, open_regular
+from ansible_collections.tritonops.trtllm.plugins.module_utils.host._host import KINDS, is_release
+
+MARK = ".trtllm"
+MARK_TEXT = "This folder belongs to the Ansible collection tritonops.trtllm: its playbook teardown cleans it up.\n"
+# File systems have it at their top, whoever uses them.
+LOST_AND_FOUND = "lost+found"
+KEEPABLE = (*KINDS, "releases", "venv", "logs", "secrets")
+"""Names below the root folder that teardown can be told to keep."""
+
+_SYSTEM = frozenset(
+    f"/{name}"
+    for name in (
+        *("", "bin", "boot", "dev", "etc", "home", "lib", "lib32", "lib64", "libx32", "media", "mnt", "opt", "proc"),
+        *("root", "run", "sbin", "snap", "srv", "sys", "tmp", "usr", "usr/local", "var", "var/cache", "var/lib"),
+        *("var/lib/docker", "var/lib/trtllm", "var/log", "var/tmp"),
+    )
+)
+# Nothing of ours belongs anywhere below these.
+_SYSTEM_TREES = re.compile(r"/(bin|boot|dev|etc|lib|lib32|lib64|libx32|proc|run|sbin|sys|usr/(?!local/))/?.")
+_VENV = re.compile(r"venv(-[0-9a-f]{12})?")
+_RELEASE_PART = re.compile(r"(model_repository|tokenizer|weights)(\.partial|\.lock)?|release\.json|run")
+_BUILD_LOG = re.compile(r"image-[^/]*\.log")
+_TOKEN = "hf_token"
+
+
+def path_problem(path: str) -> str | None:
+    """Why a folder cannot be the root folder, by its path alone; None if it can."""
+    if ".." in path.split("/"):
+        return "must not have .. in it"
+    normal = os.path.normpath(f"/{path.lstrip('/')}")
+    if normal in _SYSTEM or _SYSTEM_TREES.match(normal):
+        return "is a folder of the system, or in one"
+    return None
+
+
+def is_claimed(root: str) -> bool:
+    """Whether the folder has our mark."""
+    try:
+        open_regular(os.path.join(root, MARK)).close()
+    except OSError:
+        return False
+    return True
+
+
+def foreign_names(root: str) -> list[str]:
+    """What is in a folder without our mark, where it must not become ours."""
+    if is_claimed(root) or not os.path.lexists(root):
+        return []
+    try:
+        return sorted(name for name in os.listdir(root) if name != LOST_AND_FOUND)
+    except NotADirectoryError:
+        return [os.path.basename(root)]
+    except PermissionError:
+        # Not for this user's eyes; who writes to it is root.
+        return []
+
+
+def claim(root: str, check_mode: bool = False) -> bool:
+    """Have the folder, with our mark if nobody has used it yet. Whether that changes anything."""
+    if os.path.isdir(root) and (is_claimed(root) or foreign_names(root) or path_problem(os.path.realpath(root))):
+        return False
+    if not check_mode:
+        os.makedirs(root, mode=0o755, exist_ok=True)
+        os.chmod(root, 0o755)
+        os.chown(root, os.geteuid(), os.getegid())
+        if not path_problem(os.path.realpath(root)):
+            with create_regular(os.path.join(root, MARK)) as stream:
+                stream.write(MARK_TEXT.encode("ascii"))
+    return True
+
+
+@dataclass
+class Removal:
+    """`removed` are entries of the root folder; `left` is what others have put there, as paths."""
+
+    removed: list[str] = field(default_factory=list)
+    left: list[str] = field(default_factory=list)
+
+
+def remove_ours(root: str, keep: t.Collection[str], check_mode: bool = False) -> Removal:
+    """Remove what this collection made below the root folder, but not what `keep` names."""
+    _check_removable(root)
+    found = Removal()
+    if not is_claimed(root):
+        return found
+    kept = False
+    # The mark goes last: a removal that is killed can be taken up.
+    for name in sorted(set(os.listdir(root)) - {MARK, LOST_AND_FOUND}):
+        path = os.path.join(root, name)
+        if name.split("-")[0] in keep and _is_known(name):
+            kept = True
+            continue
+        others = _others_in(path, name)
+        if not check_mode:
+            _remove_but(path, others)
+        if others:
+            found.left += others
+        else:
+            found.removed.append(path)
+    if not kept:
+        found.removed.append(os.path.join(root, MARK))
+        if not check_mode:
+            os.unlink(os.path.join(root, MARK))
+    return found
+
+
+def _check_removable(root: str) -> None:
+    problem = path_problem(root) or path_problem(os.path.realpath(root))
+    if problem:
+        raise ArtifactError(f"{root} {problem}: nothing is removed there. Correct trtllm_root")
+    foreign = foreign_names(root)
+    if foreign:
+        raise ArtifactError(
+            f"{root} has no {MARK} that says that this collection made it, and is not empty ({', '.join(foreign[:5])}):"
+            f" nothing is removed there. Correct trtllm_root; if it is a root folder of this collection, create"
+            f" {root}/{MARK} and run again"
+        )
+
+
+def _is_known(name: str) -> bool:
+    return name in KEEPABLE or bool(_VENV.fullmatch(name))
+
+
+def _others_in(path: str, name: str) -> list[str]:
+    """What at this entry of the root folder is not ours to remove: the entry itself, or something in it."""
+    if name in ("current", "previous"):
+        return [] if os.path.islink(path) else [path]
+    if _VENV.fullmatch(name):
+        return []
+    test = _TESTS.get(name)
+    if test is None or os.path.islink(path) or not os.path.isdir(path):
+        return [path]
+    return [child for child in _children(path) if not test(child)]
+
+
+def _children(path: str) -> list[str]:
+    return [os.path.join(path, name) for name in sorted(os.listdir(path))]
+
+
+def _is_artifact(path: str) -> bool:
+    if path.endswith(".lock"):
+        return _is_lock(path)
+    return not os.path.islink(path) and is_marked(path, INPUTS_JSON if path.endswith(".partial") else ARTIFACT_JSON)
+
+
+def _is_lock(path: str) -> bool:
+    try:
+        with open_regular(path) as stream:
+            return bool(LOCK_CONTENT.fullmatch(stream.read(64).decode("ascii", "replace")))
+    except OSError:
+        return False
+
+
+def _is_release(path: str) -> bool:
+    if os.path.islink(path) or not os.path.isdir(path):
+        return False
+    # One that a killed run has left may have no record yet.
+    return is_release(path) or (path.endswith(".partial") and all(map(_RELEASE_PART.fullmatch, os.listdir(path))))
+
+
+def _is_file(path: str, name: t.Pattern[str]) -> bool:
+    return bool(name.fullmatch(os.path.basename(path))) and stat.S_ISREG(os.lstat(path).st_mode)
+
+
+_TESTS: dict[str, t.Callable[[str], bool]] = {
+    **dict.fromkeys(KINDS, _is_artifact),
+    "releases": _is_release,
+    "logs": lambda path: _is_file(path, _BUILD_LOG),
+    "secrets": lambda path: _is_file(path, re.compile(_TOKEN)),
+}
+
+
+def _remove_but(path: str, others: t.Collection[str]) -> None:
+    if path in others:
+        return
+    if not others:
+        _remove(path)
+        return
+    for child in _children(path):
+        if child not in others:
+            _remove(child)
+
+
+def _remove(path: str) -> None:
+    if os.path.islink(path) or not os.path.isdir(path):
+        os.unlink(path)
+        return
+    try:
+        shutil.rmtree(path)
+    except OSError as exc:
+        # A file system may be mounted on it; what is in it has gone.
+        if exc.errno != errno.EBUSY or not os.path.ismount(path):
+            raise

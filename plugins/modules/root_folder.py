@@ -1,0 +1,114 @@
+#!/usr/bin/python
+# Copyright (c) 2026 tritonops.trtllm contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: root_folder
+short_description: Claim the root folder, or remove what the collection has put there
+version_added: "0.1.0"
+description:
+  - The root folder has everything that the collection makes on a host. A file named C(.trtllm) in it says that the
+    folder belongs to the collection.
+  - With O(state=absent) only names of the collection are removed, and in them only what has a record of the
+    collection. What others have put there stays, and is reported in RV(left).
+extends_documentation_fragment:
+  - tritonops.trtllm.attributes
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: none
+  idempotent:
+    support: full
+options:
+  path:
+    description:
+      - The root folder, an absolute path.
+    type: path
+    required: true
+  state:
+    description:
+      - With V(present), the folder is made if it does not exist, and marked if it is empty. A folder of the system, and
+        one that others use already, stay without the mark.
+      - With V(absent), what the collection has put there is removed. The folder itself stays. A folder of the system,
+        and one that is not empty and has no mark, fail the module before anything is removed.
+    type: str
+    choices: [present, absent]
+    default: present
+  keep:
+    description:
+      - With O(state=absent), names below the folder that are kept. The mark is kept with them.
+    type: list
+    elements: str
+    choices: [image, backend, weights, checkpoint, engine, releases, venv, logs, secrets]
+    default: []
+author:
+  - tritonops.trtllm contributors (@tritonops)
+"""
+
+EXAMPLES = r"""
+---
+- name: Make the root folder
+  tritonops.trtllm.root_folder:
+    path: /opt/trtllm
+
+- name: Remove everything but the weights
+  tritonops.trtllm.root_folder:
+    path: /opt/trtllm
+    state: absent
+    keep: [weights]
+"""
+
+RETURN = r"""
+removed:
+  description: Entries of the folder that were removed, or would be in check mode.
+  returned: success
+  type: list
+  elements: str
+  sample: [/opt/trtllm/engine, /opt/trtllm/.trtllm]
+left:
+  description: Paths below names of the collection, and other entries of the folder, that others have put there.
+  returned: success
+  type: list
+  elements: str
+  sample: [/opt/trtllm/weights/my-model, /opt/trtllm/notes.txt]
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._errors import ArtifactError
+from ansible_collections.tritonops.trtllm.plugins.module_utils.host._root_folder import (
+    KEEPABLE,
+    Removal,
+    claim,
+    remove_ours,
+)
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "path": {"type": "path", "required": True},
+            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+            "keep": {"type": "list", "elements": "str", "choices": list(KEEPABLE), "default": []},
+        },
+        supports_check_mode=True,
+    )
+    path, keep = module.params["path"], module.params["keep"]
+    try:
+        if module.params["state"] == "present":
+            removal, changed = Removal(), claim(path, module.check_mode)
+        else:
+            removal = remove_ours(path, keep, module.check_mode)
+            changed = bool(removal.removed)
+    except ArtifactError as exc:
+        module.fail_json(msg=str(exc))
+    except OSError as exc:
+        module.fail_json(msg=f"cannot change {path}: {exc}")
+    module.exit_json(changed=changed, removed=removal.removed, left=removal.left)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,45 @@
+# Copyright (c) 2026 tritonops.trtllm contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""teardown.yml as it is run: what is not ours, or not meant, is refused before anything is changed."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.tritonops.trtllm.tests.unit.support.playbook_run import Run
+
+
+@pytest.mark.parametrize(
+    ("variables", "says"),
+    [
+        ({"trtllm_keep": "[weights,engine]"}, "must be a list"),
+        ({"trtllm_keep": "weights"}, "must be a list"),
+        ({"trtllm_keep": {"weights": True}}, "must be a list"),
+        ({"trtllm_keep": ["wieghts"]}, "value of keep must be one or more of"),
+        ({}, "has no .trtllm that says that this collection made it"),
+        ({"trtllm_root": "/etc"}, "is a folder of the system"),
+        ({"trtllm_root": "/srv/../etc"}, "must not have .. in it"),
+    ],
+)
+def test_what_is_refused(tmp_path: Path, variables: dict[str, Any], says: str) -> None:
+    root = tmp_path / "data"
+    (root / "postgres").mkdir(parents=True)
+    if "trtllm_keep" in variables:
+        (root / ".trtllm").touch()
+    # In check mode, for it is this machine that it would be run on if it were not refused.
+    run = Run(
+        tmp_path,
+        *("-i", "localhost,", "--check"),
+        playbook="teardown",
+        trtllm_hosts="localhost",
+        ansible_connection="local",
+        ansible_become=False,
+        ansible_python_interpreter=sys.executable,
+        **{"trtllm_root": str(root), **variables},
+    )
+    assert run.rc != 0 and says in " ".join(run.said.split()), run.said
+    assert "Stop and remove the service" not in run.said

@@ -1,0 +1,179 @@
+# Copyright (c) 2026 tritonops.trtllm contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Other people's files beside ours, in every place, must survive everything that the module does."""
+
+from __future__ import annotations
+
+import os
+import typing as t
+from pathlib import Path
+
+import pytest
+from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._artifact import Draft, locked, make_partial
+from ansible_collections.tritonops.trtllm.plugins.module_utils.host._host import KINDS
+from ansible_collections.tritonops.trtllm.plugins.module_utils.host._root_folder import KEEPABLE, MARK, path_problem
+from ansible_collections.tritonops.trtllm.plugins.modules import root_folder
+from ansible_collections.tritonops.trtllm.tests.unit.support.module_run import Result, run_module
+
+KEY = "0123456789abcdef"
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return tmp_path / "trtllm"
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str], root: Path) -> t.Callable[..., Result]:
+    def call(check: bool = False, **arguments: t.Any) -> Result:
+        return run_module(root_folder, capsys, check, **{"path": str(root), **arguments})
+
+    return call
+
+
+def write(path: Path, text: str = "theirs") -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    return path
+
+
+def fill(root: Path) -> None:
+    """Everything that a deployment, and one that was killed, leave below the root folder."""
+    for kind in KINDS:
+        dest = str(root / kind / KEY)
+        with locked(dest):
+            draft = Draft(dest, {"kind": kind})
+            progress = draft.begin()
+            write(Path(draft.payload, "rank0.engine"), "ours")
+            draft.publish({}, progress)
+        make_partial(f"{root}/{kind}/killed", {})
+    write(root / "releases/one/release.json", "{}")
+    write(root / "releases/two.partial/model_repository.partial/payload/x", "ours")
+    write(root / "venv-0123456789ab/bin/python", "ours")
+    (root / "venv").symlink_to("venv-0123456789ab")
+    write(root / f"logs/image-{KEY}.log", "ours")
+    write(root / "secrets/hf_token", "ours")
+    (root / "current").symlink_to(root / "releases/one")
+    (root / "previous").symlink_to(root / "releases/gone")
+
+
+def everything(folder: Path) -> set[str]:
+    return {str(path.relative_to(folder)) for path in folder.rglob("*")}
+
+
+def test_a_deployment_comes_and_goes(run: t.Callable[..., Result], root: Path) -> None:
+    assert run(check=True)["changed"] and not root.exists()
+    assert run()["changed"] and os.listdir(root) == [MARK]
+    assert not run()["changed"]
+    fill(root)
+    before = everything(root)
+    predicted = run(check=True, state="absent")
+    assert everything(root) == before
+    result = run(state="absent")
+    assert (result["changed"], result["left"], result["removed"]) == (True, [], predicted["removed"])
+    assert sorted(result["removed"]) == sorted({f"{root}/{path.split('/')[0]}" for path in before})
+    assert os.listdir(root) == []
+    assert not run(state="absent")["changed"]
+
+
+THEIRS = (
+    *("thesis.tex", "postgres/base.db", "weights-of-mine/x", "venv-of-mine/bin/python", "venv2/x", "image/Dockerfile"),
+    *("weights/my-model/config.json", "engine/0123456789abcdee/artifact.json", "checkpoint/mine.partial/payload/x"),
+    *("backend/poetry.lock", "releases/notes.md", "releases/mine/index.html", "releases/mine.partial/index.html"),
+    *("logs/nginx.log", "secrets/id_ed25519"),
+)
+
+
+def test_what_others_have_beside_ours_stays(run: t.Callable[..., Result], root: Path) -> None:
+    run()
+    fill(root)
+    for name in THEIRS:
+        write(root / name)
+    elsewhere = write(root.parent / "elsewhere/precious")
+    (root / "weights/link").symlink_to(elsewhere.parent)
+    (root / "engine/link.partial").symlink_to(elsewhere.parent)
+    result = run(state="absent")
+    assert result["changed"] and elsewhere.read_text() == "theirs"
+    files = {str(path.relative_to(root)) for path in root.rglob("*") if path.is_file() or path.is_symlink()}
+    assert files == {*THEIRS, "weights/link", "engine/link.partial"}
+    assert all((root / name).read_text() == "theirs" for name in THEIRS)
+    assert f"{root}/weights/my-model" in result["left"] and f"{root}/postgres" in result["left"]
+    assert not run(state="present")["changed"], "with their files in it the folder is theirs"
+
+
+@pytest.mark.parametrize("name", ["current", "venv", "weights", "logs"])
+def test_ours_replaced_by_theirs(run: t.Callable[..., Result], root: Path, name: str) -> None:
+    run()
+    theirs = write(root.parent / "theirs/precious")
+    if name == "current":
+        write(root / name / "precious")
+    else:
+        (root / name).symlink_to(theirs.parent)
+    run(state="absent")
+    assert theirs.read_text() == "theirs"
+    assert name != "current" or (root / name / "precious").read_text() == "theirs"
+
+
+@pytest.mark.parametrize("link", [False, True])
+def test_a_root_of_others(run: t.Callable[..., Result], root: Path, link: bool) -> None:
+    theirs = write(root.parent / "theirs/weights/precious")
+    root.symlink_to(theirs.parents[1]) if link else theirs.parents[1].rename(root)
+    assert not run()["changed"] and not (root / MARK).exists()
+    for check in (True, False):
+        message = run(check=check, state="absent")["msg"]
+        assert f"{root} has no {MARK}" in message and "(weights)" in message and "nothing is removed" in message
+    assert (root / "weights/precious").read_text() == "theirs"
+
+
+@pytest.mark.parametrize("mark", ["link", "pipe", "folder"])
+def test_a_mark_that_is_none(run: t.Callable[..., Result], root: Path, mark: str) -> None:
+    write(root / "weights/precious")
+    if mark == "link":
+        (root / MARK).symlink_to("/etc/hostname")
+    elif mark == "pipe":
+        os.mkfifo(root / MARK)
+    else:
+        (root / MARK).mkdir()
+    assert "nothing is removed there" in run(state="absent")["msg"]
+
+
+@pytest.mark.parametrize("path", ["/", "/etc", "/opt", "/usr/lib/x", "/srv/../etc", "/proc/self"])
+def test_folders_of_the_system(run: t.Callable[..., Result], path: str) -> None:
+    assert "nothing is removed there" in run(check=True, state="absent", path=path)["msg"]
+
+
+def test_a_link_to_a_folder_of_the_system(run: t.Callable[..., Result], root: Path) -> None:
+    root.symlink_to("/etc/apt")
+    assert not run(check=True)["changed"]
+    assert "is a folder of the system" in run(check=True, state="absent")["msg"]
+
+
+@pytest.mark.parametrize("path", ["/opt/trtllm", "/srv/models", "/data", "/mnt/nvme", "/usr/local/trtllm", "/home2"])
+def test_folders_that_will_do(path: str) -> None:
+    assert path_problem(path) is None
+
+
+@pytest.mark.parametrize("kept", KEEPABLE)
+def test_what_is_kept(run: t.Callable[..., Result], root: Path, kept: str) -> None:
+    run()
+    fill(root)
+    expected = {path for path in everything(root) if path.split("/")[0].split("-")[0] == kept} | {MARK}
+    run(state="absent", keep=[kept])
+    assert everything(root) == expected
+
+
+@pytest.mark.parametrize("keep", ["[weights,engine]", "weight", ["weights", "thesis"]])
+def test_names_to_keep_that_are_none(run: t.Callable[..., Result], root: Path, keep: t.Any) -> None:
+    run()
+    fill(root)
+    assert "value of keep must be one or more of" in run(state="absent", keep=keep)["msg"]
+    assert (root / "weights" / KEY / "artifact.json").exists()
+
+
+def test_a_new_file_system_is_claimed(run: t.Callable[..., Result], root: Path) -> None:
+    (root / "lost+found").mkdir(parents=True)
+    assert run()["changed"] and sorted(os.listdir(root)) == [MARK, "lost+found"]
+    run(state="absent")
+    assert os.listdir(root) == ["lost+found"]
