@@ -1,0 +1,142 @@
+# Copyright (c) 2026 tritonops.trtllm contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The facts of a plan that the golden files record: their names stay when the layout of a plan changes.
+
+Nothing else of the golden test knows what a plan looks like or how one is made.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Iterator, Mapping
+from typing import Any, Dict, List
+
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils._bundled import bundle_contents, bundled_plan
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils._planner import make_plan
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils._refusal import refusal_line
+from ansible_collections.tritonops.trtllm.tests.unit.support.planning import CATALOGUE
+
+# By name, the lines of its value; a fact without a value is left out. What is before the dot is its topic.
+Facts = Dict[str, List[str]]
+
+
+def facts_of_request(
+    request: Mapping[str, Any], host_facts: Mapping[str, Any], bundle: Mapping[str, Any] | None = None
+) -> Facts:
+    """`bundle` says how the bundle, or the host, differs from those that suit the request; None is to plan without."""
+
+    def plan(asked: Mapping[str, Any]) -> dict[str, Any]:
+        return make_plan(asked, host_facts, CATALOGUE)
+
+    online = plan(request)
+    # No bundle is made for what is refused.
+    if bundle is None or online["refusals"]:
+        return facts_of_plan(online)
+    manifest = {
+        **bundle_contents(online, request)["about"],
+        "systems": {"debian-12": {"docker_source": "vendor", "nvidia": True}},
+        "pythons": ["3.11"],
+        "image_id": "sha256:" + "b" * 64,
+        **bundle.get("manifest", {}),
+    }
+    suiting = {"path": "/b", "system": "debian-12", "python": "3.11", "docker_source": "vendor"}
+    return facts_of_plan(bundled_plan(request, {**suiting, **bundle, "manifest": manifest}, plan))
+
+
+def facts_of_plan(plan: Mapping[str, Any]) -> Facts:
+    if plan["refusals"]:
+        return {"refusals": [refusal_line(refusal) for refusal in plan["refusals"]]}
+    keys = {
+        "image": plan["image"]["key"],
+        "backend": plan["backend"]["key"],
+        "weights": plan["weights"]["key"],
+        "tokenizer": plan["tokenizer"]["key"],
+        "checkpoint": plan["convert"]["key"],
+        "engine": plan["build"]["key"],
+        "release": plan["release_id"],
+    }
+    named = {name: _with_names(lines, keys) for name, lines in _described(plan).items()}
+    facts = {**named, **{f"key.{kind}": [key] for kind, key in keys.items() if key}}
+    return {name: lines for name, lines in facts.items() if lines}
+
+
+def _described(plan: Mapping[str, Any]) -> Facts:
+    convert, build, launch, budget = (plan[name] for name in ("convert", "build", "launch", "budget"))
+    parts = {name: _fields(_without_sizes(plan[name])) for name in ("image", "backend", "weights", "tokenizer")}
+    return {
+        "warnings": list(plan["warnings"]),
+        "vulnerabilities": list(plan["vulnerabilities"]),
+        "model.name": _fields(plan["model"]),
+        "model.precision": [plan["precision"]],
+        "model.parallelism": _on_one_line(plan["parallelism"]),
+        "model.limits": _on_one_line(plan["limits"]),
+        "convert.converter": [convert["reason"]],
+        "convert.options": _on_one_line(convert["options"]),
+        "convert.argv": _argv(convert["argv"]),
+        "convert.dest": [convert["dest"]],
+        "build.argv": _argv(build["argv"]),
+        "build.gpu": [build["gpu"]],
+        "build.dest": [build["dest"]],
+        "build.engine_dir": [plan["engine_dir"]],
+        "build.engine_check": _fields(plan["engine_check"]),
+        "launch.argv": _argv(launch["argv"]),
+        "launch.container": _fields({name: value for name, value in launch.items() if name != "argv"}),
+        **{f"repository.{name}": [value] for name, value in _leaves(plan["repository"])},
+        "repository.overrides": _fields(plan["overrides"]),
+        "repository.proof": _fields(plan["proof"]),
+        **parts,
+        **{f"budget.gpu.{name}": [value] for name, value in _leaves(budget["gpu"] or {})},
+        "budget.host_memory": [str(budget["host_memory"])],
+        "budget.disk": [f"{entry['what']} {entry['bytes']} {entry['path']}" for entry in budget["disk"]],
+        "budget.disk_total": [str(budget["disk_total"])],
+        "budget.disk_missing": [str(budget["disk_missing"])],
+        **{f"preflight.{name}": [value] for name, value in _leaves({**plan["preflight"], "host_gpus": plan["gpus"]})},
+        "steps.actions": [f"{step['what']}: {step['action']} {step['path']}" for step in plan["steps"]],
+        "steps.bytes": _on_one_line({step["what"]: step["bytes"] for step in plan["steps"] if step["bytes"]}),
+        "release.dir": [plan["release_dir"]],
+        "release.manifest": [" ".join(sorted(plan["manifest"]))],
+    }
+
+
+def _without_sizes(part: Mapping[str, Any]) -> dict[str, Any]:
+    """Keys and sizes are facts of their own."""
+    return {name: value for name, value in part.items() if name not in ("key", "bytes")}
+
+
+def _with_names(lines: list[str], keys: Mapping[str, str]) -> list[str]:
+    """Where a key is part of a path, its name says as much, and stays when the key changes."""
+    text = "\n".join(lines)
+    for kind, key in keys.items():
+        text = text.replace(key, f"<{kind}>") if key else text
+    return [line for line in text.split("\n") if line]
+
+
+def _argv(argv: list[str]) -> list[str]:
+    """An option and its value are a line."""
+    lines: list[str] = []
+    for word in argv:
+        if lines and not word.startswith("-"):
+            lines[-1] += f" {shlex.quote(word)}"
+        else:
+            lines.append(shlex.quote(word))
+    return lines
+
+
+def _on_one_line(values: Mapping[str, Any]) -> list[str]:
+    return [" ".join(f"{name}={value}" for name, value in _leaves(values))] if values else []
+
+
+def _fields(values: Mapping[str, Any]) -> list[str]:
+    return [f"{name}: {value}" for name, value in _leaves(values)]
+
+
+def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
+    """What is not a mapping, by its path and as JSON; what is empty says nothing, and neither does the order."""
+    if isinstance(value, Mapping):
+        for name, item in sorted(value.items()):
+            yield from _leaves(item, f"{path}.{name}" if path else name)
+    elif value not in (None, "", []):
+        yield path, json.dumps(value, sort_keys=True)
