@@ -103,8 +103,9 @@ def extract(spool: t.IO[bytes], payload: str) -> None:
         # Older Pythons have no filters; what they would refuse is refused below for all of them.
         archive.extraction_filter = getattr(tarfile, "data_filter", lambda member, _path: member)
         members = [member for member in archive if member.isfile() or member.isdir()]
-        check_names([member.name for member in members if member.isfile()], "the image's archive")
-        check_names([member.name for member in members if member.isdir()], "the image's archive")
+        files = [member.name for member in members if member.isfile()]
+        folders = [member.name for member in members if member.isdir()]
+        check_names(files, "the image's archive", folders=folders)
         for member in members:
             member.mode = 0o755 if member.isdir() else 0o644
             archive.extract(member, payload)

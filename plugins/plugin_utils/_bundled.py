@@ -32,32 +32,35 @@ class HostNeeds:
 
 def contents(plan: Plan) -> dict[str, Any]:
     """What a deployment by this plan fetches: what a bundle says that it is for."""
-    image, weights, tokenizer, backend = (plan[name] for name in ("image", "weights", "tokenizer", "backend"))
+    image, templates = (plan["trtllm_backend"][name] for name in ("image", "templates"))
+    weights, *tokenizer = plan["model_weights"]["snapshots"]
     return {
         "release": plan["release"],
         "model": dict(plan["model"]),
         # Where an archive or a folder lies differs from machine to machine.
         "image": {"source": image["source"], "name": _image_name(plan)},
         "weights": snapshot(weights),
-        "tokenizer": snapshot(tokenizer) if tokenizer["separate"] else {},
-        "sources": {name: source["commit"] for name, source in backend["sources"].items()}
-        if backend["source"] == "git"
-        else {},
+        "tokenizer": snapshot(tokenizer[0]) if tokenizer else {},
+        "sources": _commits(plan) if templates["source"] == "git" else {},
     }
+
+
+def _commits(plan: Plan) -> dict[str, str]:
+    return {name: source["commit"] for name, source in plan["trtllm_backend"]["clone"]["sources"].items()}
 
 
 def _image_name(plan: Plan) -> str:
     """A build is known by its sources: for which GPUs it is made is not known where the bundle is."""
-    image = plan["image"]
+    image = plan["trtllm_backend"]["image"]
     if image["source"] == "build":
-        return artifact_key({name: source["commit"] for name, source in plan["backend"]["sources"].items()})
-    return str(image["run"] if image["source"] == "registry" else image["identity"])
+        return artifact_key(_commits(plan))
+    return str(image["name"])
 
 
 def snapshot(wanted: Mapping[str, Any]) -> dict[str, str]:
     """A snapshot of a hub, or a folder."""
-    if wanted["path"]:
-        return {"path": wanted["path"]}
+    if wanted["src"]:
+        return {"path": wanted["src"]}
     return {"repository": wanted["repository"], "revision": wanted["revision"]}
 
 
@@ -68,7 +71,8 @@ def bundle_contents(plan: Plan, request: Mapping[str, Any]) -> dict[str, Any]:
     config = model.get("config") if isinstance(model, Mapping) else None
     return {
         "about": {**about, "plan": artifact_key(about), **({"config": config} if isinstance(config, Mapping) else {})},
-        "folders": {name: folder_of(about[name]) for name in ("weights", "tokenizer") if about[name]},
+        # In the order of the plan's snapshots.
+        "folders": [folder_of(about[name]) for name in ("weights", "tokenizer") if about[name]],
     }
 
 

@@ -66,6 +66,12 @@ def conversions(plans: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
     for host, plan in plans.items():
         if not plan["refusals"]:
-            known = {name: plan[name] for name in ("release", "weights", "convert")}
-            found.setdefault(plan["convert"]["dest"], {**known, "hosts": []})["hosts"].append(host)
+            known = {
+                "release": plan["release"],
+                "converter": plan["converter"],
+                "weights": plan["model_weights"]["snapshots"][0],
+                "checkpoint": plan["engine_build"].get("checkpoint", {}),
+                "hosts": [],
+            }
+            found.setdefault(known["checkpoint"].get("dest", ""), known)["hosts"].append(host)
     return list(found.values())

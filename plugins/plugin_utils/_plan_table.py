@@ -56,11 +56,11 @@ def _title(plan: Plan) -> str:
 
 
 def _detail(step: Mapping[str, Any], plan: Plan) -> str:
-    weights, launch = plan["weights"], plan["launch"]
+    weights, server = plan["model_weights"]["snapshots"][0], plan["server"]
     details = {
-        "image": plan["image"]["run"],
-        "weights": weights["path"] or f"{weights['repository']} at {weights['revision'][:12]}",
-        "service": ", ".join(f"{kind} at {launch['address']}:{port}" for kind, port in launch["ports"].items()),
+        "image": plan["trtllm_backend"]["image"]["name"],
+        "weights": weights["src"] or f"{weights['repository']} at {weights['revision'][:12]}",
+        "service": ", ".join(f"{kind} at {server['address']}:{port}" for kind, port in server["ports"].items()),
     }
     return str(details.get(step["what"], step["path"]))
 
@@ -77,8 +77,8 @@ def _budget(plan: Plan) -> Iterator[str]:
             f"{gpu['sequences']} sequences of {plan['limits']['max_seq_len']} tokens at once"
         )
     yield f"disk      {human_bytes(budget['disk_missing'])} to come, {human_bytes(budget['disk_total'])} in all"
-    if plan["convert"]["converter"]:
-        yield f"convert   {plan['convert']['reason']}"
+    if plan["converter"]["name"]:
+        yield f"convert   {plan['converter']['reason']}"
     if budget["host_memory"]:
         yield f"memory    {human_bytes(budget['host_memory'])} on the host while converting"
 

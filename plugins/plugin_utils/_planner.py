@@ -9,12 +9,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from typing import Any
 
 from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._artifact import artifact_key
 from ansible_collections.tritonops.trtllm.plugins.module_utils.weights._hf_hub import DEFAULT_ALLOW, DEFAULT_IGNORE
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils import _commands as commands
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils import _sections as sections
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._catalogue import Catalogue
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._converter import choose, native_step
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._gpu_fit import Sized, size
@@ -31,6 +32,7 @@ from ansible_collections.tritonops.trtllm.plugins.plugin_utils._preflight_needs 
     repositories,
 )
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._refusal import Refusal
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils._sections import as_options
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._sizing import (
     BUILD_BYTES,
     COMPILER_BYTES,
@@ -112,7 +114,6 @@ class _Planner:
         repository = self._repository()
         overrides = commands.repository_overrides(spec)
         launch = self._launch()
-        proof = self._proof()
         engine_dir = spec.engine_dir or self.build["dest"]
         release_inputs = {
             "repository": repository,
@@ -125,48 +126,156 @@ class _Planner:
             "launch": launch,
         }
         release_id = f"{spec.model.name}-{spec.release['release']}-{artifact_key(release_inputs)[:8]}"
+        model = {"name": spec.model.name, "repository": spec.model.repository, "revision": spec.model.revision}
+        release_dir = f"{spec.root}/releases/{release_id}"
+        service = self._triton_service(release_dir, launch, list(repository))
         manifest = {
             "id": release_id,
             "release": spec.release["release"],
             "profile": spec.profile,
-            "model": {"name": spec.model.name, "repository": spec.model.repository, "revision": spec.model.revision},
-            "proof": proof,
+            "model": model,
             **release_inputs,
             "run": self.image["run"],
+            # What verify and rollback ask the server by.
+            "triton_service": {
+                name: as_options(part) for name, part in (("endpoint", service.endpoint), ("proof", service.proof))
+            },
         }
         return {
             "release": spec.release["release"],
             "profile": spec.profile,
             "root": spec.root,
-            "model": manifest["model"],
+            "model": model,
             "precision": spec.precision,
             "parallelism": {**asdict(self.parallelism), "world_size": self.parallelism.world_size},
             "limits": asdict(spec.limits),
-            "image": self.image,
-            "backend": self.backend,
-            "weights": self.weights,
-            "tokenizer": self.tokenizer,
-            "convert": self.convert,
-            "build": self.build,
-            "engine_dir": engine_dir,
-            "engine_check": {"path": spec.engine_dir, "image_digest": self.image["identity"]}
-            if spec.engine_dir
-            else {},
-            "repository": repository,
-            "overrides": overrides,
-            "launch": launch,
-            "proof": proof,
-            "release_id": release_id,
-            "release_dir": f"{spec.root}/releases/{release_id}",
-            "manifest": manifest,
             "gpus": len(self.host.gpus),
-            "preflight": self._preflight(),
+            "converter": {"name": self.convert["converter"], "reason": self.convert["reason"]},
+            "server": {"address": launch["address"], "ports": launch["ports"]},
+            "release_id": release_id,
+            "artifacts": self._artifacts(),
             "budget": self._budget(),
             "steps": self._steps(release_id),
             "warnings": [*waived, *warnings(spec, self.host, self.sized, self.catalogue)],
             "vulnerabilities": [entry["id"] for entry in vulnerabilities(spec, self.catalogue)],
             "notes": list(spec.release["notes"]),
             "refusals": [],
+            "preflight": self._preflight(launch),
+            "trtllm_backend": as_options(self._trtllm_backend()),
+            "model_weights": as_options(self._model_weights()),
+            "engine_build": as_options(self._engine_build(launch)) if self.build["argv"] else {},
+            "model_repo": as_options(self._model_repo(release_dir, repository, overrides, engine_dir, manifest)),
+            "triton_service": as_options(service),
+        }
+
+    # --- sections: what the roles take -----------------------------------------------------------------------------
+
+    def _trtllm_backend(self) -> sections.TrtllmBackend:
+        image, backend = self.image, self.backend
+        build, clone = image["build"], None
+        if build:
+            clone = sections.Clone(self.sources, True, build["clone"])
+        elif backend["source"] == "git":
+            clone = sections.Clone(self.sources, False, backend["dest"])
+        return sections.TrtllmBackend(
+            root=self.spec.root,
+            image=sections.BackendImage(
+                source=image["source"],
+                name=image["run"],
+                expected_bytes=image["bytes"],
+                build=_part(sections.ImageBuild, {**build, "jobs": build["jobs"] or 0}) if build else None,
+                **{
+                    name: image[name]
+                    for name in ("reference", "digest", "archive", "tag_moved", "registry_auth_file", "dest")
+                },
+            ),
+            templates=sections.Templates(backend["source"], backend["image_path"], backend["dest"]),
+            clone=clone,
+        )
+
+    def _model_weights(self) -> sections.ModelWeights:
+        weights, tokenizer = self.weights, self.tokenizer
+        hub = {"endpoint": weights["endpoint"], "offline": weights["offline"]}
+        snapshots = [_part(sections.Snapshot, {**weights, "src": weights["path"]})]
+        if tokenizer["separate"]:
+            snapshots.append(_part(sections.Snapshot, {**hub, **tokenizer, "src": tokenizer["path"]}))
+        return sections.ModelWeights(self.spec.root, snapshots)
+
+    def _engine_build(self, launch: Mapping[str, Any]) -> sections.EngineBuild:
+        convert, build = self.convert, self.build
+        upstream = {
+            "command": convert["argv"],
+            "backend_files": self.backend["dest"] if self.backend["source"] == "git" else None,
+        }
+        return sections.EngineBuild(
+            root=self.spec.root,
+            release=self.spec.release["release"],
+            image=self.image["run"],
+            image_digest=self.image["identity"],
+            world_size=launch["world_size"],
+            gpus=bool(self.host.gpus),
+            shm_size=launch["shm_size"],
+            checkpoint=sections.Checkpoint(
+                src=self.weights["dest"],
+                dest=convert["dest"],
+                converter=convert["converter"],
+                expected_bytes=convert["bytes"],
+                **(convert["options"] if convert["converter"] == NATIVE else upstream),
+            ),
+            engine=sections.Engine(build["dest"], build["argv"], build["gpu"], build["bytes"]),
+        )
+
+    def _model_repo(
+        self,
+        release_dir: str,
+        repository: Mapping[str, Any],
+        overrides: Mapping[str, Any],
+        engine_dir: str,
+        manifest: Mapping[str, Any],
+    ) -> sections.ModelRepo:
+        engine = self.spec.profile == "engine"
+        release = sections.Release(
+            dest=release_dir,
+            src=self.backend["all_models"],
+            version=self.spec.release["release"],
+            parameters=repository if engine else {},
+            llm_args={} if engine else repository,
+            overrides=overrides,
+            engine=engine_dir,
+            image_digest=self.image["identity"],
+            tokenizer=self.tokenizer["dest"] if engine or self.tokenizer["separate"] else "",
+            weights="" if engine else self.weights["dest"],
+            manifest=manifest,
+        )
+        return sections.ModelRepo(self.spec.root, release)
+
+    def _triton_service(self, release_dir: str, launch: Mapping[str, Any], models: list[str]) -> sections.TritonService:
+        return sections.TritonService(
+            root=self.spec.root,
+            release_dir=release_dir,
+            container=sections.Container(
+                image=self.image["run"],
+                command=launch["argv"],
+                gpus=bool(self.host.gpus),
+                shm_size=launch["shm_size"],
+                tmpfs=launch["tmpfs"],
+            ),
+            endpoint=sections.Endpoint(
+                address=launch["address"],
+                http_port=launch["ports"]["http"],
+                ports=list(launch["ports"].values()),
+                models=models,
+            ),
+            proof=self._proof(),
+        )
+
+    def _artifacts(self) -> dict[str, dict[str, Any]]:
+        """What is made below the root folder, by what it is."""
+        made = {"image": self.image, "backend": self.backend, "weights": self.weights, "tokenizer": self.tokenizer}
+        made.update({"checkpoint": self.convert, "engine": self.build} if self.build["argv"] else {})
+        return {
+            name: {"key": step["key"], "dest": step["dest"], "bytes": step.get("bytes", 0)}
+            for name, step in made.items()
         }
 
     def needs(self) -> dict[str, int]:
@@ -176,7 +285,7 @@ class _Planner:
         is_there = self._is_there("checkpoint", self.convert)
         return {"memory": 0 if is_there else memory, "disk": self._missing(BELOW_ROOT)}
 
-    def _preflight(self) -> dict[str, Any]:
+    def _preflight(self, launch: Mapping[str, Any]) -> dict[str, Any]:
         """What is to be so on the host, and what will be asked for over the network."""
         pulls = self.image["source"] == "registry" and not self._is_there("image", self.image)
         cloned: list[Mapping[str, Any]] = []
@@ -189,6 +298,12 @@ class _Planner:
             "registry": registry_of(self.image["reference"]) if pulls else "",
             "sources": repositories(cloned),
             "shm": {"size": self.spec.server.shm_size, "ranks": self.parallelism.world_size},
+            "ports": launch["listen"],
+            "hub": self.weights["hub"],
+            "archive": self.image["check"],
+            "engine": {"path": self.spec.engine_dir, "image_digest": self.image["identity"]}
+            if self.spec.engine_dir
+            else {},
         }
 
     # The inputs below are those that the modules write into artifact.json: a folder's name is its record's key.
@@ -392,13 +507,10 @@ class _Planner:
             "tmpfs": "/tmp" if self.spec.profile == "engine" else "/tmp:exec",
         }
 
-    def _proof(self) -> dict[str, str]:
+    def _proof(self) -> sections.Proof:
         if self.spec.profile == "engine":
-            return {"model": "ensemble", "max_tokens_field": "max_tokens"}
-        return {
-            "model": commands.TENSORRT_LLM,
-            "max_tokens_field": self.spec.release["llmapi"]["max_tokens_input"],
-        }
+            return sections.Proof("ensemble", "max_tokens")
+        return sections.Proof(commands.TENSORRT_LLM, self.spec.release["llmapi"]["max_tokens_input"])
 
     # --- what it takes ---------------------------------------------------------------------------------------------
 
@@ -458,6 +570,11 @@ class _Planner:
             "path": step["dest"],
             "bytes": 0 if there else step["bytes"],
         }
+
+
+def _part(kind: Any, values: Mapping[str, Any]) -> Any:
+    """A part of a section by the values that it has a field for."""
+    return kind(**{field.name: values[field.name] for field in fields(kind) if field.name in values})
 
 
 def snapshot_inputs(repository: str, commit: str, allow_patterns: list[str]) -> dict[str, Any]:

@@ -39,20 +39,21 @@ def test_what_the_plan_said_is_what_ran(site: Site, tmp_path: Path) -> None:
     plan = site.plan(tmp_path / "plan.json")
     assert {step["action"] for step in plan["steps"]} == {"reuse", "keep"}
     assert plan["budget"]["disk_missing"] == 0
-    assert (
-        site.json(f"{plan['weights']['dest']}/artifact.json")["inputs"]["repository"] == plan["weights"]["repository"]
+    weights, checkpoint, engine = (
+        site.json(f"{plan['artifacts'][kind]['dest']}/artifact.json") for kind in ("weights", "checkpoint", "engine")
     )
-    converted = site.json(f"{plan['convert']['dest']}/artifact.json")["inputs"]
-    assert plan["convert"]["converter"] == "native" and plan["convert"]["options"].items() <= converted.items()
-    assert site.json(f"{plan['build']['dest']}/artifact.json")["command"] == plan["build"]["argv"]
+    assert weights["inputs"]["repository"] == plan["model_weights"]["snapshots"][0]["repository"]
+    cut = {name: plan["engine_build"]["checkpoint"][name] for name in ("converter", "dtype", "tp_size", "pp_size")}
+    assert cut["converter"] == "native" and cut.items() <= checkpoint["inputs"].items()
+    assert engine["command"] == plan["engine_build"]["engine"]["command"]
     container = site.container()
-    assert [container["Path"], *container["Args"]] == plan["launch"]["argv"]
-    assert container["Image"] == plan["image"]["digest"]
-    assert container["Mounts"][0]["Source"] == plan["release_dir"]
+    assert [container["Path"], *container["Args"]] == plan["triton_service"]["container"]["command"]
+    assert container["Image"] == plan["trtllm_backend"]["image"]["digest"]
+    assert container["Mounts"][0]["Source"] == plan["triton_service"]["release_dir"]
 
 
 def test_what_the_plan_filled_in_is_what_the_server_goes_by(site: Site, tmp_path: Path) -> None:
-    planned = site.plan(tmp_path / "plan.json")["repository"]
+    planned = site.plan(tmp_path / "plan.json")["model_repo"]["release"]["parameters"]
     configs = {
         model: requests.get(f"http://localhost:8000/v2/models/{model}/config", timeout=30).json() for model in planned
     }

@@ -38,7 +38,7 @@ def answered(model: str, field: str) -> str:
 def test_the_llm_api_takes_over_from_the_engine(site: Site, reference: dict[str, Any], tmp_path: Path) -> None:
     engines = site.read("ls", f"{site.root}/engine")
     plan = site.plan(tmp_path / "plan.json", LLMAPI)
-    assert plan["convert"]["argv"] == plan["build"]["argv"] == []
+    assert plan["engine_build"] == {}
     assert {step["what"]: step["action"] for step in plan["steps"]} == {
         "image": "reuse",
         "backend": "extract",
@@ -49,9 +49,9 @@ def test_the_llm_api_takes_over_from_the_engine(site: Site, reference: dict[str,
     assert site.play("rehearse", variables=LLMAPI).returncode == 0
     assert answered("tensorrt_llm", "sampling_param_max_tokens") == reference["text"].strip()
     container = site.container()
-    assert [container["Path"], *container["Args"]] == plan["launch"]["argv"]
-    arguments = site.read("cat", f"{plan['release_dir']}/model_repository/tensorrt_llm/1/model.yaml")
-    assert plan["repository"]["tensorrt_llm"].items() <= yaml.safe_load(arguments).items()
+    assert [container["Path"], *container["Args"]] == plan["triton_service"]["container"]["command"]
+    arguments = site.read("cat", f"{plan['triton_service']['release_dir']}/model_repository/tensorrt_llm/1/model.yaml")
+    assert plan["model_repo"]["release"]["llm_args"]["tensorrt_llm"].items() <= yaml.safe_load(arguments).items()
     assert site.read("ls", f"{site.root}/engine") == engines
 
 
@@ -82,14 +82,14 @@ def test_the_tutorials_release_serves_by_its_own_flags(
     assert site.play("rehearse", variables=tutorial).returncode == 0
     assert answered("ensemble", "max_tokens") == reference["text"].strip()
     plan = site.plan(tmp_path / "plan.json", tutorial)
-    built = site.json(f"{plan['build']['dest']}/artifact.json")["command"]
-    assert built == plan["build"]["argv"] and "--max_output_len" in built
-    assert site.json(f"{plan['convert']['dest']}/artifact.json")["command"][1].startswith(
+    built = site.json(f"{plan['artifacts']['engine']['dest']}/artifact.json")["command"]
+    assert built == plan["engine_build"]["engine"]["command"] and "--max_output_len" in built
+    assert site.json(f"{plan['artifacts']['checkpoint']['dest']}/artifact.json")["command"][1].startswith(
         "/backend/tensorrt_llm/examples/"
     )
-    assert "triton_backend" not in plan["repository"]["tensorrt_llm"]
-    assert plan["tokenizer"]["dest"] != plan["weights"]["dest"]
-    assert not site.exists(f"{plan['tokenizer']['dest']}/*.safetensors")
+    assert "triton_backend" not in plan["model_repo"]["release"]["parameters"]["tensorrt_llm"]
+    assert plan["artifacts"]["tokenizer"]["dest"] != plan["artifacts"]["weights"]["dest"]
+    assert not site.exists(f"{plan['artifacts']['tokenizer']['dest']}/*.safetensors")
     played = site.play("site", variables=tutorial)
     assert played.returncode == 0 and played.changed == 0, played.output[-3000:]
 

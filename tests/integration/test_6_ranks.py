@@ -90,17 +90,22 @@ def test_the_ranks_say_what_transformers_says(
 def miscut_engine(site: Site, tmp_path: Path) -> Iterator[str]:
     """An engine of the checkpoint that is served, but for one tensor of one rank."""
     plan = site.plan(tmp_path / "plan.json", tiny_mixtral(FOUR))
-    site.run("cp", "-r", plan["convert"]["dest"], MISCUT)
+    site.run("cp", "-r", plan["artifacts"]["checkpoint"]["dest"], MISCUT)
     tensor = "transformer.layers.0.mlp.fc.weight"
     site.run(f"{site.root}/venv/bin/python", "-c", CUT_WRONGLY, f"{MISCUT}/rank1.safetensors", tensor)
-    build = {"src": MISCUT, "dest": f"{MISCUT}-engine", "release": plan["release"], "command": plan["build"]["argv"]}
-    build |= {"image": plan["image"]["run"], "world_size": plan["launch"]["world_size"]}
+    build = {
+        "src": MISCUT,
+        "dest": f"{MISCUT}-engine",
+        "release": plan["release"],
+        "command": plan["engine_build"]["engine"]["command"],
+    }
+    build |= {"image": plan["trtllm_backend"]["image"]["name"], "world_size": plan["parallelism"]["world_size"]}
     command = [Path(sys.executable).with_name("ansible"), "-i", PROJECT / "inventories/rehearsal", "rehearsal"]
     command += ["-m", "tritonops.trtllm.trtllm_engine", "-a", json.dumps(build)]
     command += ["-e", f"ansible_python_interpreter={site.root}/venv/bin/python"]
     subprocess.run(command, cwd=PROJECT, check=True)
     yield str(build["dest"])
-    site.run("rm", "--recursive", MISCUT, str(build["dest"]))
+    site.run("rm", "--recursive", MISCUT, str(build["dest"]), f"{build['dest']}.lock")
 
 
 def test_one_tensor_cut_wrongly_is_noticed(site: Site, recorded: dict[str, dict[str, Any]], miscut_engine: str) -> None:

@@ -46,15 +46,18 @@ def name_problem(name: t.Any, reserved: t.Container[str] = ()) -> str | None:
     return None
 
 
-def check_names(names: t.Iterable[t.Any], origin: str, reserved: t.Container[str] = ()) -> None:
-    """Refuse the names that `origin` gives to its files, with all that is wrong with them."""
-    names = list(names)
-    problems = [(name, problem) for name in names for problem in [name_problem(name, reserved)] if problem]
-    _refuse(problems or _clashes(names), origin)
+def check_names(
+    names: t.Iterable[t.Any], origin: str, reserved: t.Container[str] = (), folders: t.Iterable[t.Any] = ()
+) -> None:
+    """Refuse the names that `origin` gives to its files, and to folders, with all that is wrong with them."""
+    names, folders = list(names), list(folders)
+    every = [*names, *folders]
+    problems = [(name, problem) for name in every for problem in [name_problem(name, reserved)] if problem]
+    _refuse(problems or _clashes(names, set(folders)), origin)
 
 
-def _clashes(names: t.Sequence[str]) -> list[tuple[str, str]]:
-    folders = {parent for name in names for parent in _parents(name)}
+def _clashes(names: t.Sequence[str], folders: set[str]) -> list[tuple[str, str]]:
+    folders = folders.union(parent for name in names for parent in _parents(name))
     problems = [(name, "is a file and a folder") for name in sorted(folders.intersection(names))]
     return problems + [(name, "is there twice") for name in sorted(set(names)) if names.count(name) > 1]
 

@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Dict, List
 
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._bundled import bundle_contents, bundled_plan
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils._converter import OPTIONS
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._planner import make_plan
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._refusal import refusal_line
 from ansible_collections.tritonops.trtllm.tests.unit.support.planning import CATALOGUE
@@ -49,23 +50,26 @@ def facts_of_request(
 def facts_of_plan(plan: Mapping[str, Any]) -> Facts:
     if plan["refusals"]:
         return {"refusals": [refusal_line(refusal) for refusal in plan["refusals"]]}
-    keys = {
-        "image": plan["image"]["key"],
-        "backend": plan["backend"]["key"],
-        "weights": plan["weights"]["key"],
-        "tokenizer": plan["tokenizer"]["key"],
-        "checkpoint": plan["convert"]["key"],
-        "engine": plan["build"]["key"],
-        "release": plan["release_id"],
-    }
+    keys = {name: artifact["key"] for name, artifact in plan["artifacts"].items()}
+    keys["release"] = plan["release_id"]
     named = {name: _with_names(lines, keys) for name, lines in _described(plan).items()}
     facts = {**named, **{f"key.{kind}": [key] for kind, key in keys.items() if key}}
     return {name: lines for name, lines in facts.items() if lines}
 
 
 def _described(plan: Mapping[str, Any]) -> Facts:
-    convert, build, launch, budget = (plan[name] for name in ("convert", "build", "launch", "budget"))
-    parts = {name: _fields(_without_sizes(plan[name])) for name in ("image", "backend", "weights", "tokenizer")}
+    image, templates = (plan["trtllm_backend"][name] for name in ("image", "templates"))
+    clone = plan["trtllm_backend"].get("clone", {})
+    weights, *tokenizer = plan["model_weights"]["snapshots"]
+    checkpoint, engine = (plan["engine_build"].get(name, {}) for name in ("checkpoint", "engine"))
+    release, service, budget = plan["model_repo"]["release"], plan["triton_service"], plan["budget"]
+    launch = {
+        **{name: value for name, value in service["container"].items() if name in ("shm_size", "tmpfs")},
+        **plan["server"],
+        "listen": plan["preflight"]["ports"],
+        "world_size": plan["engine_build"].get("world_size", 1),
+    }
+    preflight = {name: value for name, value in plan["preflight"].items() if name not in ("ports", "engine")}
     return {
         "warnings": list(plan["warnings"]),
         "vulnerabilities": list(plan["vulnerabilities"]),
@@ -73,37 +77,40 @@ def _described(plan: Mapping[str, Any]) -> Facts:
         "model.precision": [plan["precision"]],
         "model.parallelism": _on_one_line(plan["parallelism"]),
         "model.limits": _on_one_line(plan["limits"]),
-        "convert.converter": [convert["reason"]],
-        "convert.options": _on_one_line(convert["options"]),
-        "convert.argv": _argv(convert["argv"]),
-        "convert.dest": [convert["dest"]],
-        "build.argv": _argv(build["argv"]),
-        "build.gpu": [build["gpu"]],
-        "build.dest": [build["dest"]],
-        "build.engine_dir": [plan["engine_dir"]],
-        "build.engine_check": _fields(plan["engine_check"]),
-        "launch.argv": _argv(launch["argv"]),
-        "launch.container": _fields({name: value for name, value in launch.items() if name != "argv"}),
-        **{f"repository.{name}": [value] for name, value in _leaves(plan["repository"])},
-        "repository.overrides": _fields(plan["overrides"]),
-        "repository.proof": _fields(plan["proof"]),
-        **parts,
+        "convert.converter": [plan["converter"]["reason"]],
+        "convert.options": _on_one_line({name: checkpoint[name] for name in OPTIONS if name in checkpoint}),
+        "convert.argv": _argv(checkpoint.get("command", [])),
+        "convert.dest": [checkpoint.get("dest", "")],
+        "build.argv": _argv(engine.get("command", [])),
+        "build.gpu": [engine.get("gpu", "")],
+        "build.dest": [engine.get("dest", "")],
+        "build.engine_dir": [release["engine"]],
+        "build.engine_check": _fields(plan["preflight"]["engine"]),
+        "launch.argv": _argv(service["container"]["command"]),
+        "launch.container": _fields(launch),
+        **{f"repository.{name}": [value] for name, value in _leaves(release["parameters"] or release["llm_args"])},
+        "repository.overrides": _fields(release["overrides"]),
+        "repository.proof": _fields(service["proof"]),
+        "image": _fields({**_without_sizes(image), "identity": release["image_digest"]}),
+        "backend": _fields({**templates, "all_models": release["src"], "clone": clone}),
+        "weights": _fields(weights),
+        "tokenizer": _fields(tokenizer[0] if tokenizer else {}),
         **{f"budget.gpu.{name}": [value] for name, value in _leaves(budget["gpu"] or {})},
         "budget.host_memory": [str(budget["host_memory"])],
         "budget.disk": [f"{entry['what']} {entry['bytes']} {entry['path']}" for entry in budget["disk"]],
         "budget.disk_total": [str(budget["disk_total"])],
         "budget.disk_missing": [str(budget["disk_missing"])],
-        **{f"preflight.{name}": [value] for name, value in _leaves({**plan["preflight"], "host_gpus": plan["gpus"]})},
+        **{f"preflight.{name}": [value] for name, value in _leaves({**preflight, "host_gpus": plan["gpus"]})},
         "steps.actions": [f"{step['what']}: {step['action']} {step['path']}" for step in plan["steps"]],
         "steps.bytes": _on_one_line({step["what"]: step["bytes"] for step in plan["steps"] if step["bytes"]}),
-        "release.dir": [plan["release_dir"]],
-        "release.manifest": [" ".join(sorted(plan["manifest"]))],
+        "release.dir": [service["release_dir"]],
+        "release.manifest": [" ".join(sorted(release["manifest"]))],
     }
 
 
 def _without_sizes(part: Mapping[str, Any]) -> dict[str, Any]:
     """Keys and sizes are facts of their own."""
-    return {name: value for name, value in part.items() if name not in ("key", "bytes")}
+    return {name: value for name, value in part.items() if name not in ("key", "expected_bytes")}
 
 
 def _with_names(lines: list[str], keys: Mapping[str, str]) -> list[str]:

@@ -77,7 +77,7 @@ def test_it_serves_what_the_tutorial_serves() -> None:
     tutorial = yaml.safe_load((PROJECT / "inventories/sample/tutorial.yml").read_text())["trtllm"]["hosts"]
     assert request_of(VARIABLES) == request_of(next(iter(tutorial.values())))
     plan = accepted(**request_of(VARIABLES))
-    assert (plan["release"], plan["gpus"], plan["launch"]["world_size"]) == ("0.9.0", 8, 8)
+    assert (plan["release"], plan["gpus"], plan["parallelism"]["world_size"]) == ("0.9.0", 8, 8)
 
 
 def test_it_fits_on_the_grown_boot_volume_and_not_before() -> None:

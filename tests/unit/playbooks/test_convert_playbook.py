@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils._converter import OPTIONS
 from ansible_collections.tritonops.trtllm.tests.unit.support.playbook_run import Run
 from ansible_collections.tritonops.trtllm.tests.unit.support.tiny_model import TINY_MIXTRAL, tiny_mixtral
 
@@ -40,14 +41,14 @@ def test_every_checkpoint_is_made_once_where_the_hosts_will_look_for_it(tmp_path
     made = {
         path.parent.name: json.loads(path.read_text()) for path in tmp_path.glob("converted/checkpoint/*/artifact.json")
     }
-    assert set(made) == {run.plan[name]["convert"]["key"] for name in "abc"} and len(made) == 2
+    assert set(made) == {run.plan[name]["artifacts"]["checkpoint"]["key"] for name in "abc"} and len(made) == 2
     source = json.loads(next(tmp_path.glob("converted/weights/*/artifact.json")).read_text())["key"]
     for plan in run.plan.values():
-        convert_plan = plan["convert"]
-        inputs = made[convert_plan["key"]]["inputs"]
-        assert convert_plan["options"].items() <= inputs.items() and inputs["source"] == source
+        key, checkpoint = plan["artifacts"]["checkpoint"]["key"], plan["engine_build"]["checkpoint"]
+        inputs = made[key]["inputs"]
+        assert {name: checkpoint[name] for name in OPTIONS}.items() <= inputs.items() and inputs["source"] == source
         root = f"{tmp_path}/converted/."
-        copied = f"{root}/.trtllm {root}/checkpoint/{convert_plan['key']} HOST:{plan['root']}/"
+        copied = f"{root}/.trtllm {root}/checkpoint/{key} HOST:{plan['root']}/"
         assert f"rsync -aR --mkpath {copied}" in run.said
     # With the mark a host's plan takes the folder that it is copied to for its root folder.
     assert (tmp_path / "converted/.trtllm").is_file()

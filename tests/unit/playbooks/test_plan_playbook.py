@@ -40,10 +40,10 @@ def inventory(folder: Path) -> str:
 def test_a_shape_needs_no_inventory(tmp_path: Path) -> None:
     run = Run(tmp_path, trtllm_host_shape="BM.GPU4.8", trtllm_model="mixtral-8x7b", trtllm_profile="llmapi")
     assert run.rc == 0, run.said
-    promised = {"release", "profile", "image", "weights", "repository", "budget", "warnings", "refusals"}
+    promised = {"release", "profile", "artifacts", "steps", "budget", "warnings", "refusals", "model_weights"}
     assert promised <= set(run.plan)
-    assert run.plan["convert"]["argv"] == run.plan["build"]["argv"] == run.plan["refusals"] == []
-    assert run.plan["launch"]["argv"][0] == "mpirun"
+    assert run.plan["engine_build"] == {} and run.plan["refusals"] == []
+    assert run.plan["triton_service"]["container"]["command"][0] == "mpirun"
     assert run.plan["budget"]["gpu"]["sequences"] > 0
     assert "profile llmapi" in run.said and "weights     fetch" in run.said
 
@@ -78,15 +78,15 @@ def test_the_tutorial_is_one_inventory_away(tmp_path: Path) -> None:
     run = Run(tmp_path, "-i", tutorial, trtllm_host_shape="BM.GPU4.8")
     assert run.rc == 0, run.said
     plan = run.plan
-    assert (plan["release"], plan["precision"], plan["launch"]["world_size"]) == ("0.9.0", "float16", 8)
-    assert plan["image"]["run"] == "nvcr.io/nvidia/tritonserver:24.05-trtllm-python-py3"
-    assert plan["convert"]["converter"] == "native" and plan["convert"]["argv"] == []
+    assert (plan["release"], plan["precision"], plan["parallelism"]["world_size"]) == ("0.9.0", "float16", 8)
+    assert plan["trtllm_backend"]["image"]["name"] == "nvcr.io/nvidia/tritonserver:24.05-trtllm-python-py3"
     sizes = {"tp_size": 8, "pp_size": 1, "moe_tp_size": 8, "moe_ep_size": 1}
-    assert plan["convert"]["options"] == {"dtype": "float16", **sizes}
-    build = plan["build"]["argv"]
+    checkpoint = plan["engine_build"]["checkpoint"]
+    assert checkpoint.items() >= {"converter": "native", "dtype": "float16", **sizes}.items()
+    build = plan["engine_build"]["engine"]["command"]
     assert build[:3] == ["trtllm-build", "--checkpoint_dir", "/src"]
     for name, value in (("--gemm_plugin", "float16"), ("--max_input_len", "1024"), ("--max_output_len", "1024")):
         assert build[build.index(name) + 1] == value
-    filled = plan["repository"]["tensorrt_llm"]
+    filled = plan["model_repo"]["release"]["parameters"]["tensorrt_llm"]
     assert filled["batching_strategy"] == "inflight_fused_batching" and filled["decoupled_mode"] == "True"
     assert filled["batch_scheduler_policy"] == "max_utilization"

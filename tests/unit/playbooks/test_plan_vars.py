@@ -36,7 +36,7 @@ SAMPLE = (PROJECT / "inventories/sample/group_vars/trtllm.yml").read_text()
 # What plays keep between tasks, and names of modules.
 OWN = re.compile(
     r"trtllm_(plan|planned|plan_facts|plan_offline|fleet_plan|host|host_info|request"
-    r"|record|release_record|backend|checkpoint|conversions?|converted|preflight_results|teardown_.*)$"
+    r"|record|release_record|backend|backend_pinned_image|checkpoint|conversions?|converted.*|preflight_results|teardown_.*)$"
 )
 
 

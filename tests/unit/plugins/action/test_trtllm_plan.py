@@ -34,7 +34,7 @@ def run(request: dict[str, Any], facts: dict[str, Any]) -> tuple[dict[str, Any],
 
 def test_a_plan_comes_back_with_its_warnings_and_facts() -> None:
     result, said = run(GOOD, host())
-    assert result["plan"]["launch"]["world_size"] == 1
+    assert result["plan"]["parallelism"]["world_size"] == 1
     assert len(result["host_facts"]["gpus"]) == 8
     assert result["changed"] is False
     assert "[WARNING]: trtllm_streaming makes" in said

@@ -17,7 +17,9 @@ def tar_of(**files: bytes) -> io.BytesIO:
     spool = io.BytesIO()
     with tarfile.open(fileobj=spool, mode="w") as archive:
         for name, content in files.items():
-            member = tarfile.TarInfo(name)
+            member = tarfile.TarInfo(name.rstrip("/"))
+            # As Docker writes it, with an entry for each folder.
+            member.type = tarfile.DIRTYPE if name.endswith("/") else tarfile.REGTYPE
             member.size, member.mode = len(content), 0o600
             archive.addfile(member, io.BytesIO(content))
     spool.seek(0)
@@ -25,10 +27,17 @@ def tar_of(**files: bytes) -> io.BytesIO:
 
 
 def test_templates_become_readable_for_all(tmp_path: Path) -> None:
-    trtllm_backend_files.extract(tar_of(**{"models/ensemble/config.pbtxt": b"name"}), str(tmp_path))
+    files = {"models/": b"", "models/ensemble/": b"", "models/ensemble/config.pbtxt": b"name", "models/empty/": b""}
+    trtllm_backend_files.extract(tar_of(**files), str(tmp_path))
+    assert (tmp_path / "models/empty").is_dir()
     template = tmp_path / "models/ensemble/config.pbtxt"
     assert template.read_bytes() == b"name"
     assert template.stat().st_mode & 0o777 == 0o644
+
+
+def test_a_file_that_is_a_folder_as_well(tmp_path: Path) -> None:
+    with pytest.raises(ArtifactError, match="'models' is a file and a folder"):
+        trtllm_backend_files.extract(tar_of(**{"models/": b"", "models": b""}), str(tmp_path / "payload"))
 
 
 @pytest.mark.parametrize("name", ["../outside", "/etc/outside", "models/../../outside"])

@@ -38,23 +38,28 @@ def refused(request: dict[str, Any], manifest: dict[str, Any], **needs: str) -> 
 def test_nothing_is_left_to_fetch() -> None:
     plan = plan_with(MIXTRAL, manifest_for(MIXTRAL))
     assert plan["refusals"] == []
-    assert plan["image"]["source"] == "archive" and plan["image"]["archive"] == "/b/images/image.tar"
-    assert plan["image"]["digest"] == IMAGE_ID
-    assert plan["weights"]["offline"] and plan["weights"]["hub"] == {}
+    assert (
+        plan["trtllm_backend"]["image"]["source"] == "archive"
+        and plan["trtllm_backend"]["image"]["archive"] == "/b/images/image.tar"
+    )
+    assert plan["trtllm_backend"]["image"]["digest"] == IMAGE_ID
+    assert plan["model_weights"]["snapshots"][0]["offline"] and plan["preflight"]["hub"] == {}
 
 
 def test_weights_have_the_key_that_they_have_from_the_hub() -> None:
     """So a host that gets a network later fetches nothing again."""
-    assert plan_with(MIXTRAL, manifest_for(MIXTRAL))["weights"]["dest"] == planned(MIXTRAL)["weights"]["dest"]
+    assert (
+        plan_with(MIXTRAL, manifest_for(MIXTRAL))["artifacts"]["weights"]["dest"]
+        == planned(MIXTRAL)["artifacts"]["weights"]["dest"]
+    )
 
 
 def test_sources_are_cloned_out_of_the_bundle() -> None:
     plan = plan_with(TUTORIAL, manifest_for(TUTORIAL))
     assert plan["refusals"] == []
-    assert plan["backend"]["sources"]["backend"]["repository"] == "/b/sources/backend/backend.git"
-    assert (
-        plan["backend"]["sources"]["backend"]["commit"] == planned(TUTORIAL)["backend"]["sources"]["backend"]["commit"]
-    )
+    bundled, online = (each["trtllm_backend"]["clone"]["sources"]["backend"] for each in (plan, planned(TUTORIAL)))
+    assert bundled["repository"] == "/b/sources/backend/backend.git"
+    assert bundled["commit"] == online["commit"]
 
 
 def test_built_image_keeps_its_layout() -> None:
@@ -63,7 +68,9 @@ def test_built_image_keeps_its_layout() -> None:
     elsewhere = make_plan({**request, "gpus_required": False}, {}, CATALOGUE)
     plan = plan_with(request, {**manifest_for(request), **bundle_contents(elsewhere, request)["about"]})
     assert plan["refusals"] == []
-    assert plan["backend"]["examples"] == planned(request)["backend"]["examples"]
+    assert plan["trtllm_backend"]["templates"] == planned(request)["trtllm_backend"]["templates"] | {
+        "dest": plan["artifacts"]["backend"]["dest"]
+    }
 
 
 def test_folders_and_another_tokenizer_come_from_the_bundle() -> None:
@@ -71,13 +78,12 @@ def test_folders_and_another_tokenizer_come_from_the_bundle() -> None:
     plan = plan_with(request, manifest_for(request))
     assert plan["refusals"] == []
     folders = bundle_contents(planned(request), request)["folders"]
-    assert plan["weights"]["path"] == f"/b/{folders['weights']}"
-    assert plan["tokenizer"]["path"] == f"/b/{folders['tokenizer']}"
-    assert folders["weights"] != folders["tokenizer"]
+    assert [snapshot["src"] for snapshot in plan["model_weights"]["snapshots"]] == [f"/b/{path}" for path in folders]
+    assert len(set(folders)) == 2
 
 
 def test_folder_of_a_hub_s_weights_is_where_its_library_looks() -> None:
-    folder = bundle_contents(planned(MIXTRAL), MIXTRAL)["folders"]["weights"]
+    folder = bundle_contents(planned(MIXTRAL), MIXTRAL)["folders"][0]
     revision = CATALOGUE.models["mixtral-8x7b-instruct"]["revision"]
     assert folder == f"weights/models--mistralai--Mixtral-8x7B-Instruct-v0.1/snapshots/{revision}"
 

@@ -39,8 +39,8 @@ def test_commands_have_only_flags_and_values_of_the_release(release: str) -> Non
         *({"precision": precision, "parallelism": {"tensor": 8}} for precision in PRECISIONS),
     ):
         plan = planned(release, **request)
-        assert_flags(plan["convert"]["argv"][2:], facts["convert"]["flags"])
-        assert_flags(plan["build"]["argv"][1:], facts["build"]["flags"])
+        assert_flags(plan["engine_build"]["checkpoint"]["command"][2:], facts["convert"]["flags"])
+        assert_flags(plan["engine_build"]["engine"]["command"][1:], facts["build"]["flags"])
 
 
 def assert_flags(argv: list[str], known: dict[str, dict[str, Any]]) -> None:
@@ -63,13 +63,13 @@ def test_the_script_is_the_one_of_the_architecture(release: str, model: str) -> 
     scripts = CATALOGUE.releases[release]["convert"]["scripts"]
     architecture = CATALOGUE.models[model]["architecture"]
     if architecture in scripts:
-        script = planned(release, model=model)["convert"]["argv"][1]
+        script = planned(release, model=model)["engine_build"]["checkpoint"]["command"][1]
         assert script.startswith("/") and script.endswith(f"/{scripts[architecture]}")
 
 
 def test_old_releases_count_output_tokens() -> None:
     limits = {"max_input_len": 100, "max_seq_len": 300}
-    old, new = (planned(release, limits=limits)["build"]["argv"] for release in ("0.9.0", "1.2.1"))
+    old, new = (planned(release, limits=limits)["engine_build"]["engine"]["command"] for release in ("0.9.0", "1.2.1"))
     assert flag(old, "--max_output_len") == "200" and "--max_seq_len" not in old
     assert flag(new, "--max_seq_len") == "300" and "--max_output_len" not in new
 
@@ -85,7 +85,7 @@ def test_old_releases_count_output_tokens() -> None:
     ],
 )
 def test_experts_are_split_in_the_words_of_the_release(release: str, split: dict[str, int], words: list[str]) -> None:
-    argv = planned(release, parallelism={"tensor": 8, **split})["convert"]["argv"]
+    argv = planned(release, parallelism={"tensor": 8, **split})["engine_build"]["checkpoint"]["command"]
     assert words == argv[argv.index(words[0]) : -2]
 
 
@@ -100,9 +100,9 @@ def test_experts_are_split_in_the_words_of_the_release(release: str, split: dict
 )
 def test_a_precision_is_a_type_and_how_weights_are_kept(precision: str, words: list[str]) -> None:
     plan = planned("0.12.0", precision=precision)
-    argv = plan["convert"]["argv"]
+    argv = plan["engine_build"]["checkpoint"]["command"]
     assert [word for word in argv if word in words] == words
-    assert flag(plan["build"]["argv"], "--gemm_plugin") == words[1]
+    assert flag(plan["engine_build"]["engine"]["command"], "--gemm_plugin") == words[1]
 
 
 # --- repositories ---------------------------------------------------------------------------------------------------
@@ -112,23 +112,26 @@ def test_a_precision_is_a_type_and_how_weights_are_kept(precision: str, words: l
 def test_every_required_placeholder_is_filled_and_none_that_is_not_there(release: str) -> None:
     plan = planned(release)
     groups = CATALOGUE.releases[release]["placeholders"]
-    assert set(plan["repository"]) == set(groups)
+    parameters = plan["model_repo"]["release"]["parameters"]
+    assert set(parameters) == set(groups)
     for model, names in groups.items():
         required = set(names["required_to_parse"] + names["required_for_sense"])
-        filled = plan["repository"][model]
+        filled = parameters[model]
         assert required <= set(filled) <= required | set(names["optional"]), model
         assert all(isinstance(value, str) and value for value in filled.values())
 
 
 def test_what_the_user_fills_wins() -> None:
     own = {"kv_cache_free_gpu_mem_fraction": 0.5, "max_queue_size": 7, "enable_kv_cache_reuse": True}
-    filled = planned("1.2.1", repository_parameters={"tensorrt_llm": own})["repository"]["tensorrt_llm"]
+    filled = planned("1.2.1", repository_parameters={"tensorrt_llm": own})["model_repo"]["release"]["parameters"][
+        "tensorrt_llm"
+    ]
     assert [filled[name] for name in own] == ["0.5", "7", "True"]
 
 
 def test_limits_reach_the_placeholders() -> None:
     limits = {"max_batch_size": 5, "max_beam_width": 2, "kv_cache_fraction": 0.7}
-    repository = planned("1.2.1", limits=limits, streaming=False)["repository"]
+    repository = planned("1.2.1", limits=limits, streaming=False)["model_repo"]["release"]["parameters"]
     assert {entry["triton_max_batch_size"] for entry in repository.values()} == {"5"}
     engine = repository["tensorrt_llm"]
     assert (engine["max_beam_width"], engine["kv_cache_free_gpu_mem_fraction"]) == ("2", "0.7")
@@ -139,7 +142,7 @@ def test_limits_reach_the_placeholders() -> None:
 def test_the_llm_api_gets_only_arguments_that_it_has(release: str) -> None:
     split = {"tensor": 4, "moe_tensor": 2, "moe_expert": 2}
     plan = planned(release, profile="llmapi", parallelism=split, tokenizer="mixtral-8x7b", precision="float16")
-    model_yaml = plan["repository"]["tensorrt_llm"]
+    model_yaml = plan["model_repo"]["release"]["llm_args"]["tensorrt_llm"]
     assert set(model_yaml) <= set(CATALOGUE.releases[release]["llmapi"]["model_yaml"])
     assert (model_yaml["model"], model_yaml["tokenizer"]) == ("/release/weights", "/release/tokenizer")
     parts = [model_yaml[f"{part}_parallel_size"] for part in ("tensor", "pipeline", "moe_tensor", "moe_expert")]
@@ -152,24 +155,25 @@ def test_the_llm_api_gets_only_arguments_that_it_has(release: str) -> None:
 @pytest.mark.parametrize("release", LLMAPI_RELEASES)
 def test_the_llm_api_builds_nothing_and_is_asked_by_its_own_field(release: str) -> None:
     plan = planned(release, profile="llmapi", streaming=False)
-    for step in ("convert", "build"):
-        assert plan[step]["argv"] == [] and plan[step]["dest"] == ""
-    assert plan["overrides"] == {"tensorrt_llm": {"model_transaction_policy": {"decoupled": False}}}
-    assert plan["proof"] == {"model": "tensorrt_llm", "max_tokens_field": "sampling_param_max_tokens"}
-    assert plan["launch"]["tmpfs"] == "/tmp:exec"
+    assert plan["engine_build"] == {} and not {"checkpoint", "engine"} & set(plan["artifacts"])
+    assert plan["model_repo"]["release"]["overrides"] == {
+        "tensorrt_llm": {"model_transaction_policy": {"decoupled": False}}
+    }
+    assert plan["triton_service"]["proof"] == {"model": "tensorrt_llm", "max_tokens_field": "sampling_param_max_tokens"}
+    assert plan["triton_service"]["container"]["tmpfs"] == "/tmp:exec"
 
 
 def test_arguments_of_the_llm_api_can_be_added_and_changed() -> None:
     own = {"max_batch_size": 3, "kv_cache_config": {"enable_block_reuse": False}, "enable_chunked_prefill": True}
     plan = planned("1.2.1", profile="llmapi", repository_parameters={"tensorrt_llm": own})
-    model_yaml = plan["repository"]["tensorrt_llm"]
+    model_yaml = plan["model_repo"]["release"]["llm_args"]["tensorrt_llm"]
     assert model_yaml["max_batch_size"] == 3 and model_yaml["enable_chunked_prefill"] is True
     assert model_yaml["kv_cache_config"] == {"free_gpu_memory_fraction": 0.9, "enable_block_reuse": False}
 
 
 def test_overrides_win_over_what_the_llm_api_needs_to_be_said() -> None:
     own = {"tensorrt_llm": {"model_transaction_policy": {"decoupled": False}, "max_batch_size": 4}}
-    assert planned("1.2.1", profile="llmapi", repository_overrides=own)["overrides"] == own
+    assert planned("1.2.1", profile="llmapi", repository_overrides=own)["model_repo"]["release"]["overrides"] == own
 
 
 def test_merging_leaves_both_sides_as_they_are() -> None:
@@ -214,23 +218,26 @@ def upstream(release: str, world_size: int) -> list[str]:
 @pytest.mark.parametrize("release", RELEASES)
 @pytest.mark.parametrize("world_size", [1, 2, 8])
 def test_the_launch_line_is_upstreams(release: str, world_size: int) -> None:
-    assert planned(release, parallelism={"tensor": world_size})["launch"]["argv"] == upstream(release, world_size)
+    assert planned(release, parallelism={"tensor": world_size})["triton_service"]["container"]["command"] == upstream(
+        release, world_size
+    )
 
 
 @pytest.mark.parametrize("release", LLMAPI_RELEASES)
 def test_the_llm_api_starts_its_ranks_by_itself(release: str) -> None:
     plan = planned(release, profile="llmapi", parallelism={"tensor": 8})
-    assert plan["launch"]["argv"] == upstream(release, 1)
+    assert plan["triton_service"]["container"]["command"] == upstream(release, 1)
 
 
 def test_ports_are_those_that_were_asked_for() -> None:
     server = {"http_port": 9000, "grpc_port": 9001, "metrics_port": 9002}
-    launch = planned("0.12.0", server=server)["launch"]
+    plan = planned("0.12.0", server=server)
     for port in ("--http-port=9000", "--grpc-port=9001", "--metrics-port=9002"):
-        assert launch["argv"].count(port) == launch["world_size"]
-    assert launch["ports"] == {"http": 9000, "grpc": 9001, "metrics": 9002}
+        assert plan["triton_service"]["container"]["command"].count(port) == plan["parallelism"]["world_size"]
+    assert plan["server"]["ports"] == {"http": 9000, "grpc": 9001, "metrics": 9002}
+    assert plan["triton_service"]["endpoint"]["http_port"] == 9000
 
 
 def test_more_ranks_than_processors_are_oversubscribed() -> None:
-    few = accepted(host(processors=2), parallelism={"tensor": 8})["launch"]["argv"]
+    few = accepted(host(processors=2), parallelism={"tensor": 8})["triton_service"]["container"]["command"]
     assert few[:3] == ["mpirun", "--allow-run-as-root", "--oversubscribe"]

@@ -15,7 +15,7 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.checkpoint._forma
 from ansible_collections.tritonops.trtllm.plugins.module_utils.checkpoint._layout import Cut
 from ansible_collections.tritonops.trtllm.plugins.module_utils.weights._hf_hub import DEFAULT_ALLOW
 from ansible_collections.tritonops.trtllm.plugins.modules import trtllm_checkpoint
-from ansible_collections.tritonops.trtllm.plugins.plugin_utils._converter import conversions
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils._converter import OPTIONS, conversions
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._planner import snapshot_inputs
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._sizing import PRECISIONS
 from ansible_collections.tritonops.trtllm.tests.unit.support.module_run import run_module
@@ -51,15 +51,16 @@ def test_native_is_the_choice_exactly_where_it_can_and_the_plan_says_why(release
     for architecture in CATALOGUE.releases[release]["convert"]["scripts"]:
         for precision in (*PLAIN, *WEIGHT_ONLY):
             request = {"release": release, "image": IMAGE, "precision": precision, "model": own_model(architecture)}
-            convert = accepted(ROOMY, **request)["convert"]
+            plan = accepted(ROOMY, **request)
+            converter, checkpoint = plan["converter"], plan["engine_build"]["checkpoint"]
             can = not unsupported(release, architecture) and precision in PLAIN
-            assert convert["converter"] == ("native" if can else "upstream")
-            assert convert["reason"].startswith(f"{convert['converter']}: ")
-            assert bool(convert["argv"]) is not can and bool(convert["options"]) is can
+            assert converter["name"] == checkpoint["converter"] == ("native" if can else "upstream")
+            assert converter["reason"].startswith(f"{converter['name']}: ")
+            assert ("command" in checkpoint) is not can and ("tp_size" in checkpoint) is can
             if not can:
                 said = refused(ROOMY, converter="native", **request)
                 assert set(said) == {"trtllm_converter"}
-                assert convert["reason"].removeprefix("upstream: ") in said["trtllm_converter"]
+                assert converter["reason"].removeprefix("upstream: ") in said["trtllm_converter"]
 
 
 def test_both_kinds_of_model_and_release_were_among_those() -> None:
@@ -69,26 +70,26 @@ def test_both_kinds_of_model_and_release_were_among_those() -> None:
 
 @pytest.mark.parametrize("precision", WEIGHT_ONLY)
 def test_what_depends_on_the_gpu_says_so_and_what_would_do(precision: str) -> None:
-    assert "laid out for the kind of GPU" in accepted(precision=precision)["convert"]["reason"]
+    assert "laid out for the kind of GPU" in accepted(precision=precision)["converter"]["reason"]
     said = refused(precision=precision, converter="native")["trtllm_converter"]
     assert said.endswith("leave it out for the release's own converter, or take trtllm_precision float16, "
                          "bfloat16 or float32")  # fmt: skip
 
 
 def test_upstream_is_there_for_the_asking() -> None:
-    asked = accepted(converter="upstream")["convert"]
-    assert (asked["converter"], asked["options"]) == ("upstream", {}) and asked["argv"][0] == "python3"
-    assert asked["reason"] == "upstream: asked for (trtllm_converter)"
-    assert asked["dest"] != accepted()["convert"]["dest"] == accepted(converter="native")["convert"]["dest"]
+    asked, chosen, native = (accepted(converter=converter) for converter in ("upstream", "", "native"))
+    assert asked["converter"] == {"name": "upstream", "reason": "upstream: asked for (trtllm_converter)"}
+    assert asked["engine_build"]["checkpoint"]["command"][0] == "python3"
+    assert asked["artifacts"]["checkpoint"] != chosen["artifacts"]["checkpoint"] == native["artifacts"]["checkpoint"]
     assert "did you mean native" in refused(converter="natve")["trtllm_converter"]
 
 
 @pytest.mark.parametrize("request_", [{"profile": "llmapi"}, {"engine_dir": "/srv/engine"}])
 @pytest.mark.parametrize("converter", ["", "native", "upstream"])
 def test_nothing_is_converted_where_no_engine_is_built(request_: dict[str, str], converter: str) -> None:
-    convert = accepted(converter=converter, image=IMAGE, **request_)["convert"]
-    assert convert["converter"] == convert["dest"] == "" and convert["options"] == {}
-    assert convert["reason"].startswith("nothing is converted: ")
+    plan = accepted(converter=converter, image=IMAGE, **request_)
+    assert plan["converter"]["name"] == "" and plan["engine_build"] == {}
+    assert plan["converter"]["reason"].startswith("nothing is converted: ")
 
 
 @pytest.mark.parametrize(
@@ -102,11 +103,11 @@ def test_nothing_is_converted_where_no_engine_is_built(request_: dict[str, str],
 )
 def test_options_are_the_cut_and_the_key_is_the_modules(asked: dict[str, int], cut: Cut) -> None:
     plan = accepted(parallelism=asked, precision="bfloat16")
-    inputs = native_inputs(plan["weights"]["key"], plan["release"], "bfloat16", cut)
-    assert plan["convert"]["options"].items() <= inputs.items()
-    assert plan["convert"]["key"] == artifact_key(inputs)
-    assert plan["convert"]["dest"].endswith(f"/checkpoint/{plan['convert']['key']}")
-    assert cut.world_size == plan["launch"]["world_size"]
+    inputs = native_inputs(plan["artifacts"]["weights"]["key"], plan["release"], "bfloat16", cut)
+    assert {name: plan["engine_build"]["checkpoint"][name] for name in OPTIONS}.items() <= inputs.items()
+    assert plan["artifacts"]["checkpoint"]["key"] == artifact_key(inputs)
+    assert plan["artifacts"]["checkpoint"]["dest"].endswith(f"/checkpoint/{plan['artifacts']['checkpoint']['key']}")
+    assert cut.world_size == plan["parallelism"]["world_size"]
 
 
 def test_what_the_module_makes_by_the_plan_is_what_the_next_plan_reuses(
@@ -114,17 +115,21 @@ def test_what_the_module_makes_by_the_plan_is_what_the_next_plan_reuses(
 ) -> None:
     request = {"model": TINY_MIXTRAL, "parallelism": {"tensor": 4, "pipeline": 2, "moe_expert": 4}}
     plan = accepted(**request)
-    weights = tmp_path / "weights" / plan["weights"]["key"]
+    weights = tmp_path / "weights" / plan["artifacts"]["weights"]["key"]
     tiny_mixtral(weights)
-    model = plan["weights"]
+    model = plan["model_weights"]["snapshots"][0]
     inputs = snapshot_inputs(model["repository"], model["revision"], DEFAULT_ALLOW)
     (weights / "artifact.json").write_text(json.dumps({"inputs": inputs, "files": {}}))
 
-    dest = tmp_path / "checkpoint" / plan["convert"]["key"]
-    arguments = {"src": str(weights), "dest": str(dest), "release": plan["release"], **plan["convert"]["options"]}
-    made = run_module(trtllm_checkpoint, capsys, converter=plan["convert"]["converter"], **arguments)
-    assert made["changed"] and made["world_size"] == plan["launch"]["world_size"], made
-    assert artifact_key(json.loads((dest / "artifact.json").read_text())["inputs"]) == plan["convert"]["key"]
+    dest = tmp_path / "checkpoint" / plan["artifacts"]["checkpoint"]["key"]
+    checkpoint = {name: value for name, value in plan["engine_build"]["checkpoint"].items() if name != "expected_bytes"}
+    arguments = {**checkpoint, "src": str(weights), "dest": str(dest), "release": plan["release"]}
+    made = run_module(trtllm_checkpoint, capsys, **arguments)
+    assert made["changed"] and made["world_size"] == plan["parallelism"]["world_size"], made
+    assert (
+        artifact_key(json.loads((dest / "artifact.json").read_text())["inputs"])
+        == plan["artifacts"]["checkpoint"]["key"]
+    )
     there = plan_for(host(artifacts=[f"checkpoint/{dest.name}"]), **request)
     assert {step["what"]: step["action"] for step in there["steps"]}["checkpoint"] == "reuse"
     assert there["budget"]["host_memory"] == 0
@@ -134,4 +139,6 @@ def test_each_checkpoint_is_converted_once_for_all_hosts_that_are_not_refused() 
     same, other, none = accepted(), accepted(precision="bfloat16"), accepted(profile="llmapi")
     found = conversions({"a": same, "b": other, "c": same, "d": plan_for(model="none"), "e": none})
     assert [entry["hosts"] for entry in found] == [["a", "c"], ["b"], ["e"]]
-    assert [entry["convert"]["dest"] for entry in found] == [plan["convert"]["dest"] for plan in (same, other, none)]
+    assert [entry["checkpoint"] for entry in found] == [
+        plan["engine_build"].get("checkpoint", {}) for plan in (same, other, none)
+    ]

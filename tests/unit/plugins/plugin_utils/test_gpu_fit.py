@@ -101,7 +101,7 @@ def test_memory_to_convert_in() -> None:
     accepted(small, engine_dir="/srv/engine", **upstream)
     accepted(small, profile="llmapi", **upstream)
     accepted(small, model="llama-3.1-8b", **upstream)
-    done = accepted(**upstream)["convert"]["key"]
+    done = accepted(**upstream)["artifacts"]["checkpoint"]["key"]
     accepted({**small, "artifacts": [f"checkpoint/{done}"]}, **upstream)
 
 
@@ -127,7 +127,9 @@ def test_disk_counts_what_is_still_to_be_written() -> None:
     assert waivable(plan) == {"disk": "trtllm_root"}
     assert "284 GB are still to be written, 100 GB are free" in plan["refusals"][0]["message"]
     roomy = accepted()
-    there = [f"weights/{roomy['weights']['key']}", f"checkpoint/{roomy['convert']['key']}"]
+    there = [f"{kind}/{roomy['artifacts'][kind]['key']}" for kind in ("weights", "checkpoint")]
     again = accepted({**full, "artifacts": there})
-    assert again["budget"]["disk_missing"] == again["build"]["bytes"] + again["image"]["bytes"]
+    assert (
+        again["budget"]["disk_missing"] == again["artifacts"]["engine"]["bytes"] + again["artifacts"]["image"]["bytes"]
+    )
     assert {step["what"]: step["action"] for step in again["steps"]}["weights"] == "reuse"

@@ -32,7 +32,7 @@ def test_a_plan_says_what_is_done_how_large_it_is_and_what_it_leaves() -> None:
 
 
 def test_what_is_there_has_no_size() -> None:
-    key = accepted()["weights"]["key"]
+    key = accepted()["artifacts"]["weights"]["key"]
     assert rows(accepted(host(artifacts=[f"weights/{key}"])))["weights"][0:2] == [
         "reuse",
         "mistralai/Mixtral-8x7B-Instruct-v0.1",

@@ -28,26 +28,27 @@ from ansible_collections.tritonops.trtllm.tests.unit.support.planning import (
     refused,
 )
 
+SECTIONS = {"preflight", "trtllm_backend", "model_weights", "engine_build", "model_repo", "triton_service"}
+
 
 def test_the_default_is_the_newest_release_with_engines_by_its_newest_image() -> None:
     plan = accepted()
     assert (plan["release"], plan["profile"], plan["precision"]) == ("1.2.1", "engine", "float16")
-    assert plan["image"]["run"] == "nvcr.io/nvidia/tritonserver:26.07-trtllm-python-py3"
-    assert plan["image"]["digest"] == ""
+    assert plan["trtllm_backend"]["image"]["name"] == "nvcr.io/nvidia/tritonserver:26.07-trtllm-python-py3"
+    assert plan["trtllm_backend"]["image"]["digest"] == ""
     assert accepted(profile="llmapi")["precision"] == "bfloat16"
 
 
 def test_a_digest_is_what_runs() -> None:
-    assert accepted(image=IMAGE)["image"]["run"] == f"registry.example/backend@{DIGEST}"
+    assert accepted(image=IMAGE)["trtllm_backend"]["image"]["name"] == f"registry.example/backend@{DIGEST}"
 
 
 @pytest.mark.parametrize("profile", ["engine", "llmapi"])
 def test_a_plan_has_what_was_promised(profile: str) -> None:
     plan = accepted(profile=profile)
-    promised = {"release", "profile", "image", "weights", "repository", "budget", "warnings", "refusals"}
-    assert promised <= set(plan)
-    assert isinstance(plan["convert"]["argv"], list) and isinstance(plan["build"]["argv"], list)
-    assert plan["launch"]["argv"][0] == "mpirun"
+    promised = {"release", "profile", "artifacts", "steps", "budget", "warnings", "refusals"}
+    assert promised | SECTIONS <= set(plan)
+    assert plan["triton_service"]["container"]["command"][0] == "mpirun"
 
 
 # --- names ------------------------------------------------------------------------------------------------------------
@@ -55,36 +56,36 @@ def test_a_plan_has_what_was_promised(profile: str) -> None:
 
 def test_keys_follow_what_goes_in() -> None:
     first, longer = accepted(image=IMAGE), accepted(image=IMAGE, limits={"max_seq_len": 4096})
-    assert longer["build"]["dest"] != first["build"]["dest"]
-    assert longer["convert"]["dest"] == first["convert"]["dest"]
+    assert longer["artifacts"]["engine"]["dest"] != first["artifacts"]["engine"]["dest"]
+    assert longer["artifacts"]["checkpoint"]["dest"] == first["artifacts"]["checkpoint"]["dest"]
     other_image = accepted(image={**IMAGE, "digest": "sha256:" + "b" * 64})
-    assert other_image["convert"]["dest"] == first["convert"]["dest"]
-    assert other_image["build"]["dest"] != first["build"]["dest"]
-    assert other_image["weights"]["dest"] == first["weights"]["dest"]
+    assert other_image["artifacts"]["checkpoint"]["dest"] == first["artifacts"]["checkpoint"]["dest"]
+    assert other_image["artifacts"]["engine"]["dest"] != first["artifacts"]["engine"]["dest"]
+    assert other_image["artifacts"]["weights"]["dest"] == first["artifacts"]["weights"]["dest"]
     assert len({plan["release_id"] for plan in (first, longer, other_image)}) == 3
 
 
 def test_a_mirror_does_not_make_other_weights() -> None:
     mirrored = accepted(weights={"endpoint": "https://mirror.example"})
-    assert mirrored["weights"]["dest"] == accepted()["weights"]["dest"]
+    assert mirrored["artifacts"]["weights"]["dest"] == accepted()["artifacts"]["weights"]["dest"]
 
 
 def test_another_release_or_profile_does_not_fetch_the_weights_again() -> None:
     plans = [accepted(), accepted(release="0.9.0"), accepted(profile="llmapi")]
-    assert len({plan["weights"]["dest"] for plan in plans}) == 1
+    assert len({plan["artifacts"]["weights"]["dest"] for plan in plans}) == 1
     assert len({plan["release_id"] for plan in plans}) == 3
 
 
 def test_templates_come_from_a_clone_where_the_image_has_none() -> None:
     old = accepted(release="0.12.0", converter="upstream")
-    assert old["backend"]["source"] == "git"
-    assert old["convert"]["argv"][1].startswith("/backend/tensorrt_llm/examples/")
-    assert accepted()["backend"]["source"] == "image"
+    assert old["trtllm_backend"]["templates"]["source"] == "git"
+    assert old["engine_build"]["checkpoint"]["command"][1].startswith("/backend/tensorrt_llm/examples/")
+    assert accepted()["trtllm_backend"]["templates"]["source"] == "image"
 
 
 def test_sources_can_be_a_mirror_of_ones_own() -> None:
     own = {"backend": {"repository": "https://git.example/b.git", "commit": "1" * 40}}
-    sources = accepted(release="0.12.0", sources=own)["backend"]["sources"]
+    sources = accepted(release="0.12.0", sources=own)["trtllm_backend"]["clone"]["sources"]
     assert sources["backend"]["repository"] == "https://git.example/b.git" and sources["backend"]["commit"] == "1" * 40
     assert sources["tensorrt_llm"]["commit"] == CATALOGUE.releases["0.12.0"]["sources"]["tensorrt_llm"]["commit"]
 
@@ -129,8 +130,8 @@ def test_the_llm_api_needs_no_checkpoint_and_no_engine() -> None:
 
 def test_what_is_there_is_reused_and_takes_no_more() -> None:
     plan = accepted()
-    kinds = {"image": "image", "backend": "backend", "weights": "weights", "checkpoint": "convert", "engine": "build"}
-    there = [f"{kind}/{plan[part]['key']}" for kind, part in kinds.items()]
+    kinds = ("image", "backend", "weights", "checkpoint", "engine")
+    there = [f"{kind}/{plan['artifacts'][kind]['key']}" for kind in kinds]
     again = accepted(host(artifacts=there, current="another-release"))
     assert {what for what, action in steps(again).items() if action == "reuse"} == set(kinds)
     assert steps(again)["service"] == "switch"
@@ -154,7 +155,8 @@ def test_where_the_image_comes_from(image: dict[str, str], action: str) -> None:
 
 def test_an_image_is_built_for_the_hosts_gpus_by_what_the_release_has() -> None:
     built = {"source": "build"}
-    old, new = (accepted(release=release, image=built)["image"]["build"] for release in ("0.9.0", "1.0.0"))
+    plans = [accepted(release=release, image=built)["trtllm_backend"] for release in ("0.9.0", "1.0.0")]
+    old, new = (plan["image"]["build"] for plan in plans)
     assert (old["directory"], old["dockerfile"], old["target"], old["pip_constraints"]) == (
         *("", "dockerfile/Dockerfile.trt_llm_backend", ""),
         ["numpy<2"],
@@ -164,46 +166,53 @@ def test_an_image_is_built_for_the_hosts_gpus_by_what_the_release_has() -> None:
         [],
     )
     assert old["cuda_architectures"] == new["cuda_architectures"] == "80-real"
-    assert old["clone_sources"]["backend"]["ref"] == "v0.9.0"
+    assert plans[0]["clone"]["sources"]["backend"]["ref"] == "v0.9.0" and plans[0]["clone"]["whole"]
 
 
 def test_what_is_built_otherwise_is_another_image_however_fast() -> None:
+    def planned(**build: Any) -> dict[str, Any]:
+        return accepted(release="0.9.0", image={"source": "build", "build": build})
+
     def image(**build: Any) -> dict[str, Any]:
-        return accepted(release="0.9.0", image={"source": "build", "build": build})["image"]
+        return planned(**build)["trtllm_backend"]["image"]
 
     first = image()
     assert image(jobs=3)["dest"] == first["dest"] and image(jobs=3)["build"]["jobs"] == 3
     for other in ({"cuda_architectures": "90-real"}, {"args": {"A": 1}}):
-        assert image(**other)["run"] != first["run"]
-        assert image(**other)["identity"] != first["identity"]
+        assert image(**other)["name"] != first["name"]
+        digests = [plan["model_repo"]["release"]["image_digest"] for plan in (planned(), planned(**other))]
+        assert digests[0] != digests[1]
     # By what the module records.
-    recipe = ("sources", "dockerfile", "target", "build_args", "cuda_architectures", "pip_constraints")
-    inputs = {"image": first["run"], **{name: first["build"][name] for name in recipe}}
-    assert first["key"] == artifact_key(inputs)
-    assert first["build"]["clone"].endswith(f"/backend/{first['build']['sources']}")
+    recipe = ("dockerfile", "target", "build_args", "cuda_architectures", "pip_constraints")
+    clone = planned()["trtllm_backend"]["clone"]
+    sources = artifact_key({"sources": clone["sources"], "whole": True})
+    inputs = {"image": first["name"], "sources": sources, **{name: first["build"][name] for name in recipe}}
+    assert first["dest"].endswith(f"/image/{artifact_key(inputs)}") and clone["dest"].endswith(f"/backend/{sources}")
 
 
 def test_jobs_are_as_many_as_memory_allows() -> None:
-    def jobs(**facts: Any) -> int | None:
-        return accepted(host(**facts), release="0.9.0", image={"source": "build"})["image"]["build"]["jobs"]
+    def jobs(**facts: Any) -> int:
+        return accepted(host(**facts), release="0.9.0", image={"source": "build"})["trtllm_backend"]["image"]["build"][
+            "jobs"
+        ]
 
     assert jobs(processors=128, memory_bytes=256 << 30) == 64
-    assert jobs(processors=64, memory_bytes=2048 << 30) is None
+    assert jobs(processors=64, memory_bytes=2048 << 30) == 0
 
 
 def test_templates_of_an_image_that_is_built_are_in_its_sources() -> None:
     plan = accepted(release="0.9.0", image={"source": "build"})
-    assert plan["backend"]["dest"] == plan["image"]["build"]["clone"]
+    assert plan["artifacts"]["backend"]["dest"] == plan["trtllm_backend"]["clone"]["dest"]
     later = accepted(release="1.0.0", image={"source": "build"})
-    assert later["backend"]["source"] == "image"
+    assert later["trtllm_backend"]["templates"]["source"] == "image"
     assert [step["what"] for step in later["steps"]][:3] == ["sources", "image", "backend"]
 
 
 def test_a_mirror_has_the_releases_tag_only_with_its_commit() -> None:
-    own = accepted(release="0.9.0")["backend"]["sources"]["backend"]
+    own = accepted(release="0.9.0")["trtllm_backend"]["clone"]["sources"]["backend"]
     for commit, ref in ((own["commit"], "v0.9.0"), ("0" * 40, None)):
         mirror = {"backend": {"repository": "/srv/backend.git", "commit": commit}}
-        found = accepted(release="0.9.0", sources=mirror)["backend"]["sources"]["backend"]
+        found = accepted(release="0.9.0", sources=mirror)["trtllm_backend"]["clone"]["sources"]["backend"]
         assert (found["repository"], found.get("ref")) == ("/srv/backend.git", ref)
 
 
@@ -221,18 +230,18 @@ def test_disk_follows_the_model_and_its_precision() -> None:
 
 def test_an_engine_of_ones_own_needs_no_build() -> None:
     plan = accepted(engine_dir="/srv/engine", image=IMAGE)
-    assert plan["convert"]["argv"] == plan["build"]["argv"] == []
-    assert plan["engine_dir"] == "/srv/engine"
-    assert plan["engine_check"] == {"path": "/srv/engine", "image_digest": DIGEST}
+    assert plan["engine_build"] == {}
+    assert plan["model_repo"]["release"]["engine"] == "/srv/engine"
+    assert plan["preflight"]["engine"] == {"path": "/srv/engine", "image_digest": DIGEST}
     assert {entry["what"] for entry in plan["budget"]["disk"]} == {"image", "weights"}
     assert "trtllm_engine_dir" in refused(engine_dir="/srv/engine", profile="llmapi")
 
 
 def test_build_uses_as_many_workers_as_gpus() -> None:
     plan = accepted(parallelism={"tensor": 8}, converter="upstream")
-    assert flag(plan["build"]["argv"], "--workers") == "8"
-    assert plan["build"]["gpu"] == "NVIDIA A100-SXM4-40GB"
-    assert flag(plan["convert"]["argv"], "--workers") == "1"
+    assert flag(plan["engine_build"]["engine"]["command"], "--workers") == "8"
+    assert plan["engine_build"]["engine"]["gpu"] == "NVIDIA A100-SXM4-40GB"
+    assert flag(plan["engine_build"]["checkpoint"]["command"], "--workers") == "1"
 
 
 # --- nothing raises ---------------------------------------------------------------------------------------------------
@@ -306,6 +315,12 @@ def facts_of_rubbish() -> Iterator[Any]:
             yield host(gpus=[{**host()["gpus"][0], key: value}] * 2)
 
 
+def commands_of(plan: dict[str, Any]) -> Iterator[Any]:
+    for step in ("checkpoint", "engine"):
+        yield from plan["engine_build"].get(step, {}).get("command", [])
+    yield from plan["triton_service"]["container"]["command"]
+
+
 def assert_plan_or_refusals(plan: dict[str, Any]) -> None:
     text = json.dumps(plan, sort_keys=True, allow_nan=False)
     if plan["refusals"]:
@@ -315,9 +330,11 @@ def assert_plan_or_refusals(plan: dict[str, Any]) -> None:
             assert len(refusal_line(refusal)) < 4000
     else:
         assert "\\u0000" not in text
-        assert plan["root"].startswith("/") and plan["release_dir"].startswith(f"{plan['root']}/releases/")
-        assert all(isinstance(word, str) and word for step in ("convert", "build") for word in plan[step]["argv"])
-        assert plan["convert"]["reason"]
+        assert plan["root"].startswith("/") and plan["triton_service"]["release_dir"].startswith(
+            f"{plan['root']}/releases/"
+        )
+        assert all(isinstance(word, str) and word for word in commands_of(plan))
+        assert plan["converter"]["reason"]
 
 
 def test_no_request_makes_the_planner_raise() -> None:

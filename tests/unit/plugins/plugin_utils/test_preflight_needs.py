@@ -59,7 +59,7 @@ def test_the_registry_is_asked_until_the_image_is_there() -> None:
     plan = accepted()
     assert plan["preflight"]["registry"] == "nvcr.io"
     assert needs(image=IMAGE)["registry"] == "registry.example"
-    there = host(artifacts=[f"image/{plan['image']['key']}"])
+    there = host(artifacts=[f"image/{plan['artifacts']['image']['key']}"])
     assert needs(there)["registry"] == ""
     archive = {"source": "archive", "archive": "/srv/image.tar", "digest": "sha256:" + "a" * 64}
     assert needs(image=archive)["registry"] == ""
@@ -73,7 +73,7 @@ def test_sources_are_asked_for_until_they_are_there() -> None:
         "https://github.com/triton-inference-server/tensorrtllm_backend.git",
         "https://github.com/NVIDIA/TensorRT-LLM.git",
     ]
-    there = host(artifacts=[f"backend/{plan['backend']['key']}"])
+    there = host(artifacts=[f"backend/{plan['artifacts']['backend']['key']}"])
     assert needs(there, release="0.9.0", image=IMAGE)["sources"] == []
 
 

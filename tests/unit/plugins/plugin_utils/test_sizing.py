@@ -54,7 +54,7 @@ def test_a_model_has_the_parameters_that_its_files_have(model: str, parameters: 
 def test_mixtral_on_eight_a100_of_40_gb() -> None:
     plan = accepted(model="mixtral-8x7b", parallelism={"tensor": 8})
     gpu = plan["budget"]["gpu"]
-    assert plan["weights"]["bytes"] == pytest.approx(93.4e9, rel=0.001)
+    assert plan["artifacts"]["weights"]["bytes"] == pytest.approx(93.4e9, rel=0.001)
     # Keys and values of 32 layers, one KV head of 128 a GPU, two bytes each.
     assert gpu["kv_bytes_per_token"] == 2 * 32 * 1 * 128 * 2 == 16 * 1024
     assert gpu["kv_tokens"] == pytest.approx(1.58e6, rel=0.01)

@@ -154,7 +154,7 @@ def test_fp8_needs_weights_that_are_fp8() -> None:
     quantised = {"preset": "llama-3.1-8b-instruct", "repository": "me/Llama-3.1-8B-Instruct-FP8", "quantization": "fp8"}
     plan = accepted(h100, model=quantised, profile="llmapi")
     assert plan["precision"] == "fp8"
-    assert plan["weights"]["bytes"] == 8_030_261_248
+    assert plan["artifacts"]["weights"]["bytes"] == 8_030_261_248
     assert "llmapi" in refused(h100, model=quantised)["trtllm_model"]
 
 
@@ -178,7 +178,7 @@ def test_a_removed_placeholder_names_when() -> None:
 )
 def test_an_ngc_image_of_another_release_is_told(reference: str) -> None:
     assert "carries release 0.9.0, not 1.2.1" in refused(image={"reference": reference})["trtllm_image.reference"]
-    assert accepted(release="0.9.0", image={"reference": reference})["image"]["run"] == reference
+    assert accepted(release="0.9.0", image={"reference": reference})["trtllm_backend"]["image"]["name"] == reference
 
 
 # --- models ---------------------------------------------------------------------------------------------------------
@@ -186,13 +186,13 @@ def test_an_ngc_image_of_another_release_is_told(reference: str) -> None:
 
 def test_a_preset_can_be_pinned_elsewhere() -> None:
     plan = accepted(model={"preset": "mixtral-8x7b", "revision": "main"})
-    assert plan["weights"]["revision"] == "main"
+    assert plan["model_weights"]["snapshots"][0]["revision"] == "main"
 
 
 def test_any_other_model_is_a_mapping() -> None:
     plan = accepted(model=OWN, parallelism={"tensor": 4})
     assert plan["model"] == {"name": "tiny", "repository": "me/Tiny", "revision": "1" * 40}
-    assert plan["convert"]["options"]["tp_size"] == 4
+    assert plan["engine_build"]["checkpoint"]["tp_size"] == 4
 
 
 # The keys of each repository's config.json that say something about its shape.
@@ -303,8 +303,9 @@ def test_what_config_json_says_of_quantisation_counts() -> None:
 )
 def test_another_tokenizer_has_a_folder_of_its_own(tokenizer: Any, key: bool) -> None:
     plan = accepted(tokenizer=tokenizer)
-    assert plan["tokenizer"]["separate"] and plan["tokenizer"]["dest"] != plan["weights"]["dest"]
-    assert bool(plan["tokenizer"]["repository"]) is key
+    assert plan["artifacts"]["tokenizer"]["dest"] != plan["artifacts"]["weights"]["dest"]
+    assert bool(plan["model_weights"]["snapshots"][1]["repository"]) is key
     assert [step["what"] for step in plan["steps"]].count("tokenizer") == 1
-    own = accepted()["tokenizer"]
-    assert not own["separate"] and own["dest"] == accepted()["weights"]["dest"]
+    own = accepted()
+    assert len(own["model_weights"]["snapshots"]) == 1
+    assert own["artifacts"]["tokenizer"]["dest"] == own["artifacts"]["weights"]["dest"]

@@ -72,7 +72,7 @@ def test_limits_that_the_llm_api_has_not_are_warned_of() -> None:
 
 def test_an_unfilled_placeholder_can_be_asked_for() -> None:
     plan = accepted(repository_parameters={"preprocessing": {"engine_dir": None}})
-    assert "engine_dir" not in plan["repository"]["preprocessing"]
+    assert "engine_dir" not in plan["model_repo"]["release"]["parameters"]["preprocessing"]
 
 
 def test_a_misspelt_argument_of_the_llm_api_is_warned_of() -> None:

@@ -1,0 +1,196 @@
+# Copyright (c) 2026 tritonops.trtllm contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This is PRIVATE to the collection: do not import it from outside.
+
+"""The sections of a plan: what each role takes, under the names of its options.
+
+`image` of the section `engine_build` is the option `engine_build_image`, whose meaning, unit and default are in the
+argument_specs of the role. Nested dataclasses are options with suboptions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class ImageBuild:
+    dockerfile: str
+    directory: str
+    target: str
+    build_args: Mapping[str, str]
+    cuda_architectures: str
+    pip_constraints: list[str]
+    jobs: int
+    network: str
+    log: str
+
+
+@dataclass(frozen=True)
+class BackendImage:
+    """`name` is what Docker calls the image; a tag is looked up on the host."""
+
+    source: str
+    name: str
+    reference: str
+    digest: str
+    archive: str
+    tag_moved: str
+    registry_auth_file: str
+    dest: str
+    expected_bytes: int
+    build: ImageBuild | None
+
+
+@dataclass(frozen=True)
+class Templates:
+    """`path` is the folder in the image, and empty for a clone."""
+
+    source: str
+    path: str
+    dest: str
+
+
+@dataclass(frozen=True)
+class Clone:
+    sources: Mapping[str, Mapping[str, str]]
+    whole: bool
+    dest: str
+
+
+@dataclass(frozen=True)
+class TrtllmBackend:
+    root: str
+    image: BackendImage
+    templates: Templates
+    clone: Clone | None
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """`src` is a folder on the host to take the files from in place of a hub."""
+
+    repository: str
+    revision: str
+    src: str
+    endpoint: str
+    offline: bool
+    dest: str
+    allow_patterns: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class ModelWeights:
+    root: str
+    snapshots: list[Snapshot]
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """`command` and `backend_files` are of the converter upstream, the sizes of native."""
+
+    src: str
+    dest: str
+    converter: str
+    expected_bytes: int
+    dtype: str | None = None
+    tp_size: int | None = None
+    pp_size: int | None = None
+    moe_tp_size: int | None = None
+    moe_ep_size: int | None = None
+    command: list[str] | None = None
+    backend_files: str | None = None
+
+
+@dataclass(frozen=True)
+class Engine:
+    dest: str
+    command: list[str]
+    gpu: str
+    expected_bytes: int
+
+
+@dataclass(frozen=True)
+class EngineBuild:
+    root: str
+    release: str
+    image: str
+    image_digest: str
+    world_size: int
+    gpus: bool
+    shm_size: str
+    checkpoint: Checkpoint
+    engine: Engine
+
+
+@dataclass(frozen=True)
+class Release:
+    dest: str
+    src: str
+    version: str
+    parameters: Mapping[str, Mapping[str, Any]]
+    llm_args: Mapping[str, Mapping[str, Any]]
+    overrides: Mapping[str, Mapping[str, Any]]
+    engine: str
+    image_digest: str
+    tokenizer: str
+    weights: str
+    manifest: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class ModelRepo:
+    root: str
+    release: Release
+
+
+@dataclass(frozen=True)
+class Container:
+    """How the container of a release is run; `command` is run in it."""
+
+    image: str
+    command: list[str]
+    gpus: bool
+    shm_size: str
+    tmpfs: str
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """Where the server is asked, and which Triton models must be ready."""
+
+    address: str
+    http_port: int
+    ports: list[int]
+    models: list[str]
+
+
+@dataclass(frozen=True)
+class Proof:
+    """Which Triton model is asked, and what its input for the number of tokens is called."""
+
+    model: str
+    max_tokens_field: str
+
+
+@dataclass(frozen=True)
+class TritonService:
+    root: str
+    release_dir: str
+    container: Container
+    endpoint: Endpoint
+    proof: Proof
+
+
+def as_options(section: Any) -> dict[str, Any]:
+    """A section in plain types; what is None is left to the role's default."""
+    options: dict[str, Any] = asdict(section, dict_factory=_without_none)
+    return options
+
+
+def _without_none(items: list[tuple[str, Any]]) -> dict[str, Any]:
+    return {name: value for name, value in items if value is not None}

@@ -1,0 +1,102 @@
+# Copyright (c) 2026 tritonops.trtllm contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The contract of planner and roles: a section of a plan is what its role takes, by Ansible's own validator."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, get_args, get_type_hints
+
+import pytest
+import yaml
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils import _sections
+from ansible_collections.tritonops.trtllm.tests.unit.support.planning import CATALOGUE, DIGEST, host, plan_for
+from ansible_collections.tritonops.trtllm.tests.unit.support.playbook_run import PROJECT
+
+SECTIONS = {
+    "trtllm_backend": _sections.TrtllmBackend,
+    "model_weights": _sections.ModelWeights,
+    "engine_build": _sections.EngineBuild,
+    "model_repo": _sections.ModelRepo,
+    "triton_service": _sections.TritonService,
+}
+IMAGES: dict[str, dict[str, Any]] = {
+    "tag": {},
+    "digest": {"reference": "registry.example/backend", "digest": DIGEST},
+    "archive": {"source": "archive", "archive": "/srv/image.tar", "digest": DIGEST},
+    "build": {"source": "build"},
+}
+FURTHER: list[dict[str, Any]] = [
+    {"tokenizer": "mixtral-8x7b"},
+    {"tokenizer": {"path": "/srv/t"}},
+    {"weights": {"path": "/srv/w"}},
+    {"converter": "upstream"},
+    {"engine_dir": "/srv/engine", "image": IMAGES["digest"]},
+    {"gpus_required": False},
+]
+
+
+def options(role: str) -> dict[str, Any]:
+    text = (PROJECT / "roles" / role / "meta/argument_specs.yml").read_text(encoding="utf-8")
+    found: dict[str, Any] = yaml.safe_load(text)["argument_specs"]["main"]["options"]
+    return found
+
+
+VALIDATORS = {role: ArgumentSpecValidator(options(role)) for role in SECTIONS}
+
+
+def problems(plan: dict[str, Any]) -> list[str]:
+    found = []
+    for role, validator in VALIDATORS.items():
+        section = {f"{role}_{name}": value for name, value in plan[role].items()}
+        # Without an engine there is nothing for engine_build to do.
+        messages = validator.validate(section).error_messages if section else []
+        found += [f"{role}: {message}" for message in messages]
+    return found
+
+
+@pytest.mark.parametrize("release", CATALOGUE.releases)
+def test_roles_take_every_section_of_every_plan(release: str) -> None:
+    profiles = CATALOGUE.releases[release]["profiles"]
+    requests = [
+        {"profile": profile, "model": model, "image": IMAGES["digest"]}
+        for profile in profiles
+        for model in CATALOGUE.models
+    ]
+    requests += [{"profile": profile, "image": image} for profile in profiles for image in IMAGES.values()]
+    requests += FURTHER
+    planned = 0
+    for shape in CATALOGUE.shapes:
+        for request in requests:
+            plan = plan_for(host(shape), **{"model": "mixtral-8x7b", **request, "release": release})
+            if not plan["refusals"]:
+                planned += 1
+                assert problems(plan) == [], request
+    assert planned > len(CATALOGUE.models)
+
+
+def test_what_a_role_does_not_take_is_noticed() -> None:
+    plan = plan_for(host(), model="mixtral-8x7b")
+    plan["triton_service"]["container"]["shm"] = "2g"
+    del plan["engine_build"]["engine"]["command"]
+    plan["model_weights"]["snapshots"][0]["offline"] = "perhaps"
+    assert len(problems(plan)) == 3
+
+
+@pytest.mark.parametrize("role", SECTIONS)
+def test_a_section_and_its_role_have_the_same_suboptions(role: str) -> None:
+    """What a role takes beyond the fields of the section is for its users; there is nothing that only a section has."""
+    assert_taken(SECTIONS[role], options(role), f"{role}_")
+
+
+def assert_taken(section: Any, spec: dict[str, Any], prefix: str = "") -> None:
+    names = {field.name for field in dataclasses.fields(section)}
+    assert {f"{prefix}{name}" for name in names} <= set(spec), section
+    hints = get_type_hints(section)
+    for name in names:
+        inner = [kind for kind in (hints[name], *get_args(hints[name])) if dataclasses.is_dataclass(kind)]
+        assert bool(inner) == ("options" in spec[f"{prefix}{name}"]), name
+        if inner:
+            assert_taken(inner[0], spec[f"{prefix}{name}"]["options"])
