@@ -23,6 +23,18 @@ esac
 """
 
 
+# The key that it shows is the one whose fingerprint is written in the file.
+GPG = """#!/bin/sh
+for file; do :; done
+printf 'pub:-:4096:1:0:1:::-:::scESC::::::23::0:\\nfpr:::::::::%s:\\n' "$(cat "$file")"
+"""
+# It shows the repositories that it is to use, and ends there.
+DNF = """#!/bin/sh
+for word; do case $word in --setopt=reposdir=*) cat "${word#--setopt=reposdir=}"/bundle.repo >&2 ;; esac; done
+exit 1
+"""
+
+
 @pytest.fixture
 def said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """What the playbook says on a machine whose apt knows these repositories, in one line."""
@@ -31,7 +43,11 @@ def said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         tiny_mixtral(tmp_path / "tiny")
         programs = tmp_path / "bin"
         programs.mkdir()
-        for name, text in {"apt-get": APT_GET % known, "apt-ftparchive": "#!/bin/sh\n"}.items():
+        says = {"apt-get": APT_GET % known, "dnf": DNF, "gpg": GPG}
+        for name, text in {
+            **says,
+            **dict.fromkeys(("apt-ftparchive", "createrepo_c", "rpmkeys"), "#!/bin/sh\n"),
+        }.items():
             (programs / name).write_text(text)
             (programs / name).chmod(0o755)
         monkeypatch.setenv("PATH", f"{programs}{os.pathsep}{os.environ['PATH']}")
@@ -41,11 +57,10 @@ def said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
             trtllm_model=TINY_MIXTRAL,
             trtllm_weights={"path": str(tmp_path / "tiny")},
             trtllm_image={"source": "archive", "archive": str(tmp_path / "image.tar"), "digest": f"sha256:{'0' * 64}"},
-            trtllm_docker_source="distribution",
             trtllm_bundle_nvidia=False,
             trtllm_bundle_dest=str(tmp_path / "bundle"),
             trtllm_bundle_systems=[system],
-            **variables,
+            **{"trtllm_docker_source": "distribution", **variables},
         )
         assert run.rc != 0
         return " ".join(run.said.split())
@@ -67,3 +82,25 @@ def test_on_another_system_mirrors_are_asked_for(said: Any) -> None:
 
 def test_repositories_that_are_not_public_have_to_be_given(said: Any) -> None:
     assert "repositories of redhat-9 are not public: give yours in trtllm_bundle_repositories" in said("", "redhat-9")
+
+
+DOCUMENTED, OTHER = "060A61C51B558A7F742B77AAC52FEB6B621E9F35", "68DDB660FC56CCFE97E1B85F248DF013702DC300"
+
+
+@pytest.mark.parametrize("fingerprint", [DOCUMENTED, OTHER])
+def test_dockers_key_for_enterprise_linux_is_known_by_its_fingerprint(
+    said: Any, tmp_path: Path, fingerprint: str
+) -> None:
+    (tmp_path / "docker.asc").write_text(fingerprint)
+    url = f"file://{tmp_path}/docker.asc"
+    mirror = [{"name": "docker", "baseurl": "http://mirror", "key_url": url}]
+    words = said(
+        "",
+        "oraclelinux-9",
+        trtllm_docker_source="vendor",
+        trtllm_bundle_repositories={"oraclelinux-9": mirror},
+        docker_vendor_key_url=url,
+    )
+    assert ("baseurl=http://mirror" in words) is (fingerprint == DOCUMENTED)
+    refusal = f"{url} has the key {OTHER}, expected is 060A 61C5 1B55 8A7F 742B 77AA C52F EB6B 621E 9F35"
+    assert (refusal in words) is (fingerprint == OTHER)

@@ -5,156 +5,109 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible.parsing.dataloader import DataLoader
-from ansible.template import Templar, trust_as_template
+from ansible.template import trust_as_template
+from ansible_collections.tritonops.trtllm.tests.unit.support.rendered_roles import SYSTEMS, Role, systems, tasks_of
 
-ROLES = Path(__file__).parents[3] / "roles"
-LOADER = DataLoader()
-
-DISTRIBUTIONS: dict[str, dict[str, str]] = {
-    "Debian 12": {"os_family": "Debian", "distribution_release": "bookworm"},
-    "Debian 13": {"os_family": "Debian", "distribution_release": "trixie"},
-    "Ubuntu 22.04": {"os_family": "Debian", "distribution_release": "jammy"},
-    "Ubuntu 24.04": {"os_family": "Debian", "distribution_release": "noble"},
-    "OracleLinux 8.10": {"os_family": "RedHat"},
-    "OracleLinux 9.4": {"os_family": "RedHat"},
-    "OracleLinux 10.0": {"os_family": "RedHat"},
-    "Rocky 8.10": {"os_family": "RedHat"},
-    "Rocky 9.4": {"os_family": "RedHat"},
-    "AlmaLinux 10.0": {"os_family": "RedHat"},
-    "RedHat 9.4": {"os_family": "RedHat"},
-}
+YUM, DEB = "ansible.builtin.yum_repository", "ansible.builtin.deb822_repository"
 
 
-def load(path: Path) -> Any:
-    return LOADER.load_from_file(str(path), trusted_as_template=True)
-
-
-class Rendered:
-    """A role's variables and tasks as they are on one distribution."""
-
-    def __init__(self, role: str, name: str, **variables: Any) -> None:
-        distribution, version = name.split()
-        facts = {
-            "distribution": distribution,
-            "distribution_major_version": version.partition(".")[0],
-            "architecture": "x86_64",
-            "packages": {},
-            **DISTRIBUTIONS[name],
-        }
-        self.folder = ROLES / role
-        self.family = facts["os_family"]
-        self.variables = {
-            **load(self.folder / "defaults/main.yml"),
-            **load(self.folder / "vars/main.yml"),
-            **variables,
-            "ansible_facts": facts,
-        }
-
-    def __getitem__(self, name: str) -> Any:
-        return self.render(self.variables[name])
-
-    def render(self, value: Any) -> Any:
-        return Templar(loader=LOADER, variables=self.variables).template(value)
-
-    def task(self, file: str, module: str) -> dict[str, Any]:
-        """The options of the first task with a module in a file for the family."""
-        tasks = load(self.folder / f"tasks/{file}_{self.family}.yml")
-        options = next(task[module] for task in tasks if module in task)
-        rendered: dict[str, Any] = self.render(options)
-        return rendered
+def described(repository: dict[str, Any], system: str) -> dict[str, Any]:
+    """What the host's package manager is told of a repository."""
+    packages = Role("packages", system, packages_repository=repository)
+    family = packages["packages_system"]["family"]
+    return packages.task(f"repository_{family}", YUM if family == "RedHat" else DEB)
 
 
 @pytest.mark.parametrize(
-    ("distribution", "url"),
+    ("system", "path"),
     [
-        ("OracleLinux 8.10", "https://download.docker.com/linux/rhel/8/$basearch/stable"),
-        ("OracleLinux 9.4", "https://download.docker.com/linux/centos/9/$basearch/stable"),
-        ("OracleLinux 10.0", "https://download.docker.com/linux/centos/10/$basearch/stable"),
-        ("Rocky 8.10", "https://download.docker.com/linux/rhel/8/$basearch/stable"),
-        ("Rocky 9.4", "https://download.docker.com/linux/centos/9/$basearch/stable"),
-        ("AlmaLinux 10.0", "https://download.docker.com/linux/centos/10/$basearch/stable"),
-        ("RedHat 9.4", "https://download.docker.com/linux/rhel/9/$basearch/stable"),
+        ("oraclelinux-8", "rhel/8"),
+        ("oraclelinux-9", "centos/9"),
+        ("oraclelinux-10", "centos/10"),
+        ("rocky-8", "rhel/8"),
+        ("rocky-9", "centos/9"),
+        ("almalinux-10", "centos/10"),
+        ("redhat-9", "rhel/9"),
     ],
 )
-def test_docker_repository_of_enterprise_linux(distribution: str, url: str) -> None:
-    docker = Rendered("docker", distribution)
-    repository = docker.task("repository", "ansible.builtin.yum_repository")
-    assert (repository["baseurl"], repository["gpgcheck"]) == (url, True)
-    assert repository["gpgkey"] == "file://" + docker.task("repository", "ansible.builtin.get_url")["dest"]
-    assert docker["docker_vendor_key_url"] == url.rpartition("/linux/")[0] + "/linux/" + url.split("/")[4] + "/gpg"
+def test_docker_repository_of_enterprise_linux(system: str, path: str) -> None:
+    docker = Role("docker", system)["__docker_repository"]
+    repository = described(docker, system)
+    assert repository["baseurl"] == f"https://download.docker.com/linux/{path}/$basearch/stable"
+    assert (repository["name"], repository["file"]) == ("docker-ce-stable", "docker-ce")
+    assert repository["gpgcheck"] is True and "repo_gpgcheck" not in repository
+    assert repository["gpgkey"] == "file://" + docker["key"]["path"]
+    assert docker["key"]["url"] == f"https://download.docker.com/linux/{path.split('/')[0]}/gpg"
+    assert docker["key"]["fingerprint"] == "060A 61C5 1B55 8A7F 742B 77AA C52F EB6B 621E 9F35"
 
 
 @pytest.mark.parametrize(
-    ("distribution", "url", "suite"),
+    ("system", "path", "suite"),
     [
-        ("Debian 12", "https://download.docker.com/linux/debian", "bookworm"),
-        ("Debian 13", "https://download.docker.com/linux/debian", "trixie"),
-        ("Ubuntu 22.04", "https://download.docker.com/linux/ubuntu", "jammy"),
-        ("Ubuntu 24.04", "https://download.docker.com/linux/ubuntu", "noble"),
+        ("debian-12", "debian", "bookworm"),
+        ("debian-13", "debian", "trixie"),
+        ("ubuntu-22.04", "ubuntu", "jammy"),
+        ("ubuntu-24.04", "ubuntu", "noble"),
     ],
 )
-def test_docker_repository_of_debian(distribution: str, url: str, suite: str) -> None:
-    docker = Rendered("docker", distribution)
-    repository = docker.task("repository", "ansible.builtin.deb822_repository")
-    assert (repository["uris"], repository["suites"], repository["architectures"]) == (url, suite, "amd64")
-    assert docker["docker_vendor_key_url"] == f"{url}/gpg"
-    assert docker["docker_vendor_key_checksum"].startswith("sha256:")
+def test_docker_repository_of_debian(system: str, path: str, suite: str) -> None:
+    docker = Role("docker", system)["__docker_repository"]
+    repository = described(docker, system)
+    assert (repository["name"], repository["suites"], repository["architectures"]) == ("docker", suite, "amd64")
+    assert repository["uris"] == f"https://download.docker.com/linux/{path}"
+    assert repository["signed_by"] == docker["key"]["path"]
+    assert docker["key"]["url"] == f"https://download.docker.com/linux/{path}/gpg"
+    assert docker["key"]["checksum"].startswith("sha256:")
 
 
-@pytest.mark.parametrize(
-    ("distribution", "packages"),
-    [
-        ("Debian 12", ["docker-ce=5:28.5.*", "docker-ce-cli=5:28.5.*", "docker-buildx-plugin", "containerd.io"]),
-        ("Rocky 9.4", ["docker-ce-5:28.5.*", "docker-ce-cli-5:28.5.*", "docker-buildx-plugin", "containerd.io"]),
-    ],
-)
-def test_docker_packages_are_pinned_as_the_package_manager_writes_it(distribution: str, packages: list[str]) -> None:
-    assert Rendered("docker", distribution, docker_version="5:28.5.*")["__docker_vendor_pinned"] == packages
+@pytest.mark.parametrize("source", ["vendor", "distribution"])
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_docker_packages_are_pinned_as_the_package_manager_writes_it(system: str, source: str) -> None:
+    docker = Role("docker", system, docker_source=source, docker_version="5:28.5.*")
+    separator = "=" if SYSTEMS[system]["family"] == "Debian" else "-"
+    pinned = {"docker-ce", "docker-ce-cli", "docker.io"} & set(docker["__docker_packages"])
+    others = set(docker["__docker_packages"]) - pinned
+    assert set(docker["__docker_packages_pinned"]) == others | {f"{name}{separator}5:28.5.*" for name in pinned}
+    assert pinned or (source == "distribution" and separator == "-")
 
 
-@pytest.mark.parametrize("distribution", DISTRIBUTIONS)
-def test_docker_packages_are_not_pinned_unasked(distribution: str) -> None:
-    docker = Rendered("docker", distribution)
-    assert docker["__docker_vendor_pinned"] == docker["__docker_vendor_packages"]
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_docker_packages_are_not_pinned_unasked(system: str) -> None:
+    docker = Role("docker", system)
+    assert docker["__docker_packages_pinned"] == docker["__docker_packages"]
 
 
 @pytest.mark.parametrize("status", ["enabled", "disabled"])
-@pytest.mark.parametrize("distribution", ["Debian 12", "Ubuntu 24.04", "Rocky 9.4"])
-def test_an_engine_has_what_it_needs_where_the_kernel_has_apparmor(distribution: str, status: str) -> None:
-    docker = Rendered("docker", distribution)
+@pytest.mark.parametrize("source", ["vendor", "distribution"])
+@pytest.mark.parametrize("system", ["debian-12", "ubuntu-24.04", "rocky-9"])
+def test_docker_has_what_it_needs_where_the_kernel_has_apparmor(system: str, source: str, status: str) -> None:
+    docker = Role("docker", system, docker_source=source)
     docker.variables["ansible_facts"]["apparmor"] = {"status": status}
-    wanted = status == "enabled" and docker.family == "Debian"
-    packages = [docker["__docker_vendor_packages"], docker["__docker_distribution_packages"]]
-    assert ["apparmor" in names for names in packages] == [wanted, wanted]
+    is_wanted = status == "enabled" and SYSTEMS[system]["family"] == "Debian"
+    assert ("apparmor" in docker["__docker_packages"]) is is_wanted
 
 
-@pytest.mark.parametrize(
-    "distribution", [name for name in DISTRIBUTIONS if DISTRIBUTIONS[name]["os_family"] == "RedHat"]
-)
-@pytest.mark.parametrize(
-    ("channel", "name"),
-    [("stable", "nvidia-container-toolkit"), ("experimental", "nvidia-container-toolkit-experimental")],
-)
-def test_nvidia_repository_of_enterprise_linux(distribution: str, channel: str, name: str) -> None:
-    toolkit = Rendered("nvidia_ctk", distribution, nvidia_ctk_channel=channel)
-    repository = toolkit.task("repository", "ansible.builtin.yum_repository")
-    assert repository["name"] == name
+CHANNELS = {"stable": "nvidia-container-toolkit", "experimental": "nvidia-container-toolkit-experimental"}
+
+
+@pytest.mark.parametrize("system", systems("RedHat"))
+@pytest.mark.parametrize("channel", CHANNELS)
+def test_nvidia_repository_of_enterprise_linux(system: str, channel: str) -> None:
+    toolkit = Role("nvidia_ctk", system, nvidia_ctk_channel=channel)["__nvidia_ctk_repository"]
+    repository = described(toolkit, system)
+    assert repository["name"] == CHANNELS[channel]
     assert repository["baseurl"] == f"https://nvidia.github.io/libnvidia-container/{channel}/rpm/$basearch"
-    assert repository["repo_gpgcheck"] is True
+    assert (repository["gpgcheck"], repository["repo_gpgcheck"]) == (False, True)
+    assert {repository["name"], *toolkit["replaces"]} == set(CHANNELS.values())
 
 
-@pytest.mark.parametrize(
-    "distribution", [name for name in DISTRIBUTIONS if DISTRIBUTIONS[name]["os_family"] == "Debian"]
-)
-@pytest.mark.parametrize("channel", ["stable", "experimental"])
-def test_nvidia_repository_of_debian(distribution: str, channel: str) -> None:
-    toolkit = Rendered("nvidia_ctk", distribution, nvidia_ctk_channel=channel)
-    repository = toolkit.task("repository", "ansible.builtin.deb822_repository")
+@pytest.mark.parametrize("system", systems("Debian"))
+@pytest.mark.parametrize("channel", CHANNELS)
+def test_nvidia_repository_of_debian(system: str, channel: str) -> None:
+    repository = described(Role("nvidia_ctk", system, nvidia_ctk_channel=channel)["__nvidia_ctk_repository"], system)
     assert repository["uris"] == f"https://nvidia.github.io/libnvidia-container/{channel}/deb/amd64"
 
 
@@ -179,9 +132,8 @@ def shown(*fingerprints: str) -> str:
     ],
 )
 def test_docker_key_is_trusted_by_the_documented_fingerprint_alone(said: str, trusted: bool) -> None:
-    docker = Rendered("docker", "OracleLinux 9.4", __docker_key_shown={"stdout": said})
-    tasks = load(docker.folder / "tasks/repository_RedHat.yml")
-    check = next(task for task in tasks if "ansible.builtin.assert" in task)
-    docker.variables.update(check["vars"])
-    that = check["ansible.builtin.assert"]["that"]
-    assert docker.render(trust_as_template("{{ " + that + " }}")) is trusted
+    key = Role("docker", "oraclelinux-9")["__docker_repository"]["key"]
+    packages = Role("packages", "oraclelinux-9", packages_key=key, __packages_key_shown={"stdout": said})
+    tasks = tasks_of(packages.folder / "tasks/key.yml")
+    that = next(task["ansible.builtin.assert"]["that"] for task in tasks if "ansible.builtin.assert" in task)
+    assert packages.render(trust_as_template("{{ " + that + " }}")) is trusted
