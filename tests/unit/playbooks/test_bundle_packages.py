@@ -43,7 +43,7 @@ KNOWN_ON_A_HOST: dict[str, dict[str, Any]] = {
         "__storage_planned": {"missing_programs": list(load(ROLES / "storage/vars/main.yml")["__storage_package_of"])}
     },
     # With a bundle the image is loaded from an archive.
-    "trtllm_backend": {"trtllm_backend_source": "archive"},
+    "trtllm_backend": {"trtllm_backend_image": {"source": "archive"}},
 }
 
 
