@@ -101,6 +101,14 @@ def test_steps_are_taken_in_their_order(machine: Machine, run: t.Callable[..., R
     assert ours.startswith(f"UUID={UUID} {PLACE} xfs ")
 
 
+def test_other_users_can_enter_the_folders_above_a_mount(
+    machine: Machine, run: t.Callable[..., Result], strict_umask: None
+) -> None:
+    machine.have("mkdir", f"umask >{machine.folder}/umask")
+    run()
+    assert (machine.folder / "umask").read_text() == "0022\n"
+
+
 def test_what_will_be_free_is_told_before_and_measured_after(run: t.Callable[..., Result]) -> None:
     (predicted,) = run(check=True)["predicted"]
     assert predicted["mount"] == PLACE and predicted["free_bytes"] > 90 * GIB

@@ -76,6 +76,12 @@ def test_they_come_stay_and_go(system: System) -> None:
     assert PEM.format("CCCC") in system.bundle.read_text(), "what others have put there stays"
 
 
+def test_other_users_can_read_them(system: System, strict_umask: None) -> None:
+    """Their programs look up authorities as well."""
+    system.run(ONE)
+    assert [path.stat().st_mode & 0o777 for path in (system.folder / "trtllm-one.crt", system.bundle)] == [0o644, 0o644]
+
+
 def test_check_mode_predicts_and_changes_nothing(system: System) -> None:
     predicted = system.run(ONE, check=True)
     assert sorted(path.name for path in system.folder.iterdir()) == ["of-others.crt"]
