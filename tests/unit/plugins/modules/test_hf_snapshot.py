@@ -84,9 +84,6 @@ def no_waiting(monkeypatch, tmp_path):
     monkeypatch.setattr(server, "time", SimpleNamespace(sleep=time.sleep))
     monkeypatch.setattr("time.sleep", lambda _seconds, _sleep=time.sleep: _sleep(0.01))
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    monkeypatch.delenv("HF_TOKEN", raising=False)
-    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
-        monkeypatch.delenv(name, raising=False)
 
 
 @pytest.fixture
