@@ -187,8 +187,10 @@ def encoded(path: Path) -> str:
 
 
 def test_signature_is_good_by_the_key_that_is_trusted_alone(
-    made: Made, keys: Keys, tmp_path: Path, capsys: Capture
+    made: Made, keys: Keys, tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    (tmp_path / ("long" * 25)).mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / ("long" * 25)))
     ours, theirs = keys.add("ours"), keys.add("theirs")
     assert made.make(gpg_key=ours)["changed"]
     assert not made.make(gpg_key=ours)["changed"]
