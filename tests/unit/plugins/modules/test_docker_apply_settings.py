@@ -34,7 +34,7 @@ class Host:
         self.systemctl.write_text(
             f'#!/bin/sh\ncase "$*" in\n{states}\n*ActiveState*) echo ActiveState=inactive ;;\n'
             f"*ExecMainStart*) echo ExecMainStartTimestampMonotonic={started} ;;\n"
-            f"'{failing}') echo 'Job failed' >&2; exit 1 ;;\n*) echo \"$*\" >>{self.told} ;;\nesac\n"
+            f"'{failing}') echo 'Job failed' >&2; exit 1 ;;\n*) echo \"$*\" >>\"{self.told}\" ;;\nesac\n"
         )
         self.systemctl.chmod(0o755)
 

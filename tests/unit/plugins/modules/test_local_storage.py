@@ -38,7 +38,7 @@ class Machine:
 
     def have(self, name: str, ending: str = "exit 0") -> None:
         program = self.programs / name
-        program.write_text(f'#!/bin/sh\necho "{name} $*" >>{self.calls}\n{ending}\n')
+        program.write_text(f'#!/bin/sh\necho "{name} $*" >>"{self.calls}"\n{ending}\n')
         program.chmod(0o755)
 
     def is_the_host(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -104,7 +104,7 @@ def test_steps_are_taken_in_their_order(machine: Machine, run: t.Callable[..., R
 def test_other_users_can_enter_the_folders_above_a_mount(
     machine: Machine, run: t.Callable[..., Result], strict_umask: None
 ) -> None:
-    machine.have("mkdir", f"umask >{machine.folder}/umask")
+    machine.have("mkdir", f"umask >'{machine.folder}/umask'")
     run()
     assert (machine.folder / "umask").read_text() == "0022\n"
 

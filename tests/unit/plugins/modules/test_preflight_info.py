@@ -143,7 +143,7 @@ def test_own_container_may_have_the_port(
     """The engine is asked for the container by name; the holder here is this test, so it is not the container's."""
     inspected = [{"Id": "c" * 64, "NetworkSettings": {"Ports": {"8000/tcp": [{"HostPort": "1"}], "8002/tcp": None}}}]
     docker = tmp_path / "docker"
-    docker.write_text(f"#!/bin/sh\necho \"$@\" > {tmp_path}/asked\ncat <<'X'\n{json.dumps(inspected)}\nX\n")
+    docker.write_text(f'#!/bin/sh\necho "$@" > "{tmp_path}/asked"\ncat <<\'X\'\n{json.dumps(inspected)}\nX\n')
     docker.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
     assert ids(look(ports=[{"port": hub.port}], container="trtllm")) == ["port_taken"]

@@ -32,7 +32,7 @@ def fixture_programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> t.Calla
         for name, text in programs.items():
             program = folder / name.replace("_", "-")
             (folder / f"{name}.txt").write_text(text)
-            program.write_text(text if text.startswith("#!") else f"#!/bin/sh\nexec cat {folder}/{name}.txt\n")
+            program.write_text(text if text.startswith("#!") else f"#!/bin/sh\nexec cat '{folder}/{name}.txt'\n")
             program.chmod(0o755)
 
     return install

@@ -18,9 +18,9 @@ ONE = {"name": "one", "content": PEM.format("AAAA")}
 TWO = {"name": "two", "content": PEM.format("BBBB")}
 # As the distributions' tools: the bundle is made anew of all files, and takes the place of the old one.
 TOOL = """#!/bin/sh
-echo "$@" >> {log}
-cat {folder}/*.crt > {bundle}.new 2>/dev/null
-mv {bundle}.new {bundle}
+echo "$@" >> "{log}"
+cat "{folder}"/*.crt > "{bundle}.new" 2>/dev/null
+mv "{bundle}.new" "{bundle}"
 """
 
 
@@ -106,7 +106,7 @@ def test_a_run_killed_before_the_tool_is_made_good(system: System, after: tuple[
 
 
 def test_a_tool_that_does_not_take_it_over_is_no_success(system: System) -> None:
-    system.have_tool("#!/bin/sh\necho > {bundle}\n")
+    system.have_tool('#!/bin/sh\necho > "{bundle}"\n')
     assert "does not have trtllm-one.crt" in system.failure(ONE)
 
 
