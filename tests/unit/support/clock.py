@@ -11,8 +11,8 @@ import typing as t
 class Clock:
     """It goes on while somebody sleeps, and by a tick after every look at it."""
 
-    def __init__(self, tick: float = 0.0) -> None:
-        self.now = 0.0
+    def __init__(self, tick: float = 0.0, now: float = 0.0) -> None:
+        self.now = now
         self._tick = tick
         # What happens meanwhile.
         self.while_asleep: t.Callable[[], t.Any] = lambda: None
