@@ -75,7 +75,9 @@ def test_streaming_gives_the_same_text_in_several_events(reference: dict[str, An
 
 
 def test_several_questions_at_once_do_not_mix() -> None:
-    alone = [ask(text_input=prompt, max_tokens=8)["text_output"] for prompt in ("The sea is", "Two plus two is")]
+    # Their best token is never close to the second one: several in a product may be rounded otherwise than one alone.
+    prompts = ("The sea is", "The capital of France is")
+    alone = [ask(text_input=prompt, max_tokens=8)["text_output"] for prompt in prompts]
     processes = [
         subprocess.Popen(
             [
@@ -87,7 +89,7 @@ def test_several_questions_at_once_do_not_mix() -> None:
             ],
             stdout=subprocess.PIPE,
         )
-        for prompt in ("The sea is", "Two plus two is")
+        for prompt in prompts
     ]
     assert [json.loads(process.communicate()[0])["text_output"] for process in processes] == alone
 
