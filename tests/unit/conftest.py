@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 # What finds and tunes the programs. A proxy, a locale, or settings of Ansible, git and the like would be the shell's.
 KEPT = re.compile(r"PATH|TMPDIR|(LD_|PYTHON|PYTEST_|COV|OPENBLAS_|OMP_)\w*")
@@ -21,6 +22,12 @@ for name in [name for name in os.environ if not KEPT.fullmatch(name)]:
     del os.environ[name]
 # Ansible wants UTF-8.
 os.environ.update(HOME=HOME.name, LC_ALL="C.UTF-8")
+
+# The same examples on every run, however long they take.
+settings.register_profile(
+    "tests", derandomize=True, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("tests")
 
 
 @pytest.fixture
