@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import os
+import shutil
 import subprocess
 import tempfile
 import typing as t
@@ -175,6 +176,8 @@ class Keys:
 
 @pytest.fixture
 def keys(monkeypatch: pytest.MonkeyPatch) -> t.Iterator[Keys]:
+    if shutil.which("gpg") is None:
+        pytest.skip("gpg is not installed")
     # Not below tmp_path, which may be too long for the sockets of the agent.
     with tempfile.TemporaryDirectory(dir="/tmp") as home:
         monkeypatch.setenv("GNUPGHOME", home)
