@@ -6,6 +6,8 @@
 .PHONY: setup docs lint sanity unit stage molecule integration hosts test test-slow bench-plan bench-convert engine images rehearse rehearse-clean build help
 
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
+# Ansible wants UTF-8.
+export LC_ALL := C.UTF-8
 export MOLECULE_GLOB := molecule/*/molecule.yml
 
 help: ## Show this

@@ -130,7 +130,8 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    home = tempfile.mkdtemp()
+    # Not below TMPDIR, whose path may be too long for the agent's socket: gpg then refuses to import a key.
+    home = tempfile.mkdtemp(dir="/tmp")
     try:
         checksum = check(module.params, runner(module), home)
     except BundleError as exc:

@@ -112,6 +112,7 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.docker._daemon_co
     parse,
     read,
 )
+from ansible_collections.tritonops.trtllm.plugins.module_utils.host._umask import readable_by_everybody
 
 
 def engine_accepts(module: AnsibleModule, candidate: str) -> bool:
@@ -141,7 +142,7 @@ def write_candidate(module: AnsibleModule, text: str) -> str:
 
 def publish(module: AnsibleModule, candidate: str, path: str, exists: bool) -> str | None:
     """Put the file in place in one step. Returns the backup's name."""
-    os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
+    os.makedirs(os.path.dirname(path), exist_ok=True)
     backup = module.backup_local(path) if exists and module.params["backup"] else None
     module.atomic_move(candidate, path)
     return backup
@@ -185,7 +186,8 @@ def main() -> None:
         supports_check_mode=True,
     )
     try:
-        result = run(module)
+        with readable_by_everybody():
+            result = run(module)
     except DaemonConfigError as exc:
         module.fail_json(msg=str(exc))
     except OSError as exc:

@@ -123,11 +123,11 @@ missing_programs:
 """
 
 import os
-import shutil
 import tempfile
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.tritonops.trtllm.plugins.module_utils.host._umask import readable_by_everybody
 from ansible_collections.tritonops.trtllm.plugins.module_utils.storage._facts import CannotLook, look
 from ansible_collections.tritonops.trtllm.plugins.module_utils.storage._model import (
     Host,
@@ -203,14 +203,10 @@ class Storage:
 
     def _append(self, step: Step) -> None:
         text = read(step.path)
-        os.makedirs(os.path.dirname(step.path), mode=0o755, exist_ok=True)
+        os.makedirs(os.path.dirname(step.path), exist_ok=True)
         handle, candidate = tempfile.mkstemp(dir=self.module.tmpdir)
         with os.fdopen(handle, "w", encoding="utf-8", errors="surrogateescape") as stream:
             stream.write(with_line(text, step.line))
-        if os.path.exists(step.path):
-            shutil.copymode(step.path, candidate)
-        else:
-            os.chmod(candidate, 0o644)
         self.module.atomic_move(candidate, step.path)
 
 
@@ -279,7 +275,8 @@ def main() -> None:
         supports_check_mode=True,
     )
     try:
-        result = run(module)
+        with readable_by_everybody():
+            result = run(module)
     except (StorageError, CannotLook) as exc:
         module.fail_json(msg=str(exc))
     except OSError as exc:

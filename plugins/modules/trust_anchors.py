@@ -103,6 +103,7 @@ import tempfile
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.tritonops.trtllm.plugins.module_utils.host._umask import readable_by_everybody
 
 PREFIX = "trtllm-"
 SUFFIX = ".crt"
@@ -132,7 +133,6 @@ def write(module: AnsibleModule, path: str, content: str) -> None:
     handle, candidate = tempfile.mkstemp(dir=module.tmpdir)
     with os.fdopen(handle, "w", encoding="utf-8") as stream:
         stream.write(content)
-    os.chmod(candidate, 0o644)
     module.atomic_move(candidate, path)
 
 
@@ -165,8 +165,8 @@ def run(module: AnsibleModule) -> dict[str, t.Any]:
     pending = bundle + ".trtllm-pending"
     changed = bool(added or removed) or os.path.exists(pending)
     if changed and not module.check_mode:
-        os.makedirs(folder, mode=0o755, exist_ok=True)
-        os.makedirs(os.path.dirname(pending), mode=0o755, exist_ok=True)
+        os.makedirs(folder, exist_ok=True)
+        os.makedirs(os.path.dirname(pending), exist_ok=True)
         with open(pending, "w", encoding="utf-8"):
             pass
         for name in added:
@@ -204,7 +204,8 @@ def main() -> None:
         supports_check_mode=True,
     )
     try:
-        result = run(module)
+        with readable_by_everybody():
+            result = run(module)
     except TrustError as exc:
         module.fail_json(msg=f"The system's trust was not updated: {exc}.")
     except OSError as exc:

@@ -27,6 +27,11 @@ STATE = PROJECT / ".cache" / "rehearsal"
 HOST = "trtllm-rehearsal"
 # What the host was like when it was made.
 FOUND = STATE / "host-found.json"
+# Triton's, as rehearsal/bin/forward makes it reachable here.
+MODELS = f"http://localhost:{os.environ.get('TRTLLM_FORWARD_PORT', '8000')}/v2/models"
+# A proxy that this machine may be behind does not lead to it.
+_DIRECT = [os.environ.get("no_proxy") or os.environ.get("NO_PROXY"), "localhost", "127.0.0.1"]
+os.environ["no_proxy"] = os.environ["NO_PROXY"] = ",".join(filter(None, _DIRECT))
 # Put together here so that no file of the project has it, and a search finds only leaks.
 CANARY = "hf_" + "canary" * 4
 
@@ -83,11 +88,13 @@ class Site:
             *options,
             *(("-e", json.dumps(variables)) if variables else ()),
         ]
-        defaults = {"ANSIBLE_NOCOLOR": "1", "ANSIBLE_INJECT_FACT_VARS": "false"}
+        # What Ansible prints is read: settings of this machine's user, such as colours, are left out.
+        ours = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
+        ours |= {"ANSIBLE_NOCOLOR": "1", "ANSIBLE_INJECT_FACT_VARS": "false"}
         return subprocess.Popen(
             command,
             cwd=PROJECT,
-            env={**os.environ, **defaults, **(environment or {})},
+            env={**ours, **(environment or {})},
             text=True,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -120,7 +127,7 @@ class Site:
         os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
         self.run("pkill", "--signal", "KILL", "--full", victims, check=False)
-        self.wait(10, lambda: self.run("pgrep", "--full", victims, check=False).returncode != 0)
+        self.wait(60, lambda: self.run("pgrep", "--full", victims, check=False).returncode != 0)
 
     def play_and_pull(self, playbook: str, *options: str, pattern: str, plug: str, **keywords: Any) -> Played:
         """Run a shell command on the host as soon as a path there matches the pattern; the playbook has to cope."""

@@ -14,11 +14,11 @@ from typing import Any
 
 import pytest
 import requests
-from site_under_test import HOST, PROJECT, STATE, Site
+from site_under_test import HOST, MODELS, PROJECT, STATE, Site
 from tokenizers import Tokenizer
 
 NEWER_CORE = PROJECT / ".venv-2.21"
-URL = "http://localhost:8000/v2/models/ensemble"
+URL = f"{MODELS}/ensemble"
 QUESTION = {"text_input": "What is cloud computing?", "max_tokens": 64, "bad_words": "", "stop_words": ""}
 
 
@@ -54,9 +54,7 @@ def test_what_the_plan_said_is_what_ran(site: Site, tmp_path: Path) -> None:
 
 def test_what_the_plan_filled_in_is_what_the_server_goes_by(site: Site, tmp_path: Path) -> None:
     planned = site.plan(tmp_path / "plan.json")["model_repo"]["release"]["parameters"]
-    configs = {
-        model: requests.get(f"http://localhost:8000/v2/models/{model}/config", timeout=30).json() for model in planned
-    }
+    configs = {model: requests.get(f"{MODELS}/{model}/config", timeout=30).json() for model in planned}
     for model, values in planned.items():
         assert configs[model]["max_batch_size"] == int(values["triton_max_batch_size"])
     engine, values = configs["tensorrt_llm"], planned["tensorrt_llm"]
@@ -78,7 +76,9 @@ def test_streaming_gives_the_same_text_in_several_events(reference: dict[str, An
 
 
 def test_several_questions_at_once_do_not_mix() -> None:
-    alone = [ask(text_input=prompt, max_tokens=8)["text_output"] for prompt in ("The sea is", "Two plus two is")]
+    # Their best token is never close to the second one: several in a product may be rounded otherwise than one alone.
+    prompts = ("The sea is", "The capital of France is")
+    alone = [ask(text_input=prompt, max_tokens=8)["text_output"] for prompt in prompts]
     processes = [
         subprocess.Popen(
             [
@@ -90,7 +90,7 @@ def test_several_questions_at_once_do_not_mix() -> None:
             ],
             stdout=subprocess.PIPE,
         )
-        for prompt in ("The sea is", "Two plus two is")
+        for prompt in prompts
     ]
     assert [json.loads(process.communicate()[0])["text_output"] for process in processes] == alone
 
@@ -167,12 +167,12 @@ def test_verify_proves_what_is_served(site: Site) -> None:
 
 def test_it_comes_back_after_a_crash_of_the_server(site: Site) -> None:
     site.run("docker", "kill", "--signal", "KILL", "trtllm")
-    site.wait(60, lambda: "NRestarts=1" in site.read("systemctl", "show", "trtllm.service", "-p", "NRestarts"))
+    site.wait(180, lambda: "NRestarts=1" in site.read("systemctl", "show", "trtllm.service", "-p", "NRestarts"))
     assert site.play("verify").returncode == 0
 
 
 def test_it_survives_a_reboot(site: Site) -> None:
     subprocess.run(["docker", "restart", HOST], check=True, capture_output=True)
-    site.wait(60, lambda: site.run("systemctl", "is-active", "docker.service", check=False).returncode == 0)
+    site.wait(180, lambda: site.run("systemctl", "is-active", "docker.service", check=False).returncode == 0)
     assert site.play("verify").returncode == 0
     assert "cloud" in ask(max_tokens=16)["text_output"].lower()

@@ -62,7 +62,7 @@ def test_a_root_folder_without_space(site: Site) -> None:
 
 def test_a_port_that_is_taken(site: Site) -> None:
     site.run("systemd-run", "--unit", "squatter", "socat", "TCP-LISTEN:8090,bind=127.0.0.1,fork", "-")
-    site.wait(10, lambda: ":8090" in site.read("ss", "-ltnH"))
+    site.wait(60, lambda: ":8090" in site.read("ss", "-ltnH"))
     refused(site, {"trtllm_server": {"http_port": 8090}}, ["8090", "socat"])
     site.run("systemctl", "stop", "squatter")
 

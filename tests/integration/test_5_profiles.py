@@ -13,12 +13,11 @@ from typing import Any
 import pytest
 import requests
 import yaml
-from site_under_test import STATE, Site
+from site_under_test import MODELS, STATE, Site
 
 QUESTION = "What is cloud computing?"
 LLMAPI = {"trtllm_profile": "llmapi"}
 TOKENIZER = {"repository": "HuggingFaceTB/SmolLM2-135M-Instruct"}
-MODELS = "http://localhost:8000/v2/models"
 
 
 @pytest.fixture(scope="module")

@@ -16,11 +16,10 @@ from typing import Any
 import pytest
 import requests
 import yaml
-from site_under_test import PROJECT, STATE, Site
+from site_under_test import MODELS, PROJECT, STATE, Site
 from tokenizers import Tokenizer
 
 MODEL = PROJECT / "rehearsal/mixtral/tiny-mixtral"
-URL = "http://localhost:8000/v2/models/ensemble/generate"
 EIGHT = {"tensor": 8, "moe_tensor": 2, "moe_expert": 4}
 FOUR = {"tensor": 2, "pipeline": 2}
 MISCUT = "/opt/trtllm/miscut"
@@ -60,7 +59,7 @@ def recorded() -> dict[str, dict[str, Any]]:
 def answered(completion: dict[str, Any]) -> list[int]:
     """The tokens of prompt and answer, out of Triton."""
     question = {"text_input": completion["prompt"], "max_tokens": len(completion["output_ids"])}
-    answer = requests.post(URL, json=question, timeout=120)
+    answer = requests.post(f"{MODELS}/ensemble/generate", json=question, timeout=120)
     assert answer.status_code == 200, answer.text
     return list(Tokenizer.from_file(str(MODEL / "tokenizer.json")).encode(answer.json()["text_output"]).ids)
 

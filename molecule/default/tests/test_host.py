@@ -41,7 +41,7 @@ def test_systemd_runs_without_a_failed_unit(host):
 
 
 def test_a_restricted_container_runs_under_systemd(host, probe):
-    host.run_expect([0], "timeout 20 sh -c 'until docker exec probe /usr/bin/sleep 0; do sleep 0.2; done'")
+    host.run_expect([0], "timeout 120 sh -c 'until docker exec probe /usr/bin/sleep 0; do sleep 0.2; done'")
     assert host.service("probe").is_running
 
 

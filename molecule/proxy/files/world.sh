@@ -58,7 +58,7 @@ SETTINGS
 systemctl restart docker-registry
 tls 8445 5000
 for port in 8090 8091 5000 8443 8444 8445; do
-    timeout 20 sh -c "until ss -Hltn src 127.0.0.1:$port | grep -q .; do sleep 0.1; done"
+    timeout 120 sh -c "until ss -Hltn src 127.0.0.1:$port | grep -q .; do sleep 0.1; done"
 done
 
 mkdir image && echo hello >image/hello

@@ -92,5 +92,5 @@ def test_server_that_was_killed_comes_back(host: Host) -> None:
     assert "cloud" in before.lower()
     restarts = int(host.check_output("systemctl show --property NRestarts --value trtllm"))
     host.check_output("docker kill --signal KILL trtllm")
-    assert ask(host, time.monotonic() + 60) == before
+    assert ask(host, time.monotonic() + 180) == before
     assert int(host.check_output("systemctl show --property NRestarts --value trtllm")) == restarts + 1

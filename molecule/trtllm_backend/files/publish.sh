@@ -18,7 +18,7 @@ storage: {filesystem: {rootdirectory: /var/lib/docker-registry}}
 http: {addr: "127.0.0.1:5000"}
 SETTINGS
 systemctl restart docker-registry
-timeout 20 sh -c 'until ss -Hltn src 127.0.0.1:5000 | grep -q .; do sleep 0.1; done'
+timeout 120 sh -c 'until ss -Hltn src 127.0.0.1:5000 | grep -q .; do sleep 0.1; done'
 
 tar -C /var/cache/rehearsal/context/backend-1.2.1 -c app/all_models | docker import --change "LABEL file=$file" - "$repository:test"
 docker push --quiet "$repository:test"

@@ -96,8 +96,11 @@ def remove_locks(folder: str) -> None:
 
 def settings(whole: bool, mirrors: t.Mapping[str, str], local: bool) -> str:
     """Git's settings while cloning. The user's own hold as well, but get nothing written into them."""
+    # Not as ~, which git cannot resolve where HOME is not set, as in a service of systemd.
+    own = os.path.expanduser("~/.gitconfig")
+    lines = ["[include]", f'\tpath = "{own}"']
     # A server that sends nothing for a minute is given up.
-    lines = ["[include]", "\tpath = ~/.gitconfig", "[http]", "\tlowSpeedLimit = 100", "\tlowSpeedTime = 60"]
+    lines += ["[http]", "\tlowSpeedLimit = 100", "\tlowSpeedTime = 60"]
     if local:
         lines += ['[protocol "file"]', "\tallow = always"]
     for there, here in mirrors.items():

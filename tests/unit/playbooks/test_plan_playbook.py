@@ -30,7 +30,7 @@ UNREACHABLE: dict[str, dict[str, Any]] = {
 def inventory(folder: Path) -> str:
     """Its ssh leaves a trace where it is run, and fails."""
     ssh, path = folder / "ssh", folder / "hosts.json"
-    ssh.write_text(f"#!/bin/sh\ntouch {folder}/contacted\nexit 255\n")
+    ssh.write_text(f'#!/bin/sh\ntouch "{folder}/contacted"\nexit 255\n')
     ssh.chmod(0o755)
     hosts = UNREACHABLE["trtllm"]
     path.write_text(json.dumps({"trtllm": {**hosts, "vars": {**hosts["vars"], "ansible_ssh_executable": str(ssh)}}}))

@@ -97,7 +97,8 @@ def test_only_what_is_wanted_comes_back_and_what_is_forgotten_begins_anew(snapsh
     assert network.step([Chunk(0, [1], wanted=0)])[0].shape == (0, 53)
     assert network.step([], forgotten=[0]) == []
     [again] = network.step([Chunk(0, TOKENS)])
-    np.testing.assert_array_equal(again, first)
+    # Not bit for bit: how a matrix product rounds depends on how many rows it has, and on the processor.
+    np.testing.assert_allclose(again, first, rtol=1e-4, atol=1e-4)
 
 
 def test_llama3_scaling_stretches_long_waves_only() -> None:

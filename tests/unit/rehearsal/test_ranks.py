@@ -74,9 +74,9 @@ class Threads:
     def _exchange(self, part: np.ndarray) -> list[np.ndarray]:
         slots, barrier = self._wires.slots[self.stage], self._wires.barriers[self.stage]
         slots[self.rank] = part
-        barrier.wait(10)
+        barrier.wait(60)
         parts = list(slots)
-        barrier.wait(10)
+        barrier.wait(60)
         return parts
 
     def all_reduce(self, partial: np.ndarray) -> np.ndarray:
@@ -90,7 +90,7 @@ class Threads:
         self._wires.mail[self.rank, self.stage, stage].put(array)
 
     def receive(self, shape: tuple[int, ...], stage: int) -> np.ndarray:
-        array = self._wires.mail[self.rank, stage, self.stage].get(timeout=10)
+        array = self._wires.mail[self.rank, stage, self.stage].get(timeout=60)
         assert array.shape == shape
         return array
 
@@ -462,7 +462,7 @@ def mpirun(world_size: int, *arguments: str) -> subprocess.CompletedProcess[str]
     environment = {**os.environ, "PYTHONPATH": path, "OMPI_MCA_mpi_yield_when_idle": "1", "OPENBLAS_NUM_THREADS": "1"}
     command = ["mpirun", "--allow-run-as-root", "--oversubscribe", "-n", str(world_size), sys.executable, "-c", RANK]
     return subprocess.run(
-        [*command, *arguments], env=environment, capture_output=True, text=True, timeout=60, check=False
+        [*command, *arguments], env=environment, capture_output=True, text=True, timeout=300, check=False
     )
 
 

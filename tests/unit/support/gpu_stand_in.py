@@ -27,7 +27,7 @@ def install(folder: Path, recording: str) -> str:
     (folder / "recordings" / f"{recording}.json").write_text(json.dumps(RECORDINGS[recording]))
     (folder / "recording").write_text(recording + "\n")
     program = folder / "nvidia-smi"
-    program.write_text(f'#!/bin/sh\nREHEARSAL_GPU={folder} exec {sys.executable} {STAND_IN} "$@"\n')
+    program.write_text(f'#!/bin/sh\nREHEARSAL_GPU="{folder}" exec "{sys.executable}" "{STAND_IN}" "$@"\n')
     program.chmod(0o755)
     return str(program)
 

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 from ansible_collections.tritonops.trtllm.plugins.module_utils.checkpoint._decoder import read_decoder, source_tensors
-from hypothesis import settings
 
 Stored = t.Tuple[str, t.Tuple[int, ...], bytes]
 """dtype (by safetensors' name), shape and bytes of a tensor."""
@@ -69,8 +68,3 @@ def write_model(folder: Path, config: t.Any, tensors: t.Mapping[str, Stored], sh
         (folder / file).write_bytes(make_file(part))
     (folder / "model.safetensors.index.json").write_text(json.dumps({"metadata": {}, "weight_map": names}))
     return folder
-
-
-def settings_of(max_examples: int) -> settings:
-    """The same examples on every run, on whatever machine."""
-    return settings(max_examples=max_examples, derandomize=True, deadline=None, database=None)

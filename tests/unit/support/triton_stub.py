@@ -11,6 +11,9 @@ import typing as t
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import pytest
+import requests
+
 RECORDED: dict[str, t.Any] = json.loads((Path(__file__).parent / "recordings/triton.json").read_text(encoding="utf-8"))
 
 STALL = "stall"  # an answer that never comes, as from a stopped process
@@ -94,6 +97,19 @@ class TritonStub:
                 pass
 
         return Handler
+
+
+def noted_timeouts(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """How long each request may take, from here on."""
+    noted: list[float] = []
+    request = requests.Session.request
+
+    def noting(self: requests.Session, *arguments: t.Any, **options: t.Any) -> requests.Response:
+        noted.append(options["timeout"])
+        return request(self, *arguments, **options)
+
+    monkeypatch.setattr(requests.Session, "request", noting)
+    return noted
 
 
 def as_json(value: t.Any, status: int = 200) -> dict[str, t.Any]:

@@ -10,14 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 from ansible_collections.tritonops.trtllm.plugins.callback import stage_times
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def monotonic(self) -> float:
-        return self.now
+from ansible_collections.tritonops.trtllm.tests.unit.support.clock import Clock
 
 
 def task(role: str = "") -> SimpleNamespace:

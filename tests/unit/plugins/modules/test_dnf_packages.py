@@ -54,7 +54,7 @@ class Host:
     def dnf(self, resolved: str, error: str = "Operation aborted.", rc: int = 1, carried_out: int = 0) -> None:
         self.program(
             "dnf",
-            f'echo "$*" >>{self.asked}\n'
+            f'echo "$*" >>"{self.asked}"\n'
             f"case \"$*\" in *--assumeno*) cat <<'E'\n{resolved}E\n"
             f"echo '{error}' >&2; exit {rc} ;; esac\n"
             f"[ {carried_out} = 0 ] || {{ echo 'Error: no space' >&2; exit {carried_out}; }}",

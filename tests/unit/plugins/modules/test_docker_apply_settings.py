@@ -9,16 +9,18 @@ import os
 import time
 import typing as t
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from ansible_collections.tritonops.trtllm.plugins.modules import docker_apply_settings
 from ansible_collections.tritonops.trtllm.tests.unit.support.module_run import Result, failure, run_module
 
+UPTIME = 3600.0
 STARTED_AGO = 100.0
 
 
 class Host:
-    """A host with a systemctl that notes what it was told to do, and an engine that was started 100 seconds ago."""
+    """A host that is up for an hour, its systemctl that notes what it is told to do, and an engine that is younger."""
 
     def __init__(self, folder: Path) -> None:
         self.told = folder / "told"
@@ -30,11 +32,11 @@ class Host:
 
     def write(self, active: t.Collection[str] = ("docker.service",), failing: str = "none") -> None:
         states = "\n".join(f"*ActiveState*' {unit}') echo ActiveState=active ;;" for unit in active)
-        started = int((time.monotonic() - STARTED_AGO) * 1e6)
+        started = int((UPTIME - STARTED_AGO) * 1e6)
         self.systemctl.write_text(
             f'#!/bin/sh\ncase "$*" in\n{states}\n*ActiveState*) echo ActiveState=inactive ;;\n'
             f"*ExecMainStart*) echo ExecMainStartTimestampMonotonic={started} ;;\n"
-            f"'{failing}') echo 'Job failed' >&2; exit 1 ;;\n*) echo \"$*\" >>{self.told} ;;\nesac\n"
+            f"'{failing}') echo 'Job failed' >&2; exit 1 ;;\n*) echo \"$*\" >>\"{self.told}\" ;;\nesac\n"
         )
         self.systemctl.chmod(0o755)
 
@@ -53,6 +55,8 @@ class Host:
 @pytest.fixture(name="host")
 def fixture_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    clocks = SimpleNamespace(time=time.time, monotonic=lambda: UPTIME)
+    monkeypatch.setattr(docker_apply_settings, "time", clocks)
     return Host(tmp_path)
 
 

@@ -74,11 +74,11 @@ def test_merge(current: dict[str, t.Any], wanted: dict[str, t.Any], merged: dict
     assert merge(merged, wanted) == merged
 
 
-def test_new_file(run: Run, path: Path) -> None:
+def test_new_file(run: Run, path: Path, strict_umask: None) -> None:
     result = run(RUNTIME)
     assert (result["changed"], result["validated"]) == (True, True)
     assert json.loads(path.read_text()) == RUNTIME
-    assert path.stat().st_mode & 0o777 == 0o644
+    assert (path.parent.stat().st_mode & 0o777, path.stat().st_mode & 0o777) == (0o755, 0o644)
     assert not run(RUNTIME)["changed"]
 
 

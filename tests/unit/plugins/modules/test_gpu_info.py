@@ -54,7 +54,7 @@ def test_a_driver_in_trouble_is_quoted(recording: str, tmp_path: Path, capsys: p
 
 def test_a_driver_that_does_not_know_compute_cap(tmp_path: Path, look: Look) -> None:
     (tmp_path / "xml").write_text(Recording(A100).query())
-    result = look(f'[ "$1" = -q ] && exec cat {tmp_path}/xml\necho "Field compute_cap is not a valid field"; exit 2')
+    result = look(f'[ "$1" = -q ] && exec cat "{tmp_path}/xml"\necho "Field compute_cap is not a valid field"; exit 2')
     assert result["gpus"][0]["compute_capability"] == "8.0"
 
 

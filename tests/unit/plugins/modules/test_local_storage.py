@@ -38,7 +38,7 @@ class Machine:
 
     def have(self, name: str, ending: str = "exit 0") -> None:
         program = self.programs / name
-        program.write_text(f'#!/bin/sh\necho "{name} $*" >>{self.calls}\n{ending}\n')
+        program.write_text(f'#!/bin/sh\necho "{name} $*" >>"{self.calls}"\n{ending}\n')
         program.chmod(0o755)
 
     def is_the_host(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -99,6 +99,14 @@ def test_steps_are_taken_in_their_order(machine: Machine, run: t.Callable[..., R
     theirs, root, ours = machine.fstab.read_text().splitlines()
     assert (theirs, root) == ("# theirs", "/dev/sda1 / ext4 defaults 0 1")
     assert ours.startswith(f"UUID={UUID} {PLACE} xfs ")
+
+
+def test_other_users_can_enter_the_folders_above_a_mount(
+    machine: Machine, run: t.Callable[..., Result], strict_umask: None
+) -> None:
+    machine.have("mkdir", f"umask >'{machine.folder}/umask'")
+    run()
+    assert (machine.folder / "umask").read_text() == "0022\n"
 
 
 def test_what_will_be_free_is_told_before_and_measured_after(run: t.Callable[..., Result]) -> None:

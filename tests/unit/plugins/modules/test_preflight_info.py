@@ -21,6 +21,8 @@ from ansible_collections.tritonops.trtllm.tests.unit.support.module_run import R
 
 CANARY = "hf_canaryCANARYcanary"
 MODEL = {"repository": "owner/model", "revision": "main"}
+# Of memory and disk.
+TOO_MUCH = 10**18
 
 Look = t.Callable[..., Result]
 
@@ -90,8 +92,8 @@ def test_nothing_asked_nothing_found(look: Look) -> None:
 def test_every_obstacle_at_once(look: Look, hub: GatedHub, tmp_path: Path) -> None:
     result = look(
         ports=[{"port": hub.port}],
-        disk=[{"path": str(tmp_path / "weights"), "bytes": 10**15}],
-        memory_bytes=10**15,
+        disk=[{"path": str(tmp_path / "weights"), "bytes": TOO_MUCH}],
+        memory_bytes=TOO_MUCH,
         archive={"path": str(tmp_path / "missing.tar")},
         architectures=["sparc"],
         systems={"plan9": "4"},
@@ -143,7 +145,7 @@ def test_own_container_may_have_the_port(
     """The engine is asked for the container by name; the holder here is this test, so it is not the container's."""
     inspected = [{"Id": "c" * 64, "NetworkSettings": {"Ports": {"8000/tcp": [{"HostPort": "1"}], "8002/tcp": None}}}]
     docker = tmp_path / "docker"
-    docker.write_text(f"#!/bin/sh\necho \"$@\" > {tmp_path}/asked\ncat <<'X'\n{json.dumps(inspected)}\nX\n")
+    docker.write_text(f'#!/bin/sh\necho "$@" > "{tmp_path}/asked"\ncat <<\'X\'\n{json.dumps(inspected)}\nX\n')
     docker.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
     assert ids(look(ports=[{"port": hub.port}], container="trtllm")) == ["port_taken"]
@@ -248,8 +250,8 @@ def test_a_proxy_is_asked_that_the_environment_names(
 
 
 def test_room_on_a_file_system_that_is_coming(look: Look, tmp_path: Path) -> None:
-    wanted = [{"path": str(tmp_path / "root/weights"), "bytes": 10**15}]
-    coming = [{"mount": str(tmp_path / "root"), "free_bytes": 2 * 10**15}]
+    wanted = [{"path": str(tmp_path / "root/weights"), "bytes": TOO_MUCH}]
+    coming = [{"mount": str(tmp_path / "root"), "free_bytes": 2 * TOO_MUCH}]
     assert ids(look(disk=wanted)) == ["disk_space"]
     result = look(disk=wanted, storage=coming)
     assert ids(result) == [] and result["facts"]["disk"][0]["mount"] == str(tmp_path / "root")

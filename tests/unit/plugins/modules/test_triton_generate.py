@@ -5,12 +5,13 @@
 
 from __future__ import annotations
 
-import time
 import typing as t
 
 import pytest
+from ansible_collections.tritonops.trtllm.plugins.module_utils.triton import _completion
 from ansible_collections.tritonops.trtllm.plugins.modules import triton_generate
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._log_patterns_action import log_patterns_option
+from ansible_collections.tritonops.trtllm.tests.unit.support.clock import Clock
 from ansible_collections.tritonops.trtllm.tests.unit.support.module_run import Result, run_module
 from ansible_collections.tritonops.trtllm.tests.unit.support.triton_stub import (
     HANG_UP,
@@ -19,6 +20,7 @@ from ansible_collections.tritonops.trtllm.tests.unit.support.triton_stub import 
     TritonStub,
     as_events,
     as_json,
+    noted_timeouts,
 )
 
 PROMPT = "What is cloud computing?"
@@ -34,9 +36,13 @@ def fixture_stub() -> t.Iterator[TritonStub]:
 
 
 @pytest.fixture(name="generate")
-def fixture_generate(stub: TritonStub, capsys: pytest.CaptureFixture[str]) -> t.Callable[..., Result]:
+def fixture_generate(
+    stub: TritonStub, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> t.Callable[..., Result]:
     def run(**arguments: t.Any) -> Result:
-        defaults = {"url": stub.url, "prompt": PROMPT, "timeout": 5, "log_patterns": log_patterns_option()}
+        # Two seconds to an event, and to the end.
+        monkeypatch.setattr(_completion, "time", Clock(tick=2))
+        defaults = {"url": stub.url, "prompt": PROMPT, "timeout": 60, "log_patterns": log_patterns_option()}
         return run_module(triton_generate, capsys, **{**defaults, **arguments})
 
     return run
@@ -51,7 +57,7 @@ def test_one_completion(stub: TritonStub, generate: t.Callable[..., Result]) -> 
     assert not result.get("failed") and not result["changed"]
     assert result["text"] == " word0 word1 word2 word3"
     assert (result["tokens"], result["counted_by"], result["events"]) == (4, "log_probs", 1)
-    assert 0 < result["latency_seconds"] < 2 and result["tokens_per_second"] > 1
+    assert (result["latency_seconds"], result["tokens_per_second"]) == (4, 1)
     assert result["first_token_seconds"] is None
     assert result["response"]["model_name"] == "ensemble"
     # What the tutorial's curl sends, and a way to count.
@@ -74,7 +80,7 @@ def test_a_stream(stub: TritonStub, generate: t.Callable[..., Result]) -> None:
     result = generate(stream=True)
     assert result["text"] == " word0 word1 word2"
     assert (result["tokens"], result["counted_by"], result["events"]) == (3, "log_probs", 3)
-    assert 0 <= result["first_token_seconds"] <= result["latency_seconds"]
+    assert (result["first_token_seconds"], result["latency_seconds"]) == (2, 4)
     assert stub.requests[-1][0] == STREAM and stub.requests[-1][1]["stream"] is True
 
 
@@ -189,12 +195,14 @@ def test_an_input_that_the_model_does_not_have(generate: t.Callable[..., Result]
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_a_server_that_stalls(stream: bool, stub: TritonStub, generate: t.Callable[..., Result]) -> None:
+def test_a_server_that_stalls(
+    stream: bool, stub: TritonStub, generate: t.Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+) -> None:
     stub.routes[GENERATE] = STALL
     stub.routes[STREAM] = as_events({"text_output": "a", "output_log_probs": -1}, STALL)
-    started = time.monotonic()
+    timeouts = noted_timeouts(monkeypatch)
     assert "did not answer in time" in generate(stream=stream, timeout=0.4)["msg"]
-    assert time.monotonic() - started < 2
+    assert 0 < timeouts[-1] <= 0.4
 
 
 def test_a_server_that_dies(stub: TritonStub, generate: t.Callable[..., Result]) -> None:

@@ -147,12 +147,8 @@ def fixture_make(capsys: pytest.CaptureFixture[str]) -> t.Callable[..., Result]:
     return lambda arguments, check=False: run_module(triton_model_repository, capsys, check=check, **arguments)
 
 
-def test_everything_is_made(site: Site, make: t.Callable[..., Result]) -> None:
-    os.umask(0o077)
-    try:
-        result = make(site.everything(release="v0.16.0"))
-    finally:
-        os.umask(0o022)
+def test_everything_is_made(site: Site, make: t.Callable[..., Result], strict_umask: None) -> None:
+    result = make(site.everything(release="v0.16.0"))
     assert result["changed"] and result["reason"].endswith(f"{site.dest} does not exist")
     assert (result["path"], result["tokenizer_path"], result["release"]) == (
         str(site.dest),

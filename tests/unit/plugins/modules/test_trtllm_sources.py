@@ -71,6 +71,22 @@ def test_templates_and_tools_are_cloned_once(run: Callable[..., Any], sources: A
     assert run(sources)["changed"] is False
 
 
+def test_a_service_of_systemd_has_no_home(
+    run: Callable[..., Any], sources: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("HOME")
+    assert run(sources)["changed"]
+
+
+def test_a_users_own_settings_hold_as_well(
+    run: Callable[..., Any], sources: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / ".gitconfig").write_text(f'[url "{tmp_path}/"]\n\tinsteadOf = https://git.example.com/\n')
+    sources["backend"]["repository"] = "https://git.example.com/backend"
+    assert run(sources)["changed"]
+
+
 def test_a_file_that_is_gone_is_noticed(run: Callable[..., Any], sources: Any, tmp_path: Path) -> None:
     run(sources)
     (tmp_path / "clone/all_models/a/config.pbtxt").unlink()

@@ -18,9 +18,9 @@ ONE = {"name": "one", "content": PEM.format("AAAA")}
 TWO = {"name": "two", "content": PEM.format("BBBB")}
 # As the distributions' tools: the bundle is made anew of all files, and takes the place of the old one.
 TOOL = """#!/bin/sh
-echo "$@" >> {log}
-cat {folder}/*.crt > {bundle}.new 2>/dev/null
-mv {bundle}.new {bundle}
+echo "$@" >> "{log}"
+cat "{folder}"/*.crt > "{bundle}.new" 2>/dev/null
+mv "{bundle}.new" "{bundle}"
 """
 
 
@@ -76,6 +76,12 @@ def test_they_come_stay_and_go(system: System) -> None:
     assert PEM.format("CCCC") in system.bundle.read_text(), "what others have put there stays"
 
 
+def test_other_users_can_read_them(system: System, strict_umask: None) -> None:
+    """Their programs look up authorities as well."""
+    system.run(ONE)
+    assert [path.stat().st_mode & 0o777 for path in (system.folder / "trtllm-one.crt", system.bundle)] == [0o644, 0o644]
+
+
 def test_check_mode_predicts_and_changes_nothing(system: System) -> None:
     predicted = system.run(ONE, check=True)
     assert sorted(path.name for path in system.folder.iterdir()) == ["of-others.crt"]
@@ -100,7 +106,7 @@ def test_a_run_killed_before_the_tool_is_made_good(system: System, after: tuple[
 
 
 def test_a_tool_that_does_not_take_it_over_is_no_success(system: System) -> None:
-    system.have_tool("#!/bin/sh\necho > {bundle}\n")
+    system.have_tool('#!/bin/sh\necho > "{bundle}"\n')
     assert "does not have trtllm-one.crt" in system.failure(ONE)
 
 

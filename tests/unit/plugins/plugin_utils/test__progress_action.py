@@ -118,7 +118,7 @@ def make_action(monkeypatch, polls, **task):
 def test_progress_is_shown_while_the_module_runs(monkeypatch, shown):
     polls = Polls("", ConnectionError("gone for a moment"), output(state(done=MB, updated=1060), 1060))
     action = make_action(monkeypatch, polls)
-    monkeypatch.setattr(NormalAction, "run", lambda self, tmp, task_vars: {"waited": polls.done.wait(10)})
+    monkeypatch.setattr(NormalAction, "run", lambda self, tmp, task_vars: {"waited": polls.done.wait(60)})
     assert action.run(None, {"inventory_hostname": "gpu1"}) == {"waited": True}
     assert shown == ["gpu1 | download: 1 % of 100 MB, 17 kB/s, 1 h 39 min left"]
     command = polls.commands[0]
@@ -128,7 +128,7 @@ def test_progress_is_shown_while_the_module_runs(monkeypatch, shown):
 def test_the_polls_have_a_connection_and_become_of_their_own(monkeypatch, shown):
     polls = Polls()
     action = make_action(monkeypatch, polls)
-    monkeypatch.setattr(NormalAction, "run", lambda self, tmp, task_vars: {"waited": polls.done.wait(10)})
+    monkeypatch.setattr(NormalAction, "run", lambda self, tmp, task_vars: {"waited": polls.done.wait(60)})
     action.run(None, {})
     probe = polls.actions[0]
     assert probe._connection is not action._connection

@@ -250,7 +250,7 @@ def test_the_second_run_waits_and_finds_it_done(dest):
     second.join(0.3)
     assert second.is_alive() and not outcomes
     out, _err = child.communicate("go\n")
-    second.join(10)
+    second.join(60)
     assert out.startswith("True no artifact at")
     assert outcomes[0].changed is False
     assert outcomes[0].sentence == f"made meanwhile by another run (pid {child.pid})"

@@ -16,26 +16,19 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._progres
     progress_line,
     sampled,
 )
+from ansible_collections.tritonops.trtllm.tests.unit.support.clock import Clock
 
 MB = 10**6
 
 
-class Clock:
-    def __init__(self):
-        self.now = 100.0
-
-    def __call__(self):
-        return self.now
-
-
 @pytest.fixture
 def clock():
-    return Clock()
+    return Clock(now=100.0)
 
 
 @pytest.fixture
 def progress(tmp_path, clock):
-    return Progress(str(tmp_path / "progress.json"), clock)
+    return Progress(str(tmp_path / "progress.json"), clock.monotonic)
 
 
 def read(tmp_path):

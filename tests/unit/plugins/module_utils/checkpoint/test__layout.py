@@ -20,8 +20,7 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.checkpoint._layou
     cut_problems,
     rank_targets,
 )
-from ansible_collections.tritonops.trtllm.tests.unit.support.models import settings_of
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 DENSE = Decoder(
@@ -124,7 +123,7 @@ def copies(decoder, cut, name, has_head):
     return 1
 
 
-@settings_of(120)
+@settings(max_examples=120)
 @given(legal(), st.booleans())
 def test_every_element_lands_as_often_as_it_must(case, has_head):
     decoder, cut = case
@@ -137,7 +136,7 @@ def test_every_element_lands_as_often_as_it_must(case, has_head):
     assert not found
 
 
-@settings_of(120)
+@settings(max_examples=120)
 @given(legal(), st.booleans())
 def test_the_ranks_parts_make_the_model(case, has_head):
     decoder, cut = case
@@ -192,7 +191,7 @@ def equal(one, other):
     assert one.shape == other.shape and (one == other).all()
 
 
-@settings_of(300)
+@settings(max_examples=300)
 @given(
     st.builds(
         dataclasses.replace,

@@ -15,8 +15,8 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.checkpoint._weigh
     open_weights,
     read_head,
 )
-from ansible_collections.tritonops.trtllm.tests.unit.support.models import make_file, settings_of, with_head
-from hypothesis import given
+from ansible_collections.tritonops.trtllm.tests.unit.support.models import make_file, with_head
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors import deserialize
 
@@ -151,7 +151,7 @@ def test_many_missing_files_are_not_all_listed(tmp_path):
     assert message.count("xxx…") == 5 and "and 495 more" in message
 
 
-@settings_of(50)
+@settings(max_examples=50)
 @given(
     st.dictionaries(
         st.text(st.characters(exclude_categories=["Cs"]), min_size=1).filter(lambda name: name != "__metadata__"),
