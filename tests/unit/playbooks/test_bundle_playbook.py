@@ -67,3 +67,9 @@ def test_on_another_system_mirrors_are_asked_for(said: Any) -> None:
 
 def test_repositories_that_are_not_public_have_to_be_given(said: Any) -> None:
     assert "repositories of redhat-9 are not public: give yours in trtllm_bundle_repositories" in said("", "redhat-9")
+
+
+def test_unknown_systems_and_mirrors_are_refused_with_the_nearest_name(said: Any) -> None:
+    words = said("", "debian13", trtllm_bundle_mirrors={"debian-securty": "x"})
+    assert "(did you mean debian-13?)" in words and "(did you mean debian-security?)" in words
+    assert "Make the bundle" not in words
