@@ -114,7 +114,7 @@ VARIABLES: Mapping[str, Variable] = {
     "trtllm_ca_bundle": Variable("CA bundle on the host for the hub and PyPI"),
     "trtllm_wheelhouse": Variable("folder on the host with Python wheels, instead of PyPI"),
     "trtllm_keep": Variable("what `teardown` keeps of the root directory"),
-    "trtllm_hosts": Variable("the hosts, as a group or pattern"),
+    "trtllm_hosts": Variable("the hosts, as a group or pattern; with `-e` only"),
     "trtllm_convert_host": Variable("the host on which `convert` runs"),
     "trtllm_convert_root": Variable("the root directory on that host"),
     "trtllm_host_shape": Variable("host shape to plan for, without contacting a host"),
