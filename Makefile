@@ -16,10 +16,11 @@ help: ## Show this
 setup: ## Make .venv, and .venv-2.21 where a Python 3.12 is found
 	@scripts/setup
 
-docs: setup ## What is generated: the roles' tables of variables, README's plans, the log patterns in operations.md
+docs: setup ## What is generated: tables of variables, README's plans, the log patterns in operations.md
 	for role in roles/*/; do aar-doc "$$role" markdown; done
 	python tests/unit/test_readme.py
 	python tests/unit/docs/test_operations.py
+	python tests/unit/docs/test_variables.py
 
 lint: setup ## Every linter
 	@scripts/lint

@@ -21,11 +21,13 @@ from ansible_collections.tritonops.trtllm.plugins.plugin_utils._catalogue import
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._converter import conversions
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._inputs import (
     InputError,
+    also_refused,
     plan_of,
     read_facts,
     request_of,
 )
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._plan_table import plan_table
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils._variables import variable_refusals
 
 Plans = dict[str, dict[str, Any]]
 
@@ -75,7 +77,8 @@ class ActionModule(ActionBase):
         for host in hosts:
             variables = hostvars[host]
             token_file = variables.get("trtllm_token_file")
-            plans[host] = plan_of(request_of(variables), facts[host], token_file, catalogue)
+            plan = plan_of(request_of(variables), facts[host], token_file, catalogue)
+            plans[host] = also_refused(plan, variable_refusals(variables, variables))
         return plans
 
     def _write(self, path: str | None, content: Any) -> bool:

@@ -13,8 +13,14 @@ from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._bundled import bundle_contents, bundled_plan
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._catalogue import load_catalogue
-from ansible_collections.tritonops.trtllm.plugins.plugin_utils._inputs import plan_of, with_config
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils._inputs import (
+    also_refused,
+    plan_of,
+    request_of,
+    with_config,
+)
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._refusal import refusal_line
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils._variables import checked_values, variable_refusals
 
 HOST_INFO = "tritonops.trtllm.trtllm_host_info"
 
@@ -28,23 +34,26 @@ class ActionModule(ActionBase):
         result: dict[str, Any] = super().run(tmp, task_vars)
         _validated, arguments = self.validate_argument_spec(
             argument_spec={
-                "request": {"type": "dict", "required": True},
+                "request": {"type": "dict", "default": {}},
                 "host_facts": {"type": "dict"},
                 "token_file": {"type": "path"},
                 "storage": {"type": "list", "elements": "dict", "default": []},
                 "bundle": {"type": "dict"},
             },
         )
-        request, host_facts = arguments["request"], arguments["host_facts"]
+        task_vars, host_facts = task_vars or {}, arguments["host_facts"]
+        variables = checked_values(task_vars, self._templar.template)
+        request = {**request_of(variables), **arguments["request"]}
         if host_facts is None:
             about = {"root": request.get("root") or "/opt/trtllm", "storage": arguments["storage"]}
-            host_facts = self._asked(about, task_vars or {})
+            host_facts = self._asked(about, task_vars)
 
         def plan_for(asked: Mapping[str, Any]) -> dict[str, Any]:
             return plan_of(asked, host_facts, arguments["token_file"], load_catalogue())
 
         bundle = arguments["bundle"]
         plan = bundled_plan(request, bundle, plan_for) if bundle else plan_for(request)
+        plan = also_refused(plan, variable_refusals(task_vars, variables))
         result.update(changed=False, plan=plan, host_facts=host_facts)
         if plan["refusals"]:
             result.update(failed=True, msg=refusal_message(plan["refusals"]))

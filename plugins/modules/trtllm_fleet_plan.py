@@ -12,6 +12,7 @@ version_added: 0.1.0
 description:
   - Makes for each host the plan that M(tritonops.trtllm.trtllm_plan) makes, out of the host's own C(trtllm_*) variables
     (C(trtllm_model), C(trtllm_release) and so on; what is not said has the default that is documented there).
+  - A variable that begins with C(trtllm_) and is not the collection's is refused, with the nearest name.
   - Tells of each plan what would be fetched, built, reused and restarted, how large it is, what it leaves of the GPUs'
     memory, and what to know of it, or why it cannot work. Hosts with the same plan share a table.
   - Runs on the controller, once for all hosts. No connection is opened. Refusals do not make it fail.

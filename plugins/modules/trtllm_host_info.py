@@ -44,11 +44,11 @@ EXAMPLES = r"""
 - name: Look at the host
   tritonops.trtllm.trtllm_host_info:
     root: /opt/trtllm
-  register: trtllm_host
+  register: host_info
 
 - name: Keep what was found
   ansible.builtin.copy:
-    content: "{{ trtllm_host.host_facts | ansible.builtin.to_nice_json }}\n"
+    content: "{{ host_info.host_facts | ansible.builtin.to_nice_json }}\n"
     dest: "{{ inventory_hostname }}.json"
     mode: "0644"
   delegate_to: localhost

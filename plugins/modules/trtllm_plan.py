@@ -15,6 +15,8 @@ description:
     anywhere.
   - Runs on the controller. The host is asked for its facts by M(tritonops.trtllm.trtllm_host_info), unless they are
     given.
+  - Of the host's variables those that begin with C(trtllm_) must be the collection's. Any other is refused, with the
+    nearest name.
   - What cannot work is refused with all reasons at once, each with the variable to change and a value that would do.
     Estimates and risks can be accepted by the name that the refusal gives.
 extends_documentation_fragment:
@@ -32,7 +34,7 @@ attributes:
 options:
   request:
     description:
-      - The C(trtllm_*) variables of the inventory without their prefix.
+      - Values of C(trtllm_*) variables, under their names without the prefix, that replace those of the host.
       - C(model) is a preset's name (C(catalogue/models)), a mapping with C(preset) and what differs from it, such as
         C(revision), or a mapping with C(repository), C(revision), and C(architecture) with C(shape), or C(config)
         (the model's C(config.json), or a file with it on the controller). Without either, C(config.json) is read from
@@ -63,7 +65,7 @@ options:
         C(model.yaml); C(repository_overrides) maps a Triton model to fields of its configuration.
       - C(plan_waive) lists the names of refusals that are accepted.
     type: dict
-    required: true
+    default: {}
   host_facts:
     description:
       - What is known of the host, as M(tritonops.trtllm.trtllm_host_info) returns it. What is missing is not checked.
@@ -95,10 +97,8 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Plan Mixtral 8x7B for the host
+- name: Plan what the host's variables, such as trtllm_model, ask for
   tritonops.trtllm.trtllm_plan:
-    request:
-      model: mixtral-8x7b-instruct
   register: planned
 
 - name: Plan what the tutorial does, with facts that are known

@@ -22,7 +22,8 @@ from ansible_collections.tritonops.trtllm.plugins.plugin_utils._catalogue import
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._host_facts import facts_of_shape
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._planner import make_plan
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._refusal import Refusal, as_mapping, hint
-from ansible_collections.tritonops.trtllm.plugins.plugin_utils._spec import VARIABLES, Weights
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils._spec import Weights
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils._variables import REQUEST
 from yaml import YAMLError
 
 
@@ -46,6 +47,13 @@ def plan_of(
         return {**plan, "refusals": [exc.refusal.as_dict(), *others]}
 
 
+def also_refused(plan: dict[str, Any], refusals: Sequence[Refusal]) -> dict[str, Any]:
+    """The plan; with refusals there is nothing else in it, as where the planner refuses."""
+    if not refusals:
+        return plan
+    return {"refusals": [*(refusal.as_dict() for refusal in refusals), *plan["refusals"]], "warnings": []}
+
+
 @lru_cache(maxsize=None)
 def _parsed(variable: str, path: str) -> Any:
     try:
@@ -64,7 +72,7 @@ def _loaded(text: str) -> Any:
 
 def request_of(variables: Mapping[str, Any]) -> dict[str, Any]:
     """The request that a host's variables make: what is not said is the planner's default."""
-    return {name: variables[f"trtllm_{name}"] for name in VARIABLES if f"trtllm_{name}" in variables}
+    return {name: variables[f"trtllm_{name}"] for name in REQUEST if f"trtllm_{name}" in variables}
 
 
 def read_facts(arguments: Mapping[str, Any], catalogue: Catalogue) -> Mapping[str, Any]:

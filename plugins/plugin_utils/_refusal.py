@@ -18,6 +18,11 @@ from ansible.module_utils.common.validation import check_type_bool, check_type_d
 
 # What every reader of JSON takes for the number it is.
 LARGEST = 2**53
+# More names than that help nobody.
+MOST_LISTED = 30
+
+WAIVERS = ("gpu_memory", "host_memory", "disk", "exposed_vulnerable_release")
+"""The refusals that can be accepted by name."""
 
 
 @dataclass(frozen=True)
@@ -52,11 +57,12 @@ def shown(value: Any) -> str:
     return text if len(text) <= 200 else f"{text[:200]}…"
 
 
-def hint(name: Any, known: Iterable[str]) -> str:
-    """Which of the known names was meant, where one is near."""
+def hint(name: Any, known: Iterable[str], prefix: str = "") -> str:
+    """Which of the known names was meant, where one is near. `prefix`: what all begin with, which makes none near."""
     text = name if isinstance(name, str) else shown(name)
-    near = difflib.get_close_matches(text[:100], list(known), n=1)
-    return f" (did you mean {near[0]}?)" if near else ""
+    names = [entry[len(prefix) :] for entry in known]
+    near = difflib.get_close_matches(text[len(prefix) :][:100], names, n=1)
+    return f" (did you mean {prefix}{near[0]}?)" if near else ""
 
 
 def as_mapping(value: Any) -> Any:
@@ -81,9 +87,8 @@ class Checker:
         names = list(allowed)
         if isinstance(value, str) and value in names:
             return True
-        self.refuse(
-            variable, value, f"{shown(value)} is not a known {what}{hint(value, names)}; known are: {', '.join(names)}"
-        )
+        listed = f"; known are: {', '.join(names)}" if len(names) <= MOST_LISTED else ""
+        self.refuse(variable, value, f"{shown(value)} is not a known {what}{hint(value, names)}{listed}")
         return False
 
     def record(self, variable: str, given: Any, kind: Any) -> Any:

@@ -18,6 +18,7 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.backend._dockerfi
 from ansible_collections.tritonops.trtllm.plugins.module_utils.host._root_folder import path_problem
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._catalogue import Catalogue, Release
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._refusal import (
+    WAIVERS,
     Checker,
     Refusal,
     as_mapping,
@@ -29,13 +30,6 @@ from ansible_collections.tritonops.trtllm.plugins.plugin_utils._sizing import (
     Limits,
     Shape,
 )
-
-VARIABLES = (
-    *("model", "release", "profile", "root", "precision", "parallelism", "limits", "image", "sources", "weights"),
-    *("converter", "tokenizer", "server", "streaming", "gpus_required", "engine_dir", "repository_parameters"),
-    *("repository_overrides", "plan_waive"),
-)
-"""What a request has, all of them but `model` with a default; in an inventory their names begin with `trtllm_`."""
 
 PROFILES = ("engine", "llmapi")
 NATIVE, UPSTREAM = "native", "upstream"
@@ -403,7 +397,7 @@ class Reader(Checker):
         if not isinstance(given, list) or not all(isinstance(name, str) for name in given):
             self.refuse("plan_waive", given, "must be a list of the names that refusals gave")
             return frozenset()
-        return frozenset(given)
+        return frozenset(name for name in given if self.choice("plan_waive", name, WAIVERS, "waiver"))
 
 
 def kind_of(repository: str) -> str:

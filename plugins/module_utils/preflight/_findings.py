@@ -12,6 +12,23 @@ import typing as t
 
 Finding = t.Dict[str, str]
 
+FINDINGS = (
+    # the system
+    *("architecture", "os_untested", "os_unsupported", "systemd", "no_python", "port_taken", "disk_space", "memory"),
+    *("shm", "ulimits", "clock", "selinux_containers", "selinux_label", "firewall"),
+    # what is fetched or served
+    *("hub_token_missing", "hub_token_refused", "hub_not_found", "hub_unreachable", "registry_unreachable"),
+    *("registry_certificate", "unreachable", "archive_missing", "archive_unreadable", "archive_image"),
+    *("archive_unchecked", "engine_image"),
+    # GPUs and their driver
+    *("nvidia_smi", "gpu_absent", "gpu_lost", "gpu_count", "gpu_model", "gpu_mixed", "gpu_memory", "gpu_capability"),
+    *("driver_too_old", "driver_older", "fabric_manager", "fabric_manager_version", "fabric_state", "mig_mode"),
+    *("persistence_mode", "ecc_mode", "ecc_uncorrected", "ecc_history", "ecc_sram_threshold", "row_remapping_failed"),
+    *("row_remapping_pending", "page_retirement_pending", "gpu_recovery", "pcie_width", "pcie_generation"),
+    *("nvlink_inactive", "xid", "xid_notable", "gpu_in_use", "gpu_memory_held"),
+)
+"""Every id that a finding can have."""
+
 
 def error(name: str, message: str, remedy: str) -> Finding:
     """Something that will stop the deployment."""

@@ -104,3 +104,9 @@ def test_dockers_key_for_enterprise_linux_is_known_by_its_fingerprint(
     assert ("baseurl=http://mirror" in words) is (fingerprint == DOCUMENTED)
     refusal = f"{url} has the key {OTHER}, expected is 060A 61C5 1B55 8A7F 742B 77AA C52F EB6B 621E 9F35"
     assert (refusal in words) is (fingerprint == OTHER)
+
+
+def test_unknown_systems_and_mirrors_are_refused_with_the_nearest_name(said: Any) -> None:
+    words = said("", "debian13", trtllm_bundle_mirrors={"debian-securty": "x"})
+    assert "(did you mean debian-13?)" in words and "(did you mean debian-security?)" in words
+    assert "Make the bundle" not in words

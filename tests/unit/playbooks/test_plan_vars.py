@@ -10,9 +10,15 @@ import re
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._inputs import read_facts, request_of
-from ansible_collections.tritonops.trtllm.plugins.plugin_utils._spec import VARIABLES
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils._variables import (
+    INTERNAL,
+    REQUEST,
+    VARIABLES,
+    unknown_names,
+)
 from ansible_collections.tritonops.trtllm.tests.unit.support.planning import CATALOGUE, accepted, plan_for
 
 PROJECT = Path(__file__).parents[3]
@@ -33,11 +39,6 @@ def test_every_variable_that_is_handed_over_is_documented_by_its_role() -> None:
 
 
 SAMPLE = (PROJECT / "inventories/sample/group_vars/trtllm.yml").read_text()
-# What plays keep between tasks, and names of modules.
-OWN = re.compile(
-    r"trtllm_(plan|planned|plan_facts|plan_offline|fleet_plan|host|host_info|request"
-    r"|record|release_record|backend|backend_pinned_image|checkpoint|conversions?|converted.*|preflight_results|teardown_.*)$"
-)
 
 
 def shown() -> dict[str, Any]:
@@ -48,10 +49,37 @@ def shown() -> dict[str, Any]:
     return variables
 
 
-def test_the_sample_inventory_shows_every_variable_of_the_playbooks_and_no_other() -> None:
-    text = "".join(path.read_text() for path in [*PLAYBOOKS.glob("*.yml"), *PLAYBOOKS.glob("vars/*.yml")])
-    names = {name for name in re.findall(r"\btrtllm_[a-z_]+", text) if not OWN.match(name)} - role_options()
-    assert names | {f"trtllm_{name}" for name in VARIABLES} == set(shown())
+def read_by(*globs: str) -> set[str]:
+    """Names in the files, apart from those of plugins and roles."""
+    text = "".join(path.read_text() for pattern in globs for path in PROJECT.glob(pattern))
+    return set(re.findall(r"(?<!trtllm\.)\btrtllm_[a-z_]+", text)) - {path.name for path in PROJECT.glob("roles/*")}
+
+
+def test_the_variables_are_those_that_are_read() -> None:
+    read = read_by("playbooks/**/*.yml") - role_options()
+    assert read | {f"trtllm_{name}" for name in REQUEST} == VARIABLES.keys() | INTERNAL
+
+
+def test_roles_read_their_own_options_only() -> None:
+    """The tasks of other roles name variables of the playbooks in messages only."""
+    assert read_by("roles/*/tasks/*.yml", "roles/*/defaults/*.yml") - role_options() <= VARIABLES.keys() | INTERNAL
+
+
+def test_the_sample_inventory_shows_every_variable_and_no_other() -> None:
+    assert set(shown()) == set(VARIABLES)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        str(path.relative_to(PROJECT))
+        for glob in ("inventories", "molecule/*/vars")
+        for path in PROJECT.glob(f"{glob}/**/*.yml")
+    ],
+)
+def test_no_inventory_has_an_unknown_variable(path: str) -> None:
+    names = re.findall(r"^ *(trtllm_[a-z_]+):", (PROJECT / path).read_text(), re.MULTILINE)
+    assert unknown_names(names) == []
 
 
 def test_what_the_sample_inventory_shows_as_a_default_is_one() -> None:
@@ -65,13 +93,3 @@ def test_what_the_sample_inventory_shows_as_an_example_can_be_used() -> None:
     accepted(**request_of(shown()))
     facts = read_facts({"hosts": ["one"], "host_facts": None, "host_shape": shown()["trtllm_host_shape"]}, CATALOGUE)
     assert len(facts["one"]["gpus"]) == 8
-
-
-def test_the_request_has_every_variable_with_the_planners_default() -> None:
-    given = yaml.safe_load((PLAYBOOKS / "vars/defaults.yml").read_text())["trtllm_request"]
-    assert set(given) == set(VARIABLES)
-    with_default = re.compile(r"\{\{ (\w+) \| default\((.*)\) \}\}")
-    matches = {name: with_default.fullmatch(template) for name, template in given.items()}
-    assert all(match and match[1] == f"trtllm_{name}" for name, match in matches.items())
-    values = {name: yaml.safe_load(match[2]) for name, match in matches.items() if match and name != "model"}
-    assert plan_for(**values) == accepted()

@@ -22,7 +22,7 @@ class Run:
         self.file = folder / "plan.json"
         program = Path(sys.executable).with_name("ansible-playbook")
         extra = json.dumps({"trtllm_plan_file": str(self.file), **variables})
-        command = [str(program), str(PROJECT / f"playbooks/{playbook}.yml"), *options, "-e", extra]
+        command = [str(program), str(PROJECT / "playbooks" / f"{playbook}.yml"), *options, "-e", extra]
         environment = {**os.environ, "ANSIBLE_CONFIG": str(PROJECT / "ansible.cfg"), "ANSIBLE_SSH_RETRIES": "0"}
         done = subprocess.run(command, text=True, capture_output=True, check=False, env=environment, cwd=folder)
         self.rc, self.said = done.returncode, done.stdout + done.stderr

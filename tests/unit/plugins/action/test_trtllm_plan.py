@@ -18,13 +18,13 @@ from ansible_collections.tritonops.trtllm.tests.unit.support.planning import hos
 GOOD = {"model": "smollm2-135m-instruct", "release": "0.17.0"}
 
 
-def run(request: dict[str, Any], facts: dict[str, Any]) -> tuple[dict[str, Any], str]:
-    """The result, and everything that was said."""
+def run(request: dict[str, Any], facts: dict[str, Any], **variables: Any) -> tuple[dict[str, Any], str]:
+    """The result on a host with these variables, and everything that was said."""
     command = [
         str(Path(sys.executable).with_name("ansible")),
         *("localhost", "-m", "tritonops.trtllm.trtllm_plan"),
         *("-a", json.dumps({"request": "{{ wanted }}", "host_facts": "{{ known }}"})),
-        *("-e", json.dumps({"wanted": request, "known": facts})),
+        *("-e", json.dumps({"wanted": request, "known": facts, **variables})),
         *("-i", "localhost,"),
     ]
     environment = {**os.environ, "ANSIBLE_CALLBACK_RESULT_FORMAT": "json"}
@@ -38,6 +38,20 @@ def test_a_plan_comes_back_with_its_warnings_and_facts() -> None:
     assert len(result["host_facts"]["gpus"]) == 8
     assert result["changed"] is False
     assert "[WARNING]: trtllm_streaming makes" in said
+
+
+def test_what_is_not_in_the_request_is_said_by_the_hosts_variables() -> None:
+    variables = {"trtllm_model": "{{ small }}", "trtllm_precision": "float32", "small": GOOD["model"]}
+    result, _said = run({"release": "0.17.0", "precision": "bfloat16"}, host(), **variables)
+    assert result["plan"]["model"]["name"] == GOOD["model"]
+    assert (result["plan"]["release"], result["plan"]["precision"]) == ("0.17.0", "bfloat16")
+
+
+def test_an_unknown_variable_is_refused_with_everything_else() -> None:
+    result, _said = run(GOOD, host(), trtllm_limit={}, trtllm_precision="int3", trtllm_proxy={"htp": "x"})
+    refused = [entry["variable"] for entry in result["plan"]["refusals"]]
+    assert refused == ["trtllm_limit", "trtllm_proxy.htp", "trtllm_precision"]
+    assert list(result["plan"]) == ["refusals", "warnings"]
 
 
 def test_all_refusals_make_one_message() -> None:

@@ -16,7 +16,7 @@ import pytest
 from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._artifact import artifact_key
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._planner import make_plan
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._refusal import refusal_line
-from ansible_collections.tritonops.trtllm.plugins.plugin_utils._spec import VARIABLES
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils._variables import REQUEST
 from ansible_collections.tritonops.trtllm.tests.unit.support.planning import (
     CATALOGUE,
     DIGEST,
@@ -282,7 +282,7 @@ def requests() -> Iterator[Any]:
     """Every variable and every key in one, each with every piece of rubbish; then rubbish all over."""
     yield from RUBBISH
     for value in RUBBISH:
-        yield from ({**GOOD, name: value} for name in VARIABLES)
+        yield from ({**GOOD, name: value} for name in REQUEST)
         yield from ({**GOOD, name: {key: value}} for name, keys in NESTED.items() for key in keys)
         yield from ({"model": {**MODEL, key: value}} for key in NESTED["model"])
         yield from ({"model": {**MODEL, "shape": {**DIMENSIONS, key: value}}} for key in SHAPE)
@@ -293,7 +293,7 @@ def requests() -> Iterator[Any]:
             yield {**GOOD, "profile": profile, "repository_overrides": {"tensorrt_llm": {"parameters": {"a": value}}}}
     chance = random.Random(3)
     for _round in range(300):
-        names = chance.sample(VARIABLES, chance.randint(1, len(VARIABLES)))
+        names = chance.sample(REQUEST, chance.randint(1, len(REQUEST)))
         yield {name: chance.choice(RUBBISH) for name in names}
 
 

@@ -1,0 +1,126 @@
+# Copyright (c) 2026 tritonops.trtllm contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: hosts
+short_description: The hosts of a play, as a pattern that must match
+version_added: "0.1.0"
+description:
+  - For the keyword C(hosts) of a play. Ansible skips a play whose pattern matches no host, and reports success. This
+    lookup fails instead, before the play begins, and says what to change.
+  - The pattern may name groups that do not exist, as long as a host is left. C(--limit) is taken into account.
+  - Nothing is checked where Ansible only parses or lists tasks (C(--syntax-check), C(--list-tasks), C(--list-tags)).
+options:
+  _terms:
+    description:
+      - The name of the variable that has the pattern, if there is one. The variable must be known without a host, for
+        example as an extra variable.
+    type: list
+    elements: str
+  default:
+    description:
+      - The pattern where the variable is not set.
+    type: str
+    required: true
+  without_inventory:
+    description:
+      - The pattern where the variable is not set and no inventory is given, so that there is only the implicit
+        localhost.
+      - By default this is an error.
+    type: str
+author:
+  - tritonops.trtllm contributors (@tritonops)
+"""
+
+EXAMPLES = r"""
+- name: Do something on the hosts that serve models
+  hosts: "{{ lookup('tritonops.trtllm.hosts', 'trtllm_hosts', default='trtllm') }}"
+  tasks: []
+"""
+
+RETURN = r"""
+_raw:
+  description: The pattern.
+  type: list
+  elements: str
+  sample: [trtllm]
+"""
+
+import typing as t
+
+from ansible import context
+from ansible.errors import AnsibleLookupError
+from ansible.inventory.manager import InventoryManager
+from ansible.plugins.lookup import LookupBase
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils._refusal import hint
+
+# Where Ansible looks when no inventory is given.
+NO_INVENTORY = ("/etc/ansible/hosts",)
+PARSE_ONLY = ("syntax", "listtasks", "listtags")
+MOST_LISTED = 10
+
+Variables = t.Mapping[str, t.Any]
+
+
+class LookupModule(LookupBase):
+    """Returns a pattern that matches hosts, or fails."""
+
+    def run(self, terms: list[str], variables: Variables | None = None, **kwargs: t.Any) -> list[str]:
+        variables = variables or {}
+        self.set_options(var_options=variables, direct=kwargs)
+        name = terms[0] if terms else ""
+        given = self._templar.template(variables.get(name))
+        pattern = given or self._default(variables)
+        if not any(context.CLIARGS.get(option) for option in PARSE_ONLY):
+            self._check(pattern, variables, f"{name} = {given!r}" if given else "", name)
+        return pattern if isinstance(pattern, list) else [pattern]
+
+    def _default(self, variables: Variables) -> str:
+        without_inventory = self.get_option("without_inventory")
+        use_it = without_inventory and not variables["groups"]["all"] and not inventory_sources(variables)
+        return str(without_inventory if use_it else self.get_option("default"))
+
+    def _check(self, pattern: str | list[str], variables: Variables, given: str, name: str) -> None:
+        inventory = InventoryManager(self._loader, parse=False)
+        for group, hosts in variables["groups"].items():
+            inventory.add_group(group)
+            for host in hosts:
+                inventory.add_host(host, group=group)
+        matching = inventory.get_hosts(pattern)
+        if not matching:
+            raise AnsibleLookupError(no_host(pattern, variables, given, name))
+        limit = variables.get("ansible_limit")
+        inventory.subset(limit)
+        if not inventory.get_hosts(pattern):
+            hosts = listed([host.name for host in matching])
+            raise AnsibleLookupError(f"--limit {limit} excludes every host of this play; it needs one of: {hosts}")
+
+
+def inventory_sources(variables: Variables) -> tuple[str, ...]:
+    sources = tuple(variables["ansible_inventory_sources"])
+    return () if sources == NO_INVENTORY else sources
+
+
+def no_host(pattern: str | list[str], variables: Variables, given: str, name: str) -> str:
+    """Why no host matches, and what to change. `given`: the variable `name` and its value, where it is set."""
+    groups = variables["groups"]
+    if not groups["all"]:
+        sources = inventory_sources(variables)
+        found = f"the inventory {', '.join(sources)} has no hosts" if sources else "no inventory is given"
+        return f"{found}: name an inventory (-i) whose group trtllm has the hosts"
+    near = hint(pattern, {*groups, *groups["all"]} - {pattern})
+    there = listed([group for group in groups if group not in ("all", "ungrouped")])
+    if given:
+        return f"{given} matches no host of the inventory{near}; its groups are: {there}"
+    return (
+        f"the inventory has no host in the group {pattern}{near}: put the hosts into it, or set the group or pattern "
+        f"with -e {name}=…; its groups are: {there}"
+    )
+
+
+def listed(names: list[str]) -> str:
+    more = f" and {len(names) - MOST_LISTED} more" if len(names) > MOST_LISTED else ""
+    return f"{', '.join(names[:MOST_LISTED])}{more}" or "none"

@@ -1,0 +1,95 @@
+# Copyright (c) 2026 tritonops.trtllm contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Names that are no variables, and values that the planner does not look at."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils._variables import unknown_names, variable_refusals
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("trtllm_realease", "trtllm_release"),
+        ("trtllm_limit", "trtllm_limits"),
+        ("trtllm_tokenfile", "trtllm_token_file"),
+        ("trtllm_bundle_system", "trtllm_bundle_systems"),
+        # an option of the role trtllm_backend
+        ("trtllm_backend_git_mirror", "trtllm_backend_git_mirrors"),
+    ],
+)
+def test_a_misspelt_variable_is_refused_with_the_nearest_name(name: str, meant: str) -> None:
+    (refusal,) = unknown_names(["ansible_host", name, meant])
+    assert refusal.variable == name and f"(did you mean {meant}?)" in refusal.message
+    assert not refusal.waive
+
+
+def test_the_common_prefix_makes_no_name_near() -> None:
+    (refusal,) = unknown_names(["trtllm_gpus"])
+    assert "did you mean" not in refusal.message and "another prefix" in refusal.message
+
+
+@pytest.mark.parametrize("name", ["trtllm_planned", "trtllm_backend_ca_bundle", "trtllm", "__trtllm_x", "my_trtllm_x"])
+def test_other_names_are_not_refused(name: str) -> None:
+    assert unknown_names([name]) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "refused", "says"),
+    [
+        ("trtllm_proxy", {"htp": "x"}, "trtllm_proxy.htp", "did you mean http?"),
+        ("trtllm_storage", {"drivs": []}, "trtllm_storage.drivs", "did you mean drives?"),
+        ("trtllm_storage", {"wipe": "serial"}, "trtllm_storage.wipe", "must be a list"),
+        ("trtllm_storage", {"move": "perhaps"}, "trtllm_storage", "perhaps"),
+        ("trtllm_preflight_gpus", {"memory": 1}, "trtllm_preflight_gpus.memory", "did you mean memory_mib?"),
+        ("trtllm_preflight_gpus", {"count": "eight"}, "trtllm_preflight_gpus", "unable to convert to int"),
+        ("trtllm_preflight_waive", ["gpu_memry"], "trtllm_preflight_waive", "did you mean gpu_memory?"),
+        ("trtllm_preflight_waive", "memory", "trtllm_preflight_waive", "must be a list"),
+        ("trtllm_ca_certificates", [{"file": "x"}], "trtllm_ca_certificates", "must be a single value"),
+        ("trtllm_ca_certificates", None, "trtllm_ca_certificates", "must be a list"),
+        ("trtllm_docker_source", "vender", "trtllm_docker_source", "did you mean vendor?"),
+        ("trtllm_bundle_systems", ["debian12"], "trtllm_bundle_systems", "did you mean debian-12?"),
+        ("trtllm_bundle_mirrors", {"debain": "x"}, "trtllm_bundle_mirrors.debain", "did you mean debian?"),
+        ("trtllm_bundle_repositories", {"debian12": []}, "trtllm_bundle_repositories.debian12", "mean debian-12?"),
+        (
+            "trtllm_bundle_repositories",
+            {"debian-12": [{"name": "a", "uri": "b"}]},
+            "trtllm_bundle_repositories.debian-12.uri",
+            "did you mean uris?",
+        ),
+    ],
+)
+def test_a_wrong_value_is_refused(name: str, value: Any, refused: str, says: str) -> None:
+    (refusal,) = variable_refusals([], {name: value})
+    assert refusal.variable == refused and says in refusal.message
+
+
+@pytest.mark.parametrize("value", ["http://me:secret@proxy", ["http://me:secret@proxy"], {"http": ["me:secret@proxy"]}])
+def test_a_proxys_password_is_not_shown(value: Any) -> None:
+    assert "secret" not in str([refusal.as_dict() for refusal in variable_refusals([], {"trtllm_proxy": value})])
+
+
+def test_what_is_right_is_not_refused() -> None:
+    right: dict[str, Any] = {
+        "trtllm_proxy": {"http": "http://proxy.example.com:3128", "no_proxy": ".example.com"},
+        "trtllm_storage": {
+            "grow_root": True,
+            "drives": ["empty_nvme"],
+            "mount": "/opt/trtllm",
+            "wipe": [],
+            "move": False,
+        },
+        "trtllm_preflight_gpus": {"count": 8, "name": "NVIDIA A100-SXM4-40GB"},
+        "trtllm_preflight_waive": ["xid", "no_python"],
+        "trtllm_ca_certificates": ["~/ca.pem"],
+        "trtllm_docker_source": "existing",
+        "trtllm_bundle_systems": ["debian-12"],
+        "trtllm_bundle_mirrors": {"debian-security": "http://mirror.example.com/debian-security"},
+        "trtllm_bundle_repositories": {"oraclelinux-9": [{"name": "a", "baseurl": "file:///a", "key": "/a/gpg"}]},
+    }
+    assert variable_refusals(right, right) == []
