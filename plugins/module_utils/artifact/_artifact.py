@@ -117,10 +117,11 @@ def is_complete(folder: str) -> bool:
     return read_artifact(folder) is not None
 
 
-def source_key(src: str) -> str:
+def source_key(src: str, may_be_absent: bool = False) -> str:
     """What a later artifact names as its source: the key of src, or the listing of a folder that has none.
 
-    An artifact folder that was removed to free its space is still known by its name.
+    An artifact folder that was removed to free its space is still known by its name. One that is still to be made, as in
+    check mode, may be absent under any other name as well, which then is the answer.
     """
     record = read_artifact(src)
     if record is not None:
@@ -128,7 +129,7 @@ def source_key(src: str) -> str:
     if os.path.isdir(src):
         return listing_hash(src)
     name = os.path.basename(os.path.normpath(src))
-    if KEY.fullmatch(name):
+    if KEY.fullmatch(name) or may_be_absent:
         return name
     raise ArtifactError(f"the source {src} does not exist: make it first, or correct src")
 

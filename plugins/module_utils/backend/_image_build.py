@@ -94,22 +94,13 @@ class BuildRequest:
         """What makes it another image: neither how fast it is built nor what the host has to trust for it."""
         return {
             "image": self.name,
-            "sources": self._sources(),
+            "sources": source_key(self.src, may_be_absent=self.check_mode),
             "dockerfile": self.dockerfile,
             "target": self.target,
             "build_args": dict(self.build_args),
             "cuda_architectures": self.cuda_architectures,
             "pip_constraints": list(self.pip_constraints),
         }
-
-    def _sources(self) -> str:
-        try:
-            return source_key(self.src)
-        except ArtifactError:
-            # In check mode the clone is still to come, and its folder's name need not say what will be in it.
-            if not self.check_mode:
-                raise
-            return self.src
 
     def check(self) -> None:
         if self.cuda_architectures and not dockerfile.ARCHITECTURES.fullmatch(self.cuda_architectures):

@@ -97,7 +97,7 @@ class ToolStep(ArtifactStep):
     def inputs(self) -> dict[str, t.Any]:
         params = self._params
         inputs = {
-            "source": source_key(params["src"]),
+            "source": source_key(params["src"], may_be_absent=self._module.check_mode),
             "image": params["image_digest"] or params["image"],
             "command": params["command"],
             "release": params["release"],

@@ -88,7 +88,8 @@ class NativeStep(ArtifactStep):
 
     def inputs(self) -> dict[str, t.Any]:
         params = self._params
-        return native_inputs(source_key(params["src"]), params["release"], params["dtype"], self._cut)
+        source = source_key(params["src"], may_be_absent=self._module.check_mode)
+        return native_inputs(source, params["release"], params["dtype"], self._cut)
 
     def make(self, draft: Draft) -> dict[str, t.Any]:
         params = self._params

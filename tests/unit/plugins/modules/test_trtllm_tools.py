@@ -251,6 +251,11 @@ def test_what_others_have_at_dest(run, engine, tmp_path, module):
     assert theirs.read_text() == "theirs" and engine.created == []
 
 
+@pytest.mark.parametrize("module", [trtllm_checkpoint, trtllm_engine])
+def test_check_mode_before_the_source_is_there(run, engine, tmp_path, module):
+    assert run(module, check=True, src=str(tmp_path / "later"))["changed"]
+
+
 @pytest.mark.parametrize("dest", ["weights", "weights/out", "."])
 def test_dest_in_the_way_of_src(run, engine, tmp_path, src, dest):
     assert "must not be the same folder or one inside the other" in run(dest=str(tmp_path / dest))["msg"]
