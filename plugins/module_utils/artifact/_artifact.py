@@ -120,8 +120,8 @@ def is_complete(folder: str) -> bool:
 def source_key(src: str, may_be_absent: bool = False) -> str:
     """What a later artifact names as its source: the key of src, or the listing of a folder that has none.
 
-    An artifact folder that was removed to free its space is still known by its name. One that is still to be made, as in
-    check mode, may be absent under any other name as well, which then is the answer.
+    An artifact folder that was removed to free its space is still known by its name. One that is still to be made, as
+    in check mode, may be absent under any other name as well, which then is the answer.
     """
     record = read_artifact(src)
     if record is not None:
