@@ -121,7 +121,7 @@ class _Remedy:
         eased = load.within(**self.limits)
         if self.precision:
             eased = replace(eased, precision=PRECISIONS[self.precision])
-        return choose_parallelism(eased, self.gpus, None, None) is not None if self.gpus else eased.on(parallelism).fits
+        return choose_parallelism(eased, self.gpus, None, None) is not None if self.gpus else eased.fits(parallelism)
 
     def advices(self, spec: Spec) -> list[tuple[str, Any, str]]:
         """Variable, its value, and what would do instead."""

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ansible_collections.tritonops.trtllm.plugins.plugin_utils._gpu_fit import Sized
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils._gpu_fit import Sized, load_of
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._host_checks import (
     capability_needed,
     dotted,
@@ -44,11 +44,9 @@ def gpu_needs(spec: Spec, host: HostFacts, sized: Sized) -> dict[str, Any]:
 def _least_memory(spec: Spec, sized: Sized) -> int:
     """Where one sequence just fits; 0 where that is not known, or was accepted not to be so."""
     budget = sized.budget
-    if budget is None or not budget.fits:
+    if budget is None or not budget.sequences:
         return 0
-    sequence = budget.kv_bytes_per_token * spec.limits.max_seq_len * spec.limits.max_beam_width
-    needed = budget.runtime + budget.weights + budget.activations + sequence / spec.limits.kv_cache_fraction
-    return min(-(-int(needed) // MIB), budget.memory // MIB)
+    return -(-load_of(spec, budget.memory).least_memory(sized.parallelism) // MIB)
 
 
 def registry_of(reference: str) -> str:

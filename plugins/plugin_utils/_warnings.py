@@ -102,7 +102,7 @@ def _size_warnings(spec: Spec, host: HostFacts, sized: Sized) -> Iterator[str]:
     budget = sized.budget
     if host.gpus and budget is None:
         yield "the GPUs' memory is not known: whether the model fits was not reckoned"
-    if budget and budget.fits and budget.sequences < spec.limits.max_batch_size:
+    if budget and 1 <= budget.sequences < spec.limits.max_batch_size:
         yield (
             f"trtllm_limits.max_batch_size {spec.limits.max_batch_size}: the KV cache holds {budget.sequences} "
             f"sequences of {spec.limits.max_seq_len} tokens; more of them wait or are paused"

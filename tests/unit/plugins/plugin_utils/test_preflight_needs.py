@@ -24,14 +24,17 @@ def test_gpus_of_the_tutorials_host() -> None:
     assert 12 << 10 < memory < 40960
 
 
-def test_the_memory_is_what_one_sequence_fits_in() -> None:
-    """A GPU of that size is planned for, one that is 64 MiB smaller is not."""
-    request: dict[str, Any] = {"parallelism": {"tensor": 8}, "limits": {"max_seq_len": 4096}}
+@pytest.mark.parametrize("limits", [{"max_seq_len": 4096}, {"max_seq_len": 2000}, {"kv_cache_fraction": 0.35}])
+def test_the_memory_is_what_one_sequence_fits_in(limits: dict[str, Any]) -> None:
+    """Plan and preflight agree to the MiB. A KV cache has whole blocks, so 2000 tokens take more than 13504 MiB."""
+    request: dict[str, Any] = {"release": "0.9.0", "image": IMAGE, "parallelism": {"tensor": 8}, "limits": limits}
     gpu = host()["gpus"][0]
     least = needs(**request)["gpus"]["memory_mib"]
-    accepted(host(gpus=[{**gpu, "memory_mib": least + 64}] * 8), **request)
+    assert least > 13504
+    plan = accepted(host(gpus=[{**gpu, "memory_mib": least}] * 8), **request)
+    assert plan["budget"]["gpu"]["sequences"] == 1
     with pytest.raises(AssertionError):
-        accepted(host(gpus=[{**gpu, "memory_mib": least - 64}] * 8), **request)
+        accepted(host(gpus=[{**gpu, "memory_mib": least - 1}] * 8), **request)
 
 
 def test_memory_that_was_accepted_to_be_too_small_is_not_asked_for() -> None:
