@@ -5,11 +5,9 @@
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 import re
-import tarfile
 import typing as t
 
 from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._artifact import (
@@ -18,6 +16,7 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._artifac
     is_complete,
 )
 from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._progress import human_bytes
+from ansible_collections.tritonops.trtllm.plugins.module_utils.docker._containers import EngineError, archive_ids
 from ansible_collections.tritonops.trtllm.plugins.module_utils.host._cgroups import OwnService, is_ours
 from ansible_collections.tritonops.trtllm.plugins.module_utils.host._listeners import (
     Holder,
@@ -30,7 +29,6 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.host._listeners i
 from ansible_collections.tritonops.trtllm.plugins.module_utils.preflight._findings import Finding, error, warning
 
 _MACHINE_ALIASES = {"amd64": "x86_64", "arm64": "aarch64"}
-_IMAGE_ID_IN_CONFIG = re.compile(r"([0-9a-f]{64})(?:\.json)?$")
 
 
 # --- ports ---------------------------------------------------------------------------------------------------------
@@ -149,18 +147,6 @@ def check_systemd(root: str = "/") -> list[Finding]:
 # --- image archive -------------------------------------------------------------------------------------------------
 
 
-def image_ids(path: str) -> list[str]:
-    """The ids of the images in what C(docker save) has written."""
-    # Uncompressed only: in a compressed archive the list of images cannot be reached without unpacking all of it.
-    with tarfile.open(path, mode="r:") as archive:
-        stream = archive.extractfile("manifest.json")
-        if stream is None:
-            raise KeyError("manifest.json is not a file")
-        manifest = json.loads(stream.read().decode("utf-8"))
-    matches = (_IMAGE_ID_IN_CONFIG.search(image["Config"]) for image in manifest)
-    return ["sha256:" + match.group(1) for match in matches if match]
-
-
 def _is_compressed(path: str) -> bool:
     with open(path, "rb") as stream:
         return stream.read(4).startswith((b"\x1f\x8b", b"BZh", b"\xfd7zX", b"\x28\xb5\x2f\xfd"))
@@ -168,17 +154,17 @@ def _is_compressed(path: str) -> bool:
 
 def check_archive(path: str, digest: str | None, variable: str) -> list[Finding]:
     try:
+        # To find the list of images in a compressed one, all of it would have to be unpacked.
         if _is_compressed(path):
             message = f"{path} is compressed: which image is in it shows only when it is loaded"
             return [warning("archive_unchecked", message, "keep it uncompressed to have it checked now")]
-        ids = image_ids(path)
+        ids = archive_ids(path)
     except OSError as exc:
         return [error("archive_missing", f"the image archive cannot be read: {exc}", f"correct {variable}")]
-    except (tarfile.TarError, KeyError, TypeError, ValueError) as exc:
-        message = f"{path} is not an archive of docker save: {exc}"
-        return [error("archive_unreadable", message, f"make it again with docker save, or correct {variable}")]
+    except EngineError as exc:
+        return [error("archive_unreadable", str(exc), f"make it again with docker save, or correct {variable}")]
     if digest and digest not in ids:
-        message = f"the archive {path} has the image {', '.join(ids) or 'none'}, wanted is {digest}"
+        message = f"the archive {path} has the image {' or '.join(sorted(ids)) or 'none'}, wanted is {digest}"
         return [error("archive_image", message, f"correct the archive or the digest in {variable}")]
     return []
 

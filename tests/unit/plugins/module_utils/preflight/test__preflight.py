@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import tarfile
@@ -12,6 +13,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
+from ansible_collections.tritonops.trtllm.plugins.module_utils.docker._containers import archive_ids
 from ansible_collections.tritonops.trtllm.plugins.module_utils.host._cgroups import Container, OwnService
 from ansible_collections.tritonops.trtllm.plugins.module_utils.host._host import memory_total
 from ansible_collections.tritonops.trtllm.plugins.module_utils.preflight import _preflight as checks
@@ -24,6 +26,8 @@ PUBLISHING = OwnService(None, Container(CONTAINER, frozenset([8000])))
 PUBLISHING_OTHERS = OwnService(None, Container(CONTAINER, frozenset([9])))
 PROXY = "docker-proxy -host-port 8000"
 WANTED = [{"port": 8000, "address": "127.0.0.1", "what": "HTTP"}, {"port": 8001, "address": "127.0.0.1", "what": None}]
+CONFIG = b'{"rootfs": {}}'
+CONFIG_ID = f"sha256:{hashlib.sha256(CONFIG).hexdigest()}"
 ID_A, ID_B = "sha256:" + "a" * 64, "sha256:" + "b" * 64
 
 
@@ -122,38 +126,51 @@ def test_systemd(tmp_path: Path) -> None:
 # --- image archive and engine
 
 
-def archive(path: Path, config: str, mode: str = "w", name: str = "manifest.json") -> str:
-    manifest = json.dumps([{"Config": config, "Layers": []}]).encode()
-    member = tarfile.TarInfo(name)
-    member.size = len(manifest)
+def saved(name: str) -> dict[str, bytes]:
+    """What docker save writes of an image whose configuration has that name in the archive."""
+    return {name: CONFIG, "manifest.json": json.dumps([{"Config": name, "Layers": []}]).encode()}
+
+
+def archive(path: Path, members: t.Mapping[str, bytes], mode: str = "w") -> str:
     with tarfile.open(path, mode) as tar:  # type: ignore[call-overload]
-        tar.addfile(member, io.BytesIO(manifest))
+        for name, content in members.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            tar.addfile(member, io.BytesIO(content))
     return str(path)
 
 
-@pytest.mark.parametrize("config", ["a" * 64 + ".json", "blobs/sha256/" + "a" * 64])
-def test_archive_with_the_right_image(tmp_path: Path, config: str) -> None:
-    path = archive(tmp_path / "image.tar", config)
-    assert checks.check_archive(path, ID_A, "archive") == []
+@pytest.mark.parametrize("name", [f"{CONFIG_ID[7:]}.json", f"blobs/sha256/{CONFIG_ID[7:]}"])
+def test_archive_with_the_right_image(tmp_path: Path, name: str) -> None:
+    path = archive(tmp_path / "image.tar", saved(name))
+    assert checks.check_archive(path, CONFIG_ID, "archive") == []
     assert checks.check_archive(path, None, "archive") == []
 
 
+def test_an_engine_with_containerd_knows_the_image_by_its_manifest(tmp_path: Path) -> None:
+    """What trtllm_image takes, preflight takes as well."""
+    index = {"index.json": json.dumps({"manifests": [{"digest": ID_A}]}).encode()}
+    path = archive(tmp_path / "image.tar", {**saved("config.json"), **index})
+    assert archive_ids(path) == {CONFIG_ID, ID_A}
+    assert checks.check_archive(path, ID_A, "archive") == checks.check_archive(path, CONFIG_ID, "archive") == []
+
+
 def test_archive_with_another_image_names_both(tmp_path: Path) -> None:
-    (finding,) = checks.check_archive(archive(tmp_path / "image.tar", "a" * 64 + ".json"), ID_B, "my_image")
+    (finding,) = checks.check_archive(archive(tmp_path / "image.tar", saved("config.json")), ID_B, "my_image")
     assert finding["id"] == "archive_image"
-    assert ID_A in finding["message"] and ID_B in finding["message"] and "my_image" in finding["remedy"]
+    assert CONFIG_ID in finding["message"] and ID_B in finding["message"] and "my_image" in finding["remedy"]
 
 
 def test_archive_that_is_none(tmp_path: Path) -> None:
     assert ids(checks.check_archive(str(tmp_path / "missing.tar"), ID_A, "archive")) == ["archive_missing"]
-    other = archive(tmp_path / "other.tar", "x", name="other.json")
-    assert ids(checks.check_archive(other, ID_A, "archive")) == ["archive_unreadable"]
     (tmp_path / "text").write_text("not a tar " * 100)
-    assert ids(checks.check_archive(str(tmp_path / "text"), ID_A, "archive")) == ["archive_unreadable"]
+    for path in (archive(tmp_path / "other.tar", {"other.json": b"[]"}), str(tmp_path / "text")):
+        assert ids(checks.check_archive(path, ID_A, "archive")) == ["archive_unreadable"]
 
 
 def test_compressed_archive_is_a_warning(tmp_path: Path) -> None:
-    (finding,) = checks.check_archive(archive(tmp_path / "image.tgz", "x", mode="w:gz"), ID_A, "archive")
+    path = archive(tmp_path / "image.tgz", saved("config.json"), mode="w:gz")
+    (finding,) = checks.check_archive(path, ID_A, "archive")
     assert (finding["id"], finding["severity"]) == ("archive_unchecked", "warning")
 
 
