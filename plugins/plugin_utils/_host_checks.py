@@ -8,8 +8,6 @@
 
 from __future__ import annotations
 
-import math
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -21,19 +19,11 @@ from ansible_collections.tritonops.trtllm.plugins.plugin_utils._host_facts impor
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._refusal import Refusal
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._sizing import NATIVE_BYTES, PRECISIONS
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._spec import UPSTREAM, Spec
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils._vulnerabilities import exposure
 
 # The driver branch that a major version of CUDA cannot do without (CUDA compatibility, minor version compatibility).
 DRIVER_OF_CUDA = {12: 525, 13: 580}
 CAPABILITY_OF_DTYPE = {"bfloat16": (8, 0), "fp8": (8, 9)}
-
-
-def image_of(spec: Spec) -> Mapping[str, Any]:
-    """What is known of the image that will run: the NGC image of that tag, else the newest of the release."""
-    images = spec.release["images"]
-    for image in images:
-        if spec.image.reference.endswith(image["reference"].rpartition("/")[2]):
-            return dict(image)
-    return dict(images[-1]) if images else {}
 
 
 def host_refusals(spec: Spec, host: HostFacts, catalogue: Catalogue) -> list[Refusal]:
@@ -42,7 +32,7 @@ def host_refusals(spec: Spec, host: HostFacts, catalogue: Catalogue) -> list[Ref
         *_root_in_use(spec, host),
         *_capability(spec, host),
         *_driver(spec, host, catalogue),
-        *_exposed(spec, catalogue),
+        *exposure(spec, catalogue),
     ]
 
 
@@ -108,7 +98,7 @@ def _capability(spec: Spec, host: HostFacts) -> list[Refusal]:
 
 
 def _driver(spec: Spec, host: HostFacts, catalogue: Catalogue) -> list[Refusal]:
-    needed = driver_needed(image_of(spec))
+    needed = driver_needed(spec.known_image)
     if not (host.gpus and host.driver and needed) or version(host.driver)[0] >= needed:
         return []
     works = [
@@ -129,40 +119,6 @@ def driver_needed(image: Mapping[str, Any]) -> int | None:
 def _runs_with(release: Release, driver: str) -> bool:
     needed = driver_needed(release["images"][-1]) if release["images"] else None
     return needed is not None and version(driver)[0] >= needed
-
-
-def vulnerabilities(spec: Spec, catalogue: Catalogue) -> list[Mapping[str, Any]]:
-    """Those that the image has, worst first."""
-    versions = {"tensorrt_llm": spec.release["release"], "triton": image_of(spec).get("tag")}
-    known = [entry for entry in catalogue.vulnerabilities if versions.get(entry["component"])]
-    found = [entry for entry in known if older(str(versions[entry["component"]]), entry["fixed_in"])]
-    return sorted(found, key=lambda entry: -(entry.get("cvss") or 0))
-
-
-def older(have: str, fixed: str) -> bool:
-    return version_order(have) < version_order(fixed)
-
-
-def version_order(text: str) -> tuple[tuple[int, ...], float]:
-    """Sort key of a version: 1.2.1 is older than 1.3.0rc17, and that one older than 1.3.0."""
-    candidate = re.search(r"rc(\d+)$", text)
-    return version(text), int(candidate.group(1)) if candidate else math.inf
-
-
-def _exposed(spec: Spec, catalogue: Catalogue) -> list[Refusal]:
-    found = vulnerabilities(spec, catalogue) if spec.server.exposed else []
-    if not found:
-        return []
-    worst = ", ".join(entry["id"] for entry in found[:3])
-    floors = {
-        entry["component"]: entry["fixed_in"] for entry in sorted(found, key=lambda e: version_order(e["fixed_in"]))
-    }
-    needed = " and ".join(f"{component} {floor}" for component, floor in sorted(floors.items()))
-    message = (
-        f"release {spec.release['release']} has {len(found)} known vulnerabilities (fixed by {needed}), {worst} among "
-        "them, and would be reached from beyond this host: 127.0.0.1 and a gateway in front would do"
-    )
-    return [Refusal("trtllm_server.address", spec.server.address, message, "exposed_vulnerable_release")]
 
 
 def dotted(numbers: tuple[int, ...]) -> str:

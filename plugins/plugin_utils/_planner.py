@@ -13,7 +13,6 @@ from dataclasses import asdict, fields
 from typing import Any
 
 from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._artifact import artifact_key
-from ansible_collections.tritonops.trtllm.plugins.module_utils.weights._hf_hub import DEFAULT_ALLOW, DEFAULT_IGNORE
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils import _commands as commands
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils import _sections as sections
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._catalogue import Catalogue
@@ -22,9 +21,14 @@ from ansible_collections.tritonops.trtllm.plugins.plugin_utils._gpu_fit import S
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._host_checks import (
     host_refusals,
     room_refusals,
-    vulnerabilities,
 )
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._host_facts import HostFacts, read_host_facts
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils._keys import (
+    image_key,
+    pulled_image,
+    snapshot_inputs,
+    weights_key,
+)
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._misfits import misfits
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._preflight_needs import (
     gpu_needs,
@@ -43,6 +47,7 @@ from ansible_collections.tritonops.trtllm.plugins.plugin_utils._sizing import (
     checkpoint_bytes,
 )
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._spec import NATIVE, UPSTREAM, Spec, read_spec
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils._vulnerabilities import vulnerabilities
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._warnings import warnings
 
 BACKEND_MOUNT = "/backend"
@@ -332,11 +337,11 @@ class _Planner:
         unknown = {"build": f"build:{artifact_key(recipe)}", "registry": f"tag:{reference}", "archive": ""}
         identity = image.digest or unknown[image.source]
         run = {
-            "registry": f"{reference}@{image.digest}" if image.digest else reference,
+            "registry": pulled_image(reference, image.digest),
             "archive": image.digest,
             "build": f"tritonops/backend:{release['release']}-{identity[-12:]}",
         }[image.source]
-        key = artifact_key({"image": run, **recipe})
+        key = image_key(run, recipe)
         return {
             "source": image.source,
             "reference": reference,
@@ -394,8 +399,7 @@ class _Planner:
     def _weights(self) -> dict[str, Any]:
         model, weights = self.spec.model, self.spec.weights
         at_hub = {"repository": model.repository, "revision": model.revision}
-        inputs = snapshot_inputs(model.repository, model.revision, DEFAULT_ALLOW)
-        key = artifact_key({"src": weights.path} if weights.path else inputs)
+        key = weights_key(model.repository, model.revision, weights.path)
         dest = self._dest("weights", key)
         element = 1 if model.quantization else PRECISIONS.get(model.dtype, PRECISIONS["bfloat16"]).dtype_bytes
         return {
@@ -575,13 +579,3 @@ class _Planner:
 def _part(kind: Any, values: Mapping[str, Any]) -> Any:
     """A part of a section by the values that it has a field for."""
     return kind(**{field.name: values[field.name] for field in fields(kind) if field.name in values})
-
-
-def snapshot_inputs(repository: str, commit: str, allow_patterns: list[str]) -> dict[str, Any]:
-    """What identifies files of a hub's repository, as hf_snapshot records it."""
-    return {
-        "repository": repository,
-        "commit": commit,
-        "allow_patterns": allow_patterns,
-        "ignore_patterns": DEFAULT_IGNORE,
-    }

@@ -17,7 +17,6 @@ from ansible_collections.tritonops.trtllm.plugins.plugin_utils._host_checks impo
     capability_needed,
     dotted,
     driver_needed,
-    image_of,
 )
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._host_facts import HostFacts
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._spec import Spec
@@ -31,7 +30,7 @@ def gpu_needs(spec: Spec, host: HostFacts, sized: Sized) -> dict[str, Any]:
     """As preflight_info takes them; nothing where the model is to run without a GPU."""
     if not host.gpus:
         return {}
-    image = image_of(spec)
+    image = spec.known_image
     return {
         "count": sized.parallelism.world_size,
         "memory_mib": _least_memory(spec, sized),

@@ -178,6 +178,15 @@ class Spec:
         """The Triton models of the repository."""
         return list(self.release["placeholders"]) if self.profile == "engine" else [TENSORRT_LLM]
 
+    @property
+    def known_image(self) -> Mapping[str, Any]:
+        """What the catalogue knows of the image that will run: that tag of NGC, else the newest of the release."""
+        images = self.release["images"]
+        for image in images:
+            if self.image.reference.endswith(image["reference"].rpartition("/")[2]):
+                return dict(image)
+        return dict(images[-1]) if images else {}
+
 
 class Reader(Checker):
     """Reads a request field by field and keeps every refusal."""

@@ -13,10 +13,10 @@ from collections.abc import Iterator
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._catalogue import Catalogue
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._commands import llmapi_limits
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._gpu_fit import Sized
-from ansible_collections.tritonops.trtllm.plugins.plugin_utils._host_checks import image_of, older
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._host_facts import HostFacts, version
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._refusal import hint
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._spec import TENSORRT_LLM, Spec
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils._vulnerabilities import older
 
 
 def warnings(spec: Spec, host: HostFacts, sized: Sized, catalogue: Catalogue) -> list[str]:
@@ -85,8 +85,7 @@ def _host_warnings(spec: Spec, host: HostFacts, catalogue: Catalogue) -> Iterato
     if not host.gpus:
         yield "no GPU on this host: the image must bring a backend that needs none"
         return
-    image = image_of(spec)
-    listed = str(image.get("driver") or "")
+    listed = str(spec.known_image.get("driver") or "")
     if not host.driver:
         yield f"the host's driver is not known: the image is made for {listed or 'a driver that is not known'}"
     elif version(host.driver) < version(listed):

@@ -8,18 +8,14 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.tritonops.trtllm.plugins.plugin_utils._host_checks import older
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._planner import make_plan
 from ansible_collections.tritonops.trtllm.tests.unit.support.planning import (
     CATALOGUE,
-    IMAGE,
     accepted,
     heeded,
     host,
     plan_for,
     refused,
-    waivable,
-    warned,
 )
 
 
@@ -61,35 +57,3 @@ def test_cuda_13_needs_a_driver_that_has_it(profile: str) -> None:
 
 def test_a_driver_that_nothing_runs_with() -> None:
     assert "no release works with it" in refused(host(driver_version="470.1"))["trtllm_release"]
-
-
-@pytest.mark.parametrize("release", CATALOGUE.releases)
-@pytest.mark.parametrize("address", ["0.0.0.0", "10.1.2.3", "::", "gpu-1.example"])
-def test_a_vulnerable_release_is_not_exposed_unless_it_is_accepted_by_name(release: str, address: str) -> None:
-    request: dict[str, Any] = {"release": release, "image": IMAGE, "server": {"address": address}}
-    plan = plan_for(**request)
-    assert waivable(plan) == {"exposed_vulnerable_release": "trtllm_server.address"}
-    assert "CVE-" in plan["refusals"][0]["message"] and "127.0.0.1" in plan["refusals"][0]["message"]
-    assert warned("no authentication", plan_waive=["exposed_vulnerable_release"], **request)
-
-
-@pytest.mark.parametrize("address", ["127.0.0.1", "127.0.0.53", "::1", "localhost"])
-def test_loopback_is_not_exposed(address: str) -> None:
-    assert not warned("no authentication", server={"address": address})
-
-
-def test_the_worst_vulnerability_comes_first_and_fixed_ones_are_not_named() -> None:
-    oldest, newest = accepted(release="0.8.0")["vulnerabilities"], accepted()["vulnerabilities"]
-    worst = {entry["id"]: entry.get("cvss") or 0 for entry in CATALOGUE.vulnerabilities}
-    assert [worst[name] for name in oldest] == sorted((worst[name] for name in oldest), reverse=True)
-    assert set(newest) < set(oldest)
-    assert "CVE-2025-23254" in oldest and "CVE-2025-23254" not in accepted(release="0.18.2")["vulnerabilities"]
-
-
-@pytest.mark.parametrize(
-    ("earlier", "later"),
-    [("1.2.1", "1.3.0rc17"), ("1.3.0rc9", "1.3.0rc17"), ("1.3.0rc17", "1.3.0"), ("25.10", "26.06")],
-)
-def test_a_release_candidate_is_between_two_releases(earlier: str, later: str) -> None:
-    assert older(earlier, later)
-    assert not older(later, earlier) and not older(later, later)
