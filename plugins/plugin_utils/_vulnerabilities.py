@@ -13,6 +13,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._registry import EXPOSED
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._catalogue import Catalogue
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._host_facts import version
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._refusal import Refusal
@@ -51,4 +52,4 @@ def exposure(spec: Spec, catalogue: Catalogue) -> list[Refusal]:
         f"release {spec.release['release']} has {len(found)} known vulnerabilities (fixed by {needed}), {worst} among "
         "them, and would be reached from beyond this host: 127.0.0.1 and a gateway in front would do"
     )
-    return [Refusal("trtllm_server.address", spec.server.address, message, "exposed_vulnerable_release")]
+    return [Refusal("trtllm_server.address", spec.server.address, message, EXPOSED)]

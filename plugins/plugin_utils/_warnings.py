@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._catalogue import Catalogue
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._commands import llmapi_limits
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._gpu_fit import Sized
-from ansible_collections.tritonops.trtllm.plugins.plugin_utils._host_facts import HostFacts, version
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils._host_facts import HostFacts
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._refusal import hint
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._spec import TENSORRT_LLM, Spec
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._vulnerabilities import older
@@ -85,11 +85,9 @@ def _host_warnings(spec: Spec, host: HostFacts, catalogue: Catalogue) -> Iterato
     if not host.gpus:
         yield "no GPU on this host: the image must bring a backend that needs none"
         return
-    listed = str(spec.known_image.get("driver") or "")
     if not host.driver:
-        yield f"the host's driver is not known: the image is made for {listed or 'a driver that is not known'}"
-    elif version(host.driver) < version(listed):
-        yield f"the image is made for driver {listed}, the host has {host.driver}: CUDA's minor compatibility has to do"
+        listed = spec.known_image.get("driver") or "a driver that is not known"
+        yield f"the host's driver is not known: the image is made for {listed}"
     toolkit = [entry for entry in catalogue.vulnerabilities if entry["component"] == "nvidia_container_toolkit"]
     have = host.container_toolkit
     holes = [entry["id"] for entry in toolkit if have and older(have, entry["fixed_in"])]

@@ -26,7 +26,7 @@ def test_a_vulnerable_release_is_not_exposed_unless_it_is_accepted_by_name(relea
     plan = plan_for(**request)
     assert waivable(plan) == {"exposed_vulnerable_release": "trtllm_server.address"}
     assert "CVE-" in plan["refusals"][0]["message"] and "127.0.0.1" in plan["refusals"][0]["message"]
-    assert warned("no authentication", plan_waive=["exposed_vulnerable_release"], **request)
+    assert warned("no authentication", waive=["exposed_vulnerable_release"], **request)
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "127.0.0.53", "::1", "localhost"])
