@@ -133,6 +133,7 @@ import re
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._room import STORAGE, place_of
 from ansible_collections.tritonops.trtllm.plugins.module_utils.gpu._nvidia_smi import look_for_gpus
 from ansible_collections.tritonops.trtllm.plugins.module_utils.host._host import (
     artifacts,
@@ -141,7 +142,6 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.host._host import
 )
 from ansible_collections.tritonops.trtllm.plugins.module_utils.host._limited import CommandFailed, run_limited
 from ansible_collections.tritonops.trtllm.plugins.module_utils.host._root_folder import foreign_names
-from ansible_collections.tritonops.trtllm.plugins.module_utils.preflight._disk_space import STORAGE, measure_disk
 
 MOST_FOREIGN = 10
 
@@ -159,14 +159,13 @@ def container_toolkit(module: AnsibleModule) -> str | None:
 
 def look(module: AnsibleModule) -> dict[str, t.Any]:
     root = module.params["root"]
-    storage = {coming["mount"]: coming["free_bytes"] for coming in module.params["storage"]}
     smi = look_for_gpus(module, module.params["executable"], module.params["timeout"])
     facts = {
         "gpus": smi["gpus"],
         "driver_version": smi["driver_version"],
         "processors": os.cpu_count() or 1,
         "memory_bytes": memory_total() or None,
-        "disk_free_bytes": measure_disk([{"path": root, "bytes": 0}], storage)[0].free,
+        "disk_free_bytes": place_of(root, module.params["storage"]).free,
         "container_toolkit": container_toolkit(module),
         "root": root,
         "root_foreign": foreign_names(root)[:MOST_FOREIGN],

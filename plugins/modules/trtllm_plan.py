@@ -63,7 +63,9 @@ options:
         that is there already.
       - C(repository_parameters) maps a Triton model to placeholders and values, with V(llmapi) to keys of
         C(model.yaml); C(repository_overrides) maps a Triton model to fields of its configuration.
-      - C(plan_waive) lists the names of refusals that are accepted.
+      - C(preflight_gpus) is what the GPUs have to be beyond what the plan needs, as the needs of
+        M(tritonops.trtllm.preflight_info) have it in C(gpus).
+      - C(waive) lists the names of refusals and findings that are accepted.
     type: dict
     default: {}
   host_facts:
@@ -120,7 +122,7 @@ bundle:
   returned: when O(bundle) is not given
   type: dict
 plan:
-  description: The plan. Where C(refusals) is not empty there is nothing else in it but C(warnings).
+  description: The plan. Where C(refusals) is not empty, only C(preflight) can be relied on beside them.
   returned: always
   type: dict
   contains:
@@ -175,6 +177,11 @@ plan:
           no GPU is known. C(disk) has what each artifact takes and what of it is missing; C(host_memory) is for
           converting.
       type: dict
+    preflight:
+      description:
+        - What the role preflight takes. C(needs) is what the deployment needs of the host and of the network. In a plan
+          that is refused, it is as much as can be told.
+      type: dict
     warnings:
       description: What will work but disappoint.
       type: list
@@ -190,6 +197,7 @@ plan:
     refusals:
       description:
         - Why it cannot work. Each has C(variable), C(value), C(message), and C(waive), the name it can be accepted by.
+          If a check of the host found it, C(check) is its name, and C(advice) what would do instead.
       type: list
       elements: dict
 host_facts:

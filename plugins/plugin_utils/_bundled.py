@@ -19,6 +19,7 @@ Plan = Mapping[str, Any]
 VARIABLE = "trtllm_bundle"
 AGAIN = "make a bundle for it with bundle.yml"
 WEIGHTS, IMAGES, SOURCES = "weights", "images", "sources"
+FETCHED = ("hub", "registry", "reach")
 
 
 @dataclass(frozen=True)
@@ -186,9 +187,15 @@ def bundled_plan(
     asked = {**request, "weights": {**weights, "offline": True}} if isinstance(weights, Mapping) else request
     online = plan(asked)
     if online["refusals"]:
-        return online
+        return _unfetched(online)
     needs = HostNeeds(**{name: bundle[name] for name in ("system", "python", "docker_source")})
     wrong = [*mismatches(online, manifest), *lacks(manifest, needs, online["gpus"])]
     if wrong:
-        return {**online, "refusals": [refusal.as_dict() for refusal in wrong]}
+        return _unfetched({**online, "refusals": [refusal.as_dict() for refusal in wrong]})
     return plan(bundled_request(request, bundle["path"].rstrip("/"), manifest))
+
+
+def _unfetched(refused: Mapping[str, Any]) -> dict[str, Any]:
+    """A refused plan that was made as if there were no bundle: with one, nothing is asked for over the network."""
+    needs = {name: need for name, need in refused["preflight"]["needs"].items() if name not in FETCHED}
+    return {**refused, "preflight": {"needs": needs}}

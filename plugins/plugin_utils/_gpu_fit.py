@@ -10,10 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._host_facts import HostFacts
-from ansible_collections.tritonops.trtllm.plugins.plugin_utils._refusal import Refusal
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._sizing import (
     PRECISIONS,
     GpuBudget,
@@ -27,6 +26,15 @@ from ansible_collections.tritonops.trtllm.plugins.plugin_utils._sizing import (
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._spec import NATIVE, Spec
 
 
+class Advice(NamedTuple):
+    """A variable, its value, what would do instead, and what the need comes from."""
+
+    variable: str
+    value: Any
+    text: str
+    reason: str = ""
+
+
 @dataclass(frozen=True)
 class Sized:
     """The parallelism that was asked for or chosen, and what it leaves; no budget where no GPU is known."""
@@ -35,22 +43,18 @@ class Sized:
     budget: GpuBudget | None
 
 
-def size(spec: Spec, host: HostFacts) -> tuple[Sized, list[Refusal]]:
-    """Choose what was left open, and say what does not fit."""
+def size(spec: Spec, host: HostFacts) -> Sized:
+    """Choose what was left open; where nothing fits, what comes nearest."""
     asked = spec.asked
     wanted = Parallelism(asked.tensor or 1, asked.pipeline or 1, asked.moe_tensor, asked.moe_expert)
-    if not host.gpus:
-        return Sized(wanted, None), _no_gpu(spec)
-    if wanted.world_size > len(host.gpus):
-        return Sized(wanted, None), [_too_few(spec, host, wanted)]
-    if host.gpu_memory is None:
-        return Sized(wanted, None), []
+    if host.gpu_memory is None or wanted.world_size > len(host.gpus):
+        return Sized(wanted, None)
     load = load_of(spec, host.gpu_memory)
     chosen = choose_parallelism(load, len(host.gpus), asked.tensor, asked.pipeline)
     if chosen:
         chosen = Parallelism(chosen.tensor, chosen.pipeline, asked.moe_tensor, asked.moe_expert)
-    largest = chosen or _largest(load, len(host.gpus), wanted, asked.tensor, asked.pipeline)
-    return Sized(largest, load.on(largest)), [] if chosen else _does_not_fit(spec, load, largest, host)
+    sized = chosen or _largest(load, len(host.gpus), wanted, asked.tensor, asked.pipeline)
+    return Sized(sized, load.on(sized))
 
 
 def load_of(spec: Spec, gpu_memory: int) -> Load:
@@ -65,48 +69,39 @@ def _largest(load: Load, gpus: int, wanted: Parallelism, tensor: int | None, pip
     return Parallelism(tensors[-1], stages[-1], wanted.moe_tensor, wanted.moe_expert)
 
 
-def _no_gpu(spec: Spec) -> list[Refusal]:
-    if not spec.gpus_required:
+def fewer_gpus(spec: Spec, host: HostFacts, sized: Sized) -> list[Advice]:
+    """What would do where the parallelism takes more GPUs than the host has."""
+    needed, found = sized.parallelism.world_size, len(host.gpus)
+    if needed <= found:
         return []
-    message = (
-        "this host shows no GPU (nvidia-smi is missing or fails): install the driver, "
-        "or set trtllm_gpus_required to false where the backend image needs none"
-    )
-    return [Refusal("trtllm_gpus_required", True, message)]
-
-
-def _too_few(spec: Spec, host: HostFacts, wanted: Parallelism) -> Refusal:
-    found, advice = len(host.gpus), "a host with more GPUs"
+    advice = "a host with more GPUs would do"
     if host.gpu_memory:
         fitting = choose_parallelism(load_of(spec, host.gpu_memory), found, None, None)
         if fitting:
             advice = f"{{tensor: {fitting.tensor}, pipeline: {fitting.pipeline}}} fits"
-    message = f"tensor x pipeline needs {wanted.world_size} GPUs, the host has {found}: {advice}"
-    return Refusal("trtllm_parallelism", wanted.world_size, message)
+    return [Advice("trtllm_parallelism", _asked(sized.parallelism), advice, "tensor x pipeline")]
 
 
-def _does_not_fit(spec: Spec, load: Load, parallelism: Parallelism, host: HostFacts) -> list[Refusal]:
-    """The variables to change are those that need changing least; more than one where one alone does not do."""
-    budget = load.on(parallelism)
+def ways_to_fit(spec: Spec, host: HostFacts, sized: Sized) -> list[Advice]:
+    """What would do where the model does not fit: the variables that need changing least, more than one if need be."""
+    parallelism, budget = sized.parallelism, sized.budget
+    if budget is None or budget.sequences:
+        return []
+    load = load_of(spec, budget.memory)
     figures = (
-        f"each of {parallelism.world_size} GPUs of {_gib(budget.memory)} needs {_gib(budget.weights)} for weights, "
-        f"{_gib(budget.activations)} for activations and {_gib(budget.runtime)} for the runtime, and holds "
-        f"{budget.kv_tokens} tokens in its KV cache; a sequence is {load.limits.max_seq_len}"
+        f"{_gib(budget.weights)} for weights, {_gib(budget.activations)} for activations, {_gib(budget.runtime)} for "
+        f"the runtime, and a KV cache for a sequence of {load.limits.max_seq_len} tokens"
     )
     wider = choose_parallelism(load, len(host.gpus), None, None)
     if wider:
         fits = f"{{tensor: {wider.tensor}, pipeline: {wider.pipeline}}} fits"
-        return [Refusal("trtllm_parallelism", _asked(parallelism), f"{figures}: {fits}", "gpu_memory")]
+        return [Advice("trtllm_parallelism", _asked(parallelism), fits, figures)]
     remedy = next((remedy for remedy in _remedies(spec, load.limits) if remedy.cures(load, parallelism)), None)
     if remedy is None:
-        message = f"{figures}: choose a smaller model or larger GPUs"
-        return [Refusal("trtllm_model", spec.model.name, message, "gpu_memory")]
+        return [Advice("trtllm_model", spec.model.name, "choose a smaller model or larger GPUs", figures)]
     advices = remedy.advices(spec)
     together = " with the other" if len(advices) > 1 else ""
-    return [
-        Refusal(variable, value, f"{figures}: {advice} would do{together}", "gpu_memory")
-        for variable, value, advice in advices
-    ]
+    return [Advice(variable, value, f"{advice} would do{together}", figures) for variable, value, advice in advices]
 
 
 @dataclass(frozen=True)
@@ -121,7 +116,7 @@ class _Remedy:
         eased = load.within(**self.limits)
         if self.precision:
             eased = replace(eased, precision=PRECISIONS[self.precision])
-        return choose_parallelism(eased, self.gpus, None, None) is not None if self.gpus else eased.on(parallelism).fits
+        return choose_parallelism(eased, self.gpus, None, None) is not None if self.gpus else eased.fits(parallelism)
 
     def advices(self, spec: Spec) -> list[tuple[str, Any, str]]:
         """Variable, its value, and what would do instead."""

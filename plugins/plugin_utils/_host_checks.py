@@ -4,126 +4,156 @@
 
 # This is PRIVATE to the collection: do not import it from outside.
 
-"""What stands against a deployment on this host, however the model is spread over its GPUs."""
+"""The checks of preflight on what is recorded of a host, and what a plan knows to do about what they find."""
 
 from __future__ import annotations
 
-import math
-import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._progress import human_bytes
-from ansible_collections.tritonops.trtllm.plugins.module_utils.host._root_folder import MARK
+from ansible_collections.tritonops.trtllm.plugins.module_utils.checks import _gpus, _room, _root
+from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._check import Fact
+from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._needs import VARIABLES, Needs
+from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._registry import CHECKS, judge
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._catalogue import Catalogue, Release
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._converter import needs_other_precision, obstacle
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils._gpu_fit import Advice, Sized, fewer_gpus, ways_to_fit
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._host_facts import HostFacts, version
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils._preflight_needs import (
+    capability_needed,
+    dotted,
+    driver_needed,
+    dtype_of,
+)
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._refusal import Refusal
-from ansible_collections.tritonops.trtllm.plugins.plugin_utils._sizing import NATIVE_BYTES, PRECISIONS
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils._sizing import NATIVE_BYTES
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._spec import UPSTREAM, Spec
 
-# The driver branch that a major version of CUDA cannot do without (CUDA compatibility, minor version compatibility).
-DRIVER_OF_CUDA = {12: 525, 13: 580}
-CAPABILITY_OF_DTYPE = {"bfloat16": (8, 0), "fp8": (8, 9)}
+_TO_CONVERT = "to convert the weights"
+_NEED_OF = {check.id: check.need for check in CHECKS}
 
 
-def image_of(spec: Spec) -> Mapping[str, Any]:
-    """What is known of the image that will run: the NGC image of that tag, else the newest of the release."""
-    images = spec.release["images"]
-    for image in images:
-        if spec.image.reference.endswith(image["reference"].rpartition("/")[2]):
-            return dict(image)
-    return dict(images[-1]) if images else {}
+@dataclass(frozen=True)
+class Judged:
+    """What stands against a plan on a host, and what only warns of it."""
+
+    refusals: list[Refusal]
+    warnings: list[str]
 
 
-def host_refusals(spec: Spec, host: HostFacts, catalogue: Catalogue) -> list[Refusal]:
-    """What stands against the image and the precision on this host, however the model is cut."""
+@dataclass(frozen=True)
+class Case:
+    """All that advice is made of. The model is not `sized` while something is wrong with the request."""
+
+    spec: Spec
+    host: HostFacts
+    catalogue: Catalogue
+    sized: Sized | None
+
+
+def judged(needs: Needs, case: Case) -> Judged:
+    """What the checks of preflight find by what is recorded."""
+    findings = judge(needs, recorded_facts(needs, case.host).get)
+    errors = [finding for finding in findings if finding["severity"] == "error"]
+    open_ones = [finding for finding in findings if finding["id"] not in case.spec.waived]
+    warnings = [f"{entry['message']}; {entry['remedy']}" for entry in open_ones if entry["severity"] == "warning"]
+    return Judged([refusal for finding in errors for refusal in _refusals(finding, case)], warnings)
+
+
+def recorded_facts(needs: Needs, host: HostFacts) -> dict[type[Fact], Fact]:
+    """What of a host's facts the checks go by; what is not recorded is left out."""
+    gpus = [
+        {
+            "index": index,
+            "name": gpu.name,
+            "memory_mib": gpu.memory >> 20 if gpu.memory else None,
+            "compute_capability": dotted(gpu.capability or ()),
+        }
+        for index, gpu in enumerate(host.gpus)
+    ]
+    facts: list[Fact] = [_gpus.Kinds(gpus, host.driver or None), _root.RootFolder(host.root_foreign)]
+    if host.memory is not None:
+        facts.append(_room.Memory(host.memory))
+    if host.disk_free is not None:
+        facts.append(_places(needs, host, host.disk_free))
+    return {type(fact): fact for fact in facts}
+
+
+def _places(needs: Needs, host: HostFacts, free: int) -> _room.Places:
+    """Of what goes below the root folder: the free space of its file system alone is known."""
+    paths = [disk.path for disk in needs.disk if disk.path.startswith(f"{needs.root}/")]
+    below = {path: path[len(needs.root) + 1 :] for path in paths}
+    return _room.Places(
+        {
+            path: _room.Place("root", needs.root, free, None if name in host.artifacts else 0)
+            for path, name in below.items()
+        }
+    )
+
+
+def _refusals(finding: Mapping[str, Any], case: Case) -> list[Refusal]:
+    """What a check finds, with what the plan knows to do about it; one for each variable that has to be changed."""
+    name, remedy = finding["id"], finding["remedy"]
+    advise = _ADVICE.get(name)
+    advices = advise(case, remedy) if advise else []
     return [
-        *_root_in_use(spec, host),
-        *_capability(spec, host),
-        *_driver(spec, host, catalogue),
-        *_exposed(spec, catalogue),
+        Refusal(
+            entry.variable,
+            entry.value,
+            finding["message"] + (f" ({entry.reason})" if entry.reason else ""),
+            waive=name if finding["waivable"] else "",
+            check=name,
+            advice=entry.text,
+        )
+        for entry in advices or [Advice(VARIABLES[_NEED_OF[name]], None, remedy)]
     ]
 
 
-def _root_in_use(spec: Spec, host: HostFacts) -> list[Refusal]:
-    """What others have in a root folder would be mixed up with ours."""
-    if not host.root_foreign:
+def _own_folder(case: Case, remedy: str) -> list[Advice]:
+    return [Advice("trtllm_root", case.spec.root, remedy)]
+
+
+def _larger_disk(case: Case, _remedy: str) -> list[Advice]:
+    return [Advice("trtllm_root", case.spec.root, "a folder on a larger file system would do")]
+
+
+def _a_gpu(_case: Case, _remedy: str) -> list[Advice]:
+    way_out = "or set trtllm_gpus_required to false where the backend image needs none"
+    return [Advice("trtllm_gpus_required", True, f"install the driver (nvidia-smi is missing or fails), {way_out}")]
+
+
+def _fewer_gpus(case: Case, _remedy: str) -> list[Advice]:
+    return fewer_gpus(case.spec, case.host, case.sized) if case.sized else []
+
+
+def _ways_to_fit(case: Case, _remedy: str) -> list[Advice]:
+    return ways_to_fit(case.spec, case.host, case.sized) if case.sized else []
+
+
+def _other_precision(case: Case, _remedy: str) -> list[Advice]:
+    spec, least = case.spec, capability_needed(case.spec)
+    if least is None or case.host.capability is None or case.host.capability >= least:
         return []
-    some = ", ".join(host.root_foreign[:5])
-    message = (
-        f"is not empty ({some}) and has no {MARK} that says that this collection made it: an empty folder, such as "
-        f"{spec.root}/trtllm, would do; if it is a root folder of an earlier version, create {spec.root}/{MARK}"
-    )
-    return [Refusal("trtllm_root", spec.root, message)]
-
-
-def room_refusals(spec: Spec, host: HostFacts, needs: Mapping[str, int]) -> list[Refusal]:
-    """`needs`: bytes of `memory` for the conversion and of `disk` below the root folder."""
-    found = []
-    if host.memory is not None and host.memory < needs["memory"]:
-        short = f"converting takes {human_bytes(needs['memory'])} of memory, the host has {human_bytes(host.memory)}: "
-        found.append(_short_of_memory(spec, short))
-    if host.disk_free is not None and host.disk_free < needs["disk"]:
-        message = (
-            f"{human_bytes(needs['disk'])} are still to be written, {human_bytes(host.disk_free)} are free: "
-            "a folder on a larger file system would do"
-        )
-        found.append(Refusal("trtllm_root", spec.root, message, "disk"))
-    return found
-
-
-def _short_of_memory(spec: Spec, figures: str) -> Refusal:
-    """The native converter is the way out where it can be one."""
-    little = human_bytes(NATIVE_BYTES)
-    if spec.converter == UPSTREAM and not obstacle(spec):
-        return Refusal("trtllm_converter", UPSTREAM, f"{figures}native, which takes {little}, would do", "host_memory")
-    ways = ["a smaller model", "or trtllm_engine_dir with an engine that was built elsewhere"]
-    if needs_other_precision(spec):
-        ways.insert(1, f"trtllm_precision float16 by the native converter, which takes {little}")
-    return Refusal("trtllm_model", spec.model.name, f"{figures}{', '.join(ways)}, would do", "host_memory")
-
-
-def capability_needed(spec: Spec) -> tuple[int, ...] | None:
-    """The oldest compute capability that computes it; None where any does."""
-    return CAPABILITY_OF_DTYPE.get(_dtype(spec))
-
-
-def _dtype(spec: Spec) -> str:
-    return "fp8" if "fp8" in (spec.model.quantization, spec.precision) else PRECISIONS[spec.precision].dtype
-
-
-def _capability(spec: Spec, host: HostFacts) -> list[Refusal]:
-    quantised, dtype = spec.model.quantization == "fp8", _dtype(spec)
-    least, have = capability_needed(spec), host.capability
-    if not (least and have) or have >= least:
-        return []
-    name = next(gpu.name for gpu in host.gpus if gpu.capability == have)
-    if quantised:
-        message = f"its weights are FP8, which needs compute capability {dotted(least)}, {name} has {dotted(have)}: "
-        return [Refusal("trtllm_model", spec.model.name, f"{message}a repository that is not quantised would do")]
+    if spec.model.quantization == "fp8":
+        other = "a repository that is not quantised would do"
+        return [Advice("trtllm_model", spec.model.name, other, "its weights are FP8")]
+    dtype = dtype_of(spec)
     able = "float16" if dtype == "bfloat16" else "float16 or bfloat16"
-    message = f"{dtype} needs compute capability {dotted(least)}, {name} has {dotted(have)}: {able} would do"
-    return [Refusal("trtllm_precision", spec.precision, message)]
+    return [Advice("trtllm_precision", spec.precision, f"{able} would do", f"for {dtype}")]
 
 
-def _driver(spec: Spec, host: HostFacts, catalogue: Catalogue) -> list[Refusal]:
-    needed = driver_needed(image_of(spec))
-    if not (host.gpus and host.driver and needed) or version(host.driver)[0] >= needed:
+def _release_of_the_driver(case: Case, _remedy: str) -> list[Advice]:
+    if version(case.host.driver)[0] >= (driver_needed(case.spec.known_image) or 0):
         return []
     works = [
         name
-        for name, release in catalogue.releases.items()
-        if spec.profile in release["profiles"] and _runs_with(release, host.driver)
+        for name, release in case.catalogue.releases.items()
+        if case.spec.profile in release["profiles"] and _runs_with(release, case.host.driver)
     ]
     advice = f"trtllm_release {works[-1]} works with it" if works else "no release works with it"
-    message = f"the image's CUDA needs driver {needed} or newer, the host has {host.driver}: update it, or {advice}"
-    return [Refusal("trtllm_release", spec.release["release"], message)]
-
-
-def driver_needed(image: Mapping[str, Any]) -> int | None:
-    """The oldest driver branch that an image's CUDA runs on."""
-    return DRIVER_OF_CUDA.get(version(str(image.get("cuda") or "0"))[0])
+    return [Advice("trtllm_release", case.spec.release["release"], f"update it, or {advice}")]
 
 
 def _runs_with(release: Release, driver: str) -> bool:
@@ -131,39 +161,27 @@ def _runs_with(release: Release, driver: str) -> bool:
     return needed is not None and version(driver)[0] >= needed
 
 
-def vulnerabilities(spec: Spec, catalogue: Catalogue) -> list[Mapping[str, Any]]:
-    """Those that the image has, worst first."""
-    versions = {"tensorrt_llm": spec.release["release"], "triton": image_of(spec).get("tag")}
-    known = [entry for entry in catalogue.vulnerabilities if versions.get(entry["component"])]
-    found = [entry for entry in known if older(str(versions[entry["component"]]), entry["fixed_in"])]
-    return sorted(found, key=lambda entry: -(entry.get("cvss") or 0))
+def _less_memory_to_convert(case: Case, _remedy: str) -> list[Advice]:
+    """The native converter is the way out where it can be one."""
+    spec, little = case.spec, human_bytes(NATIVE_BYTES)
+    if spec.converter == UPSTREAM and not obstacle(spec):
+        return [Advice("trtllm_converter", UPSTREAM, f"native, which takes {little}, would do", _TO_CONVERT)]
+    ways = ["a smaller model", "or trtllm_engine_dir with an engine that was built elsewhere"]
+    if needs_other_precision(spec):
+        ways.insert(1, f"trtllm_precision float16 by the native converter, which takes {little}")
+    return [Advice("trtllm_model", spec.model.name, f"{', '.join(ways)}, would do", _TO_CONVERT)]
 
 
-def older(have: str, fixed: str) -> bool:
-    return version_order(have) < version_order(fixed)
-
-
-def version_order(text: str) -> tuple[tuple[int, ...], float]:
-    """Sort key of a version: 1.2.1 is older than 1.3.0rc17, and that one older than 1.3.0."""
-    candidate = re.search(r"rc(\d+)$", text)
-    return version(text), int(candidate.group(1)) if candidate else math.inf
-
-
-def _exposed(spec: Spec, catalogue: Catalogue) -> list[Refusal]:
-    found = vulnerabilities(spec, catalogue) if spec.server.exposed else []
-    if not found:
-        return []
-    worst = ", ".join(entry["id"] for entry in found[:3])
-    floors = {
-        entry["component"]: entry["fixed_in"] for entry in sorted(found, key=lambda e: version_order(e["fixed_in"]))
-    }
-    needed = " and ".join(f"{component} {floor}" for component, floor in sorted(floors.items()))
-    message = (
-        f"release {spec.release['release']} has {len(found)} known vulnerabilities (fixed by {needed}), {worst} among "
-        "them, and would be reached from beyond this host: 127.0.0.1 and a gateway in front would do"
+_ADVICE: Mapping[str, Callable[[Case, str], list[Advice]]] = {
+    find.__name__: advise
+    for find, advise in (
+        (_root.root_foreign, _own_folder),
+        (_room.disk_space, _larger_disk),
+        (_room.memory, _less_memory_to_convert),
+        (_gpus.gpu_absent, _a_gpu),
+        (_gpus.gpu_count, _fewer_gpus),
+        (_gpus.gpu_memory, _ways_to_fit),
+        (_gpus.gpu_capability, _other_precision),
+        (_gpus.driver_too_old, _release_of_the_driver),
     )
-    return [Refusal("trtllm_server.address", spec.server.address, message, "exposed_vulnerable_release")]
-
-
-def dotted(numbers: tuple[int, ...]) -> str:
-    return ".".join(str(number) for number in numbers)
+}

@@ -48,10 +48,11 @@ def plan_of(
 
 
 def also_refused(plan: dict[str, Any], refusals: Sequence[Refusal]) -> dict[str, Any]:
-    """The plan; with refusals there is nothing else in it, as where the planner refuses."""
+    """The plan; with refusals there is nothing else in it but what a plan has that the planner refuses."""
     if not refusals:
         return plan
-    return {"refusals": [*(refusal.as_dict() for refusal in refusals), *plan["refusals"]], "warnings": []}
+    found = [*(refusal.as_dict() for refusal in refusals), *plan["refusals"]]
+    return {"refusals": found, "warnings": [], "preflight": plan["preflight"]}
 
 
 @lru_cache(maxsize=None)

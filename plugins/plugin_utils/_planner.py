@@ -8,28 +8,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from dataclasses import asdict, fields
+from collections.abc import Mapping
+from dataclasses import asdict, fields, replace
 from typing import Any
 
 from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._artifact import artifact_key
-from ansible_collections.tritonops.trtllm.plugins.module_utils.weights._hf_hub import DEFAULT_ALLOW, DEFAULT_IGNORE
+from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._needs import Disk, Engine, Needs, Shm
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils import _commands as commands
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils import _sections as sections
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._catalogue import Catalogue
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._converter import choose, native_step
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._gpu_fit import Sized, size
-from ansible_collections.tritonops.trtllm.plugins.plugin_utils._host_checks import (
-    host_refusals,
-    room_refusals,
-    vulnerabilities,
-)
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils._host_checks import Case, judged
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._host_facts import HostFacts, read_host_facts
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils._keys import (
+    image_key,
+    pulled_image,
+    snapshot_inputs,
+    weights_key,
+)
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._misfits import misfits
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._preflight_needs import (
+    DOCKER_ROOT,
+    ULIMITS,
+    archive_of,
+    basic_needs,
     gpu_needs,
+    hub_of,
+    known_needs,
+    newest_image,
+    ports_of,
     registry_of,
     repositories,
+    weights_bytes,
 )
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._refusal import Refusal
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._sections import as_options
@@ -42,13 +53,18 @@ from ansible_collections.tritonops.trtllm.plugins.plugin_utils._sizing import (
     Parallelism,
     checkpoint_bytes,
 )
-from ansible_collections.tritonops.trtllm.plugins.plugin_utils._spec import NATIVE, UPSTREAM, Spec, read_spec
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils._spec import (
+    DEFAULT_ROOT,
+    NATIVE,
+    UPSTREAM,
+    Spec,
+    read_spec,
+)
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils._vulnerabilities import exposure, vulnerabilities
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._warnings import warnings
 
 BACKEND_MOUNT = "/backend"
-DOCKER_ROOT = "/var/lib/docker"
 TOKENIZER_FILES = ["*.json", "*.model", "*.txt", "*.jinja"]
-BELOW_ROOT = ("weights", "checkpoint", "engine")
 # What a step looks like that is not done.
 NOTHING: dict[str, Any] = {"argv": [], "dest": "", "key": "", "bytes": 0}
 
@@ -57,25 +73,31 @@ def make_plan(request: Any, host_facts: Any, catalogue: Catalogue) -> dict[str, 
     """What a run would do, or all the reasons why it cannot.
 
     `request`: the `trtllm_*` variables without their prefix. `host_facts`: as `trtllm_host_info` returns them; what is
-    missing is not known. With `refusals` in the result there is nothing else to rely on.
+    missing is not known. With `refusals` in the result there is nothing else to rely on, but the section `preflight`.
     """
     if not isinstance(request, Mapping):
-        return _refused([Refusal("trtllm_request", request, "must be a mapping of variables")])
+        wrong = Refusal("trtllm_request", request, "must be a mapping of variables")
+        return _refused([wrong], basic_needs(DEFAULT_ROOT))
     spec, refusals = read_spec(request, catalogue)
     host, wrong_facts = read_host_facts(host_facts)
     if spec is None:
-        return _refused([*refusals, *wrong_facts])
-    refusals = [*misfits(spec, catalogue), *wrong_facts]
-    on_host = host_refusals(spec, host, catalogue)
+        return _refused([*refusals, *wrong_facts], known_needs(request, host, catalogue))
+    refusals, exposed = [*misfits(spec, catalogue), *wrong_facts], exposure(spec, catalogue)
     if refusals:
-        return _refused([*refusals, *_standing(on_host, spec)])
-    sized, unfit = size(spec, host)
-    planner = _Planner(spec, host, catalogue, sized)
-    found = [*unfit, *room_refusals(spec, host, planner.needs()), *on_host]
+        needs = replace(known_needs(request, host, catalogue), gpus=gpu_needs(spec, host, None))
+        # Not all that is to be written is known.
+        judgeable = replace(needs, disk=())
+        on_host = [] if wrong_facts else judged(judgeable, Case(spec, host, catalogue, None)).refusals
+        return _refused([*refusals, *_standing([*on_host, *exposed], spec)], needs)
+    planner = _Planner(spec, host, catalogue, size(spec, host))
+    needs = planner.preflight_needs()
+    verdict = judged(needs, Case(spec, host, catalogue, planner.sized))
+    found = [*verdict.refusals, *exposed]
     standing = _standing(found, spec)
     if standing:
-        return _refused(standing)
-    return planner.plan([f"waived {entry.waive}: {entry.variable}: {entry.message}" for entry in found])
+        return _refused(standing, needs)
+    waived = [f"waived {entry.waive}: {entry.variable}: {entry.text}" for entry in found]
+    return planner.plan([*waived, *verdict.warnings])
 
 
 def _standing(refusals: list[Refusal], spec: Spec) -> list[Refusal]:
@@ -83,8 +105,12 @@ def _standing(refusals: list[Refusal], spec: Spec) -> list[Refusal]:
     return [refusal for refusal in refusals if not refusal.waive or refusal.waive not in spec.waived]
 
 
-def _refused(refusals: list[Refusal]) -> dict[str, Any]:
-    return {"refusals": [refusal.as_dict() for refusal in refusals], "warnings": []}
+def _refused(refusals: list[Refusal], needs: Needs) -> dict[str, Any]:
+    return {
+        "refusals": [refusal.as_dict() for refusal in refusals],
+        "warnings": [],
+        "preflight": as_options(sections.Preflight(needs)),
+    }
 
 
 class _Planner:
@@ -160,7 +186,7 @@ class _Planner:
             "vulnerabilities": [entry["id"] for entry in vulnerabilities(spec, self.catalogue)],
             "notes": list(spec.release["notes"]),
             "refusals": [],
-            "preflight": self._preflight(launch),
+            "preflight": as_options(sections.Preflight(self.preflight_needs())),
             "trtllm_backend": as_options(self._trtllm_backend()),
             "model_weights": as_options(self._model_weights()),
             "engine_build": as_options(self._engine_build(launch)) if self.build["argv"] else {},
@@ -278,33 +304,36 @@ class _Planner:
             for name, step in made.items()
         }
 
-    def needs(self) -> dict[str, int]:
-        """Bytes that the host must have: of memory to convert in, and of disk for what is not there yet."""
-        # Upstream's converter holds the model, and the rank that it writes.
-        memory = {"": 0, NATIVE: NATIVE_BYTES, UPSTREAM: 2 * self.weights["bytes"]}[self.convert["converter"]]
-        is_there = self._is_there("checkpoint", self.convert)
-        return {"memory": 0 if is_there else memory, "disk": self._missing(BELOW_ROOT)}
-
-    def _preflight(self, launch: Mapping[str, Any]) -> dict[str, Any]:
+    def preflight_needs(self) -> Needs:
         """What is to be so on the host, and what will be asked for over the network."""
-        pulls = self.image["source"] == "registry" and not self._is_there("image", self.image)
+        spec, image = self.spec, self.image
+        has_image = self._is_there("image", image)
         cloned: list[Mapping[str, Any]] = []
         if self.backend["source"] == "git" and not self._is_there("backend", self.backend):
             cloned += self.backend["sources"].values()
-        if self.image["build"] and not self._is_there("image", self.image):
-            cloned += self.image["build"]["clone_sources"].values()
-        return {
-            "gpus": gpu_needs(self.spec, self.host, self.sized),
-            "registry": registry_of(self.image["reference"]) if pulls else "",
-            "sources": repositories(cloned),
-            "shm": {"size": self.spec.server.shm_size, "ranks": self.parallelism.world_size},
-            "ports": launch["listen"],
-            "hub": self.weights["hub"],
-            "archive": self.image["check"],
-            "engine": {"path": self.spec.engine_dir, "image_digest": self.image["identity"]}
-            if self.spec.engine_dir
-            else {},
-        }
+        if image["build"] and not has_image:
+            cloned += image["build"]["clone_sources"].values()
+        engine = {"path": spec.engine_dir, "image_digest": image["identity"]}
+        return replace(
+            basic_needs(spec.root),
+            ports=ports_of(spec.server),
+            disk=[part for part in self._disk() if part.path != DOCKER_ROOT or not has_image],
+            memory_bytes=self._memory_to_convert(),
+            shm=Shm(spec.server.shm_size, self.parallelism.world_size),
+            ulimits=ULIMITS,
+            gpus=gpu_needs(spec, self.host, self.sized),
+            hub=hub_of(spec.model.repository, spec.model.revision, spec.weights, self.weights["dest"]),
+            registry=registry_of(image["reference"]) if image["source"] == "registry" and not has_image else "",
+            reach=repositories(cloned),
+            archive=archive_of(spec.image),
+            engine=Engine(**engine) if spec.engine_dir else None,
+        )
+
+    def _memory_to_convert(self) -> int:
+        """Bytes that the host must have, where that is still to be done."""
+        # Upstream's converter holds the model, and the rank that it writes.
+        memory = {"": 0, NATIVE: NATIVE_BYTES, UPSTREAM: 2 * self.weights["bytes"]}[self.convert["converter"]]
+        return 0 if self._is_there("checkpoint", self.convert) else memory
 
     # The inputs below are those that the modules write into artifact.json: a folder's name is its record's key.
 
@@ -326,23 +355,22 @@ class _Planner:
         image, release = self.spec.image, self.spec.release
         reference = image.reference
         if image.source == "registry":
-            reference = reference or release["images"][-1]["reference"]
+            reference = reference or newest_image(release)
         recipe = self._recipe() if image.source == "build" else {}
         # A build's image id is not known before; what goes into it is. A tag is resolved on the host, once.
         unknown = {"build": f"build:{artifact_key(recipe)}", "registry": f"tag:{reference}", "archive": ""}
         identity = image.digest or unknown[image.source]
         run = {
-            "registry": f"{reference}@{image.digest}" if image.digest else reference,
+            "registry": pulled_image(reference, image.digest),
             "archive": image.digest,
             "build": f"tritonops/backend:{release['release']}-{identity[-12:]}",
         }[image.source]
-        key = artifact_key({"image": run, **recipe})
+        key = image_key(run, recipe)
         return {
             "source": image.source,
             "reference": reference,
             "digest": image.digest,
             "archive": image.archive,
-            "check": {"path": image.archive, "digest": image.digest} if image.source == "archive" else {},
             "tag_moved": image.tag_moved,
             "registry_auth_file": image.registry_auth_file,
             "build": self._image_build(recipe, key) if recipe else {},
@@ -394,10 +422,8 @@ class _Planner:
     def _weights(self) -> dict[str, Any]:
         model, weights = self.spec.model, self.spec.weights
         at_hub = {"repository": model.repository, "revision": model.revision}
-        inputs = snapshot_inputs(model.repository, model.revision, DEFAULT_ALLOW)
-        key = artifact_key({"src": weights.path} if weights.path else inputs)
+        key = weights_key(model.repository, model.revision, weights.path)
         dest = self._dest("weights", key)
-        element = 1 if model.quantization else PRECISIONS.get(model.dtype, PRECISIONS["bfloat16"]).dtype_bytes
         return {
             **at_hub,
             "endpoint": weights.endpoint,
@@ -405,9 +431,7 @@ class _Planner:
             "offline": weights.offline,
             "key": key,
             "dest": dest,
-            # Nothing to ask a hub for where none is used.
-            "hub": {} if weights.path or weights.offline else {**at_hub, "endpoint": weights.endpoint, "dest": dest},
-            "bytes": model.shape.stored * element,
+            "bytes": weights_bytes(model),
         }
 
     def _tokenizer(self) -> dict[str, Any]:
@@ -522,22 +546,20 @@ class _Planner:
     def _is_there(self, kind: str, step: Mapping[str, Any]) -> bool:
         return f"{kind}/{step['key']}" in self.host.artifacts
 
-    def _missing(self, kinds: Collection[str]) -> int:
-        made = {kind: step for kind, step in self._made().items() if kind in kinds}
-        return sum(step["bytes"] for kind, step in made.items() if not self._is_there(kind, step))
+    def _disk(self) -> list[Disk]:
+        return [
+            Disk(DOCKER_ROOT if kind == "image" else step["dest"], step["bytes"], kind)
+            for kind, step in self._made().items()
+        ]
 
     def _budget(self) -> dict[str, Any]:
         made = self._made()
-        disk = [
-            {"what": kind, "path": DOCKER_ROOT if kind == "image" else step["dest"], "bytes": step["bytes"]}
-            for kind, step in made.items()
-        ]
         return {
             "gpu": self.sized.budget.as_dict() if self.sized.budget else None,
-            "host_memory": self.needs()["memory"],
-            "disk": disk,
-            "disk_total": sum(entry["bytes"] for entry in disk),
-            "disk_missing": self._missing(made),
+            "host_memory": self._memory_to_convert(),
+            "disk": [asdict(part) for part in self._disk()],
+            "disk_total": sum(step["bytes"] for step in made.values()),
+            "disk_missing": sum(step["bytes"] for kind, step in made.items() if not self._is_there(kind, step)),
         }
 
     def _steps(self, release_id: str) -> list[dict[str, Any]]:
@@ -575,13 +597,3 @@ class _Planner:
 def _part(kind: Any, values: Mapping[str, Any]) -> Any:
     """A part of a section by the values that it has a field for."""
     return kind(**{field.name: values[field.name] for field in fields(kind) if field.name in values})
-
-
-def snapshot_inputs(repository: str, commit: str, allow_patterns: list[str]) -> dict[str, Any]:
-    """What identifies files of a hub's repository, as hf_snapshot records it."""
-    return {
-        "repository": repository,
-        "commit": commit,
-        "allow_patterns": allow_patterns,
-        "ignore_patterns": DEFAULT_IGNORE,
-    }

@@ -4,51 +4,183 @@
 
 # This is PRIVATE to the collection: do not import it from outside.
 
-"""What a plan takes for granted of a host and of the network, for preflight to see whether it is so."""
+"""What a deployment needs of a host and of the network, as far as that can be told if the request is refused."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from typing import Any, TypeVar
 
-from ansible_collections.tritonops.trtllm.plugins.plugin_utils._gpu_fit import Sized
-from ansible_collections.tritonops.trtllm.plugins.plugin_utils._host_checks import (
-    capability_needed,
-    dotted,
-    driver_needed,
-    image_of,
+from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._needs import (
+    Archive,
+    Disk,
+    Gpus,
+    Hub,
+    Needs,
+    Port,
+    Shm,
+    Source,
 )
-from ansible_collections.tritonops.trtllm.plugins.plugin_utils._host_facts import HostFacts
-from ansible_collections.tritonops.trtllm.plugins.plugin_utils._spec import Spec
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils._catalogue import Catalogue, Release
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils._gpu_fit import Sized, load_of
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils._host_facts import HostFacts, version
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils._keys import image_key, pulled_image, weights_key
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils._sizing import IMAGE_BYTES, PRECISIONS
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils._spec import (
+    DEFAULT_ROOT,
+    Image,
+    Model,
+    Reader,
+    Server,
+    Spec,
+    Weights,
+)
 
-MIB = 1 << 20
+ARCHITECTURES = ("x86_64", "aarch64")
+SYSTEMS = {"almalinux": "8", "debian": "12", "ol": "8", "rhel": "8", "rocky": "8", "ubuntu": "22.04"}
+UNIT, CONTAINER = "trtllm.service", "trtllm"
+ULIMITS = ("memlock=-1", "stack=67108864")
+DOCKER_ROOT = "/var/lib/docker"
 # What a reference without a host means.
 DOCKER_HUB = "registry-1.docker.io"
+MIB = 1 << 20
+# The driver branch that a major version of CUDA cannot do without (CUDA compatibility, minor version compatibility).
+DRIVER_OF_CUDA = {12: 525, 13: 580}
+CAPABILITY_OF_DTYPE = {"bfloat16": (8, 0), "fp8": (8, 9)}
+
+Value = TypeVar("Value")
 
 
-def gpu_needs(spec: Spec, host: HostFacts, sized: Sized) -> dict[str, Any]:
-    """As preflight_info takes them; nothing where the model is to run without a GPU."""
-    if not host.gpus:
+def basic_needs(root: str) -> Needs:
+    """Those of every deployment."""
+    return Needs(
+        architectures=ARCHITECTURES,
+        systems=SYSTEMS,
+        systemd=True,
+        clock=True,
+        root=root,
+        unit=UNIT,
+        container=CONTAINER,
+        planned=True,
+    )
+
+
+def known_needs(request: Mapping[str, Any], host: HostFacts, catalogue: Catalogue) -> Needs:
+    """Those that can be told of a request in which something is wrong: of the variables that are right."""
+    reader = Reader(request, catalogue)
+    root = _known(reader, reader.root) or DEFAULT_ROOT
+    needs = replace(basic_needs(root), gpus=_asked_gpus(reader), **_of_server(reader))
+    image, weights = _of_image(reader, host), _of_weights(reader, root)
+    disk = [*image.pop("disk", ()), *weights.pop("disk", ())]
+    return replace(needs, disk=disk, **image, **weights)
+
+
+def _known(reader: Reader, read: Callable[[], Value]) -> Value | None:
+    """What is read; None where something is wrong in it."""
+    before = len(reader.refusals)
+    value = read()
+    return value if len(reader.refusals) == before else None
+
+
+def _asked_gpus(reader: Reader) -> Gpus | None:
+    required = _known(reader, lambda: reader.boolean("gpus_required", reader.given("gpus_required", True)))
+    return (_known(reader, reader.expected_gpus) or Gpus()) if required else None
+
+
+def _of_server(reader: Reader) -> dict[str, Any]:
+    server = _known(reader, reader.server)
+    return {"ports": ports_of(server), "shm": Shm(server.shm_size)} if server else {}
+
+
+def _of_image(reader: Reader, host: HostFacts) -> dict[str, Any]:
+    image, release = _known(reader, reader.image), _known(reader, lambda: reader.release(reader.profile()))
+    if image is None or image.source != "registry":
+        return {"archive": archive_of(image)} if image else {}
+    reference = image.reference or (newest_image(release) if release else "")
+    if not reference or f"image/{image_key(pulled_image(reference, image.digest))}" in host.artifacts:
         return {}
-    image = image_of(spec)
-    return {
-        "count": sized.parallelism.world_size,
-        "memory_mib": _least_memory(spec, sized),
-        "compute_capability": dotted(capability_needed(spec) or ()),
-        "driver": str(driver_needed(image) or ""),
-        "driver_listed": str(image.get("driver") or ""),
-    }
+    return {"registry": registry_of(reference), "disk": [Disk(DOCKER_ROOT, IMAGE_BYTES, "image")]}
 
 
-def _least_memory(spec: Spec, sized: Sized) -> int:
-    """Where one sequence just fits; 0 where that is not known, or was accepted not to be so."""
-    budget = sized.budget
-    if budget is None or not budget.fits:
-        return 0
-    sequence = budget.kv_bytes_per_token * spec.limits.max_seq_len * spec.limits.max_beam_width
-    needed = budget.runtime + budget.weights + budget.activations + sequence / spec.limits.kv_cache_fraction
-    return min(-(-int(needed) // MIB), budget.memory // MIB)
+def _of_weights(reader: Reader, root: str) -> dict[str, Any]:
+    weights, source = _known(reader, reader.weights), reader.model_source()
+    if weights is None or source is None:
+        return {}
+    repository, revision = source
+    dest = f"{root}/weights/{weights_key(repository, revision, weights.path)}"
+    model = _known(reader, reader.model)
+    disk = [Disk(dest, weights_bytes(model), "weights")] if model else []
+    return {"hub": hub_of(repository, revision, weights, dest), "disk": disk}
+
+
+def ports_of(server: Server) -> list[Port]:
+    ports = {"gRPC": server.grpc_port, "HTTP": server.http_port, "metrics": server.metrics_port}
+    return [Port(port, server.address, what) for what, port in ports.items()]
+
+
+def hub_of(repository: str, revision: str, weights: Weights, dest: str) -> Hub | None:
+    """Nothing to ask a hub for where none is used."""
+    if weights.path or weights.offline:
+        return None
+    return Hub(repository, revision, weights.endpoint, dest=dest)
+
+
+def archive_of(image: Image) -> Archive | None:
+    return Archive(image.archive, image.digest) if image.source == "archive" else None
+
+
+def newest_image(release: Release) -> str:
+    """The release's newest image at NGC, if there is one."""
+    return str(release["images"][-1]["reference"]) if release["images"] else ""
+
+
+def weights_bytes(model: Model) -> int:
+    """What the files take that are fetched."""
+    element = 1 if model.quantization else PRECISIONS.get(model.dtype, PRECISIONS["bfloat16"]).dtype_bytes
+    return model.shape.stored * element
+
+
+def gpu_needs(spec: Spec, host: HostFacts, sized: Sized | None) -> Gpus | None:
+    """What the plan needs and what is expected beyond it; nothing where the model is to run without a GPU.
+
+    How many there must be, and how large, is not known before the model is `sized`.
+    """
+    if not host.gpus and not spec.gpus_required:
+        return None
+    image, expected = spec.known_image, spec.expected_gpus
+    count, memory = expected.count, expected.memory_mib
+    if sized:
+        count = max(count, sized.parallelism.world_size)
+    if sized and host.gpus:
+        memory = max(memory, -(-load_of(spec, 0).least_memory(sized.parallelism) // MIB))
+    return replace(
+        expected,
+        count=count,
+        memory_mib=memory,
+        compute_capability=expected.compute_capability or dotted(capability_needed(spec) or ()),
+        driver=expected.driver or str(driver_needed(image) or ""),
+        driver_listed=expected.driver_listed or str(image.get("driver") or ""),
+    )
+
+
+def capability_needed(spec: Spec) -> tuple[int, ...] | None:
+    """The oldest compute capability that computes it; None where any does."""
+    return CAPABILITY_OF_DTYPE.get(dtype_of(spec))
+
+
+def dtype_of(spec: Spec) -> str:
+    return "fp8" if "fp8" in (spec.model.quantization, spec.precision) else PRECISIONS[spec.precision].dtype
+
+
+def driver_needed(image: Mapping[str, Any]) -> int | None:
+    """The oldest driver branch that an image's CUDA runs on."""
+    return DRIVER_OF_CUDA.get(version(str(image.get("cuda") or "0"))[0])
+
+
+def dotted(numbers: tuple[int, ...]) -> str:
+    return ".".join(str(number) for number in numbers)
 
 
 def registry_of(reference: str) -> str:
@@ -57,7 +189,7 @@ def registry_of(reference: str) -> str:
     return host if slash and ("." in host or ":" in host or host == "localhost") else DOCKER_HUB
 
 
-def repositories(sources: Iterable[Mapping[str, Any]]) -> list[dict[str, str]]:
+def repositories(sources: Iterable[Mapping[str, Any]]) -> list[Source]:
     """Those that are reached by HTTP, each once."""
     urls = dict.fromkeys(str(source["repository"]) for source in sources)
-    return [{"what": "sources", "url": url} for url in urls if re.match(r"https?://", url)]
+    return [Source(url, "sources") for url in urls if re.match(r"https?://", url)]

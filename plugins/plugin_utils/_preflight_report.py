@@ -20,12 +20,13 @@ Report = dict[str, Any]
 
 def report_of(found: Mapping[str, Any], waive: Iterable[str], refusals: Iterable[Mapping[str, Any]] = ()) -> Report:
     """`found`: what preflight_info returns; `refusals`: of a plan that was not made. Worst first."""
-    # Without a plan there is nothing to go on with; a refusal that may be accepted says how.
-    waived = set(waive) - {"plan"}
+    waived, refused, live = set(waive), list(refusals), found.get("findings", [])
+    seen = {finding["id"] for finding in live}
     findings = [
-        {**finding, "waived": finding["id"] in waived}
-        for finding in [*map(_of_refusal, refusals), *found.get("findings", [])]
+        *(_of_refusal(refusal) for refusal in refused if refusal["check"] not in seen),
+        *(_with_advice(finding, refused) for finding in live),
     ]
+    findings = [{**finding, "waived": finding["waivable"] and finding["id"] in waived} for finding in findings]
     findings.sort(key=lambda finding: ORDER.index(_standing(finding)))
     counts = [_standing(finding) for finding in findings]
     return {
@@ -37,14 +38,22 @@ def report_of(found: Mapping[str, Any], waive: Iterable[str], refusals: Iterable
     }
 
 
-def _of_refusal(refusal: Mapping[str, Any]) -> dict[str, str]:
-    accept = f", or add {refusal['waive']} to trtllm_plan_waive" if refusal.get("waive") else ""
+def _of_refusal(refusal: Mapping[str, Any]) -> dict[str, Any]:
+    """Without a plan there is nothing to go on with; a refusal that may be accepted says how."""
+    accept = f", or add {refusal['waive']} to trtllm_waive" if refusal["waive"] else ""
     return {
         "id": "plan",
         "severity": "error",
         "message": f"{refusal['variable']}: {refusal['message']}",
         "remedy": f"correct {refusal['variable']} or the host{accept}",
+        "waivable": False,
     }
+
+
+def _with_advice(finding: Mapping[str, Any], refusals: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """The plan refuses the same, and knows more of what would do."""
+    advices = [f"{entry['variable']}: {entry['advice']}" for entry in refusals if entry["check"] == finding["id"]]
+    return {**finding, "remedy": "; ".join(advices)} if advices else dict(finding)
 
 
 def _standing(finding: Mapping[str, Any]) -> str:

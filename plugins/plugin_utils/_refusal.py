@@ -21,22 +21,34 @@ LARGEST = 2**53
 # More names than that help nobody.
 MOST_LISTED = 30
 
-WAIVERS = ("gpu_memory", "host_memory", "disk", "exposed_vulnerable_release")
-"""The refusals that can be accepted by name."""
-
 
 @dataclass(frozen=True)
 class Refusal:
-    """One reason, and the variable to change. With `waive` it is an estimate or a risk that can be accepted by name."""
+    """One reason, and the variable to change. With `waive` it is an estimate or a risk that can be accepted by name.
+
+    If a check of the host found it, `check` is its id, and `advice` what would do instead.
+    """
 
     variable: str
     value: Any
     message: str
     waive: str = ""
+    check: str = ""
+    advice: str = ""
 
     def as_dict(self) -> dict[str, Any]:
-        value = self.value if is_plain(self.value) else shown(self.value)
-        return {"variable": self.variable, "value": value, "message": self.message, "waive": self.waive}
+        return {
+            "variable": self.variable,
+            "value": self.value if is_plain(self.value) else shown(self.value),
+            "message": self.text,
+            "waive": self.waive,
+            "check": self.check,
+            "advice": self.advice,
+        }
+
+    @property
+    def text(self) -> str:
+        return f"{self.message}: {self.advice}" if self.advice else self.message
 
 
 def is_plain(value: Any) -> bool:
@@ -172,6 +184,6 @@ class Checker:
 
 def refusal_line(refusal: Mapping[str, Any]) -> str:
     """One reason as a person reads it."""
-    accept = f" (or accept it: trtllm_plan_waive: [{refusal['waive']}])" if refusal["waive"] else ""
+    accept = f" (or accept it: trtllm_waive: [{refusal['waive']}])" if refusal["waive"] else ""
     value = "" if refusal["value"] is None else f" = {shown(refusal['value'])}"
     return f"- {refusal['variable']}{value}: {refusal['message']}{accept}"

@@ -16,6 +16,13 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._needs import Needs
+
+
+@dataclass(frozen=True)
+class Preflight:
+    needs: Needs
+
 
 @dataclass(frozen=True)
 class ImageBuild:
@@ -188,9 +195,9 @@ class TritonService:
 
 def as_options(section: Any) -> dict[str, Any]:
     """A section in plain types; what is None is left to the role's default."""
-    options: dict[str, Any] = asdict(section, dict_factory=_without_none)
+    options: dict[str, Any] = asdict(section, dict_factory=_plain)
     return options
 
 
-def _without_none(items: list[tuple[str, Any]]) -> dict[str, Any]:
-    return {name: value for name, value in items if value is not None}
+def _plain(items: list[tuple[str, Any]]) -> dict[str, Any]:
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in items if value is not None}

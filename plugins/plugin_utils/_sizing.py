@@ -8,8 +8,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, replace
+from fractions import Fraction
 
 GIB = 1 << 30
 
@@ -125,10 +127,6 @@ class GpuBudget:
     kv_tokens: int
     sequences: int
 
-    @property
-    def fits(self) -> bool:
-        return self.sequences >= 1
-
     def as_dict(self) -> dict[str, int]:
         return asdict(self)
 
@@ -147,7 +145,7 @@ class Load:
         weights = weight_bytes(self.shape, self.precision, parallelism)
         activations = activation_bytes(self.shape, self.precision, self.limits, parallelism.tensor)
         free = max(0, self.memory - RUNTIME_BYTES - weights - activations)
-        kv_cache = int(free * self.limits.kv_cache_fraction)
+        kv_cache = int(free * self._kv_cache_fraction)
         per_token = kv_bytes_per_token(self.shape, self.precision, parallelism)
         kv_tokens = kv_cache // (per_token * self.tokens_per_block) * self.tokens_per_block
         return GpuBudget(
@@ -161,6 +159,24 @@ class Load:
             kv_tokens=kv_tokens,
             sequences=kv_tokens // (self.limits.max_seq_len * self.limits.max_beam_width),
         )
+
+    @property
+    def _kv_cache_fraction(self) -> Fraction:
+        """As an exact number: what it is multiplied by can then be told from the product."""
+        return Fraction(self.limits.kv_cache_fraction)
+
+    def least_memory(self, parallelism: Parallelism) -> int:
+        """Bytes of the smallest GPU that holds one sequence beside everything else: where `on` says 1 sequence."""
+        length = self.limits.max_seq_len * self.limits.max_beam_width
+        blocks = -(-length // self.tokens_per_block)
+        kv_cache = blocks * self.tokens_per_block * kv_bytes_per_token(self.shape, self.precision, parallelism)
+        free = math.ceil(kv_cache / self._kv_cache_fraction)
+        weights = weight_bytes(self.shape, self.precision, parallelism)
+        activations = activation_bytes(self.shape, self.precision, self.limits, parallelism.tensor)
+        return RUNTIME_BYTES + weights + activations + free
+
+    def fits(self, parallelism: Parallelism) -> bool:
+        return self.memory >= self.least_memory(parallelism)
 
     def within(self, **limits: int) -> Load:
         return replace(self, limits=replace(self.limits, **limits))
@@ -234,4 +250,4 @@ def choose_parallelism(load: Load, gpus: int, tensor: int | None, pipeline: int 
 
 
 def _fitting(load: Load, options: Iterable[Parallelism]) -> list[Parallelism]:
-    return [option for option in options if load.on(option).fits]
+    return [option for option in options if load.fits(option)]

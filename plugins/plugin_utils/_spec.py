@@ -14,14 +14,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.tritonops.trtllm.plugins.module_utils.backend._dockerfile import ARCHITECTURES
+from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._needs import Gpus, options_of, read
+from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._registry import CHECKS, WAIVABLE
 from ansible_collections.tritonops.trtllm.plugins.module_utils.host._root_folder import path_problem
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._catalogue import Catalogue, Release
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._refusal import (
-    WAIVERS,
     Checker,
     Refusal,
     as_mapping,
+    hint,
     is_plain,
 )
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._sizing import (
@@ -39,13 +42,17 @@ TENSORRT_LLM = "tensorrt_llm"
 """The Triton model that computes; the LLM API has no other."""
 
 KINDS = ("base", "instruct")
+DEFAULT_ROOT = "/opt/trtllm"
 
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _HOST_PATH = re.compile(r"/+[^/:][^:]*")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
-_SHM_SIZE = re.compile(r"[1-9][0-9]*[bkmgBKMG]?")
+_SHM_SIZE = re.compile(r"[1-9][0-9]{0,14}[bkmgBKMG]?")
 _INSTRUCT = re.compile(r"instruct|chat|[-_]it$", re.IGNORECASE)
+_GPU_OPTIONS = options_of(Gpus)
+# What refusals were accepted by in earlier versions.
+_RENAMED = {"disk": "disk_space", "host_memory": "memory"}
 
 
 @dataclass(frozen=True)
@@ -169,6 +176,7 @@ class Spec:
     streaming: bool
     gpus_required: bool
     engine_dir: str
+    expected_gpus: Gpus
     waived: frozenset[str]
     repository_parameters: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     repository_overrides: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -177,6 +185,15 @@ class Spec:
     def models(self) -> list[str]:
         """The Triton models of the repository."""
         return list(self.release["placeholders"]) if self.profile == "engine" else [TENSORRT_LLM]
+
+    @property
+    def known_image(self) -> Mapping[str, Any]:
+        """What the catalogue knows of the image that will run: that tag of NGC, else the newest of the release."""
+        images = self.release["images"]
+        for image in images:
+            if self.image.reference.endswith(image["reference"].rpartition("/")[2]):
+                return dict(image)
+        return dict(images[-1]) if images else {}
 
 
 class Reader(Checker):
@@ -198,6 +215,19 @@ class Reader(Checker):
 
     def model(self) -> Model | None:
         """A preset's name, `{preset: name, revision: …}`, or a mapping that describes a model of one's own."""
+        entry = self._model_entry()
+        return None if entry is None else self._model(entry)
+
+    def model_source(self) -> tuple[str, str] | None:
+        """Repository and revision, also of a model that is not described well enough to plan with it."""
+        entry = self._model_entry() or {}
+        repository, revision = entry.get("repository"), entry.get("revision")
+        if isinstance(repository, str) and isinstance(revision, str) and repository and revision:
+            return repository, revision
+        return None
+
+    def _model_entry(self) -> dict[str, Any] | None:
+        """What is said of the model, a preset's own values filled in."""
         given = as_mapping(self.request.get("model"))
         if isinstance(given, str):
             given = {"preset": given}
@@ -212,7 +242,7 @@ class Reader(Checker):
                 return None
             known = self.catalogue.models[preset]
             entry = {**{item.name: known.get(item.name, "") for item in fields(Model)}, **entry}
-        return self._model(entry)
+        return entry
 
     def _model(self, entry: dict[str, Any]) -> Model | None:
         config = entry.pop("config", None)
@@ -273,7 +303,7 @@ class Reader(Checker):
         return profile if self.choice("profile", profile, PROFILES, "serving profile") else "engine"
 
     def root(self) -> str:
-        root = self.path("root", "/opt/trtllm")
+        root = self.path("root", DEFAULT_ROOT)
         problem = path_problem(root) if root else None
         if problem:
             self.refuse("root", root, f"{problem}: a folder of its own, such as /opt/trtllm, would do")
@@ -391,13 +421,37 @@ class Reader(Checker):
         elif not is_plain(value) or "\0" in str(value):
             self.refuse(variable, value, "must be text, a number, true or false, or lists or mappings of these")
 
+    def expected_gpus(self) -> Gpus:
+        """What the GPUs have to be, whatever the plan needs."""
+        given = as_mapping(self.given("preflight_gpus", {}))
+        if not isinstance(given, Mapping):
+            self.refuse("preflight_gpus", given, f"must be a mapping with keys out of {', '.join(_GPU_OPTIONS)}")
+            return Gpus()
+        if not all(self.choice(f"preflight_gpus.{key}", key, _GPU_OPTIONS, "key") for key in given):
+            return Gpus()
+        checked = ArgumentSpecValidator(_GPU_OPTIONS).validate(dict(given))
+        for message in checked.error_messages:
+            self.refuse("preflight_gpus", given, message)
+        return Gpus() if checked.error_messages else read(Gpus, checked.validated_parameters)
+
     def waived(self) -> frozenset[str]:
-        given = self.given("plan_waive", [])
+        given = self.given("waive", [])
         given = given.split(",") if isinstance(given, str) else given
         if not isinstance(given, list) or not all(isinstance(name, str) for name in given):
-            self.refuse("plan_waive", given, "must be a list of the names that refusals gave")
+            self.refuse("waive", given, "must be a list of the names that refusals and findings gave")
             return frozenset()
-        return frozenset(name for name in given if self.choice("plan_waive", name, WAIVERS, "waiver"))
+        names = frozenset(name.strip() for name in given)
+        for name in sorted(names - set(WAIVABLE)):
+            self.refuse("waive", name, _not_waivable(name))
+        return names
+
+
+def _not_waivable(name: str) -> str:
+    if name in _RENAMED:
+        return f"is called {_RENAMED[name]} now"
+    if name in [check.id for check in CHECKS]:
+        return "cannot be waived: nothing works in spite of it"
+    return f"is not the name of a check{hint(name, WAIVABLE)}: docs/operations.md has all of them"
 
 
 def kind_of(repository: str) -> str:
@@ -460,6 +514,7 @@ def read_spec(request: Mapping[str, Any], catalogue: Catalogue) -> tuple[Spec | 
         "streaming": reader.boolean("streaming", reader.given("streaming", True)),
         "gpus_required": reader.boolean("gpus_required", reader.given("gpus_required", True)),
         "engine_dir": reader.path("engine_dir"),
+        "expected_gpus": reader.expected_gpus(),
         "waived": reader.waived(),
         "repository_parameters": reader.per_model("repository_parameters"),
         "repository_overrides": reader.per_model("repository_overrides"),

@@ -16,7 +16,6 @@ from typing import Any
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.module_utils.common.yaml import yaml_load
-from ansible_collections.tritonops.trtllm.plugins.module_utils.preflight._findings import FINDINGS
 from ansible_collections.tritonops.trtllm.plugins.modules.bundle_packages import REPOSITORY
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._refusal import Checker, Refusal, hint
 
@@ -102,9 +101,8 @@ VARIABLES: Mapping[str, Variable] = {
     "trtllm_gpus_required": Variable("whether a host without GPUs is refused", request=True),
     "trtllm_repository_parameters": Variable("values for placeholders of the model repository", request=True),
     "trtllm_repository_overrides": Variable("fields of the Triton models' configuration", request=True),
-    "trtllm_plan_waive": Variable("refusals of the plan to ignore, by name", request=True),
-    "trtllm_preflight_waive": Variable("preflight findings to ignore, by id", spec=lambda: _names(FINDINGS)),
-    "trtllm_preflight_gpus": Variable("what the GPUs must be", spec=_option("preflight", "gpus")),
+    "trtllm_waive": Variable("preflight findings and refusals of the plan to ignore, by name", request=True),
+    "trtllm_preflight_gpus": Variable("what the GPUs must be, beyond what the plan needs", request=True),
     "trtllm_preflight_report": Variable("file on the control node for preflight's findings, as JSON"),
     "trtllm_docker_source": Variable("where Docker comes from", spec=_option("docker", "source")),
     "trtllm_proxy": Variable("the proxy for the hosts' outgoing connections", spec=_option("egress", "proxy")),
@@ -145,6 +143,9 @@ VARIABLES: Mapping[str, Variable] = {
 REQUEST = tuple(name[len(PREFIX) :] for name, variable in VARIABLES.items() if variable.request)
 """What a request has, all of them but `model` with a default."""
 
+RETIRED = {"trtllm_plan_waive": "trtllm_waive", "trtllm_preflight_waive": "trtllm_waive"}
+"""Variables of earlier versions, and what took their place."""
+
 INTERNAL = frozenset({"trtllm_plan", "trtllm_planned", "trtllm_backend_pinned_image"})
 """What playbooks and the role trtllm_backend set themselves under names that begin like these."""
 
@@ -171,6 +172,8 @@ def unknown_names(names: Iterable[str]) -> list[Refusal]:
 
 
 def _unknown(name: str, known: Iterable[str]) -> Refusal:
+    if name in RETIRED:
+        return Refusal(name, None, f"is called {RETIRED[name]} now: move its value there")
     what = f"is not a variable of this collection{hint(name, known, PREFIX)}"
     return Refusal(name, None, f"{what}: correct the name, or give a variable of your own another prefix")
 

@@ -13,10 +13,10 @@ from collections.abc import Iterator
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._catalogue import Catalogue
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._commands import llmapi_limits
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._gpu_fit import Sized
-from ansible_collections.tritonops.trtllm.plugins.plugin_utils._host_checks import image_of, older
-from ansible_collections.tritonops.trtllm.plugins.plugin_utils._host_facts import HostFacts, version
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils._host_facts import HostFacts
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._refusal import hint
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._spec import TENSORRT_LLM, Spec
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils._vulnerabilities import older
 
 
 def warnings(spec: Spec, host: HostFacts, sized: Sized, catalogue: Catalogue) -> list[str]:
@@ -85,12 +85,9 @@ def _host_warnings(spec: Spec, host: HostFacts, catalogue: Catalogue) -> Iterato
     if not host.gpus:
         yield "no GPU on this host: the image must bring a backend that needs none"
         return
-    image = image_of(spec)
-    listed = str(image.get("driver") or "")
     if not host.driver:
-        yield f"the host's driver is not known: the image is made for {listed or 'a driver that is not known'}"
-    elif version(host.driver) < version(listed):
-        yield f"the image is made for driver {listed}, the host has {host.driver}: CUDA's minor compatibility has to do"
+        listed = spec.known_image.get("driver") or "a driver that is not known"
+        yield f"the host's driver is not known: the image is made for {listed}"
     toolkit = [entry for entry in catalogue.vulnerabilities if entry["component"] == "nvidia_container_toolkit"]
     have = host.container_toolkit
     holes = [entry["id"] for entry in toolkit if have and older(have, entry["fixed_in"])]
@@ -102,7 +99,7 @@ def _size_warnings(spec: Spec, host: HostFacts, sized: Sized) -> Iterator[str]:
     budget = sized.budget
     if host.gpus and budget is None:
         yield "the GPUs' memory is not known: whether the model fits was not reckoned"
-    if budget and budget.fits and budget.sequences < spec.limits.max_batch_size:
+    if budget and 1 <= budget.sequences < spec.limits.max_batch_size:
         yield (
             f"trtllm_limits.max_batch_size {spec.limits.max_batch_size}: the KV cache holds {budget.sequences} "
             f"sequences of {spec.limits.max_seq_len} tokens; more of them wait or are paused"

@@ -2,17 +2,24 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Writes the part of a C(docker save) archive that tells which image is in it. The argument is its name."""
+"""Writes the part of a C(docker save) archive that tells which image is in it, one with the configuration {}.
+
+The argument is its name.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import sys
 import tarfile
 
-manifest = json.dumps([{"Config": "blobs/sha256/" + "a" * 64, "RepoTags": ["test:1"], "Layers": []}]).encode()
-member = tarfile.TarInfo("manifest.json")
-member.size = len(manifest)
+config = b"{}"
+blob = f"blobs/sha256/{hashlib.sha256(config).hexdigest()}"
+manifest = json.dumps([{"Config": blob, "RepoTags": ["test:1"], "Layers": []}]).encode()
 with tarfile.open(sys.argv[1], "w") as archive:
-    archive.addfile(member, io.BytesIO(manifest))
+    for name, content in ((blob, config), ("manifest.json", manifest)):
+        member = tarfile.TarInfo(name)
+        member.size = len(content)
+        archive.addfile(member, io.BytesIO(content))

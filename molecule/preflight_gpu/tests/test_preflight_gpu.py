@@ -21,8 +21,7 @@ PROJECT = Path(__file__).parents[3]
 HERE = {
     "trtllm_model": "mixtral-8x7b-instruct",
     "trtllm_weights": {"offline": True},
-    "trtllm_plan_waive": ["disk", "host_memory"],
-    "trtllm_preflight_waive": ["disk_space", "registry_unreachable", "unreachable", "registry_certificate", "shm"],
+    "trtllm_waive": ["disk_space", "memory", "registry_unreachable", "unreachable", "registry_certificate", "shm"],
     "trtllm_preflight_gpus": {"count": 8, "name": "NVIDIA A100-SXM4-40GB"},
 }
 FOLDERS = {"healthy": "/etc/rehearsal/gpu", "broken": "/etc/rehearsal/gpu-broken"}
@@ -74,10 +73,13 @@ def test_one_bad_host_fails_the_run_and_all_are_reported(fleet: Run) -> None:
     assert fleet.rc == 2, fleet.said
     assert re.search(r"^healthy +: .*failed=0", fleet.said, re.MULTILINE), "the run fails for the other host alone"
     assert fleet.ids("healthy") == []
-    assert {"plan", "gpu_lost", "gpu_count", "mig_mode", "ecc_uncorrected", "row_remapping_failed"} <= set(
+    assert {"driver_too_old", "gpu_lost", "gpu_count", "mig_mode", "ecc_uncorrected", "row_remapping_failed"} <= set(
         fleet.ids("broken")
     )
-    assert "the image's CUDA needs driver 580 or newer, the host has 570.124.06" in fleet.said
+    # The host has it, and the plan says what would do: it is one finding.
+    assert "plan" not in fleet.ids("broken")
+    assert "the driver is 570.124.06, the image's CUDA needs 580 or newer" in fleet.said
+    assert "trtllm_release: update it, or trtllm_release 1.0.0 works with it" in fleet.said
     summary = fleet.said.partition("Show all hosts")[2]
     assert "healthy: 8 x NVIDIA" in summary and "broken: 7 x NVIDIA" in summary
 

@@ -10,6 +10,7 @@ Nothing else of the golden test knows what a plan looks like or how one is made.
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from collections.abc import Iterator, Mapping
 from typing import Any, Dict, List
@@ -20,6 +21,7 @@ from ansible_collections.tritonops.trtllm.plugins.plugin_utils._planner import m
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._refusal import refusal_line
 from ansible_collections.tritonops.trtllm.tests.unit.support.planning import CATALOGUE
 
+KEY = re.compile(r"(?<=/)[0-9a-f]{16}\b")
 # By name, the lines of its value; a fact without a value is left out. What is before the dot is its topic.
 Facts = Dict[str, List[str]]
 
@@ -49,7 +51,7 @@ def facts_of_request(
 
 def facts_of_plan(plan: Mapping[str, Any]) -> Facts:
     if plan["refusals"]:
-        return {"refusals": [refusal_line(refusal) for refusal in plan["refusals"]]}
+        return {"refusals": [KEY.sub("<key>", refusal_line(refusal)) for refusal in plan["refusals"]]}
     keys = {name: artifact["key"] for name, artifact in plan["artifacts"].items()}
     keys["release"] = plan["release_id"]
     named = {name: _with_names(lines, keys) for name, lines in _described(plan).items()}
@@ -63,13 +65,17 @@ def _described(plan: Mapping[str, Any]) -> Facts:
     weights, *tokenizer = plan["model_weights"]["snapshots"]
     checkpoint, engine = (plan["engine_build"].get(name, {}) for name in ("checkpoint", "engine"))
     release, service, budget = plan["model_repo"]["release"], plan["triton_service"], plan["budget"]
+    needs = plan["preflight"]["needs"]
     launch = {
         **{name: value for name, value in service["container"].items() if name in ("shm_size", "tmpfs")},
         **plan["server"],
-        "listen": plan["preflight"]["ports"],
+        "listen": [{"address": port["address"], "port": port["port"]} for port in needs["ports"]],
         "world_size": plan["engine_build"].get("world_size", 1),
     }
-    preflight = {name: value for name, value in plan["preflight"].items() if name not in ("ports", "engine")}
+    # The others are recorded with what they are needed for.
+    others = ("disk", "engine", "memory_bytes", "ports", "reach")
+    preflight = {name: value for name, value in needs.items() if name not in others}
+    preflight["sources"] = [{"url": source["url"], "what": source["what"]} for source in needs["reach"]]
     return {
         "warnings": list(plan["warnings"]),
         "vulnerabilities": list(plan["vulnerabilities"]),
@@ -85,7 +91,7 @@ def _described(plan: Mapping[str, Any]) -> Facts:
         "build.gpu": [engine.get("gpu", "")],
         "build.dest": [engine.get("dest", "")],
         "build.engine_dir": [release["engine"]],
-        "build.engine_check": _fields(plan["preflight"]["engine"]),
+        "build.engine_check": _fields(needs.get("engine", {})),
         "launch.argv": _argv(service["container"]["command"]),
         "launch.container": _fields(launch),
         **{f"repository.{name}": [value] for name, value in _leaves(release["parameters"] or release["llm_args"])},

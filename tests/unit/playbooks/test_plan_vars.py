@@ -84,7 +84,10 @@ def test_no_inventory_has_an_unknown_variable(path: str) -> None:
 
 def test_what_the_sample_inventory_shows_as_a_default_is_one() -> None:
     model = {"model": shown()["trtllm_model"]}
-    examples = ("parallelism", "sources", "tokenizer", "repository_parameters", "repository_overrides")
+    examples = (
+        *("parallelism", "sources", "tokenizer", "repository_parameters", "repository_overrides"),
+        "preflight_gpus",
+    )
     everything = {name: value for name, value in request_of(shown()).items() if name not in examples}
     assert plan_for(**everything) == accepted(**model)
 

@@ -28,12 +28,12 @@ def test_the_plan_refuses_it_with_everything_else_and_for_its_host_alone(tmp_pat
     inventory = tmp_path / "hosts.json"
     hosts = {"a": {"trtllm_tokenfile": "x"}, "b": {}}
     inventory.write_text(json.dumps({"trtllm": {"hosts": hosts, "vars": {"trtllm_model": "mixtral-8x7b"}}}))
-    variables = {"trtllm_host_shape": "BM.GPU4.8", "trtllm_limit": {"max_batch_size": 64}, "trtllm_plan_waive": ["gpu"]}
+    variables = {"trtllm_host_shape": "BM.GPU4.8", "trtllm_limit": {"max_batch_size": 64}, "trtllm_waive": ["gpu"]}
     run = Run(tmp_path, "-i", str(inventory), **variables)
     assert run.rc != 0
     refused = {host: [entry["variable"] for entry in plan["refusals"]] for host, plan in run.plan.items()}
-    common = ["trtllm_limit", "trtllm_plan_waive"]
-    assert refused == {"a": ["trtllm_limit", "trtllm_tokenfile", "trtllm_plan_waive"], "b": common}
+    common = ["trtllm_limit", "trtllm_waive"]
+    assert refused == {"a": ["trtllm_limit", "trtllm_tokenfile", "trtllm_waive"], "b": common}
     assert "trtllm_limit: is not a variable of this collection (did you mean trtllm_limits?)" in run.said
     assert not any(entry["waive"] for plan in run.plan.values() for entry in plan["refusals"])
 

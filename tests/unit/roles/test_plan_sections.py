@@ -16,6 +16,7 @@ from ansible_collections.tritonops.trtllm.tests.unit.support.planning import CAT
 from ansible_collections.tritonops.trtllm.tests.unit.support.playbook_run import PROJECT
 
 SECTIONS = {
+    "preflight": _sections.Preflight,
     "trtllm_backend": _sections.TrtllmBackend,
     "model_weights": _sections.ModelWeights,
     "engine_build": _sections.EngineBuild,

@@ -51,7 +51,7 @@ def test_an_unknown_variable_is_refused_with_everything_else() -> None:
     result, _said = run(GOOD, host(), trtllm_limit={}, trtllm_precision="int3", trtllm_proxy={"htp": "x"})
     refused = [entry["variable"] for entry in result["plan"]["refusals"]]
     assert refused == ["trtllm_limit", "trtllm_proxy.htp", "trtllm_precision"]
-    assert list(result["plan"]) == ["refusals", "warnings"]
+    assert list(result["plan"]) == ["preflight", "refusals", "warnings"]
 
 
 def test_all_refusals_make_one_message() -> None:
@@ -62,9 +62,15 @@ def test_all_refusals_make_one_message() -> None:
     assert "- trtllm_precision = 'int3': " in result["msg"]
 
 
+def test_a_variable_of_earlier_versions_is_refused() -> None:
+    result, _said = run(GOOD, host(), trtllm_preflight_waive=["clock"])
+    assert "- trtllm_preflight_waive: is called trtllm_waive now: move its value there" in result["msg"]
+    assert result["plan"]["preflight"]["needs"]["hub"]["repository"]
+
+
 def test_one_reason_is_one() -> None:
-    refusal = {"variable": "trtllm_root", "value": None, "message": "is missing", "waive": "disk"}
+    refusal = {"variable": "trtllm_root", "value": None, "message": "is missing", "waive": "disk_space"}
     assert refusal_message([refusal]).splitlines() == [
         "This cannot work, for one reason. Nothing was changed.",
-        "- trtllm_root: is missing (or accept it: trtllm_plan_waive: [disk])",
+        "- trtllm_root: is missing (or accept it: trtllm_waive: [disk_space])",
     ]

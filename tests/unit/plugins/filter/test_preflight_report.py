@@ -16,8 +16,10 @@ from ansible_collections.tritonops.trtllm.rehearsal.gpu.recordings import L40S
 from ansible_collections.tritonops.trtllm.tests.unit.support.gpu_stand_in import answers
 
 
-def finding(name: str, severity: str = "error", message: str = "seen", remedy: str = "do it") -> dict[str, str]:
-    return {"id": name, "severity": severity, "message": message, "remedy": remedy}
+def finding(
+    name: str, severity: str = "error", message: str = "seen", remedy: str = "do it", waivable: bool = True
+) -> dict[str, Any]:
+    return {"id": name, "severity": severity, "message": message, "remedy": remedy, "waivable": waivable}
 
 
 def facts(**described: Any) -> dict[str, Any]:
@@ -39,17 +41,48 @@ def test_waived_ones_count_apart_and_come_last() -> None:
     assert report["facts"] == {"a": 1} and json.dumps(report)
 
 
+def test_what_cannot_be_waived_is_not() -> None:
+    report = preflight_report({"findings": [finding("gpu_count", waivable=False)]}, ["gpu_count"])
+    assert (report["errors"], report["waived"]) == (1, 0)
+
+
+def refusal(variable: str, message: str, waive: str = "", check: str = "", advice: str = "") -> dict[str, Any]:
+    return {
+        "variable": variable,
+        "value": None,
+        "message": message,
+        "waive": waive,
+        "check": check,
+        "advice": advice,
+    }
+
+
 def test_a_plan_that_was_not_made_is_among_the_findings() -> None:
     refusals = [
-        {"variable": "trtllm_release", "value": "1.2.1", "message": "needs driver 580", "waive": ""},
-        {"variable": "trtllm_root", "value": "/", "message": "is full", "waive": "disk"},
+        refusal("trtllm_release", "needs driver 580"),
+        refusal("trtllm_root", "is full", waive="disk_space", check="disk_space"),
     ]
     release, root = preflight_report({"findings": []}, [], refusals)["findings"]
-    assert (release["id"], release["severity"]) == ("plan", "error")
+    assert (release["id"], release["severity"], release["waivable"]) == ("plan", "error", False)
     assert release["message"] == "trtllm_release: needs driver 580"
     assert release["remedy"] == "correct trtllm_release or the host"
-    assert root["remedy"].endswith(", or add disk to trtllm_plan_waive")
+    assert root["remedy"].endswith(", or add disk_space to trtllm_waive")
     assert preflight_report({}, ["plan"], refusals)["errors"] == 2
+
+
+def test_what_plan_and_preflight_both_find_is_one_finding_with_the_advice_of_the_plan() -> None:
+    refusals = [
+        refusal("trtllm_limits", "too long: 8 would do", "gpu_memory", "gpu_memory", "8 would do"),
+        refusal("trtllm_precision", "too long: float16 would do", "gpu_memory", "gpu_memory", "float16 would do"),
+        refusal("trtllm_model", "is unknown"),
+    ]
+    found = {"findings": [finding("gpu_memory"), finding("clock", "warning")]}
+    plan, memory, clock = preflight_report(found, [], refusals)["findings"]
+    assert (plan["id"], plan["message"]) == ("plan", "trtllm_model: is unknown")
+    assert (memory["id"], memory["message"]) == ("gpu_memory", "seen")
+    assert memory["remedy"] == "trtllm_limits: 8 would do; trtllm_precision: float16 would do"
+    assert clock["remedy"] == "do it"
+    assert preflight_report(found, ["gpu_memory"], refusals)["waived"] == 1
 
 
 def test_table() -> None:

@@ -12,8 +12,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from ansible_collections.tritonops.trtllm.plugins.module_utils.checks import _xid
 from ansible_collections.tritonops.trtllm.plugins.module_utils.gpu import _pci
-from ansible_collections.tritonops.trtllm.plugins.module_utils.preflight import _run
 from ansible_collections.tritonops.trtllm.plugins.modules import preflight_info
 from ansible_collections.tritonops.trtllm.rehearsal.gpu.recordings import write_pci
 from ansible_collections.tritonops.trtllm.tests.unit.support.gpu_stand_in import install
@@ -71,8 +71,9 @@ def fixture_hub() -> t.Iterator[GatedHub]:
 
 @pytest.fixture(name="look")
 def fixture_look(capsys: pytest.CaptureFixture[str]) -> Look:
-    def look(**arguments: t.Any) -> Result:
-        result = run_module(preflight_info, capsys, **arguments)
+    def look(**needs: t.Any) -> Result:
+        options = {name: needs.pop(name) for name in ("storage", "token") if name in needs}
+        result = run_module(preflight_info, capsys, needs=needs, **options)
         assert not result.get("failed") and not result["changed"], result
         return result
 
@@ -85,8 +86,7 @@ def ids(result: Result) -> list[str]:
 
 def test_nothing_asked_nothing_found(look: Look) -> None:
     result = look()
-    assert result["findings"] == []
-    assert result["facts"]["memory_bytes"] > 10**8
+    assert (result["findings"], result["facts"]) == ([], {})
 
 
 def test_every_obstacle_at_once(look: Look, hub: GatedHub, tmp_path: Path) -> None:
@@ -98,8 +98,7 @@ def test_every_obstacle_at_once(look: Look, hub: GatedHub, tmp_path: Path) -> No
         architectures=["sparc"],
         systems={"plan9": "4"},
         hub={"endpoint": hub.url, **MODEL},
-        registry={"url": "http://127.0.0.1:9"},
-        variables={"token": "my_token_file"},
+        registry="http://127.0.0.1:9",
     )
     assert ids(result) == [
         "architecture",
@@ -111,14 +110,22 @@ def test_every_obstacle_at_once(look: Look, hub: GatedHub, tmp_path: Path) -> No
         "hub_token_missing",
         "registry_unreachable",
     ]
-    assert "my_token_file" in result["findings"][6]["remedy"]
+    assert "put a token of that account into needs.hub.token_file" in result["findings"][6]["remedy"]
+    assert {finding["waivable"] for finding in result["findings"]} == {True}
+    assert result["facts"]["memory_bytes"] > 10**8
+
+
+def test_remedies_for_a_plan_name_its_variables(look: Look, hub: GatedHub) -> None:
+    result = look(ports=[{"port": hub.port}], hub={"endpoint": hub.url, **MODEL}, planned=True)
+    taken, token = (finding["remedy"] for finding in result["findings"])
+    assert taken.endswith("in trtllm_server") and token.endswith("into trtllm_token_file")
 
 
 @pytest.mark.parametrize("by_file", [True, False])
 def test_token_opens_the_model(look: Look, hub: GatedHub, tmp_path: Path, by_file: bool) -> None:
     (tmp_path / "token").write_text(CANARY + "\n")
-    token = {"token_file": str(tmp_path / "token")} if by_file else {"token": CANARY}
-    result = look(hub={"endpoint": hub.url, **MODEL, **token})
+    in_file = {"token_file": str(tmp_path / "token")} if by_file else {}
+    result = look(hub={"endpoint": hub.url, **MODEL, **in_file}, **({} if by_file else {"token": CANARY}))
     assert result["findings"] == []
     assert hub.tokens == ["Bearer " + CANARY] * 2
 
@@ -127,8 +134,8 @@ def test_token_opens_the_model(look: Look, hub: GatedHub, tmp_path: Path, by_fil
 def test_token_is_not_in_the_result(look: Look, hub: GatedHub, tmp_path: Path, by_file: bool) -> None:
     wrong = CANARY + "2"
     (tmp_path / "token").write_text(wrong)
-    token = {"token_file": str(tmp_path / "token")} if by_file else {"token": wrong}
-    result = look(hub={"endpoint": hub.url, **MODEL, **token})
+    in_file = {"token_file": str(tmp_path / "token")} if by_file else {}
+    result = look(hub={"endpoint": hub.url, **MODEL, **in_file}, **({} if by_file else {"token": wrong}))
     assert ids(result) == ["hub_token_refused"]
     assert CANARY not in json.dumps(result)
 
@@ -161,7 +168,7 @@ def fixture_gpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> t.Callable[
     write_pci(tmp_path / "pci", 8, 0)
     monkeypatch.setattr(_pci.nvidia_devices, "__defaults__", (str(tmp_path / "pci"),))
     # The kernel of this machine has nothing to do with it.
-    monkeypatch.setattr(_run, "kernel_log", lambda *_arguments: "NVRM: Xid (PCI:0000:0f:00): 48, pid=1")
+    monkeypatch.setattr(_xid, "kernel_log", lambda *_arguments: "NVRM: Xid (PCI:0000:0f:00): 48, pid=1")
 
     def option(recording: str, **need: t.Any) -> dict[str, t.Any]:
         return {"executable": install(tmp_path, recording), **need}
@@ -234,9 +241,9 @@ def test_sources_are_asked_unless_what_they_give_is_there(look: Look, hub: Gated
         {"what": "needless", "url": closed, "unless": str(tmp_path / "there")},
         {"what": "closed", "url": closed, "unless": str(tmp_path / "not there")},
     ]
-    (finding,) = look(reach=sources, variables={"reach": "my_sources"})["findings"]
+    (finding,) = look(reach=sources)["findings"]
     assert finding["message"].startswith("http://127.0.0.1:9/ (closed) does not answer")
-    assert "my_sources" in finding["remedy"]
+    assert "needs.reach" in finding["remedy"]
     assert hub.tokens == [None]
 
 
@@ -257,14 +264,7 @@ def test_room_on_a_file_system_that_is_coming(look: Look, tmp_path: Path) -> Non
     assert ids(result) == [] and result["facts"]["disk"][0]["mount"] == str(tmp_path / "root")
 
 
-def test_shared_memory_as_docker_takes_it(look: Look) -> None:
-    assert ids(look(shm={"size": "64m", "ranks": 8})) == ids(look(shm={"size": "900tb"})) == ["shm"]
-    assert ids(look(shm={"size": "1g", "ranks": 8})) == []
-    assert ids(look(shm={"size": "67108864", "ranks": 1})) == []
-
-
 def test_the_safety_of_the_host_is_in_the_facts(look: Look, tmp_path: Path) -> None:
-    asked = {"clock": True, "selinux_root": str(tmp_path), "firewall": True, "ulimits": ["memlock=-1"]}
+    asked = {"clock": True, "root": str(tmp_path), "ports": [{"port": 9}], "ulimits": ["memlock=-1"]}
     facts = look(**asked)["facts"]
     assert {"clock_synchronised", "selinux_enforcing", "firewalld"} <= set(facts)
-    assert not {"clock_synchronised", "selinux_enforcing", "firewalld"} & set(look()["facts"])

@@ -16,7 +16,7 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.checkpoint._layou
 from ansible_collections.tritonops.trtllm.plugins.module_utils.weights._hf_hub import DEFAULT_ALLOW
 from ansible_collections.tritonops.trtllm.plugins.modules import trtllm_checkpoint
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._converter import OPTIONS, conversions
-from ansible_collections.tritonops.trtllm.plugins.plugin_utils._planner import snapshot_inputs
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils._keys import snapshot_inputs
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._sizing import PRECISIONS
 from ansible_collections.tritonops.trtllm.tests.unit.support.module_run import run_module
 from ansible_collections.tritonops.trtllm.tests.unit.support.planning import (

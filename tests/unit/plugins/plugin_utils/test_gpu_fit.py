@@ -75,7 +75,7 @@ def test_two_changes_are_said_where_one_does_not_do() -> None:
 def test_too_few_gpus_names_what_fits_on_them() -> None:
     four = host(gpus=host()["gpus"][:4])
     message = refused(four, parallelism={"tensor": 8})["trtllm_parallelism"]
-    assert message == "tensor x pipeline needs 8 GPUs, the host has 4: {tensor: 4, pipeline: 1} fits"
+    assert message == "4 GPUs answer, 8 are needed (tensor x pipeline): {tensor: 4, pipeline: 1} fits"
     assert accepted(four)["parallelism"]["world_size"] == 4
 
 
@@ -88,15 +88,16 @@ def test_a_host_without_gpus() -> None:
 def test_memory_of_the_gpus_can_be_waived_as_an_estimate() -> None:
     tight = {"parallelism": {"tensor": 1, "pipeline": 1}}
     assert waivable(plan_for(**tight)) == {"gpu_memory": "trtllm_parallelism"}
-    assert warned("waived gpu_memory: trtllm_parallelism", plan_waive=["gpu_memory"], **tight)
-    assert waivable(plan_for(plan_waive=["disk"], **tight)) == {"gpu_memory": "trtllm_parallelism"}
+    assert warned("waived gpu_memory: trtllm_parallelism", waive=["gpu_memory"], **tight)
+    assert waivable(plan_for(waive=["disk_space"], **tight)) == {"gpu_memory": "trtllm_parallelism"}
 
 
 def test_memory_to_convert_in() -> None:
     small, upstream = host(memory_bytes=64 * 10**9), {"converter": "upstream"}
     plan = plan_for(small, **upstream)
-    assert waivable(plan) == {"host_memory": "trtllm_converter"}
-    assert "187 GB of memory, the host has 64 GB: native, which takes 1.07 GB" in plan["refusals"][0]["message"]
+    assert waivable(plan) == {"memory": "trtllm_converter"}
+    assert "the host has 64 GB of memory, 187 GB is needed" in plan["refusals"][0]["message"]
+    assert "native, which takes 1.07 GB, would do" in plan["refusals"][0]["message"]
     accepted(small)
     accepted(small, engine_dir="/srv/engine", **upstream)
     accepted(small, profile="llmapi", **upstream)
@@ -124,8 +125,8 @@ def test_no_weight_only_is_advised_to_whom_wants_the_native_converter() -> None:
 def test_disk_counts_what_is_still_to_be_written() -> None:
     full = host(disk_free_bytes=100 * 10**9)
     plan = plan_for(full)
-    assert waivable(plan) == {"disk": "trtllm_root"}
-    assert "284 GB are still to be written, 100 GB are free" in plan["refusals"][0]["message"]
+    assert waivable(plan) == {"disk_space": "trtllm_root"}
+    assert "has 100 GB free, 284 GB is needed: weights 93.4 GB" in plan["refusals"][0]["message"]
     roomy = accepted()
     there = [f"{kind}/{roomy['artifacts'][kind]['key']}" for kind in ("weights", "checkpoint")]
     again = accepted({**full, "artifacts": there})

@@ -1,18 +1,16 @@
 # Copyright (c) 2026 tritonops.trtllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The host against the image, and the image against the world."""
+"""The host against the plan, by the checks of preflight."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import pytest
-from ansible_collections.tritonops.trtllm.plugins.plugin_utils._host_checks import older
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._planner import make_plan
 from ansible_collections.tritonops.trtllm.tests.unit.support.planning import (
     CATALOGUE,
-    IMAGE,
     accepted,
     heeded,
     host,
@@ -37,13 +35,15 @@ def test_a_gpu_must_be_able_to_compute_it(precision: str) -> None:
         assert "compute capability" in refused(host(gpus=[too_old] * 8), **request, **said)[variable]
         accepted(host(gpus=[able] * 8), **request, **said)
     if precision == "bfloat16":
-        assert refused(host(gpus=[old]), **request)["trtllm_precision"].endswith("Tesla T4 has 7.5: float16 would do")
+        assert refused(host(gpus=[old]), **request)["trtllm_precision"] == (
+            "compute capability of GPU 0: 7.5, 8.0 is needed (for bfloat16): float16 would do"
+        )
         accepted(host(gpus=[old]), **request, precision="float16")
 
 
 def test_fp8_is_not_for_an_a100() -> None:
     messages = [entry["message"] for entry in plan_for(precision="fp8")["refusals"]]
-    assert "fp8 needs compute capability 8.9, NVIDIA A100-SXM4-40GB has 8.0: float16 or bfloat16 would do" in messages
+    assert "compute capability of GPUs 0-7: 8.0, 8.9 is needed (for fp8): float16 or bfloat16 would do" in messages
 
 
 @pytest.mark.parametrize("profile", ["engine", "llmapi"])
@@ -52,7 +52,7 @@ def test_cuda_13_needs_a_driver_that_has_it(profile: str) -> None:
     request: dict[str, Any] = {"model": "llama-3.1-8b", "profile": profile}
     plan = make_plan(request, facts, CATALOGUE)
     (refusal,) = plan["refusals"]
-    assert refusal["variable"] == "trtllm_release" and "driver 580 or newer" in refusal["message"]
+    assert refusal["variable"] == "trtllm_release" and "CUDA needs 580 or newer" in refusal["message"]
     heeded(request, facts, refusal)
     assert request["release"] == "1.0.0"
     assert make_plan(request, facts, CATALOGUE)["refusals"] == []
@@ -63,33 +63,40 @@ def test_a_driver_that_nothing_runs_with() -> None:
     assert "no release works with it" in refused(host(driver_version="470.1"))["trtllm_release"]
 
 
-@pytest.mark.parametrize("release", CATALOGUE.releases)
-@pytest.mark.parametrize("address", ["0.0.0.0", "10.1.2.3", "::", "gpu-1.example"])
-def test_a_vulnerable_release_is_not_exposed_unless_it_is_accepted_by_name(release: str, address: str) -> None:
-    request: dict[str, Any] = {"release": release, "image": IMAGE, "server": {"address": address}}
-    plan = plan_for(**request)
-    assert waivable(plan) == {"exposed_vulnerable_release": "trtllm_server.address"}
-    assert "CVE-" in plan["refusals"][0]["message"] and "127.0.0.1" in plan["refusals"][0]["message"]
-    assert warned("no authentication", plan_waive=["exposed_vulnerable_release"], **request)
+def test_what_the_checks_of_preflight_find_is_refused_by_their_names() -> None:
+    small = {"name": "NVIDIA A10", "memory_mib": 23028, "compute_capability": "8.6"}
+    other = {**small, "name": "NVIDIA L4"}
+    facts = host(gpus=[small, other], memory_bytes=1 << 30, disk_free_bytes=10**9, root_foreign=["etc"])
+    plan = plan_for(facts, server={"shm_size": "2g"}, preflight_gpus={"count": 8})
+    checks = [refusal["check"] for refusal in plan["refusals"]]
+    assert checks == ["root_foreign", "gpu_count", "gpu_mixed", "gpu_memory", "disk_space", "shm"]
+    assert all(refusal["message"].endswith(refusal["advice"]) for refusal in plan["refusals"])
+    assert set(waivable(plan)) == {"gpu_mixed", "gpu_memory", "disk_space", "shm"}
 
 
-@pytest.mark.parametrize("address", ["127.0.0.1", "127.0.0.53", "::1", "localhost"])
-def test_loopback_is_not_exposed(address: str) -> None:
-    assert not warned("no authentication", server={"address": address})
+def test_what_is_not_recorded_is_not_judged() -> None:
+    unknown = host(memory_bytes=None, disk_free_bytes=None, driver_version=None, gpus=[{"name": "NVIDIA GPU"}] * 8)
+    plan = accepted(unknown, precision="bfloat16", preflight_gpus={"memory_mib": 1 << 20, "compute_capability": "99.0"})
+    assert plan["preflight"]["needs"]["gpus"]["memory_mib"] == 1 << 20
 
 
-def test_the_worst_vulnerability_comes_first_and_fixed_ones_are_not_named() -> None:
-    oldest, newest = accepted(release="0.8.0")["vulnerabilities"], accepted()["vulnerabilities"]
-    worst = {entry["id"]: entry.get("cvss") or 0 for entry in CATALOGUE.vulnerabilities}
-    assert [worst[name] for name in oldest] == sorted((worst[name] for name in oldest), reverse=True)
-    assert set(newest) < set(oldest)
-    assert "CVE-2025-23254" in oldest and "CVE-2025-23254" not in accepted(release="0.18.2")["vulnerabilities"]
+def test_what_is_expected_of_the_gpus_is_more_than_what_the_plan_needs() -> None:
+    name = host()["gpus"][0]["name"]
+    plan = accepted(parallelism={"tensor": 4}, preflight_gpus={"count": 2, "memory_mib": 1, "name": name})
+    gpus = plan["preflight"]["needs"]["gpus"]
+    assert (gpus["name"], gpus["count"], gpus["memory_mib"] > 1) == (name, 4, True)
 
 
 @pytest.mark.parametrize(
-    ("earlier", "later"),
-    [("1.2.1", "1.3.0rc17"), ("1.3.0rc9", "1.3.0rc17"), ("1.3.0rc17", "1.3.0"), ("25.10", "26.06")],
+    ("expected", "check"),
+    [({"count": 16}, "gpu_count"), ({"memory_mib": 81920}, "gpu_memory"), ({"name": "NVIDIA L40S"}, "gpu_model")],
 )
-def test_a_release_candidate_is_between_two_releases(earlier: str, later: str) -> None:
-    assert older(earlier, later)
-    assert not older(later, earlier) and not older(later, later)
+def test_a_host_that_is_not_what_was_expected_is_refused(expected: dict[str, Any], check: str) -> None:
+    (refusal,) = plan_for(preflight_gpus=expected)["refusals"]
+    assert refusal["check"] == check and refusal["variable"].startswith("trtllm_preflight_gpus")
+
+
+def test_what_only_may_disappoint_is_a_warning() -> None:
+    small = {"server": {"shm_size": "64m"}}
+    assert warned("a /dev/shm of 67.1 MB is little for 8 ranks", **small)
+    assert not warned("/dev/shm", waive=["shm"], **small)

@@ -109,8 +109,8 @@ def test_a_shape_that_is_not_known() -> None:
 
 
 def test_a_request_is_what_the_inventory_says_of_it() -> None:
-    variables = {"trtllm_model": "x", "trtllm_plan_waive": [], "trtllm_hosts": "all", "model": "y"}
-    assert request_of(variables) == {"model": "x", "plan_waive": []}
+    variables = {"trtllm_model": "x", "trtllm_waive": [], "trtllm_hosts": "all", "model": "y"}
+    assert request_of(variables) == {"model": "x", "waive": []}
 
 
 # --- config.json ------------------------------------------------------------------------------------------------------

@@ -65,7 +65,7 @@ def test_refusals_are_all_there_is() -> None:
 
 def test_a_refusal_says_how_it_is_accepted() -> None:
     table = plan_table({"one": plan_for(server={"address": "0.0.0.0"})})
-    assert table.endswith("(or accept it: trtllm_plan_waive: [exposed_vulnerable_release])")
+    assert table.endswith("(or accept it: trtllm_waive: [exposed_vulnerable_release])")
 
 
 @pytest.mark.parametrize("release", CATALOGUE.releases)

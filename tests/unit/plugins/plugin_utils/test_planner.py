@@ -13,7 +13,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._artifact import artifact_key
+from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._needs import Needs, options_of
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._planner import make_plan
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._refusal import refusal_line
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._variables import REQUEST
@@ -232,7 +234,7 @@ def test_an_engine_of_ones_own_needs_no_build() -> None:
     plan = accepted(engine_dir="/srv/engine", image=IMAGE)
     assert plan["engine_build"] == {}
     assert plan["model_repo"]["release"]["engine"] == "/srv/engine"
-    assert plan["preflight"]["engine"] == {"path": "/srv/engine", "image_digest": DIGEST}
+    assert plan["preflight"]["needs"]["engine"] == {"path": "/srv/engine", "image_digest": DIGEST}
     assert {entry["what"] for entry in plan["budget"]["disk"]} == {"image", "weights"}
     assert "trtllm_engine_dir" in refused(engine_dir="/srv/engine", profile="llmapi")
 
@@ -315,6 +317,9 @@ def facts_of_rubbish() -> Iterator[Any]:
             yield host(gpus=[{**host()["gpus"][0], key: value}] * 2)
 
 
+NEEDS = ArgumentSpecValidator(options_of(Needs))
+
+
 def commands_of(plan: dict[str, Any]) -> Iterator[Any]:
     for step in ("checkpoint", "engine"):
         yield from plan["engine_build"].get(step, {}).get("command", [])
@@ -323,9 +328,10 @@ def commands_of(plan: dict[str, Any]) -> Iterator[Any]:
 
 def assert_plan_or_refusals(plan: dict[str, Any]) -> None:
     text = json.dumps(plan, sort_keys=True, allow_nan=False)
+    assert NEEDS.validate(plan["preflight"]["needs"]).error_messages == []
     if plan["refusals"]:
         for refusal in plan["refusals"]:
-            assert set(refusal) == {"variable", "value", "message", "waive"}
+            assert set(refusal) == {"variable", "value", "message", "waive", "check", "advice"}
             assert refusal["variable"].startswith("trtllm_") and refusal["message"]
             assert len(refusal_line(refusal)) < 4000
     else:
@@ -360,10 +366,10 @@ def test_rubbish_without_gpus_makes_no_endless_launch_line() -> None:
 
 def test_refusals_leave_nothing_else_to_rely_on() -> None:
     plan = plan_for(precision="none")
-    assert set(plan) == {"refusals", "warnings"} and plan["warnings"] == []
+    assert set(plan) == {"refusals", "warnings", "preflight"} and plan["warnings"] == []
 
 
 def test_a_root_folder_of_others_is_refused() -> None:
     found = refused(host(root_foreign=["home-of-others", "postgres"]), root="/data")
     assert list(found) == ["trtllm_root"]
-    assert "(home-of-others, postgres)" in found["trtllm_root"] and "/data/trtllm, would do" in found["trtllm_root"]
+    assert "(home-of-others, postgres)" in found["trtllm_root"] and "such as /data/trtllm" in found["trtllm_root"]

@@ -8,36 +8,66 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.tritonops.trtllm.plugins.plugin_utils._preflight_needs import registry_of, repositories
-from ansible_collections.tritonops.trtllm.tests.unit.support.planning import IMAGE, accepted, host
+import yaml
+from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._gpus import Kinds, gpu_memory
+from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._needs import Gpus
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils._inputs import plan_of
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils._preflight_needs import (
+    ULIMITS,
+    registry_of,
+    repositories,
+)
+from ansible_collections.tritonops.trtllm.tests.unit.support.planning import CATALOGUE, IMAGE, accepted, host, plan_for
+from ansible_collections.tritonops.trtllm.tests.unit.support.playbook_run import PROJECT
+
+OWN_MODEL = {"repository": "me/gated", "revision": "0123456789abcdef0123456789abcdef01234567"}
 
 
 def needs(facts: dict[str, Any] | None = None, **request: Any) -> dict[str, Any]:
-    found: dict[str, Any] = accepted(facts, **request)["preflight"]
+    found: dict[str, Any] = accepted(facts, **request)["preflight"]["needs"]
+    return found
+
+
+def needs_though_refused(facts: dict[str, Any] | None = None, **request: Any) -> dict[str, Any]:
+    plan = plan_for(facts, **request)
+    assert plan["refusals"]
+    found: dict[str, Any] = plan["preflight"]["needs"]
     return found
 
 
 def test_gpus_of_the_tutorials_host() -> None:
     gpus = needs(release="0.9.0", image=IMAGE, parallelism={"tensor": 8})["gpus"]
     memory = gpus.pop("memory_mib")
-    assert gpus == {"count": 8, "compute_capability": "", "driver": "525", "driver_listed": "545.23.08"}
+    assert gpus == {
+        "count": 8,
+        "compute_capability": "",
+        "driver": "525",
+        "driver_listed": "545.23.08",
+        "executable": "nvidia-smi",
+        "name": "",
+    }
     assert 12 << 10 < memory < 40960
 
 
-def test_the_memory_is_what_one_sequence_fits_in() -> None:
-    """A GPU of that size is planned for, one that is 64 MiB smaller is not."""
-    request: dict[str, Any] = {"parallelism": {"tensor": 8}, "limits": {"max_seq_len": 4096}}
-    gpu = host()["gpus"][0]
+@pytest.mark.parametrize("limits", [{"max_seq_len": 4096}, {"max_seq_len": 2000}, {"kv_cache_fraction": 0.35}])
+def test_the_memory_is_what_one_sequence_fits_in(limits: dict[str, Any]) -> None:
+    """Plan and preflight agree to the MiB. A KV cache has whole blocks, so 2000 tokens take more than 13504 MiB."""
+    request: dict[str, Any] = {"release": "0.9.0", "image": IMAGE, "parallelism": {"tensor": 8}, "limits": limits}
     least = needs(**request)["gpus"]["memory_mib"]
-    accepted(host(gpus=[{**gpu, "memory_mib": least + 64}] * 8), **request)
-    with pytest.raises(AssertionError):
-        accepted(host(gpus=[{**gpu, "memory_mib": least - 64}] * 8), **request)
+    assert least > 13504
+    for memory, fits in ((least, True), (least - 1, False)):
+        gpu = {"name": "NVIDIA A100-SXM4-40GB", "memory_mib": memory, "compute_capability": "8.0"}
+        plan = plan_for(host(gpus=[gpu] * 8), **request)
+        assert [refusal["check"] for refusal in plan["refusals"]] == ([] if fits else ["gpu_memory"])
+        assert not fits or plan["budget"]["gpu"]["sequences"] == 1
+        kinds = Kinds([{**gpu, "index": index} for index in range(8)], None)
+        assert (list(gpu_memory(Gpus(memory_mib=least), kinds)) == []) is fits
 
 
-def test_memory_that_was_accepted_to_be_too_small_is_not_asked_for() -> None:
+def test_memory_that_was_accepted_to_be_too_small_is_waived_once() -> None:
+    """The need stays, and preflight waives it by the same name."""
     small = host(gpus=[{**host()["gpus"][0], "memory_mib": 8192}] * 8)
-    assert needs(small, plan_waive=["gpu_memory"])["gpus"]["memory_mib"] == 0
-    assert needs(host(gpus=[{"name": "NVIDIA A100-SXM4-40GB"}] * 8))["gpus"]["memory_mib"] == 0
+    assert needs(small, waive=["gpu_memory"])["gpus"]["memory_mib"] > 8192
 
 
 def test_what_computes_it() -> None:
@@ -46,7 +76,7 @@ def test_what_computes_it() -> None:
 
 
 def test_without_a_gpu_none_is_looked_at() -> None:
-    assert needs(host("rehearsal"), model="smollm2-135m-instruct", gpus_required=False)["gpus"] == {}
+    assert "gpus" not in needs(host("rehearsal"), model="smollm2-135m-instruct", gpus_required=False)
 
 
 def test_ranks_share_memory() -> None:
@@ -55,32 +85,133 @@ def test_ranks_share_memory() -> None:
     assert needs(profile="llmapi", parallelism={"tensor": 8})["shm"]["ranks"] == 8
 
 
+def test_the_limits_are_those_of_the_role() -> None:
+    defaults = yaml.safe_load((PROJECT / "roles/triton_service/defaults/main.yml").read_text())
+    assert needs()["ulimits"] == list(ULIMITS) == defaults["triton_service_ulimits"]
+
+
+def test_room_is_what_the_budget_says() -> None:
+    plan = accepted()
+    assert plan["preflight"]["needs"]["disk"] == plan["budget"]["disk"]
+    assert plan["preflight"]["needs"]["memory_bytes"] == plan["budget"]["host_memory"]
+    there = host(artifacts=[f"image/{plan['artifacts']['image']['key']}"])
+    # Docker has it, and preflight cannot see that there.
+    assert [part["what"] for part in needs(there)["disk"]] == ["weights", "checkpoint", "engine"]
+
+
 def test_the_registry_is_asked_until_the_image_is_there() -> None:
     plan = accepted()
-    assert plan["preflight"]["registry"] == "nvcr.io"
+    assert plan["preflight"]["needs"]["registry"] == "nvcr.io"
     assert needs(image=IMAGE)["registry"] == "registry.example"
     there = host(artifacts=[f"image/{plan['artifacts']['image']['key']}"])
     assert needs(there)["registry"] == ""
+    assert needs_though_refused(there, precision="int3").get("registry") == ""
     archive = {"source": "archive", "archive": "/srv/image.tar", "digest": "sha256:" + "a" * 64}
     assert needs(image=archive)["registry"] == ""
 
 
 def test_sources_are_asked_for_until_they_are_there() -> None:
-    assert needs()["sources"] == []
+    assert needs()["reach"] == []
     plan = accepted(release="0.9.0", image=IMAGE)
-    urls = [source["url"] for source in plan["preflight"]["sources"]]
+    urls = [source["url"] for source in plan["preflight"]["needs"]["reach"]]
     assert urls == [
         "https://github.com/triton-inference-server/tensorrtllm_backend.git",
         "https://github.com/NVIDIA/TensorRT-LLM.git",
     ]
     there = host(artifacts=[f"backend/{plan['artifacts']['backend']['key']}"])
-    assert needs(there, release="0.9.0", image=IMAGE)["sources"] == []
+    assert needs(there, release="0.9.0", image=IMAGE)["reach"] == []
 
 
 def test_an_image_is_built_from_sources() -> None:
-    plan = accepted(release="0.9.0", image={"source": "build"})
-    urls = [source["url"] for source in plan["preflight"]["sources"]]
-    assert len(urls) == len(set(urls)) >= 2 and plan["preflight"]["registry"] == ""
+    found = needs(release="0.9.0", image={"source": "build"})
+    urls = [source["url"] for source in found["reach"]]
+    assert len(urls) == len(set(urls)) >= 2 and found["registry"] == ""
+
+
+# --- of a plan that is refused
+
+
+REFUSED: list[dict[str, Any]] = [
+    {"precision": "int3"},
+    {"limits": {"max_seq_len": 10**9}},
+    {"converter": "native", "precision": "int8_weight_only"},
+    {"gpus_required": True, "preflight_gpus": {"count": 99}},
+]
+
+
+@pytest.mark.parametrize("request_", REFUSED)
+def test_what_is_right_in_a_refused_request_is_checked_all_the_same(request_: dict[str, Any]) -> None:
+    good, found = needs(), needs_though_refused(**request_)
+    for name in (
+        "architectures",
+        "systems",
+        "systemd",
+        "clock",
+        "root",
+        "ports",
+        "unit",
+        "container",
+        "hub",
+        "registry",
+    ):
+        assert found[name] == good[name], name
+    assert {"image", "weights"} <= {part["what"] for part in found["disk"]}
+    assert [part for part in found["disk"] if part["what"] == "weights"] == good["disk"][1:2]
+    assert found["gpus"] and found["planned"]
+
+
+def test_what_the_plan_reckoned_is_all_checked_where_the_host_will_not_do() -> None:
+    assert needs_though_refused(host(disk_free_bytes=1)) == needs()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "missing"),
+    [
+        ({"model": "nothing"}, {"hub"}),
+        ({"server": {"http_port": "x"}}, {"shm"}),
+        ({"image": {"reference": 1}}, {"archive"}),
+        ({"weights": {"endpoint": "ftp://x"}}, {"hub"}),
+        ({"gpus_required": False, "precision": "int3"}, {"gpus"}),
+    ],
+)
+def test_what_is_wrong_is_not_needed(wrong: dict[str, Any], missing: set[str]) -> None:
+    found = needs_though_refused(**wrong)
+    assert not missing & set(found)
+    if "image" in wrong:
+        assert found["registry"] == "" and [part["what"] for part in found["disk"]] == ["weights"]
+    if "server" in wrong:
+        assert found["ports"] == []
+
+
+def test_the_archive_of_a_refused_plan_is_checked() -> None:
+    archive = {"source": "archive", "archive": "/srv/image.tar", "digest": "sha256:" + "a" * 64}
+    found = needs_though_refused(image=archive, precision="int3")
+    assert found["archive"] == {"path": "/srv/image.tar", "digest": archive["digest"]}
+    assert found["registry"] == "" and [part["what"] for part in found["disk"]] == ["weights"]
+
+
+def test_a_model_whose_shape_cannot_be_read_is_asked_for_at_the_hub() -> None:
+    """Its token may be what is wrong, and preflight tells."""
+    request = {"model": OWN_MODEL, "weights": {"endpoint": "http://127.0.0.1:9"}}
+    plan = plan_of(request, host(), None, CATALOGUE)
+    (refusal,) = plan["refusals"]
+    assert "the model's shape cannot be read there" in refusal["message"]
+    hub = plan["preflight"]["needs"]["hub"]
+    assert (hub["repository"], hub["revision"], hub["endpoint"]) == (*OWN_MODEL.values(), "http://127.0.0.1:9")
+
+
+def test_a_hub_that_is_not_used_is_not_asked() -> None:
+    for weights in ({"offline": True}, {"path": "/srv/weights"}):
+        assert "hub" not in needs(weights=weights)
+        assert "hub" not in needs_though_refused(weights=weights, precision="int3")
+
+
+def test_a_request_that_is_none_needs_what_all_need() -> None:
+    found = plan_for(model=None)["preflight"]["needs"]
+    assert found["systemd"] and found["root"] == "/opt/trtllm" and found["registry"] == "nvcr.io"
+
+
+# --- parts
 
 
 @pytest.mark.parametrize(
@@ -99,4 +230,4 @@ def test_registry(reference: str, registry: str) -> None:
 
 def test_only_what_http_reaches_is_asked() -> None:
     sources = [{"repository": url} for url in ("/srv/x.git", "https://g.example/x.git", "git@g.example:x.git")]
-    assert [source["url"] for source in repositories([*sources, *sources])] == ["https://g.example/x.git"]
+    assert [source.url for source in repositories([*sources, *sources])] == ["https://g.example/x.git"]

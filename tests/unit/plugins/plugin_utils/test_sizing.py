@@ -24,6 +24,8 @@ from ansible_collections.tritonops.trtllm.plugins.plugin_utils._sizing import (
     weight_bytes,
 )
 from ansible_collections.tritonops.trtllm.tests.unit.support.planning import CATALOGUE, accepted, host, shape_of
+from hypothesis import given
+from hypothesis import strategies as st
 
 FLOAT16 = PRECISIONS["float16"]
 MIXTRAL = shape_of("mixtral-8x7b")
@@ -136,10 +138,10 @@ def test_what_is_chosen_is_legal_and_fits(model: str, shape: str) -> None:
         if tensor * stages <= len(gpus)
     ]
     if chosen is None:
-        assert not any(load.on(option).fits for option in every)
+        assert not any(load.fits(option) for option in every)
     else:
         assert chosen in every
-        assert load.on(chosen).fits
+        assert load.fits(chosen)
 
 
 @pytest.mark.parametrize(
@@ -177,3 +179,22 @@ def test_legal_tensor_sizes_repeat_or_divide_kv_heads() -> None:
     assert legal_tensor_sizes(MIXTRAL) == [1, 2, 4, 8, 16, 32]
     assert legal_tensor_sizes(QWEN_HALF) == [1, 2]
     assert legal_pipeline_sizes(MIXTRAL, 16) == [1, 2, 4, 8, 16]
+
+
+@given(
+    tensor=st.sampled_from([1, 2, 4, 8]),
+    length=st.integers(2, 1 << 17),
+    beams=st.integers(1, 4),
+    fraction=st.floats(1e-9, 1),
+    block=st.sampled_from([1, 32, 64, 128]),
+)
+def test_the_least_memory_is_where_one_sequence_fits(
+    tensor: int, length: int, beams: int, fraction: float, block: int
+) -> None:
+    limits = Limits(max_seq_len=length, max_beam_width=beams, kv_cache_fraction=fraction)
+    load, parallelism = Load(LLAMA_8B, FLOAT16, limits, 0, block), Parallelism(tensor)
+    least = load.least_memory(parallelism)
+    for memory, fits in ((least, True), (least - 1, False)):
+        on = replace(load, memory=memory)
+        assert on.fits(parallelism) is fits
+        assert (on.on(parallelism).sequences >= 1) is fits

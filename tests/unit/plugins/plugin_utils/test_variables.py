@@ -29,6 +29,12 @@ def test_a_misspelt_variable_is_refused_with_the_nearest_name(name: str, meant: 
     assert not refusal.waive
 
 
+@pytest.mark.parametrize("name", ["trtllm_plan_waive", "trtllm_preflight_waive"])
+def test_a_variable_of_earlier_versions_is_refused_with_its_new_name(name: str) -> None:
+    (refusal,) = unknown_names([name])
+    assert refusal.message == "is called trtllm_waive now: move its value there"
+
+
 def test_the_common_prefix_makes_no_name_near() -> None:
     (refusal,) = unknown_names(["trtllm_gpus"])
     assert "did you mean" not in refusal.message and "another prefix" in refusal.message
@@ -46,10 +52,6 @@ def test_other_names_are_not_refused(name: str) -> None:
         ("trtllm_storage", {"drivs": []}, "trtllm_storage.drivs", "did you mean drives?"),
         ("trtllm_storage", {"wipe": "serial"}, "trtllm_storage.wipe", "must be a list"),
         ("trtllm_storage", {"move": "perhaps"}, "trtllm_storage", "perhaps"),
-        ("trtllm_preflight_gpus", {"memory": 1}, "trtllm_preflight_gpus.memory", "did you mean memory_mib?"),
-        ("trtllm_preflight_gpus", {"count": "eight"}, "trtllm_preflight_gpus", "unable to convert to int"),
-        ("trtllm_preflight_waive", ["gpu_memry"], "trtllm_preflight_waive", "did you mean gpu_memory?"),
-        ("trtllm_preflight_waive", "memory", "trtllm_preflight_waive", "must be a list"),
         ("trtllm_ca_certificates", [{"file": "x"}], "trtllm_ca_certificates", "must be a single value"),
         ("trtllm_ca_certificates", None, "trtllm_ca_certificates", "must be a list"),
         ("trtllm_docker_source", "vender", "trtllm_docker_source", "did you mean vendor?"),
@@ -84,8 +86,6 @@ def test_what_is_right_is_not_refused() -> None:
             "wipe": [],
             "move": False,
         },
-        "trtllm_preflight_gpus": {"count": 8, "name": "NVIDIA A100-SXM4-40GB"},
-        "trtllm_preflight_waive": ["xid", "no_python"],
         "trtllm_ca_certificates": ["~/ca.pem"],
         "trtllm_docker_source": "existing",
         "trtllm_bundle_systems": ["debian-12"],

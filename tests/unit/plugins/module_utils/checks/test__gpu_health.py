@@ -8,17 +8,20 @@ from __future__ import annotations
 import typing as t
 
 import pytest
-from ansible_collections.tritonops.trtllm.plugins.module_utils.preflight._findings import ranges
-from ansible_collections.tritonops.trtllm.plugins.module_utils.preflight._gpu_health import check_health
+from ansible_collections.tritonops.trtllm.plugins.module_utils.checks import _gpu_health
+from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._check import ranges
+from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._gpus import smi_of
+from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._needs import Gpus
 from ansible_collections.tritonops.trtllm.rehearsal.gpu.recordings import A100, H100, L40S, Model
+from ansible_collections.tritonops.trtllm.tests.unit.support.checking import only
 from ansible_collections.tritonops.trtllm.tests.unit.support.gpu_stand_in import answers
 
 
 def found(kind: Model = A100, needed: int = 8, **described: t.Any) -> dict[str, tuple[str, str, str]]:
     """Severity, message and remedy by id."""
-    findings = check_health(answers(kind, **described)["gpus"], needed)
-    assert len({entry["id"] for entry in findings}) == len(findings)
-    return {entry["id"]: (entry["severity"], entry["message"], entry["remedy"]) for entry in findings}
+    need, smi = Gpus(count=needed), smi_of(answers(kind, **described))
+    findings = {check.id: list(check.find(need, smi)) for check in _gpu_health.CHECKS}
+    return {name: only(entries) for name, entries in findings.items() if entries}
 
 
 @pytest.mark.parametrize("driver", ["535.183.06", "590.48.01"])

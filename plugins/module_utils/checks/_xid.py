@@ -14,12 +14,20 @@ from __future__ import annotations
 import json
 import re
 import typing as t
+from dataclasses import dataclass
 
-from ansible_collections.tritonops.trtllm.plugins.module_utils.host._limited import answer_of
-from ansible_collections.tritonops.trtllm.plugins.module_utils.preflight._findings import Finding, error, warning
+from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._check import (
+    Check,
+    Fact,
+    Finding,
+    error,
+    warning,
+)
+from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._gpus import Smi
 
 if t.TYPE_CHECKING:
-    from ansible.module_utils.basic import AnsibleModule
+    from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._live_host import LiveHost
+    from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._needs import Gpus, Needs
 
 # After these the GPU needs a reset, the host a reboot, or the hardware somebody to look at it.
 SERIOUS = {
@@ -78,45 +86,58 @@ def parse_log(text: str) -> list[Xid]:
     return [Xid(place, code, count) for (place, code), count in times.items()]
 
 
-def kernel_log(module: AnsibleModule, timeout: int) -> str:
+@dataclass(frozen=True)
+class Xids(Fact):
+    """Those that the driver logged since boot."""
+
+    xids: t.Sequence[Xid]
+
+    @classmethod
+    def look(cls, host: LiveHost) -> Xids:
+        return cls(parse_log(kernel_log(host)))
+
+    def shown(self, needs: Needs) -> dict[str, t.Any]:
+        return {"gpus": {"xids": [entry._asdict() for entry in self.xids]}}
+
+
+def kernel_log(host: LiveHost) -> str:
     """Since boot: the journal where there is one, else the kernel's own buffer, whose beginning may be lost."""
     arguments = ["--dmesg", "--boot", "--output=json", "--output-fields=MESSAGE", "--no-pager", "--quiet"]
-    lines = (answer_of(module, timeout, "journalctl", *arguments) or "").splitlines()
+    lines = (host.answer_of("journalctl", *arguments) or "").splitlines()
     try:
         # What is not text is a list of bytes there.
         if lines:
             return "\n".join(str(json.loads(line).get("MESSAGE")) for line in lines)
     except ValueError:
         pass
-    return answer_of(module, timeout, "dmesg") or ""
+    return host.answer_of("dmesg") or ""
 
 
-def check_xids(xids: t.Sequence[Xid], gpus: t.Sequence[t.Mapping[str, t.Any]]) -> list[Finding]:
-    """What a driver says it has recovered from is no longer an error."""
-    fine = {_bus(gpu["pci_bus_id"] or "") for gpu in gpus if gpu["recovery_action"] == "none"}
-    serious = [xid for xid in xids if xid.code in SERIOUS]
-    open_ones = [xid for xid in serious if _bus(xid.place) not in fine]
-    closed = [xid for xid in serious if _bus(xid.place) in fine]
-    others = [xid for xid in xids if xid.code not in SERIOUS and xid.code not in OF_THE_PROGRAM]
-    findings = []
+def _recovered(smi: Smi) -> set[tuple[int, ...]]:
+    """The GPUs of which the driver says that nothing is left to be done."""
+    return {_bus(gpu["pci_bus_id"] or "") for gpu in smi.gpus if gpu["recovery_action"] == "none"}
+
+
+def xid(_need: Gpus, found: Xids, smi: Smi) -> t.Iterator[Finding]:
+    fine = _recovered(smi)
+    open_ones = [entry for entry in found.xids if entry.code in SERIOUS and _bus(entry.place) not in fine]
     if open_ones:
-        findings.append(
-            error(
-                "xid",
-                f"the driver logged errors since boot: {_listed(open_ones)}",
-                "reset the GPU or reboot (79: power off and on), and see NVIDIA's XID catalogue; if it comes back, have"
-                " the GPU replaced",
-            )
+        yield error(
+            f"the driver logged errors since boot: {_listed(open_ones)}",
+            "reset the GPU or reboot (79: power off and on), and see NVIDIA's XID catalogue; if it comes back, have"
+            " the GPU replaced",
         )
+
+
+def xid_notable(_need: Gpus, found: Xids, smi: Smi) -> t.Iterator[Finding]:
+    fine = _recovered(smi)
+    closed = [entry for entry in found.xids if entry.code in SERIOUS and _bus(entry.place) in fine]
+    others = [entry for entry in found.xids if entry.code not in SERIOUS and entry.code not in OF_THE_PROGRAM]
     if closed or others:
-        findings.append(
-            warning(
-                "xid_notable",
-                f"the driver logged errors since boot that it went on from: {_listed([*closed, *others])}",
-                "none at once; see NVIDIA's XID catalogue if they grow in number",
-            )
+        yield warning(
+            f"the driver logged errors since boot that it went on from: {_listed([*closed, *others])}",
+            "none at once; see NVIDIA's XID catalogue if they grow in number",
         )
-    return findings
 
 
 def _bus(place: str) -> tuple[int, ...]:
@@ -134,3 +155,9 @@ def _listed(xids: t.Iterable[Xid]) -> str:
 def _meaning(code: int) -> str:
     text = SERIOUS.get(code) or NOTABLE.get(code)
     return f" ({text})" if text else ""
+
+
+CHECKS = (
+    Check(xid, "gpus", (Xids, Smi)),
+    Check(xid_notable, "gpus", (Xids, Smi)),
+)

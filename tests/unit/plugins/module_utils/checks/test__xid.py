@@ -8,16 +8,22 @@ from __future__ import annotations
 import json
 
 import pytest
-from ansible_collections.tritonops.trtllm.plugins.module_utils.preflight._xid import (
+from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._gpus import smi_of
+from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._needs import Gpus
+from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._xid import (
     OF_THE_PROGRAM,
     SERIOUS,
     Xid,
-    check_xids,
+    Xids,
     kernel_log,
     parse_log,
+    xid,
+    xid_notable,
 )
+from ansible_collections.tritonops.trtllm.tests.unit.support.checking import live_host, only
 from ansible_collections.tritonops.trtllm.tests.unit.support.gpu_stand_in import answers
-from ansible_collections.tritonops.trtllm.tests.unit.support.programs import FakeModule
+
+NOBODY = smi_of({**answers(), "gpus": []})
 
 # As drivers of several series write them.
 LOG = """
@@ -41,45 +47,49 @@ def test_what_is_read() -> None:
 
 
 def test_what_is_serious_what_is_notable_and_what_was_a_program() -> None:
-    serious, notable = check_xids(parse_log(LOG), answers(driver="535.183.06")["gpus"])
-    assert (serious["id"], serious["severity"]) == ("xid", "error")
-    assert serious["message"].endswith("since boot: XID 79 (GPU has fallen off the bus) on 0000:0f:00")
-    assert "power off and on" in serious["remedy"]
-    assert (notable["id"], notable["severity"]) == ("xid_notable", "warning")
-    assert notable["message"].endswith("went on from: XID 63 (memory remapping event) on 0000:51:00 2 times")
+    smi, found = smi_of(answers(driver="535.183.06")), Xids(parse_log(LOG))
+    severity, message, remedy = only(xid(Gpus(), found, smi))
+    assert severity == "error" and "power off and on" in remedy
+    assert message.endswith("since boot: XID 79 (GPU has fallen off the bus) on 0000:0f:00")
+    severity, message, _remedy = only(xid_notable(Gpus(), found, smi))
+    assert severity == "warning"
+    assert message.endswith("went on from: XID 63 (memory remapping event) on 0000:51:00 2 times")
 
 
 @pytest.mark.parametrize("code", [48, 62, 64, 74, 79, 95, 119, 120, 140])
 def test_serious_ones(code: int) -> None:
-    assert [finding["id"] for finding in check_xids([Xid("0000:0f:00", code, 1)], [])] == ["xid"]
+    found = Xids([Xid("0000:0f:00", code, 1)])
+    assert only(xid(Gpus(), found, NOBODY)) and not list(xid_notable(Gpus(), found, NOBODY))
 
 
 @pytest.mark.parametrize("code", [13, 31, 43, 45])
 def test_those_of_a_program_are_not_told(code: int) -> None:
-    assert check_xids([Xid("0000:0f:00", code, 1)], []) == []
+    found = Xids([Xid("0000:0f:00", code, 1)])
+    assert [*xid(Gpus(), found, NOBODY), *xid_notable(Gpus(), found, NOBODY)] == []
     assert not OF_THE_PROGRAM & set(SERIOUS)
 
 
 def test_unknown_ones_are_notable() -> None:
-    assert [finding["id"] for finding in check_xids([Xid("0000:0f:00", 999, 1)], [])] == ["xid_notable"]
+    found = Xids([Xid("0000:0f:00", 999, 1)])
+    assert only(xid_notable(Gpus(), found, NOBODY)) and not list(xid(Gpus(), found, NOBODY))
 
 
 def test_what_the_driver_has_recovered_from_is_no_error_any_more() -> None:
     """Drivers since 570 say that nothing needs to be done, or what does."""
-    recovered, not_yet = Xid("0000:0f:00", 48, 1), Xid("0000:15:00", 48, 1)
-    gpus = answers(driver="590.48.01", changes={1: {"recovery": "Reset"}})["gpus"]
-    serious, notable = check_xids([recovered, not_yet], gpus)
-    assert "on 0000:15:00" in serious["message"] and "0000:0f:00" not in serious["message"]
-    assert "on 0000:0f:00" in notable["message"]
+    found = Xids([Xid("0000:0f:00", 48, 1), Xid("0000:15:00", 48, 1)])
+    smi = smi_of(answers(driver="590.48.01", changes={1: {"recovery": "Reset"}}))
+    serious, notable = only(xid(Gpus(), found, smi))[1], only(xid_notable(Gpus(), found, smi))[1]
+    assert "on 0000:15:00" in serious and "0000:0f:00" not in serious
+    assert "on 0000:0f:00" in notable
 
 
 def test_the_journal_is_read_before_the_kernels_buffer() -> None:
     lines = [json.dumps({"MESSAGE": line}) for line in LOG.splitlines()] + ['{"MESSAGE": [1, 2]}']
-    module = FakeModule({"journalctl": "\n".join(lines), "dmesg": "nothing"})
-    assert parse_log(kernel_log(module, 5)) == parse_log(LOG)
+    host = live_host({"journalctl": "\n".join(lines), "dmesg": "nothing"})
+    assert parse_log(kernel_log(host)) == parse_log(LOG)
 
 
 @pytest.mark.parametrize("journal", ["", None, "not JSON"])
 def test_without_a_journal_the_buffer_tells(journal: str | None) -> None:
-    assert parse_log(kernel_log(FakeModule({"journalctl": journal, "dmesg": LOG}), 5)) == parse_log(LOG)
-    assert kernel_log(FakeModule({}), 5) == ""
+    assert parse_log(kernel_log(live_host({"journalctl": journal, "dmesg": LOG}))) == parse_log(LOG)
+    assert kernel_log(live_host({})) == ""

@@ -8,23 +8,29 @@ from __future__ import annotations
 import typing as t
 
 import pytest
-from ansible_collections.tritonops.trtllm.plugins.module_utils.preflight._fabric import (
-    Manager,
-    check_fabric,
-    look_for_manager,
-)
+from ansible_collections.tritonops.trtllm.plugins.module_utils.checks import _fabric
+from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._fabric import Fabric, Manager, look_for_manager
+from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._gpus import Smi, smi_of
+from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._needs import Gpus
 from ansible_collections.tritonops.trtllm.rehearsal.gpu.recordings import A100, H100, Model
+from ansible_collections.tritonops.trtllm.tests.unit.support.checking import live_host, only
 from ansible_collections.tritonops.trtllm.tests.unit.support.gpu_stand_in import answers
-from ansible_collections.tritonops.trtllm.tests.unit.support.programs import FakeModule
 
 DRIVER = "580.95.05"
 RUNNING = Manager("loaded", "active", DRIVER)
 
 
 def said(kind: Model, manager: Manager | None, switches: int = 6, **described: t.Any) -> list[tuple[str, str, str]]:
-    findings = check_fabric(answers(kind, **described)["gpus"], switches, DRIVER, manager)
-    assert {finding["severity"] for finding in findings} <= {"error"}
-    return [(finding["id"], finding["message"], finding["remedy"]) for finding in findings]
+    """Id, message and remedy of each finding."""
+    smi = smi_of(answers(kind, **described))
+    known = {Smi: smi, Fabric: Fabric(switches, manager)}
+    findings = [
+        (check.id, finding)
+        for check in _fabric.CHECKS
+        for finding in check.find(Gpus(), *(known[fact] for fact in check.facts))
+    ]
+    assert {finding.severity for _id, finding in findings} <= {"error"}
+    return [(name, finding.message, finding.remedy) for name, finding in findings]
 
 
 def test_a_manager_that_runs_and_is_of_the_drivers_version() -> None:
@@ -69,16 +75,16 @@ def test_gpus_that_did_not_join_the_fabric() -> None:
 
 def test_gpus_that_the_fabric_refused() -> None:
     gpus = [{**gpu, "fabric_status": "Insufficient Resources"} for gpu in answers(H100)["gpus"]]
-    (finding,) = check_fabric(gpus, 4, DRIVER, RUNNING)
-    assert finding["message"] == "the NVLink fabric refused GPUs 0-7: Insufficient Resources"
+    found = only(_fabric.fabric_state(Gpus(), smi_of({**answers(H100), "gpus": gpus})))
+    assert found[1] == "the NVLink fabric refused GPUs 0-7: Insufficient Resources"
 
 
 def test_what_systemd_and_the_manager_say() -> None:
-    module = FakeModule(
+    host = live_host(
         {
             "systemctl": "LoadState=loaded\nActiveState=failed\n",
             "nv-fabricmanager": "\tFabric Manager version is : 535.161.08\nBuild Info - Branch: r535\n",
         }
     )
-    assert look_for_manager(module, 5) == Manager("loaded", "failed", "535.161.08")
-    assert look_for_manager(FakeModule({}), 5) == Manager(None, None, None)
+    assert look_for_manager(host) == Manager("loaded", "failed", "535.161.08")
+    assert look_for_manager(live_host({})) == Manager(None, None, None)

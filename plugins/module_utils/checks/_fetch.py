@@ -1,0 +1,66 @@
+# Copyright (c) 2026 tritonops.trtllm contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# PRIVATE to the collection: may change without notice.
+
+"""Asking for a URL, to learn whether there is an answer and which."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import typing as t
+from urllib.error import HTTPError, URLError
+
+from ansible.module_utils.urls import ConnectionError as UrlsConnectionError
+from ansible.module_utils.urls import SSLValidationError, open_url
+
+
+class Reply(t.NamedTuple):
+    """The part of an answer that matters. Header names are in lower case. Without an answer, the status is 0."""
+
+    status: int
+    headers: t.Mapping[str, str] = {}
+    silence: str = ""
+
+    @property
+    def words(self) -> str:
+        """The server's own reason, which Hugging Face puts into headers; or why there is no answer."""
+        parts = [f"HTTP {self.status}", self.headers.get("x-error-code"), self.headers.get("x-error-message")]
+        return self.silence or " ".join(part for part in parts if part)
+
+    @property
+    def code(self) -> str:
+        return self.headers.get("x-error-code", "")
+
+
+# Of a method and a URL.
+Fetch = t.Callable[[str, str], Reply]
+
+
+def fetcher(timeout: int, ca_bundle: str | None, token: str | None = None) -> Fetch:
+    """Asks for a URL once, without following redirects off to where the files are stored."""
+
+    def fetch(method: str, url: str) -> Reply:
+        headers = {"Authorization": "Bearer " + token} if token else None
+        try:
+            with open_url(
+                url,
+                method=method,
+                headers=headers,
+                timeout=timeout,
+                ca_path=ca_bundle,
+                follow_redirects="none" if method == "HEAD" else "safe",
+                # The token is for the hub, not for whom it redirects to.
+                unredirected_headers=["Authorization"],
+                use_netrc=False,
+            ) as reply:
+                return Reply(reply.status, {name.lower(): value for name, value in reply.headers.items()})
+        except HTTPError as exc:
+            exc.close()
+            return Reply(exc.code, {name.lower(): value for name, value in exc.headers.items()})
+        except (URLError, SSLValidationError, UrlsConnectionError, ssl.SSLError, socket.timeout, OSError) as exc:
+            return Reply(0, silence=str(getattr(exc, "reason", exc)) or type(exc).__name__)
+
+    return fetch

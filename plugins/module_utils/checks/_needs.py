@@ -1,0 +1,192 @@
+# Copyright (c) 2026 tritonops.trtllm contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# PRIVATE to the collection: may change without notice.
+
+"""What a deployment needs of a host: the option `needs` of preflight_info, `preflight_needs` of the role preflight.
+
+The role's argument_specs describe it. A need that is empty is not checked.
+"""
+
+from __future__ import annotations
+
+import re
+import typing as t
+from dataclasses import MISSING, Field, dataclass, field, fields
+
+Spec = t.Dict[str, t.Any]
+Record = t.TypeVar("Record")
+
+_EMPTY = (None, "", ())
+_REFERENCE = re.compile(r"O\(([a-z_.]+)\)")
+
+
+def _option(kind: str, variable: str = "", record: type | None = None, elements: str = "") -> t.Mapping[str, t.Any]:
+    """What a field is as an option. `variable` is the one of the inventory that it is set by."""
+    return {"type": kind, "variable": variable, "record": record, "elements": elements}
+
+
+def options_of(kind: t.Any) -> Spec:
+    """The fields of a dataclass as options that Ansible validates."""
+    return {entry.name: _spec_of(entry) for entry in fields(kind)}
+
+
+def _spec_of(entry: Field[t.Any]) -> Spec:
+    spec: Spec = {"type": entry.metadata["type"]}
+    if entry.metadata["elements"]:
+        spec["elements"] = entry.metadata["elements"]
+    if entry.metadata["record"]:
+        spec["options"] = options_of(entry.metadata["record"])
+    if entry.default is MISSING:
+        spec["required"] = True
+    elif entry.default not in _EMPTY:
+        spec["default"] = list(entry.default) if isinstance(entry.default, tuple) else entry.default
+    return spec
+
+
+@dataclass(frozen=True)
+class Port:
+    port: int = field(metadata=_option("int"))
+    address: str = field(default="127.0.0.1", metadata=_option("str"))
+    what: str = field(default="", metadata=_option("str"))
+
+
+@dataclass(frozen=True)
+class Disk:
+    path: str = field(metadata=_option("path"))
+    bytes: int = field(metadata=_option("int"))
+    what: str = field(default="data", metadata=_option("str"))
+
+
+@dataclass(frozen=True)
+class Shm:
+    size: str = field(metadata=_option("str"))
+    ranks: int = field(default=1, metadata=_option("int"))
+
+
+@dataclass(frozen=True)
+class Gpus:
+    count: int = field(default=0, metadata=_option("int"))
+    name: str = field(default="", metadata=_option("str"))
+    memory_mib: int = field(default=0, metadata=_option("int"))
+    compute_capability: str = field(default="", metadata=_option("str"))
+    driver: str = field(default="", metadata=_option("str"))
+    driver_listed: str = field(default="", metadata=_option("str"))
+    executable: str = field(default="nvidia-smi", metadata=_option("str"))
+
+
+@dataclass(frozen=True)
+class Hub:
+    repository: str = field(metadata=_option("str", variable="trtllm_model"))
+    revision: str = field(metadata=_option("str"))
+    endpoint: str = field(default="https://huggingface.co", metadata=_option("str", variable="trtllm_weights.endpoint"))
+    files: t.Sequence[str] = field(default=("config.json",), metadata=_option("list", elements="str"))
+    token_file: str = field(default="", metadata=_option("path", variable="trtllm_token_file"))
+    dest: str = field(default="", metadata=_option("path"))
+
+
+@dataclass(frozen=True)
+class Source:
+    url: str = field(metadata=_option("str"))
+    what: str = field(metadata=_option("str"))
+    unless: str = field(default="", metadata=_option("path"))
+
+
+@dataclass(frozen=True)
+class Archive:
+    path: str = field(metadata=_option("path"))
+    digest: str = field(default="", metadata=_option("str"))
+
+
+@dataclass(frozen=True)
+class Engine:
+    path: str = field(metadata=_option("path"))
+    image_digest: str = field(metadata=_option("str"))
+
+
+@dataclass(frozen=True)
+class Needs:
+    """`root` is the folder that everything goes below, `unit` and `container` are the service that may be running.
+
+    `planned` means that a plan worked them out: remedies then name the variables that the plan was made from.
+    """
+
+    architectures: t.Sequence[str] = field(default=(), metadata=_option("list", elements="str"))
+    systems: t.Mapping[str, str] | None = field(default=None, metadata=_option("dict"))
+    systemd: bool = field(default=False, metadata=_option("bool"))
+    clock: bool = field(default=False, metadata=_option("bool"))
+    root: str = field(default="", metadata=_option("path", variable="trtllm_root"))
+    ports: t.Sequence[Port] = field(
+        default=(), metadata=_option("list", variable="trtllm_server", record=Port, elements="dict")
+    )
+    unit: str = field(default="", metadata=_option("str"))
+    container: str = field(default="", metadata=_option("str"))
+    disk: t.Sequence[Disk] = field(
+        default=(), metadata=_option("list", variable="trtllm_root", record=Disk, elements="dict")
+    )
+    memory_bytes: int = field(default=0, metadata=_option("int", variable="trtllm_model"))
+    shm: Shm | None = field(default=None, metadata=_option("dict", variable="trtllm_server.shm_size", record=Shm))
+    ulimits: t.Sequence[str] = field(
+        default=(), metadata=_option("list", variable="triton_service_ulimits", elements="str")
+    )
+    gpus: Gpus | None = field(
+        default=None, metadata=_option("dict", variable="trtllm_preflight_gpus or trtllm_parallelism", record=Gpus)
+    )
+    hub: Hub | None = field(default=None, metadata=_option("dict", record=Hub))
+    registry: str = field(default="", metadata=_option("str", variable="trtllm_image.reference"))
+    reach: t.Sequence[Source] = field(
+        default=(),
+        metadata=_option(
+            "list",
+            variable="trtllm_sources, docker_vendor_url or nvidia_ctk_repository_url",
+            record=Source,
+            elements="dict",
+        ),
+    )
+    archive: Archive | None = field(
+        default=None, metadata=_option("dict", variable="trtllm_image.archive", record=Archive)
+    )
+    engine: Engine | None = field(default=None, metadata=_option("dict", variable="trtllm_engine_dir", record=Engine))
+    planned: bool = field(default=False, metadata=_option("bool"))
+
+
+def read(kind: type[Record], given: t.Mapping[str, t.Any]) -> Record:
+    """Validated options as the dataclass; what was not given has its default."""
+    values: dict[str, t.Any] = {}
+    for entry in fields(kind):  # type: ignore[arg-type]
+        value, record = given.get(entry.name), entry.metadata["record"]
+        if value is None:
+            continue
+        if record and isinstance(value, list):
+            value = [read(record, item) for item in value]
+        values[entry.name] = read(record, value) if record and isinstance(value, dict) else value
+    return kind(**values)
+
+
+def _variables(kind: t.Any, prefix: str = "") -> t.Iterator[tuple[str, str]]:
+    for entry in fields(kind):
+        name, record = prefix + entry.name, entry.metadata["record"]
+        if entry.metadata["variable"]:
+            yield name, entry.metadata["variable"]
+        if record and not entry.metadata["elements"]:
+            yield from _variables(record, f"{name}.")
+
+
+VARIABLES = dict(_variables(Needs))
+"""By the path of a need, such as hub.endpoint, the variable of the inventory that sets it."""
+
+_OPTIONS = {"ca_bundle": "trtllm_ca_bundle"}
+"""Likewise, by an option of preflight_info beside the needs."""
+
+
+def named(text: str, planned: bool) -> str:
+    """A text with the names that its references, such as O(hub.endpoint), have where the needs come from."""
+
+    def name_of(reference: t.Match[str]) -> str:
+        name = reference.group(1)
+        if name in _OPTIONS:
+            return _OPTIONS[name] if planned else name
+        return VARIABLES[name] if planned else f"needs.{name}"
+
+    return _REFERENCE.sub(name_of, text)

@@ -1,0 +1,155 @@
+# Copyright (c) 2026 tritonops.trtllm contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# PRIVATE to the collection: may change without notice.
+
+"""The ports of the service: who has them now, and whether the firewall lets anybody in."""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import typing as t
+from dataclasses import dataclass
+
+from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._check import (
+    Check,
+    Fact,
+    Finding,
+    error,
+    warning,
+)
+from ansible_collections.tritonops.trtllm.plugins.module_utils.host._cgroups import Container, OwnService, is_ours
+from ansible_collections.tritonops.trtllm.plugins.module_utils.host._listeners import (
+    Holder,
+    Listener,
+    collides,
+    holders,
+    listening,
+)
+
+if t.TYPE_CHECKING:
+    from ansible.module_utils.basic import AnsibleModule
+    from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._live_host import LiveHost
+    from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._needs import Needs, Port
+
+
+@dataclass(frozen=True)
+class Own(Fact):
+    """The service that the deployment replaces, if it is there."""
+
+    service: OwnService
+
+    @classmethod
+    def look(cls, host: LiveHost) -> Own:
+        return cls(OwnService(host.needs.unit, _own_container(host.module, host.needs.container)))
+
+
+def _own_container(module: AnsibleModule, name: str) -> Container | None:
+    """What the engine knows about the service's container, if there are an engine and such a container."""
+    docker = module.get_bin_path("docker") if name else None
+    if docker is None:
+        return None
+    rc, out, _err = module.run_command([docker, "container", "inspect", name])
+    if rc != 0:
+        return None
+    inspected = json.loads(out)[0]
+    bindings = (inspected.get("NetworkSettings") or {}).get("Ports") or {}
+    published = (int(binding["HostPort"]) for bound in bindings.values() for binding in bound or [])
+    return Container(inspected["Id"], frozenset(published))
+
+
+class Socket(t.NamedTuple):
+    """Where somebody listens, who it is where that can be seen, and whether it is our own service."""
+
+    listener: Listener
+    holder: Holder | None
+    own: bool
+
+
+@dataclass(frozen=True)
+class Listening(Fact):
+    """Those who listen on a port that is needed."""
+
+    sockets: t.Sequence[Socket]
+
+    @classmethod
+    def look(cls, host: LiveHost) -> Listening:
+        own = host.known(Own)
+        return look_at_ports(host.needs.ports, own.service if own else OwnService())
+
+
+def look_at_ports(ports: t.Sequence[Port], own: OwnService, proc: str = "/proc") -> Listening:
+    needed = {wanted.port for wanted in ports}
+    listeners = [listener for listener in listening(proc) if listener.port in needed]
+    who = holders([listener.inode for listener in listeners], proc)
+    found = [(listener, who.get(listener.inode)) for listener in listeners]
+    return Listening([Socket(at, who, who is not None and _is_own(who, at.port, own, proc)) for at, who in found])
+
+
+def _is_own(holder: Holder, port: int, own: OwnService, proc: str) -> bool:
+    # A published port is held by a docker-proxy in the engine's own control group.
+    by_proxy = own.container is not None and "docker-proxy" in holder.command and port in own.container.published
+    return by_proxy or is_ours(holder.pid, own, proc)
+
+
+def port_taken(ports: t.Sequence[Port], found: Listening) -> t.Iterator[Finding]:
+    """One finding for each needed port that somebody else listens on."""
+    others = [socket for socket in found.sockets if not socket.own]
+    for wanted in ports:
+        taken = [socket for socket in others if collides(socket.listener, wanted.address, wanted.port)]
+        for listener, holder, _own in taken[:1]:
+            who = f"pid {holder.pid}: {holder.command}" if holder else "a process of another user or of the kernel"
+            what = f" ({wanted.what})" if wanted.what else ""
+            yield error(
+                f"port {wanted.port} on {wanted.address}{what} is taken by {who} (it listens on {listener.address})",
+                "stop it, or choose another port in O(ports)",
+            )
+
+
+@dataclass(frozen=True)
+class Firewall(Fact):
+    """Whether firewalld runs, its default zone and what is open in it, as it prints them."""
+
+    running: bool
+    zone: str = ""
+    ports: str = ""
+
+    @classmethod
+    def look(cls, host: LiveHost) -> Firewall:
+        if (host.answer_of("firewall-cmd", "--state") or "").strip() != "running":
+            return cls(False)
+        zone = (host.answer_of("firewall-cmd", "--get-default-zone") or "").strip()
+        return cls(True, zone, (host.answer_of("firewall-cmd", "--list-ports") or "").strip())
+
+    def shown(self, needs: Needs) -> dict[str, t.Any]:
+        return {"firewalld": self.running}
+
+    def lets_in(self, port: int) -> bool:
+        for entry in self.ports.split():
+            numbers, _slash, protocol = entry.partition("/")
+            first, _dash, last = numbers.partition("-")
+            if protocol == "tcp" and int(first) <= port <= int(last or first):
+                return True
+        return not self.running
+
+
+def firewall(ports: t.Sequence[Port], found: Firewall) -> t.Iterator[Finding]:
+    """A port on the loopback needs no way in."""
+    outside = sorted({wanted.port for wanted in ports if not ipaddress.ip_address(wanted.address).is_loopback})
+    shut = [port for port in outside if not found.lets_in(port)]
+    if shut:
+        listed = ", ".join(f"{port}/tcp" for port in shut)
+        add = " ".join(f"--add-port={port}/tcp" for port in shut)
+        yield warning(
+            f"firewalld runs and does not have {listed} open in zone {found.zone}",
+            f"firewall-cmd --permanent --zone={found.zone} {add} && firewall-cmd --reload, where clients are to"
+            " reach them (Docker opens published ports by itself on most systems)",
+        )
+
+
+CHECKS = (
+    Check(port_taken, "ports", (Listening,)),
+    Check(firewall, "ports", (Firewall,)),
+)

@@ -1,0 +1,62 @@
+# Copyright (c) 2026 tritonops.trtllm contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# PRIVATE to the collection: may change without notice.
+
+"""All checks of a host, and the one way to run them: on facts of now (preflight) or recorded ones (plan)."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.tritonops.trtllm.plugins.module_utils.checks import (
+    _fabric,
+    _gpu_health,
+    _gpu_use,
+    _gpus,
+    _images,
+    _network,
+    _ports,
+    _room,
+    _root,
+    _system,
+    _xid,
+)
+from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._check import Fact
+from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._needs import Needs, named
+
+CHECKS = (
+    *(*_system.CHECKS, *_root.CHECKS, *_ports.CHECKS, *_gpus.CHECKS, *_fabric.CHECKS, *_gpu_health.CHECKS),
+    *(*_xid.CHECKS, *_gpu_use.CHECKS, *_room.CHECKS, *_images.CHECKS, *_network.CHECKS),
+)
+
+EXPOSED = "exposed_vulnerable_release"
+"""A risk that the plan refuses whatever the host is."""
+UNSEEN = "no_python"
+"""What the role preflight finds where no module can run."""
+
+WAIVABLE = (EXPOSED, UNSEEN, *(check.id for check in CHECKS if check.waivable))
+"""What trtllm_waive and preflight_waive can name."""
+
+
+def judge(needs: Needs, known: t.Callable[[type[Fact]], Fact | None]) -> list[dict[str, t.Any]]:
+    """What stands against a deployment with these needs, on a host of which that is known."""
+    found = []
+    for check in CHECKS:
+        need = getattr(needs, check.need)
+        if not need:
+            continue
+        facts = [known(kind) for kind in check.facts]
+        if None not in facts:
+            found += [
+                {
+                    "id": check.id,
+                    "severity": finding.severity,
+                    "message": finding.message,
+                    "remedy": named(finding.remedy, needs.planned),
+                    "waivable": check.waivable,
+                }
+                for finding in check.find(need, *facts)
+            ]
+    return found

@@ -1,0 +1,136 @@
+# Copyright (c) 2026 tritonops.trtllm contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The answers of a hub and what they mean."""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.tritonops.trtllm.plugins.module_utils.checks import _network
+from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._fetch import Fetch, Reply
+from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._needs import Hub, Source
+from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._network import Network, ask_hub, ask_registry
+from ansible_collections.tritonops.trtllm.tests.unit.support.checking import only
+
+HUB = Hub("owner/model", "refs/pr/1", "https://hub.example", ["config.json", "b"])
+INFO = "https://hub.example/api/models/owner/model/revision/refs%2Fpr%2F1"
+FILE = "https://hub.example/owner/model/resolve/refs%2Fpr%2F1/config.json"
+OK = Reply(200)
+SILENT = Reply(0, silence="Connection refused")
+GATED = {"x-error-code": "GatedRepo", "x-error-message": "Access to model owner/model is restricted."}
+
+
+def answers(info: Reply, file: Reply = OK) -> tuple[list[str], Fetch]:
+    asked: list[str] = []
+
+    def fetch(method: str, url: str) -> Reply:
+        asked.append(f"{method} {url}")
+        return info if method == "GET" else file
+
+    return asked, fetch
+
+
+def of_hub(info: Reply, file: Reply = OK, token: bool = False) -> dict[str, tuple[str, str, str]]:
+    """By id, what the checks of the hub find."""
+    network = Network(ask_hub(HUB, token, answers(info, file)[1]))
+    checks = [check for check in _network.CHECKS if check.need == "hub"]
+    findings = {check.id: list(check.find(HUB, network)) for check in checks}
+    return {name: only(entries) for name, entries in findings.items() if entries}
+
+
+def test_open_hub_is_asked_twice() -> None:
+    asked, fetch = answers(OK, Reply(307))
+    ask_hub(HUB, False, fetch)
+    assert asked == [f"GET {INFO}", f"HEAD {FILE}"]
+    assert of_hub(OK, Reply(307)) == {}
+
+
+@pytest.mark.parametrize(
+    ("info", "file", "token", "name"),
+    [
+        (OK, Reply(401, GATED), False, "hub_token_missing"),
+        (OK, Reply(403, GATED), True, "hub_token_refused"),
+        (OK, Reply(403), False, "hub_token_missing"),
+        (Reply(401), OK, True, "hub_token_refused"),
+        (Reply(401, {"x-error-code": "RepoNotFound"}), OK, False, "hub_not_found"),
+        (OK, Reply(404, {"x-error-code": "EntryNotFound"}), True, "hub_not_found"),
+        (Reply(404, {"x-error-code": "RevisionNotFound"}), OK, True, "hub_not_found"),
+        (Reply(503), OK, True, "hub_unreachable"),
+        (Reply(429), OK, True, "hub_unreachable"),
+    ],
+)
+def test_refusals(info: Reply, file: Reply, token: bool, name: str) -> None:
+    ((found, (severity, message, _remedy)),) = of_hub(info, file, token).items()
+    assert (found, severity) == (name, "error")
+    assert "owner/model" in message
+
+
+def test_gated_model_says_what_to_do() -> None:
+    _severity, message, remedy = of_hub(OK, Reply(403, GATED), token=True)["hub_token_refused"]
+    assert "HTTP 403 GatedRepo Access to model owner/model is restricted." in message
+    assert "https://hub.example/owner/model" in remedy and "O(hub.token_file)" in remedy
+
+
+def test_missing_file_is_named() -> None:
+    missing = Reply(404, {"x-error-code": "EntryNotFound"})
+    assert "no file config.json" in of_hub(OK, missing)["hub_not_found"][1]
+
+
+def test_silent_hub() -> None:
+    _severity, message, remedy = of_hub(SILENT)["hub_unreachable"]
+    assert message == "the hub https://hub.example does not answer: Connection refused"
+    assert "O(hub.endpoint)" in remedy and "O(ca_bundle)" in remedy
+
+
+def of_registry(reply: Reply) -> dict[str, tuple[str, str, str]]:
+    checks = [check for check in _network.CHECKS if check.need == "registry"]
+    findings = {check.id: list(check.find("registry.example", Network(registry=reply))) for check in checks}
+    return {name: only(entries) for name, entries in findings.items() if entries}
+
+
+@pytest.mark.parametrize(("status", "fine"), [(200, True), (401, True), (404, False), (502, False)])
+def test_registry(status: int, fine: bool) -> None:
+    assert list(of_registry(Reply(status))) == ([] if fine else ["registry_unreachable"])
+
+
+def test_silent_registry() -> None:
+    assert "Connection refused" in of_registry(SILENT)["registry_unreachable"][1]
+
+
+def test_a_registry_whose_certificate_the_host_does_not_know() -> None:
+    """The engine may know it, or get to know it before it is asked for an image."""
+    words = "[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: self-signed certificate"
+    ((name, (severity, _message, remedy)),) = of_registry(Reply(0, silence=words)).items()
+    assert (name, severity) == ("registry_certificate", "warning")
+    assert "docker_registry_ca_files" in remedy and "O(ca_bundle)" in remedy
+
+
+@pytest.mark.parametrize(
+    ("address", "url"),
+    [
+        ("registry.example:5000", "https://registry.example:5000/v2/"),
+        ("http://registry.example", "http://registry.example/v2/"),
+        ("127.0.0.1:5000", "http://127.0.0.1:5000/v2/"),
+        ("localhost", "http://localhost/v2/"),
+        ("localhost.example", "https://localhost.example/v2/"),
+    ],
+)
+def test_a_registry_on_the_host_itself_has_no_certificate(address: str, url: str) -> None:
+    asked, fetch = answers(OK)
+    ask_registry(address, fetch)
+    assert asked == [f"GET {url}"]
+
+
+SOURCE = Source("https://packages.example/", "packages")
+
+
+@pytest.mark.parametrize(("status", "fine"), [(200, True), (403, True), (404, True), (407, False), (503, False)])
+def test_any_answer_but_the_proxys_shows_that_a_source_is_reached(status: int, fine: bool) -> None:
+    found = list(_network.unreachable([SOURCE], Network(sources={SOURCE: Reply(status)})))
+    assert (found == []) is fine
+
+
+def test_a_source_that_is_not_reached() -> None:
+    severity, message, remedy = only(_network.unreachable([SOURCE], Network(sources={SOURCE: SILENT})))
+    assert message == "https://packages.example/ (packages) does not answer: Connection refused"
+    assert severity == "error" and "O(reach)" in remedy and "proxy" in remedy

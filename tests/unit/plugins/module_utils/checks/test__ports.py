@@ -1,0 +1,97 @@
+# Copyright (c) 2026 tritonops.trtllm contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Who has the ports of the service, and who is let in."""
+
+from __future__ import annotations
+
+import typing as t
+from pathlib import Path
+
+import pytest
+from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._needs import Port
+from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._ports import (
+    Firewall,
+    firewall,
+    look_at_ports,
+    port_taken,
+)
+from ansible_collections.tritonops.trtllm.plugins.module_utils.host._cgroups import Container, OwnService
+from ansible_collections.tritonops.trtllm.tests.unit.plugins.module_utils.host.test__listeners import make_proc
+from ansible_collections.tritonops.trtllm.tests.unit.support.checking import live_host, only
+
+CONTAINER = "c" * 64
+OF_CONTAINER = OwnService("", Container(CONTAINER, frozenset()))
+PUBLISHING = OwnService("", Container(CONTAINER, frozenset([8000])))
+PUBLISHING_OTHERS = OwnService("", Container(CONTAINER, frozenset([9])))
+PROXY = "docker-proxy -host-port 8000"
+WANTED = [Port(8000, what="HTTP"), Port(8001)]
+OUTSIDE = [Port(8000, "0.0.0.0"), Port(8001)]
+
+
+def holder(command: str, *cgroups: str) -> dict[int, dict[str, t.Any]]:
+    return {4242: {"sockets": ["101"], "command": command, "cgroups": cgroups}}
+
+
+def test_taken_port_names_who_has_it(tmp_path: Path) -> None:
+    proc = make_proc(tmp_path / "proc", holder("nginx -g daemon", "/system.slice/nginx.service"))
+    assert only(port_taken(WANTED, look_at_ports(WANTED, OwnService("trtllm.service"), proc))) == (
+        "error",
+        "port 8000 on 127.0.0.1 (HTTP) is taken by pid 4242: nginx -g daemon (it listens on 127.0.0.1)",
+        "stop it, or choose another port in O(ports)",
+    )
+
+
+def test_holder_that_cannot_be_seen(tmp_path: Path) -> None:
+    proc = make_proc(tmp_path / "proc", {})
+    assert "another user" in only(port_taken(WANTED, look_at_ports(WANTED, OwnService(), proc)))[1]
+
+
+def test_another_address_of_the_host_is_free(tmp_path: Path) -> None:
+    proc = make_proc(tmp_path / "proc", {})
+    wanted = [Port(8000, "192.0.2.1")]
+    assert list(port_taken(wanted, look_at_ports(wanted, OwnService(), proc))) == []
+
+
+@pytest.mark.parametrize(
+    ("command", "cgroup", "own", "mine"),
+    [
+        ("tritonserver", "/system.slice/trtllm.service", OwnService("trtllm.service"), True),
+        ("tritonserver", "/system.slice/not-trtllm.service", OwnService("trtllm.service"), False),
+        ("tritonserver", f"/docker/{CONTAINER}", OF_CONTAINER, True),
+        ("tritonserver", f"/system.slice/docker-{CONTAINER}.scope", OF_CONTAINER, True),
+        ("tritonserver", "/docker/" + "d" * 64, OF_CONTAINER, False),
+        (PROXY, "/system.slice/docker.service", PUBLISHING, True),
+        (PROXY, "/system.slice/docker.service", PUBLISHING_OTHERS, False),
+        ("nginx", "/system.slice/docker.service", PUBLISHING, False),
+        ("nginx", "/", OwnService(), False),
+    ],
+)
+def test_own_service_may_have_the_port(tmp_path: Path, command: str, cgroup: str, own: OwnService, mine: bool) -> None:
+    proc = make_proc(tmp_path / "proc", holder(command, cgroup))
+    assert (list(port_taken(WANTED, look_at_ports(WANTED, own, proc))) == []) is mine
+
+
+RUNNING = {"--state": "running\n", "--get-default-zone": "public\n", "--list-ports": "443/tcp 8000/udp\n"}
+
+
+def test_firewall_is_asked() -> None:
+    assert Firewall.look(live_host({"firewall-cmd": RUNNING})) == Firewall(True, "public", "443/tcp 8000/udp")
+    assert Firewall.look(live_host({"firewall-cmd": {}})) == Firewall.look(live_host({})) == Firewall(False)
+
+
+def test_a_port_that_clients_need_and_that_is_shut() -> None:
+    severity, message, remedy = only(firewall(OUTSIDE, Firewall(True, "public", "443/tcp 8000/udp")))
+    assert (severity, message) == ("warning", "firewalld runs and does not have 8000/tcp open in zone public")
+    assert "firewall-cmd --permanent --zone=public --add-port=8000/tcp && firewall-cmd --reload" in remedy
+
+
+@pytest.mark.parametrize(
+    "found", [Firewall(False), Firewall(True, "public", "8000/tcp"), Firewall(True, "public", "7000-9000/tcp")]
+)
+def test_nothing_in_the_way(found: Firewall) -> None:
+    assert list(firewall(OUTSIDE, found)) == []
+
+
+def test_the_loopback_needs_no_way_in() -> None:
+    assert list(firewall(OUTSIDE[1:], Firewall(True, "public", ""))) == []

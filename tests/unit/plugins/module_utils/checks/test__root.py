@@ -1,0 +1,65 @@
+# Copyright (c) 2026 tritonops.trtllm contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The root folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._root import (
+    CHECKS,
+    RootFolder,
+    SELinux,
+    look_at_selinux,
+    root_foreign,
+)
+from ansible_collections.tritonops.trtllm.plugins.module_utils.host._root_folder import claim
+from ansible_collections.tritonops.trtllm.tests.unit.support.checking import live_host, only
+
+
+def test_a_folder_of_others_is_not_used(tmp_path: Path) -> None:
+    root = str(tmp_path)
+    host = live_host({}, root=root)
+    assert list(root_foreign(root, RootFolder.look(host))) == []
+    (tmp_path / "theirs").touch()
+    severity, message, remedy = only(root_foreign(root, RootFolder.look(host)))
+    assert severity == "error" and f"{root} is not empty (theirs) and has no .trtllm" in message
+    assert f"such as {root}/trtllm, in O(root)" in remedy
+
+
+def test_what_is_in_our_own_folder_is_ours(tmp_path: Path) -> None:
+    claim(str(tmp_path))
+    (tmp_path / "weights").mkdir()
+    assert RootFolder.look(live_host({}, root=str(tmp_path))).foreign == []
+
+
+def test_selinux_is_read_from_files(tmp_path: Path) -> None:
+    (tmp_path / "enforce").write_text("1")
+    (tmp_path / "docker").mkdir()
+    (tmp_path / "docker/daemon.json").write_text('{"selinux-enabled": true}')
+    found = look_at_selinux(str(tmp_path), str(tmp_path / "enforce"), str(tmp_path))
+    assert (found.enforcing, found.containers) == (True, True)
+    for text in ("", "[]", "not JSON", "{}"):
+        (tmp_path / "docker/daemon.json").write_text(text)
+        assert not look_at_selinux(str(tmp_path), str(tmp_path / "none"), str(tmp_path)).containers
+
+
+@pytest.mark.parametrize(
+    ("found", "ids"),
+    [
+        (SELinux(False, True, "unlabeled_t"), []),
+        (SELinux(True, False, "usr_t"), []),
+        (SELinux(True, False, None), []),
+        (SELinux(True, False, "unlabeled_t"), ["selinux_label"]),
+        (SELinux(True, True, "usr_t"), ["selinux_containers"]),
+        (SELinux(True, True, "mnt_t"), ["selinux_containers", "selinux_label"]),
+    ],
+)
+def test_selinux(found: SELinux, ids: list[str]) -> None:
+    checks = [check for check in CHECKS if check.facts == (SELinux,)]
+    findings = {check.id: list(check.find("/data/trtllm", found)) for check in checks}
+    assert [name for name, entries in findings.items() if entries] == ids
+    for entry in (entry for entries in findings.values() for entry in entries):
+        assert entry.severity == "warning" and "restorecon -R /data/trtllm" in entry.remedy

@@ -1,0 +1,62 @@
+# Copyright (c) 2026 tritonops.trtllm contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The role preflight on this very machine: it changes nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+CLOSED = "http://127.0.0.1:9/"
+
+
+def said(**variables: Any) -> str:
+    variables = {"ansible_python_interpreter": sys.executable, **variables}
+    command = [
+        str(Path(sys.executable).with_name("ansible")),
+        *("localhost", "-i", "localhost,", "-c", "local", "-m", "include_role"),
+        *("-a", "name=tritonops.trtllm.preflight", "-e", json.dumps(variables)),
+    ]
+    environment = {**os.environ, "ANSIBLE_CALLBACK_RESULT_FORMAT": "yaml", "ANSIBLE_NOCOLOR": "1"}
+    done = subprocess.run(command, text=True, capture_output=True, check=False, env=environment)
+    return done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("planned", "need", "waive"),
+    [(False, "needs.memory_bytes", "preflight_waive"), (True, "trtllm_model", "trtllm_waive")],
+)
+def test_a_host_that_will_not_do(planned: bool, need: str, waive: str) -> None:
+    text = said(
+        preflight_needs={
+            "memory_bytes": 10**15,
+            "reach": [{"url": f"{CLOSED}a", "what": "code"}],
+            "registry": "127.0.0.1:9",
+            # Where a machine has a GPU, it has no more than a thousand.
+            "gpus": {"count": 1000, "executable": "no-such-nvidia-smi"},
+            "planned": planned,
+        },
+        preflight_reach=[{"url": f"{CLOSED}b", "what": "packages"}],
+        preflight_waive=["registry_unreachable", "gpu_absent"],
+    )
+    assert "4 thing(s) must be put right first" in text
+    assert f"the need is set in {need}. (To go on all the same, add memory to {waive}.)" in text
+    assert f"{CLOSED}a (code) does not answer" in text and f"{CLOSED}b (packages) does not answer" in text
+    assert "waived   registry_unreachable" in text, "it is waived"
+    assert "error    gpu_absent" in text and f"add gpu_absent to {waive}" not in text, "it cannot be waived"
+
+
+def test_without_needs_nothing_is_checked() -> None:
+    assert "localhost: GPUs not looked at: nothing found" in said()
+
+
+def test_a_need_that_does_not_exist_is_refused() -> None:
+    text = said(preflight_needs={"prots": []})
+    assert "prots" in text and "Supported parameters include" in text
