@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import locale
 import os
 import re
 import tempfile
@@ -20,8 +21,9 @@ HOME = tempfile.TemporaryDirectory(prefix="home-")
 # Before any test is imported, for some libraries read the environment but once.
 for name in [name for name in os.environ if not KEPT.fullmatch(name)]:
     del os.environ[name]
-# Ansible wants UTF-8.
 os.environ.update(HOME=HOME.name, LC_ALL="C.UTF-8")
+# Ansible wants UTF-8, and the project's files are in it.
+locale.setlocale(locale.LC_ALL, "")
 
 # The same examples on every run, however long they take.
 settings.register_profile(
