@@ -40,7 +40,8 @@ options:
     default: present
   keep:
     description:
-      - With O(state=absent), names below the folder that are kept. The mark is kept with them.
+      - With O(state=absent), names below the folder that are kept. The mark is kept with them, and with what others
+        have put there.
     type: list
     elements: str
     choices: [image, backend, weights, checkpoint, engine, releases, venv, logs, secrets]
@@ -75,6 +76,14 @@ left:
   type: list
   elements: str
   sample: [/opt/trtllm/weights/my-model, /opt/trtllm/notes.txt]
+images:
+  description:
+    - With O(state=absent), the images that the folder has records of. What was fetched or built has C(image_id), too;
+      what a killed run was to fetch or build has C(image) only.
+  returned: success
+  type: list
+  elements: dict
+  sample: [{"image": "registry.example.com/tritonserver@sha256:0123", "image_id": "sha256:4567"}]
 """
 
 from ansible.module_utils.basic import AnsibleModule
@@ -107,7 +116,7 @@ def main() -> None:
         module.fail_json(msg=str(exc))
     except OSError as exc:
         module.fail_json(msg=f"cannot change {path}: {exc}")
-    module.exit_json(changed=changed, removed=removal.removed, left=removal.left)
+    module.exit_json(changed=changed, removed=removal.removed, left=removal.left, images=removal.images)
 
 
 if __name__ == "__main__":

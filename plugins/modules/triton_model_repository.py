@@ -416,6 +416,8 @@ def main() -> None:
         result = run(module)
     except (repository.RepositoryError, ConfigError, ArtifactError) as exc:
         module.fail_json(msg=str(exc))
+    except OSError as exc:
+        module.fail_json(msg=f"cannot make {module.params['dest']}: {exc}")
     module.exit_json(**result)
 
 

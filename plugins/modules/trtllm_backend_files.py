@@ -140,6 +140,8 @@ def main() -> None:
         outcome = ensure(dest, inputs, make, check_mode=module.check_mode)
     except ArtifactError as exc:
         module.fail_json(msg=str(exc))
+    except (OSError, tarfile.TarError) as exc:
+        module.fail_json(msg=f"cannot take {path} out of {image} to {dest}: {exc}")
     module.exit_json(
         changed=outcome.changed,
         path=os.path.join(dest, os.path.basename(path)),

@@ -133,7 +133,8 @@ def check_engine(folder: str, world_size: int) -> None:
     config = read_config(folder)
     if not isinstance(config.get("build_config"), dict):
         raise ArtifactError("config.json has no build_config")
-    check_world_size(config.get("pretrained_config", {}).get("mapping", {}), world_size)
+    pretrained = config.get("pretrained_config", {})
+    check_world_size(pretrained.get("mapping", {}) if isinstance(pretrained, dict) else pretrained, world_size)
     check_ranks(folder, ".engine", world_size)
 
 

@@ -8,6 +8,7 @@ import json
 from configparser import ConfigParser, SectionProxy
 
 import pytest
+from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._artifact import marked
 from testinfra.host import Host
 
 # A program and all that it needs, as an image.
@@ -103,7 +104,8 @@ def test_container_runs_in_the_runtime_and_gets_gpus(host: Host) -> None:
     assert host.file("/run/nvidia-container-runtime-hook.called").exists
     # With images of others in it the engine would stay. This one is as a run leaves it that is killed having loaded it.
     record = "/opt/trtllm/image/killed.partial/inputs.json"
-    host.check_output("""mkdir -p $(dirname %s) && echo '{"image": "test:true"}' >%s""", record, record)
+    mark = json.dumps(marked({"image": "test:true"}))
+    host.check_output("mkdir -p $(dirname %s) && echo %s >%s", record, mark, record)
 
 
 def test_engine_was_restarted_once_and_not_under_the_service(host: Host) -> None:

@@ -35,8 +35,12 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._untrust
 INPUTS_JSON = "inputs.json"
 KEY_LENGTH = 16
 KEY = re.compile(rf"[0-9a-f]{{{KEY_LENGTH}}}")
+# What marks a folder as ours. The name is new until the content is whole.
+RECORDS = (ARTIFACT_JSON, INPUTS_JSON, "release.json", "manifest.json")
+NEW = ".new"
 # A lock file has a pid in it, or nothing.
-LOCK_CONTENT = re.compile(r"\d*\n?")
+LOCK_CONTENT = re.compile(r"\d{0,20}\n?")
+LOCK_READ = 64
 HASH_THREADS = 4
 # A hard link is refused across file systems, to other people's files, and where the file system has none.
 NO_LINK = (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP)
@@ -108,8 +112,17 @@ def hash_files(root: str, names: t.Iterable[str], progress: Progress | None = No
 
 def read_artifact(dest: str) -> dict[str, t.Any] | None:
     """The record of the artifact at dest; None when there is none that can be read."""
-    record = _read_json(os.path.join(dest, ARTIFACT_JSON))
-    return record if isinstance(record, dict) and isinstance(record.get("inputs"), dict) else None
+    return read_record(dest, ARTIFACT_JSON)
+
+
+def read_record(folder: str, name: str) -> dict[str, t.Any] | None:
+    """The record of that name in the folder; None when there is none that can be read."""
+    record = _read_json(os.path.join(folder, name))
+    if not isinstance(record, dict) or not isinstance(record.get("inputs"), dict):
+        return None
+    files = record.get("files", {})
+    is_sound = isinstance(files, dict) and all(isinstance(entry, dict) and "size" in entry for entry in files.values())
+    return record if is_sound else None
 
 
 def is_complete(folder: str) -> bool:
@@ -153,11 +166,15 @@ def check_apart(dests: t.Mapping[str, str], sources: t.Mapping[str, str]) -> Non
 
 def check_replaceable(dest: str, mark: str = ARTIFACT_JSON) -> None:
     """Refuse to replace what this collection did not make: anything but an empty folder or one with our mark."""
-    if not os.path.lexists(dest) or is_marked(dest, mark):
+    if not os.path.lexists(dest):
         return
-    if os.path.islink(dest) or not os.path.isdir(dest):
+    if mounts_in(dest):
+        problem = f"has a file system mounted at {mounts_in(dest)[0]}"
+    elif is_marked(dest, mark):
+        return
+    elif os.path.islink(dest) or not os.path.isdir(dest):
         problem = "is not a folder"
-    elif os.listdir(dest):
+    elif set(os.listdir(dest)) - {f"{mark}{NEW}"}:
         problem = f"is not empty, and has no {mark} of this collection"
     else:
         return
@@ -165,11 +182,17 @@ def check_replaceable(dest: str, mark: str = ARTIFACT_JSON) -> None:
 
 
 def is_marked(folder: str, mark: str) -> bool:
-    """Whether the folder has a record (artifact.json) or another mark of ours in it."""
-    if mark != ARTIFACT_JSON:
-        return _read_json(os.path.join(folder, mark)) is not None
-    record = read_artifact(folder)
-    return record is not None and record.get("key") == artifact_key(record["inputs"])
+    """Whether the folder has a record of ours in it: inputs, and their key."""
+    record = read_record(folder, mark)
+    try:
+        return record is not None and record.get("key") == artifact_key(record["inputs"])
+    except (ValueError, RecursionError):
+        return False
+
+
+def marked(inputs: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """What makes a record ours."""
+    return {"inputs": canonical(inputs), "key": artifact_key(inputs)}
 
 
 def state_of(dest: str, inputs: t.Mapping[str, t.Any], verify: bool = False) -> str | None:
@@ -258,7 +281,7 @@ def _open_lock(path: str) -> t.TextIO:
     """The lock file; another file of that name is left alone."""
     handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o644)
     stream = t.cast(t.TextIO, os.fdopen(handle, "r+", encoding="ascii", errors="replace"))
-    if LOCK_CONTENT.fullmatch(stream.read(64)):
+    if LOCK_CONTENT.fullmatch(stream.read(LOCK_READ)):
         return stream
     stream.close()
     raise ArtifactError(f"{path} is not a lock of this collection: move it away, or choose another dest")
@@ -271,6 +294,7 @@ def locked(dest: str) -> t.Iterator[str | None]:
     The lock is the kernel's: it goes with the process, however that ends. The file stays, for removing a
     locked file would let two runs each hold a lock of the same name.
     """
+    dest = os.path.normpath(dest)
     os.makedirs(os.path.dirname(os.path.abspath(dest)), mode=0o755, exist_ok=True)
     with _open_lock(f"{dest}.lock") as stream:
         waited_for = None
@@ -291,13 +315,15 @@ def make_partial(dest: str, inputs: t.Any, keep: bool = False) -> str:
 
     With `keep`, what an earlier run for the same inputs has left there stays.
     """
-    partial = f"{dest}.partial"
+    partial = f"{os.path.normpath(dest)}.partial"
     check_replaceable(partial, INPUTS_JSON)
     payload, mark = os.path.join(partial, "payload"), os.path.join(partial, INPUTS_JSON)
-    if not (keep and _read_json(mark) == inputs):
+    wanted = marked(inputs)
+    if not (keep and _read_json(mark) == wanted):
         remove(partial)
-    os.makedirs(partial, mode=0o755, exist_ok=True)
-    write_json(mark, inputs)
+        # Until it is checked, what a tool writes is for nobody else.
+        os.makedirs(partial, mode=0o700)
+        write_json(mark, wanted)
     os.makedirs(payload, mode=0o755, exist_ok=True)
     os.chmod(payload, 0o755)
     return payload
@@ -315,7 +341,7 @@ class Draft:
 
     @property
     def partial(self) -> str:
-        return f"{self.dest}.partial"
+        return f"{os.path.normpath(self.dest)}.partial"
 
     @property
     def payload(self) -> str:
@@ -352,8 +378,7 @@ class Draft:
             progress.start("publish")
             synced.result()
         artifact = {
-            "inputs": self.inputs,
-            "key": artifact_key(self.inputs),
+            **marked(self.inputs),
             **record,
             "started": datetime.fromtimestamp(self.started, timezone.utc).isoformat(timespec="seconds"),
             "duration_seconds": round(time.time() - self.started, 1),
@@ -397,6 +422,7 @@ def ensure(
 
     `sources` are the folders and files that it is made from, by the options that name them.
     """
+    dest = os.path.normpath(dest)
     check_apart({"dest": dest}, sources or {})
     reason = state_of(dest, inputs, verify)
     if reason is None or check_mode:
@@ -440,11 +466,12 @@ def _read_json(path: str) -> t.Any:
 
 
 def write_json(path: str, value: t.Any) -> None:
-    """Write and sync, so that a rename after it publishes the content too."""
-    with create_regular(path) as stream:
+    """Write, sync and rename: the file is whole or not there, and a rename after it publishes the content too."""
+    with create_regular(f"{path}{NEW}") as stream:
         stream.write(pretty(value).encode("utf-8"))
         stream.flush()
         os.fsync(stream.fileno())
+    os.replace(f"{path}{NEW}", path)
 
 
 def linked(source: str, target: str) -> bool:
@@ -464,10 +491,37 @@ def linked(source: str, target: str) -> bool:
 
 
 def remove(path: str) -> None:
-    if os.path.isdir(path) and not os.path.islink(path):
-        shutil.rmtree(path)
-    elif os.path.lexists(path):
-        os.unlink(path)
+    """Remove a file or folder. A folder's record goes last, so that one that is half removed is still ours."""
+    if os.path.islink(path) or not os.path.isdir(path):
+        if os.path.lexists(path):
+            os.unlink(path)
+        return
+    mounts = mounts_in(path)
+    if mounts:
+        raise ArtifactError(f"{path} has a file system mounted at {mounts[0]}, which is not removed: unmount it first")
+    for name in sorted(os.listdir(path), key=RECORDS.__contains__):
+        child = os.path.join(path, name)
+        if os.path.isdir(child) and not os.path.islink(child):
+            shutil.rmtree(child)
+        else:
+            os.unlink(child)
+    os.rmdir(path)
+
+
+def mounts_in(path: str) -> list[str]:
+    """Where in the folder, itself included, something is mounted; by realpath, nearest first."""
+    try:
+        with open("/proc/self/mounts", encoding="utf-8", errors="surrogateescape") as stream:
+            points = [re.sub(r"\\([0-7]{3})", _octal, line.split(" ")[1]) for line in stream]
+    except OSError:
+        # Not every control node is a Linux.
+        return []
+    real = os.path.realpath(path)
+    return sorted(point for point in points if point == real or point.startswith(os.path.join(real, "")))
+
+
+def _octal(match: t.Match[str]) -> str:
+    return chr(int(match.group(1), 8))
 
 
 def replace_folder(new: str, dest: str, mark: str = ARTIFACT_JSON) -> None:

@@ -11,6 +11,7 @@ import os
 import stat
 import typing as t
 import unicodedata
+from collections import Counter
 
 from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._errors import ArtifactError
 
@@ -59,7 +60,7 @@ def check_names(
 def _clashes(names: t.Sequence[str], folders: set[str]) -> list[tuple[str, str]]:
     folders = folders.union(parent for name in names for parent in _parents(name))
     problems = [(name, "is a file and a folder") for name in sorted(folders.intersection(names))]
-    return problems + [(name, "is there twice") for name in sorted(set(names)) if names.count(name) > 1]
+    return problems + [(name, "is there twice") for name, count in sorted(Counter(names).items()) if count > 1]
 
 
 def _parents(name: str) -> list[str]:
@@ -103,6 +104,14 @@ def check_tree(folder: str, origin: str, reserved: t.Container[str] = ()) -> Non
             elif name_problem(name, reserved):
                 problems.append((name, str(name_problem(name, reserved))))
     _refuse(problems, origin)
+
+
+def set_modes(folder: str) -> None:
+    """Give files and folders that a tool has made the modes of ours: no bits that lend its user to others."""
+    for parent, folders, names in os.walk(folder):
+        for mode, entries in ((0o755, folders), (0o644, names)):
+            for name in entries:
+                os.chmod(os.path.join(parent, name), mode)
 
 
 def _kind(path: str, mode: int) -> str:

@@ -209,6 +209,11 @@ class _Clone:
         if not whole:
             # At its own commit, without the hundreds of MB of its own submodules, which templates do not need.
             folder = os.path.join(self._folder, TENSORRT_LLM)
+            if os.path.islink(folder) or (os.path.exists(folder) and not os.path.isdir(folder)):
+                raise SourceError(
+                    f"{self._backend['repository']} at {self._backend['commit']} has something else than a folder at"
+                    f" {TENSORRT_LLM}, which could lead anywhere: correct backend in trtllm_sources"
+                )
             os.makedirs(folder, exist_ok=True)
             self._check_out(folder, self._tensorrt_llm)
             return {"commit": self._backend["commit"], "submodules": {}}

@@ -30,7 +30,7 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._step im
     ArtifactStep,
     StepError,
 )
-from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._untrusted import check_tree
+from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._untrusted import check_tree, set_modes
 from ansible_collections.tritonops.trtllm.plugins.module_utils.docker._containers import (
     KILLED,
     Engine,
@@ -130,6 +130,7 @@ class ToolStep(ArtifactStep):
                 raise self._failure(exc, log) from exc
         # The tool's code is not ours: nothing of what it left is read or written to before this.
         check_tree(draft.payload, f"the output of {self._command_name}", reserved=(TOOL_LOG,))
+        set_modes(draft.payload)
         self._check(draft.payload, log)
         shutil.copyfile(log, os.path.join(draft.payload, TOOL_LOG))
         record = {"command": params["command"], "image": params["image"], "release": params["release"]}
@@ -204,7 +205,7 @@ def read_config(folder: str) -> dict[str, t.Any]:
             config = json.load(stream)
     except FileNotFoundError as exc:
         raise ArtifactError("config.json is missing") from exc
-    except ValueError as exc:
+    except (ValueError, RecursionError) as exc:
         raise ArtifactError(f"config.json is not JSON: {exc}") from exc
     if not isinstance(config, dict):
         raise ArtifactError("config.json is not a JSON object")
@@ -217,13 +218,14 @@ def check_ranks(folder: str, suffix: str, world_size: int) -> list[str]:
     there = sorted(name for name in os.listdir(folder) if name.startswith("rank") and name.endswith(suffix))
     problems = [f"{name} is missing" for name in wanted if name not in there]
     problems += [f"{name} is one rank too many for world_size {world_size}" for name in there if name not in wanted]
+    problems += [f"{name} is not a file" for name in there if not os.path.isfile(os.path.join(folder, name))]
     problems += [f"{name} is empty" for name in there if not os.path.getsize(os.path.join(folder, name))]
     if problems:
         raise ArtifactError(", ".join(problems))
     return [os.path.join(folder, name) for name in wanted]
 
 
-def check_world_size(mapping: t.Mapping[str, t.Any], world_size: int) -> None:
-    found = mapping.get("world_size", world_size)
+def check_world_size(mapping: t.Any, world_size: int) -> None:
+    found = mapping.get("world_size", world_size) if isinstance(mapping, dict) else None
     if found != world_size:
         raise ArtifactError(f"config.json says world_size {found} instead of {world_size}")

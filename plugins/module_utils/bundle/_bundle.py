@@ -28,6 +28,7 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._artifac
     linked,
     locked,
     make_partial,
+    marked,
     read_artifact,
     remove,
     replace_folder,
@@ -93,7 +94,7 @@ class Bundle:
             check_replaceable(self.dest, MANIFEST)
             return f"no bundle at {self.dest}"
         manifest = read_manifest(self.dest)
-        if manifest["inputs"] != self.inputs():
+        if manifest.get("inputs") != self.inputs():
             return "what goes into it has changed"
         if self.signed != os.path.exists(os.path.join(self.dest, SIGNATURE)):
             return "it has to be signed" if self.signed else "it is signed"
@@ -122,7 +123,7 @@ class Bundle:
             "format": FORMAT,
             "made": datetime.fromtimestamp(time.time(), timezone.utc).isoformat(timespec="seconds"),
             "size": sum(entry["size"] for entry in files.values()),
-            "inputs": self.inputs(),
+            **marked(self.inputs()),
             **canonical(self.about),
             "files": dict(sorted(files.items())),
         }
@@ -151,7 +152,7 @@ def read_manifest(path: str, content: bytes | None = None) -> dict[str, t.Any]:
             f"{path} is no bundle: {name} cannot be read ({exc.strerror}). Name the folder that bundle.yml made"
             " (it has its name only when it is complete)"
         ) from exc
-    except ValueError as exc:
+    except (ValueError, RecursionError) as exc:
         raise BundleError(f"{name} is damaged: {exc}; bring the bundle again") from exc
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
         raise BundleError(

@@ -317,6 +317,10 @@ def _device_requests(types: t.Any, gpus: t.Sequence[str]) -> list[t.Any]:
     return [types.DeviceRequest(capabilities=[["gpu"]], **which)]
 
 
+# What reading JSON, and taking from it what is not there or of another kind, ends with.
+NOT_AS_EXPECTED = (LookupError, TypeError, AttributeError, ValueError, RecursionError)
+
+
 def archive_ids(path: str) -> set[str]:
     """The ids that the images of a `docker save` archive can have in an engine.
 
@@ -332,7 +336,7 @@ def archive_ids(path: str) -> set[str]:
             return ids | {entry["digest"] for entry in json.loads(index or b"{}").get("manifests", [])}
     except FileNotFoundError as exc:
         raise EngineError(f"the archive {path} does not exist on this host") from exc
-    except (tarfile.TarError, EOFError, KeyError, TypeError, ValueError) as exc:
+    except (tarfile.TarError, OSError, EOFError, *NOT_AS_EXPECTED) as exc:
         raise EngineError(f"{path} is not a whole archive of `docker save`: {exc}") from exc
 
 

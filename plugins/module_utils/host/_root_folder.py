@@ -8,10 +8,8 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import re
-import shutil
 import stat
 import typing as t
 from dataclasses import dataclass, field
@@ -20,7 +18,11 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._artifac
     ARTIFACT_JSON,
     INPUTS_JSON,
     LOCK_CONTENT,
+    LOCK_READ,
     is_marked,
+    mounts_in,
+    read_record,
+    remove,
 )
 from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._errors import ArtifactError
 from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._untrusted import create_regular, open_regular
@@ -42,10 +44,10 @@ _SYSTEM = frozenset(
     )
 )
 # Nothing of ours belongs anywhere below these.
-_SYSTEM_TREES = re.compile(r"/(bin|boot|dev|etc|lib|lib32|lib64|libx32|proc|run|sbin|sys|usr/(?!local/))/?.")
+_SYSTEM_TREES = re.compile(r"/(bin|boot|dev|etc|lib|lib32|lib64|libx32|proc|run|sbin|sys)/|/usr/(?!local/)")
 _VENV = re.compile(r"venv(-[0-9a-f]{12})?")
 _RELEASE_PART = re.compile(r"(model_repository|tokenizer|weights)(\.partial|\.lock)?|release\.json|run")
-_BUILD_LOG = re.compile(r"image-[^/]*\.log")
+_BUILD_LOG = re.compile(r"image-[0-9a-f]{16}\.log")
 _TOKEN = "hf_token"
 
 
@@ -97,18 +99,22 @@ def claim(root: str, check_mode: bool = False) -> bool:
 
 @dataclass
 class Removal:
-    """`removed` are entries of the root folder; `left` is what others have put there, as paths."""
+    """`removed` are entries of the root folder; `left` is what stays because it is not ours, as paths.
+
+    `images` are those that were fetched or built, or were to be, each with `image` and perhaps `image_id`.
+    """
 
     removed: list[str] = field(default_factory=list)
     left: list[str] = field(default_factory=list)
+    images: list[dict[str, str]] = field(default_factory=list)
 
 
 def remove_ours(root: str, keep: t.Collection[str], check_mode: bool = False) -> Removal:
     """Remove what this collection made below the root folder, but not what `keep` names."""
     _check_removable(root)
-    found = Removal()
     if not is_claimed(root):
-        return found
+        return Removal()
+    found = Removal(images=_images(os.path.join(root, "image")))
     kept = False
     # The mark goes last: a removal that is killed can be taken up.
     for name in sorted(set(os.listdir(root)) - {MARK, LOST_AND_FOUND}):
@@ -123,7 +129,8 @@ def remove_ours(root: str, keep: t.Collection[str], check_mode: bool = False) ->
             found.left += others
         else:
             found.removed.append(path)
-    if not kept:
+    # What stays needs the mark, so that this can be done again.
+    if not kept and not found.left:
         found.removed.append(os.path.join(root, MARK))
         if not check_mode:
             os.unlink(os.path.join(root, MARK))
@@ -152,11 +159,20 @@ def _others_in(path: str, name: str) -> list[str]:
     if name in ("current", "previous"):
         return [] if os.path.islink(path) else [path]
     if _VENV.fullmatch(name):
-        return []
+        return _mounted(path)
     test = _TESTS.get(name)
     if test is None or os.path.islink(path) or not os.path.isdir(path):
         return [path]
-    return [child for child in _children(path) if not test(child)]
+    return [child for child in _children(path) if not (test(child) or _is_empty(child)) or _mounted(child)]
+
+
+def _is_empty(path: str) -> bool:
+    """As the last step of a removal that was killed leaves a folder."""
+    return os.path.isdir(path) and not os.path.islink(path) and not os.listdir(path)
+
+
+def _mounted(path: str) -> list[str]:
+    return [path] if mounts_in(path) else []
 
 
 def _children(path: str) -> list[str]:
@@ -172,7 +188,7 @@ def _is_artifact(path: str) -> bool:
 def _is_lock(path: str) -> bool:
     try:
         with open_regular(path) as stream:
-            return bool(LOCK_CONTENT.fullmatch(stream.read(64).decode("ascii", "replace")))
+            return bool(LOCK_CONTENT.fullmatch(stream.read(LOCK_READ).decode("ascii", "replace")))
     except OSError:
         return False
 
@@ -199,21 +215,23 @@ _TESTS: dict[str, t.Callable[[str], bool]] = {
 def _remove_but(path: str, others: t.Collection[str]) -> None:
     if path in others:
         return
-    if not others:
-        _remove(path)
+    if os.path.islink(path) or os.path.basename(path) not in _TESTS:
+        remove(path)
         return
     for child in _children(path):
         if child not in others:
-            _remove(child)
+            remove(child)
+    # A folder that is mounted goes on being there, empty.
+    if not others and not mounts_in(path):
+        os.rmdir(path)
 
 
-def _remove(path: str) -> None:
-    if os.path.islink(path) or not os.path.isdir(path):
-        os.unlink(path)
-        return
-    try:
-        shutil.rmtree(path)
-    except OSError as exc:
-        # A file system may be mounted on it; what is in it has gone.
-        if exc.errno != errno.EBUSY or not os.path.ismount(path):
-            raise
+def _images(folder: str) -> list[dict[str, str]]:
+    """By the records in the folder. A killed run may have fetched an image, and not yet recorded that it did."""
+    found = []
+    for path in _children(folder) if os.path.isdir(folder) else []:
+        record = read_record(path, INPUTS_JSON if path.endswith(".partial") else ARTIFACT_JSON)
+        if record and _is_artifact(path):
+            known = {"image": record["inputs"].get("image"), "image_id": record.get("image_id")}
+            found.append({name: value for name, value in known.items() if isinstance(value, str)})
+    return [image for image in found if "image" in image]

@@ -16,6 +16,7 @@ import typing as t
 from dataclasses import dataclass, field
 
 from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact import _artifact
+from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._untrusted import path_below
 from ansible_collections.tritonops.trtllm.plugins.module_utils.triton import _llm_args, _model_config
 
 CONFIG = "config.pbtxt"
@@ -155,6 +156,9 @@ def plan_repository(request: Request, validate: bool = True) -> Plan:
     available = _models_in(request.src)
     chosen = list(request.models) or available
     problems = _unknown_models(request, chosen, available)
+    # Templates come out of a repository, which may hold links to anything.
+    for path in sorted(_walk(request.src)[0]):
+        path_below(request.src, path, f"the templates {request.src}")
     templates = {name: _read_text(os.path.join(request.src, name, CONFIG)) for name in chosen if name in available}
     configs = {}
     for name, template in templates.items():

@@ -62,6 +62,7 @@ LIBRARY_BEGINNING = re.compile(r"[\w-]{27}=\.")
 DISTRUST = "The hub, a mirror or a proxy on the way is not what it should be: set another endpoint"
 
 DOWNLOAD_CHUNK = 1 << 20
+MOST_BYTES = 1 << 63
 MAX_ATTEMPTS = 6
 MAX_DELAY = 30.0
 # A hub that asks for a longer pause is told to the user instead of waited for.
@@ -235,7 +236,8 @@ class Hub:
         is_digest = [
             digest is None or pattern.fullmatch(str(digest)) for digest, pattern in ((sha256, SHA256), (sha1, COMMIT))
         ]
-        if not isinstance(sibling.size, int) or not all(is_digest):
+        is_size = isinstance(sibling.size, int) and 0 <= sibling.size < MOST_BYTES
+        if not is_size or not all(is_digest):
             about = f"size {str(sibling.size)[:30]!r} and digest {str(sha256 or sha1)[:100]!r}"
             raise HubError(f"{self.where} gives the file {sibling.rfilename!r} the {about}. {DISTRUST}")
         return RepoFile(sibling.rfilename, sibling.size, sha256, sha1)

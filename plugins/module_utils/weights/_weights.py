@@ -281,9 +281,12 @@ def _check_shards(folder: str, names: t.Sequence[str]) -> None:
     """A folder that lacks a file which its own index names is not a whole model."""
     if INDEX not in names:
         return
-    with open(os.path.join(folder, INDEX), encoding="utf-8") as stream:
-        shards = set(json.load(stream)["weight_map"].values())
-    missing = sorted(shards - set(names))
+    try:
+        with open(os.path.join(folder, INDEX), encoding="utf-8") as stream:
+            shards = set(json.load(stream)["weight_map"].values())
+        missing = sorted(shards - set(names))
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as exc:
+        raise HubError(f"{folder}/{INDEX} is not an index of safetensors files: fetch it again") from exc
     if missing:
         raise HubError(f"{folder} is incomplete: {INDEX} names {', '.join(missing)}; complete the folder first")
 

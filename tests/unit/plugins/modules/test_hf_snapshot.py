@@ -173,6 +173,8 @@ def test_a_file_that_is_a_folder_as_well(run, hub):
         {"git_sha1": "../" * 8 + "outside"},
         {"size": "12"},
         {"size": None},
+        {"size": -1},
+        {"size": 10**400},
     ],
 )
 def test_hostile_digests_and_sizes(run, hub, tmp_path, change):
@@ -208,7 +210,7 @@ def test_a_link_in_an_unfinished_download(run, hub, tmp_path):
     outside.mkdir()
     payload = Path(_artifact.make_partial(str(tmp_path / "weights/key"), {}))
     inputs = json.loads(json.dumps(run(check=True)["diff"]["after"]))
-    (payload.parent / "inputs.json").write_text(json.dumps(json.loads(inputs)["inputs"]))
+    (payload.parent / "inputs.json").write_text(json.dumps(_artifact.marked(json.loads(inputs)["inputs"])))
     (payload / "config.json").symlink_to(outside / "new.json")
     assert f"'config.json' leads to {outside}/new.json" in run()["msg"]
     assert not list(outside.iterdir())
@@ -223,6 +225,17 @@ def test_what_others_have_at_dest(run, tree, tmp_path, source):
     for check in (True, False):
         assert "weights/key is not empty, and has no artifact.json" in run(check=check, **arguments)["msg"]
     assert theirs.read_text() == "theirs"
+
+
+@pytest.mark.parametrize(
+    "index",
+    ["{", "[]", "{}", '{"weight_map": [1]}', '{"weight_map": {"a": [], "b": 1}}', "[" * 100000],
+    ids=lambda text: text[:30],
+)
+def test_an_index_that_is_none(run, tree, index):
+    (tree / "model.safetensors.index.json").write_text(index)
+    result = run(src=str(tree), repository=None, revision=None)
+    assert "model.safetensors.index.json is not an index of safetensors files: fetch it again" in result["msg"]
 
 
 @pytest.mark.parametrize("dest", [".", "..", "copy"])

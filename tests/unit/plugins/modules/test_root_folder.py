@@ -6,12 +6,16 @@
 
 from __future__ import annotations
 
+import itertools
+import json
 import os
+import shutil
 import typing as t
 from pathlib import Path
 
 import pytest
 from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._artifact import Draft, locked, make_partial
+from ansible_collections.tritonops.trtllm.plugins.module_utils.host import _root_folder
 from ansible_collections.tritonops.trtllm.plugins.module_utils.host._host import KINDS
 from ansible_collections.tritonops.trtllm.plugins.module_utils.host._root_folder import KEEPABLE, MARK, path_problem
 from ansible_collections.tritonops.trtllm.plugins.modules import root_folder
@@ -82,7 +86,7 @@ THEIRS = (
     *("thesis.tex", "postgres/base.db", "weights-of-mine/x", "venv-of-mine/bin/python", "venv2/x", "image/Dockerfile"),
     *("weights/my-model/config.json", "engine/0123456789abcdee/artifact.json", "checkpoint/mine.partial/payload/x"),
     *("backend/poetry.lock", "releases/notes.md", "releases/mine/index.html", "releases/mine.partial/index.html"),
-    *("logs/nginx.log", "secrets/id_ed25519"),
+    *("logs/nginx.log", "logs/image-mine.log", "secrets/id_ed25519", "weights/z.partial/inputs.json"),
 )
 
 
@@ -97,10 +101,13 @@ def test_what_others_have_beside_ours_stays(run: t.Callable[..., Result], root: 
     result = run(state="absent")
     assert result["changed"] and elsewhere.read_text() == "theirs"
     files = {str(path.relative_to(root)) for path in root.rglob("*") if path.is_file() or path.is_symlink()}
-    assert files == {*THEIRS, "weights/link", "engine/link.partial"}
+    assert files == {*THEIRS, "weights/link", "engine/link.partial", MARK}
     assert all((root / name).read_text() == "theirs" for name in THEIRS)
     assert f"{root}/weights/my-model" in result["left"] and f"{root}/postgres" in result["left"]
-    assert not run(state="present")["changed"], "with their files in it the folder is theirs"
+    # With the mark it can be done again, and what is then removed by its owner goes with the folder.
+    assert (root / MARK).is_file()
+    again = run(state="absent")
+    assert (again["changed"], again["left"]) == (False, result["left"])
 
 
 @pytest.mark.parametrize("name", ["current", "venv", "weights", "logs"])
@@ -150,7 +157,13 @@ def test_a_link_to_a_folder_of_the_system(run: t.Callable[..., Result], root: Pa
     assert "is a folder of the system" in run(check=True, state="absent")["msg"]
 
 
-@pytest.mark.parametrize("path", ["/opt/trtllm", "/srv/models", "/data", "/mnt/nvme", "/usr/local/trtllm", "/home2"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("/opt/trtllm", "/srv/models", "/data", "/mnt/nvme", "/usr/local/trtllm", "/home2"),
+        *("/devops/trtllm", "/library/x", "/runs", "/etcetera/a", "/systems"),
+    ],
+)
 def test_folders_that_will_do(path: str) -> None:
     assert path_problem(path) is None
 
@@ -177,3 +190,72 @@ def test_a_new_file_system_is_claimed(run: t.Callable[..., Result], root: Path) 
     assert run()["changed"] and sorted(os.listdir(root)) == [MARK, "lost+found"]
     run(state="absent")
     assert os.listdir(root) == ["lost+found"]
+
+
+def test_images_are_those_of_our_records(run: t.Callable[..., Result], root: Path) -> None:
+    run()
+    with locked(str(root / "image/one")):
+        draft = Draft(str(root / "image/one"), {"image": "registry.example/a:1"})
+        draft.publish({"image_id": "sha256:1"}, draft.begin())
+    make_partial(str(root / "image/two"), {"image": "registry.example/b:1"})
+    for name, record in (
+        ("mine/artifact.json", {"inputs": {"image": "postgres:16"}, "image_id": "sha256:2"}),
+        ("mine.partial/inputs.json", {"image": "postgres:16"}),
+        ("list/artifact.json", []),
+    ):
+        write(root / "image" / name, json.dumps(record))
+    assert run(check=True, state="absent")["images"] == [
+        {"image": "registry.example/a:1", "image_id": "sha256:1"},
+        {"image": "registry.example/b:1"},
+    ]
+
+
+@pytest.mark.parametrize("place", ["weights/0123456789abcdef/extra", "weights/0123456789abcdef", "venv-0123456789ab/x"])
+def test_what_is_mounted_in_ours_stays(
+    run: t.Callable[..., Result], root: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    run()
+    fill(root)
+    theirs = write(root / place / "precious")
+    point = str(root / place)
+    monkeypatch.setattr(_root_folder, "mounts_in", lambda path: [point] if f"{point}/".startswith(f"{path}/") else [])
+    result = run(state="absent")
+    assert theirs.read_text() == "theirs" and [path for path in result["left"] if point.startswith(path)]
+
+
+class Killed(Exception):
+    """What ends a run in the middle of a removal."""
+
+
+def test_a_removal_that_is_killed_can_be_taken_up(
+    run: t.Callable[..., Result], root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After any number of removals the next run still knows what is ours."""
+    budget = 0
+
+    def until_killed(real: t.Callable[..., None]) -> t.Callable[..., None]:
+        def remove(*arguments: t.Any, **keywords: t.Any) -> None:
+            nonlocal budget
+            budget -= 1
+            if budget < 0:
+                raise Killed
+            real(*arguments, **keywords)
+
+        return remove
+
+    for allowed in itertools.count():
+        run()
+        fill(root)
+        budget = allowed
+        with monkeypatch.context() as patch:
+            for module, name in ((os, "unlink"), (os, "rmdir"), (shutil, "rmtree")):
+                patch.setattr(module, name, until_killed(getattr(module, name)))
+            try:
+                _root_folder.remove_ours(str(root), [])
+            except Killed:
+                pass
+            else:
+                break
+        assert run(state="absent")["left"] == [], allowed
+        assert os.listdir(root) == []
+    assert allowed > 20

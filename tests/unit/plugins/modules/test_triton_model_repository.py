@@ -475,6 +475,17 @@ def test_a_link_in_a_source_is_copied_not_linked(site: Site, make: t.Callable[..
     assert not make(site.everything())["changed"]
 
 
+@pytest.mark.parametrize("name", ["config.pbtxt", "1/model.py", "1/leak.json"])
+def test_a_template_that_leads_elsewhere(site: Site, make: t.Callable[..., Result], name: str) -> None:
+    """Templates come out of a repository: a link in it must not make a file of the host readable in the release."""
+    theirs = write(site.dest.parent / "secret", "SECRET")
+    path = site.src / "tensorrt_llm" / name
+    path.unlink(missing_ok=True)
+    path.symlink_to(theirs)
+    message = make(site.arguments())["msg"]
+    assert f"'tensorrt_llm/{name}' leads to {theirs}" in message and not site.dest.exists()
+
+
 def test_templates_that_are_none(site: Site, make: t.Callable[..., Result]) -> None:
     assert "is not a folder: name the folder of model templates" in make(site.arguments(src=site.src / "no"))["msg"]
     assert "has no model" in make(site.arguments(src=site.weights))["msg"]

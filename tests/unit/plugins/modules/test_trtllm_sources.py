@@ -71,6 +71,24 @@ def test_templates_and_tools_are_cloned_once(run: Callable[..., Any], sources: A
     assert run(sources)["changed"] is False
 
 
+@pytest.mark.parametrize("kind", ["link", "file"])
+def test_a_repository_whose_folder_leads_elsewhere(
+    run: Callable[..., Any], sources: Any, tmp_path: Path, kind: str
+) -> None:
+    """The clone of TensorRT-LLM goes into that folder, and would be checked out over what is there."""
+    victim = tmp_path / "victim"
+    (victim / "examples").mkdir(parents=True)
+    (victim / "examples/convert.py").write_text("theirs")
+    folder = tmp_path / "backend/tensorrt_llm"
+    folder.symlink_to(victim) if kind == "link" else folder.write_text("")
+    git(tmp_path / "backend", "add", ".")
+    git(tmp_path / "backend", "commit", "--quiet", "--message", "hostile")
+    commit = git(tmp_path / "backend", "rev-parse", "HEAD")
+    hostile = {**sources, "backend": {"repository": str(tmp_path / "backend"), "commit": commit}}
+    assert "has something else than a folder at tensorrt_llm" in run(hostile)["msg"]
+    assert (victim / "examples/convert.py").read_text() == "theirs" and len(list(victim.iterdir())) == 1
+
+
 def test_a_service_of_systemd_has_no_home(
     run: Callable[..., Any], sources: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -229,6 +229,40 @@ def test_links_and_pipes_that_a_tool_leaves(run, engine, tmp_path, name, kind):
     assert os.listdir(theirs) == ["authorized_keys"]
 
 
+def test_modes_that_a_tool_leaves(run, engine, tmp_path):
+    def leave(dest):
+        convert(dest)
+        (dest / "more").mkdir()
+        (dest / "more/program").write_text("#!/bin/sh")
+        (dest / "more/program").chmod(0o6777)
+        (dest / "more").chmod(0o777)
+        (dest / "config.json").chmod(0o600)
+        assert dest.parent.stat().st_mode & 0o777 == 0o700
+
+    engine.tool = leave
+    assert run()["changed"]
+    modes = {path.name: path.stat().st_mode & 0o7777 for path in (tmp_path / "out/key").rglob("*")}
+    assert (modes.pop("more"), set(modes.values())) == (0o755, {0o644})
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        *("[" * 100000, "[]", '{"build_config": {}, "pretrained_config": 5}'),
+        '{"build_config": {}, "pretrained_config": null}',
+        '{"build_config": {}, "pretrained_config": {"mapping": []}}',
+    ],
+    ids=lambda text: text[:60],
+)
+def test_a_config_that_is_none(run, engine, config):
+    def leave(dest):
+        build(dest)
+        (dest / "config.json").write_text(config)
+
+    engine.tool = leave
+    assert "left no whole engine: config.json" in run(trtllm_engine)["msg"]
+
+
 @pytest.mark.parametrize("name", ["artifact.json", "tool.log", "a\nb", "a\\b"])
 def test_names_that_a_tool_must_not_use(run, engine, name, tmp_path):
     def leave(dest):

@@ -122,7 +122,9 @@ def test_a_flipped_byte_is_seen_by_verify_only(dest):
     assert "file rank0.engine has sha256" in state_of(dest, INPUTS, verify=True)
 
 
-@pytest.mark.parametrize("record", ['{"inputs": ', "[" * 100000, "{}", '{"inputs": {}, "key": "of another"}'])
+@pytest.mark.parametrize(
+    "record", ['{"inputs": ', "[" * 100000, "{}", '{"inputs": {}, "key": "of another"}'], ids=lambda text: text[:30]
+)
 def test_an_unreadable_record_is_not_ours(dest, record):
     ensure(dest, INPUTS, build())
     path = Path(dest, "artifact.json")
@@ -173,6 +175,67 @@ def test_a_source_in_the_way_of_dest(dest, source):
     with pytest.raises(ArtifactError, match=r"dest .*and src .*must not be the same folder or one inside the other"):
         ensure(dest, {**INPUTS, "more": 1}, refuse, sources={"src": os.path.join(dest, source)})
     assert read_artifact(dest)["inputs"] == INPUTS
+
+
+@pytest.mark.parametrize("mark", ["{}", "[]", '{"workflow.input": "theirs"}', '{"inputs": {}, "key": "of another"}'])
+def test_a_working_folder_of_others(dest, mark):
+    theirs = Path(f"{dest}.partial", "precious")
+    theirs.parent.mkdir(parents=True)
+    theirs.write_text("theirs")
+    Path(f"{dest}.partial", "inputs.json").write_text(mark)
+    with pytest.raises(ArtifactError, match=r"\.partial is not empty, and has no inputs\.json of this collection"):
+        ensure(dest, INPUTS, build())
+    assert theirs.read_text() == "theirs"
+
+
+@pytest.mark.parametrize("inputs", ['{"a": NaN}', '{"a": ' + "[" * 900 + "]" * 900 + "}"], ids=lambda text: text[:30])
+def test_a_record_that_has_no_key(dest, inputs):
+    os.makedirs(dest)
+    Path(dest, "artifact.json").write_text(f'{{"inputs": {inputs}, "key": "x"}}')
+    with pytest.raises(ArtifactError, match="is not empty"):
+        ensure(dest, INPUTS, build())
+
+
+@pytest.mark.parametrize("files", ["[1]", '{"f": {}}', '{"f": 1}'])
+def test_a_record_whose_files_are_none(dest, files):
+    ensure(dest, INPUTS, build())
+    record = {**read_artifact(dest), "files": json.loads(files)}
+    Path(dest, "artifact.json").write_text(json.dumps(record))
+    with pytest.raises(ArtifactError, match="is not empty"):
+        ensure(dest, INPUTS, build())
+
+
+@pytest.mark.parametrize("there", ["nothing", "empty", "other inputs"])
+def test_a_slash_at_the_end(dest, there):
+    if there == "empty":
+        os.makedirs(dest)
+    elif there == "other inputs":
+        ensure(dest, {"a": 1}, build())
+    assert ensure(f"{dest}/", INPUTS, build()).changed
+    assert sorted(os.listdir(dest)) == ["artifact.json", "rank0.engine"]
+    assert sorted(os.listdir(os.path.dirname(dest))) == [os.path.basename(dest), f"{os.path.basename(dest)}.lock"]
+
+
+def test_what_is_mounted_in_a_folder_is_not_removed(dest, monkeypatch):
+    ensure(dest, INPUTS, build())
+    Path(dest, "extra").mkdir()
+    monkeypatch.setattr(_artifact, "mounts_in", lambda path: [f"{dest}/extra"] if path == dest else [])
+    with pytest.raises(ArtifactError, match="has a file system mounted at"):
+        ensure(dest, {"a": 1}, build())
+    with pytest.raises(ArtifactError, match="which is not removed: unmount it first"):
+        _artifact.remove(dest)
+    assert Path(dest, "extra").is_dir()
+
+
+def test_mount_points_are_those_of_the_system():
+    assert "/proc" in _artifact.mounts_in("/") and _artifact.mounts_in("/proc")[0] == "/proc"
+    assert _artifact.mounts_in("/nowhere") == []
+
+
+def test_a_working_folder_whose_mark_was_not_finished(dest):
+    os.makedirs(f"{dest}.partial")
+    Path(f"{dest}.partial", "inputs.json.new").write_text("{")
+    assert ensure(dest, INPUTS, build()).changed
 
 
 def test_a_killed_exchange_is_taken_up(dest):
