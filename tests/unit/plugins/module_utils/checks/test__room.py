@@ -81,7 +81,8 @@ def test_a_place_that_is_not_known_is_not_judged() -> None:
 
 def test_a_file_system_that_is_coming_counts_in_place_of_what_is_there(tmp_path: Path) -> None:
     wanted = [Disk(str(tmp_path / "root/weights"), TOO_MUCH), Disk(str(tmp_path / "other"), ENOUGH)]
-    found = places(*wanted, **{str(tmp_path / "root"): 2 * TOO_MUCH, str(tmp_path / "ro"): 1, "/srv": 1})
+    storage = {str(tmp_path / "root"): 2 * TOO_MUCH, str(tmp_path / "ro"): 1, "/srv": 1}
+    found = places(*wanted, **storage)
     coming, here = spaces_of(wanted, found)
     assert (coming.mount, coming.free, coming.needed) == (str(tmp_path / "root"), 2 * TOO_MUCH, TOO_MUCH)
     assert (here.needed, here.free) == (ENOUGH, FREE)
