@@ -35,7 +35,7 @@ def _free_space(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("shutil.disk_usage", lambda _path: SimpleNamespace(free=FREE))
 
 
-def places(*wanted: Disk, **storage: int) -> Places:
+def places(*wanted: Disk, storage: dict[str, int] | None = None) -> Places:
     coming = [{"mount": mount, "free_bytes": free} for mount, free in storage.items()]
     return Places({disk.path: place_of(disk.path, coming) for disk in wanted})
 
@@ -82,7 +82,7 @@ def test_a_place_that_is_not_known_is_not_judged() -> None:
 def test_a_file_system_that_is_coming_counts_in_place_of_what_is_there(tmp_path: Path) -> None:
     wanted = [Disk(str(tmp_path / "root/weights"), TOO_MUCH), Disk(str(tmp_path / "other"), ENOUGH)]
     storage = {str(tmp_path / "root"): 2 * TOO_MUCH, str(tmp_path / "ro"): 1, "/srv": 1}
-    found = places(*wanted, **storage)
+    found = places(*wanted, storage=storage)
     coming, here = spaces_of(wanted, found)
     assert (coming.mount, coming.free, coming.needed) == (str(tmp_path / "root"), 2 * TOO_MUCH, TOO_MUCH)
     assert (here.needed, here.free) == (ENOUGH, FREE)
