@@ -36,7 +36,7 @@ def _free_space(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def places(*wanted: Disk, storage: dict[str, int] | None = None) -> Places:
-    coming = [{"mount": mount, "free_bytes": free} for mount, free in storage.items()]
+    coming = [{"mount": mount, "free_bytes": free} for mount, free in (storage or {}).items()]
     return Places({disk.path: place_of(disk.path, coming) for disk in wanted})
 
 
