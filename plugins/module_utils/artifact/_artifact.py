@@ -168,8 +168,9 @@ def check_replaceable(dest: str, mark: str = ARTIFACT_JSON) -> None:
     """Refuse to replace what this collection did not make: anything but an empty folder or one with our mark."""
     if not os.path.lexists(dest):
         return
-    if mounts_in(dest):
-        problem = f"has a file system mounted at {mounts_in(dest)[0]}"
+    mounts = mounts_in(dest)
+    if mounts:
+        problem = f"has a file system mounted at {mounts[0]}"
     elif is_marked(dest, mark):
         return
     elif os.path.islink(dest) or not os.path.isdir(dest):
@@ -512,7 +513,7 @@ def mounts_in(path: str) -> list[str]:
     """Where in the folder, itself included, something is mounted; by realpath, nearest first."""
     try:
         with open("/proc/self/mounts", encoding="utf-8", errors="surrogateescape") as stream:
-            points = [re.sub(r"\\([0-7]{3})", _octal, line.split(" ")[1]) for line in stream]
+            points = mount_points(stream.read())
     except OSError:
         # Not every control node is a Linux.
         return []
@@ -520,8 +521,10 @@ def mounts_in(path: str) -> list[str]:
     return sorted(point for point in points if point == real or point.startswith(os.path.join(real, "")))
 
 
-def _octal(match: t.Match[str]) -> str:
-    return chr(int(match.group(1), 8))
+def mount_points(mounts: str) -> list[str]:
+    """Of the text of /proc/mounts, which has a space in a path, and other such characters, in octal."""
+    paths = [line.split()[1] for line in mounts.splitlines() if line]
+    return [re.sub(r"\\([0-7]{3})", lambda match: chr(int(match.group(1), 8)), path) for path in paths]
 
 
 def replace_folder(new: str, dest: str, mark: str = ARTIFACT_JSON) -> None:

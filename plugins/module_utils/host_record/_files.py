@@ -14,6 +14,7 @@ import shutil
 import stat
 import typing as t
 
+from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._artifact import mount_points
 from ansible_collections.tritonops.trtllm.plugins.module_utils.host_record._merge import PATCHES
 
 State = t.Dict[str, t.Any]
@@ -221,15 +222,11 @@ def _remove(path: str) -> None:
         os.unlink(path)
 
 
-def _mount_points(mounts: str) -> list[str]:
-    return [line.split()[1].replace("\\040", " ") for line in mounts.splitlines() if line]
-
-
 def is_mounted(path: str, mounts: str) -> bool:
     """By /proc/mounts."""
-    return path in _mount_points(mounts)
+    return path in mount_points(mounts)
 
 
 def mounted_below(path: str, mounts: str) -> list[str]:
     """What is mounted in the folder."""
-    return [point for point in _mount_points(mounts) if point.startswith(f"{path}/")]
+    return [point for point in mount_points(mounts) if point.startswith(f"{path}/")]

@@ -230,6 +230,8 @@ def test_what_is_mounted_in_a_folder_is_not_removed(dest, monkeypatch):
 def test_mount_points_are_those_of_the_system():
     assert "/proc" in _artifact.mounts_in("/") and _artifact.mounts_in("/proc")[0] == "/proc"
     assert _artifact.mounts_in("/nowhere") == []
+    mounts = "/dev/sda / ext4 rw 0 0\ntmpfs /srv/a\\040b\\134c tmpfs rw 0 0\n"
+    assert _artifact.mount_points(mounts) == ["/", "/srv/a b\\c"]
 
 
 def test_a_working_folder_whose_mark_was_not_finished(dest):
