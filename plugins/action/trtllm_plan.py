@@ -2,77 +2,157 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Makes the plan on the controller; its documentation is in the module of the same name."""
+"""Plans all hosts in one task, as running a task on a host takes longer than planning for it.
+
+Its documentation is in the module of the same name.
+"""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
-from ansible_collections.tritonops.trtllm.plugins.plugin_utils._bundled import bundle_contents, bundled_plan
+from ansible.utils.display import Display
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._catalogue import load_catalogue
-from ansible_collections.tritonops.trtllm.plugins.plugin_utils._inputs import (
-    also_refused,
-    plan_of,
-    request_of,
-    with_config,
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils._converter import conversions
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils._deployments import deployments_of
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils._fleet import Host, plan_fleet
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils._inputs import InputError, read_facts
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils._plan_table import plan_table
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils._refusal import refusal_message
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils._variables import (
+    PREFIX,
+    VARIABLES,
+    variable_refusals,
 )
-from ansible_collections.tritonops.trtllm.plugins.plugin_utils._refusal import refusal_line
-from ansible_collections.tritonops.trtllm.plugins.plugin_utils._variables import checked_values, variable_refusals
 
-HOST_INFO = "tritonops.trtllm.trtllm_host_info"
+# The others are not looked at, for a template in them may be of use later only.
+READ = [name for name, variable in VARIABLES.items() if variable.request or variable.spec or variable.plan]
 
 
 class ActionModule(ActionBase):
-    """Gathers what the planner needs, calls it, and turns its refusals into one failure that names them all."""
+    """Reads what is asked for and known of each host, plans, and prints and writes what it is asked to."""
 
     TRANSFERS_FILES = False
+    _requires_connection = False
 
     def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         result: dict[str, Any] = super().run(tmp, task_vars)
+        by_host = {"type": "dict", "default": {}}
         _validated, arguments = self.validate_argument_spec(
             argument_spec={
-                "request": {"type": "dict", "default": {}},
-                "host_facts": {"type": "dict"},
-                "token_file": {"type": "path"},
-                "storage": {"type": "list", "elements": "dict", "default": []},
-                "bundle": {"type": "dict"},
+                "hosts": {"type": "list", "elements": "str", "required": True},
+                "others": {"type": "list", "elements": "str", "default": []},
+                "request": by_host,
+                "deployment": {"type": "str", "default": ""},
+                "host_facts": by_host,
+                "host_facts_file": {"type": "path"},
+                "host_shape": {"type": "str"},
+                "bundles": by_host,
+                "show": {"type": "bool", "default": False},
+                "plan_file": {"type": "path"},
+                "record_file": {"type": "path"},
             },
+            mutually_exclusive=[("host_facts", "host_facts_file", "host_shape")],
         )
-        task_vars, host_facts = task_vars or {}, arguments["host_facts"]
-        variables = checked_values(task_vars, self._templar.template)
-        request = {**request_of(variables), **arguments["request"]}
-        if host_facts is None:
-            about = {"root": request.get("root") or "/opt/trtllm", "storage": arguments["storage"]}
-            host_facts = self._asked(about, task_vars)
-
-        def plan_for(asked: Mapping[str, Any]) -> dict[str, Any]:
-            return plan_of(asked, host_facts, arguments["token_file"], load_catalogue())
-
-        bundle = arguments["bundle"]
-        plan = bundled_plan(request, bundle, plan_for) if bundle else plan_for(request)
-        plan = also_refused(plan, variable_refusals(task_vars, variables))
-        result.update(changed=False, plan=plan, host_facts=host_facts)
-        if plan["refusals"]:
-            result.update(failed=True, msg=refusal_message(plan["refusals"]))
-            return result
-        if not bundle:
-            # The hub has been asked by now, where it had to be.
-            result["bundle"] = bundle_contents(plan, with_config(request, arguments["token_file"]))
-        if plan["warnings"]:
-            result["warnings"] = plan["warnings"]
+        variables = _Variables(task_vars or {}, self._templar.template, arguments["request"])
+        try:
+            facts, recorded = self._facts(arguments)
+        except InputError as exc:
+            raise AnsibleActionFail(str(exc)) from exc
+        catalogue = load_catalogue()
+        hosts = {
+            name: _host(variables.of(name), known, arguments["bundles"].get(name)) for name, known in facts.items()
+        }
+        fleet = plan_fleet(hosts, catalogue, arguments["deployment"])
+        own = {name: fleet["hosts"][name] for name in arguments["hosts"]}
+        for plan in own.values():
+            plan["message"] = refusal_message(plan["refusals"])
+        result.update(fleet)
+        result["refused"] = [name for name, plan in own.items() if plan["refusals"]]
+        result["conversions"] = _with_tokens(conversions(own), hosts)
+        written = [
+            self._write(arguments["plan_file"], {**fleet, "hosts": own}),
+            self._write(arguments["record_file"], {"hosts": {**recorded, **facts}}),
+        ]
+        result["changed"] = any(written)
+        if arguments["show"]:
+            table = plan_table(own)
+            Display().display(f"{table}\n")
+            result["table"] = table.splitlines()
+        else:
+            result["warnings"] = _warnings(own)
         return result
 
-    def _asked(self, arguments: dict[str, Any], variables: dict[str, Any]) -> Any:
-        found = self._execute_module(HOST_INFO, module_args=arguments, task_vars=variables)
-        if found.get("failed") or found.get("unreachable"):
-            raise AnsibleActionFail(f"cannot look at the host: {found.get('msg')}", result=found)
-        return found["host_facts"]
+    def _facts(self, arguments: Mapping[str, Any]) -> tuple[dict[str, Any], Mapping[str, Any]]:
+        """Facts of the hosts, and of those of the others that were recorded; all that was recorded."""
+        hosts, file = arguments["hosts"], arguments["host_facts_file"]
+        known = {**read_facts(hosts, file, arguments["host_shape"], load_catalogue()), **arguments["host_facts"]}
+        missing = [host for host in hosts if host not in known]
+        if missing:
+            where = f"{file} has" if file else "There are"
+            raise AnsibleActionFail(f"{where} no facts of {', '.join(missing[:5])}: record them again")
+        path = arguments["record_file"]
+        earlier = json.loads(Path(path).read_text(encoding="utf-8"))["hosts"] if path and Path(path).is_file() else {}
+        others = {host: earlier[host] for host in arguments["others"] if host in earlier and host not in known}
+        return {**{host: known[host] for host in hosts}, **others}, earlier
+
+    def _write(self, path: str | None, content: Any) -> bool:
+        """Whether the file was, or in check mode would be, changed."""
+        if not path:
+            return False
+        file, text = Path(path), json.dumps(content, indent=2, sort_keys=True) + "\n"
+        try:
+            if file.is_file() and file.read_text(encoding="utf-8") == text:
+                return False
+            if not self._task.check_mode:
+                file.write_text(text, encoding="utf-8")
+        except OSError as exc:
+            raise AnsibleActionFail(f"the plan, or the facts, cannot be written to {path}: {exc}") from exc
+        return True
 
 
-def refusal_message(refusals: list[dict[str, Any]]) -> str:
-    """All reasons in one message, a line each."""
-    count = "one reason" if len(refusals) == 1 else f"{len(refusals)} reasons"
-    return "\n".join([f"This cannot work, for {count}. Nothing was changed.", *map(refusal_line, refusals)])
+class _Variables:
+    """The `trtllm_*` variables of hosts. `request` has values for all of them, without their prefix."""
+
+    def __init__(self, task_vars: Mapping[str, Any], template: Any, request: Mapping[str, Any]) -> None:
+        self._hostvars = task_vars["hostvars"]
+        of_host = self._hostvars.raw_get(task_vars["inventory_hostname"])
+        names = [name for name in task_vars if name.startswith(PREFIX)]
+        # What a play, a role or an import sets is no variable of a host, and goes for every host of the play.
+        of_play = [name for name in names if name not in of_host or of_host[name] != task_vars[name]]
+        self._common = {name: template(task_vars[name]) if name in READ else None for name in of_play}
+        self._common.update({f"{PREFIX}{name}": value for name, value in request.items()})
+
+    def of(self, host: str) -> dict[str, Any]:
+        """Those that are not read have no value here, only their name."""
+        variables = self._hostvars[host]
+        names = [name for name in variables if name.startswith(PREFIX) and name not in self._common]
+        return {**{name: variables[name] if name in READ else None for name in names}, **self._common}
+
+
+def _host(variables: Mapping[str, Any], facts: Any, bundle: Mapping[str, Any] | None) -> Host:
+    return Host(
+        deployments_of(variables),
+        facts,
+        token_file=variables.get("trtllm_token_file") or None,
+        refusals=variable_refusals(variables, variables),
+        bundle=bundle,
+    )
+
+
+def _with_tokens(entries: list[dict[str, Any]], hosts: Mapping[str, Host]) -> list[dict[str, Any]]:
+    return [{**entry, "token_file": hosts[entry["hosts"][0]].token_file or ""} for entry in entries]
+
+
+def _warnings(plans: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Each once, with the hosts that it is for where it is not for all."""
+    hosts: dict[str, list[str]] = {}
+    for host, plan in plans.items():
+        for text in (*plan["warnings"], *(text for made in plan["deployments"].values() for text in made["warnings"])):
+            hosts.setdefault(text, []).append(host)
+    return [text if len(names) == len(plans) else f"{', '.join(names)}: {text}" for text, names in hosts.items()]

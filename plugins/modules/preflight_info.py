@@ -47,31 +47,31 @@ EXAMPLES = r"""
 - name: Check whether a small model could be served here
   tritonops.trtllm.preflight_info:
     needs:
-      ports:
-        - port: 8000
-          what: HTTP
-        - port: 8001
-          what: gRPC
-      unit: triton.service
-      container: triton
-      disk:
-        - path: /opt/trtllm/weights/0123456789abcdef
-          bytes: 269000000
-          what: weights
-      hub:
-        repository: HuggingFaceTB/SmolLM2-135M-Instruct
-        revision: main
-      systemd: true
+      - ports:
+          - port: 8000
+            what: HTTP
+          - port: 8001
+            what: gRPC
+        units: [triton.service]
+        containers: [triton]
+        disk:
+          - path: /opt/trtllm/weights/0123456789abcdef
+            bytes: 269000000
+            what: weights
+        hub:
+          repository: HuggingFaceTB/SmolLM2-135M-Instruct
+          revision: main
+        systemd: true
   register: preflight
 
 - name: Check whether the GPUs are healthy and what they should be
   tritonops.trtllm.preflight_info:
     needs:
-      gpus:
-        count: 8
-        name: NVIDIA A100-SXM4-40GB
-        driver: "525"
-      unit: triton.service
+      - gpus:
+          count: 8
+          name: NVIDIA A100-SXM4-40GB
+          driver: "525"
+        units: [triton.service]
   register: gpus
 
 - name: Show what is wrong
@@ -189,6 +189,7 @@ facts:
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.common.dict_transformations import dict_merge
 from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._live_host import LiveHost
 from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._needs import Needs, options_of
 from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._registry import judge
@@ -197,7 +198,7 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._room impo
 
 def argument_spec() -> dict[str, t.Any]:
     return {
-        "needs": {"type": "dict", "default": {}, "options": options_of(Needs)},
+        "needs": {"type": "list", "elements": "dict", "default": [], "options": options_of(Needs)},
         "storage": STORAGE,
         "token": {"type": "str", "no_log": True},
         "ca_bundle": {"type": "path"},
@@ -208,12 +209,16 @@ def argument_spec() -> dict[str, t.Any]:
 
 def main() -> None:
     module = AnsibleModule(argument_spec=argument_spec(), supports_check_mode=True)
-    host = LiveHost(module)
+    findings: list[dict[str, t.Any]] = []
+    facts: dict[str, t.Any] = {}
     try:
-        findings = judge(host.needs, host.known)
+        for needs in module.params["needs"]:
+            host = LiveHost(module, needs)
+            findings += [found for found in judge(host.needs, host.known) if found not in findings]
+            facts = dict_merge(facts, host.shown())
     except (OSError, ValueError) as exc:
         module.fail_json(msg=f"the host cannot be looked at: {exc}")
-    module.exit_json(changed=False, findings=findings, facts=host.shown())
+    module.exit_json(changed=False, findings=findings, facts=facts)
 
 
 if __name__ == "__main__":

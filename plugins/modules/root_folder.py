@@ -44,8 +44,13 @@ options:
         have put there.
     type: list
     elements: str
-    choices: [image, backend, weights, checkpoint, engine, releases, venv, logs, secrets]
+    choices: [image, backend, weights, checkpoint, engine, deployments, venv, logs, secrets]
     default: []
+  deployment:
+    description:
+      - With O(state=absent), the name of the deployment that is removed, in place of everything. Weights, checkpoints,
+        engines and images stay, as other deployments may use them.
+    type: str
 author:
   - tritonops.trtllm contributors (@tritonops)
 """
@@ -88,12 +93,23 @@ images:
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._errors import ArtifactError
+from ansible_collections.tritonops.trtllm.plugins.module_utils.host._host import is_deployment_name
 from ansible_collections.tritonops.trtllm.plugins.module_utils.host._root_folder import (
     KEEPABLE,
     Removal,
     claim,
+    remove_deployment,
     remove_ours,
 )
+
+
+def remove(module: AnsibleModule) -> Removal:
+    path, name = module.params["path"], module.params["deployment"]
+    if name is None:
+        return remove_ours(path, module.params["keep"], module.check_mode)
+    if not is_deployment_name(name):
+        raise ArtifactError(f"{name!r} is not the name of a deployment")
+    return remove_deployment(path, name, module.check_mode)
 
 
 def main() -> None:
@@ -102,15 +118,16 @@ def main() -> None:
             "path": {"type": "path", "required": True},
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
             "keep": {"type": "list", "elements": "str", "choices": list(KEEPABLE), "default": []},
+            "deployment": {"type": "str"},
         },
         supports_check_mode=True,
     )
-    path, keep = module.params["path"], module.params["keep"]
+    path = module.params["path"]
     try:
         if module.params["state"] == "present":
             removal, changed = Removal(), claim(path, module.check_mode)
         else:
-            removal = remove_ours(path, keep, module.check_mode)
+            removal = remove(module)
             changed = bool(removal.removed)
     except ArtifactError as exc:
         module.fail_json(msg=str(exc))

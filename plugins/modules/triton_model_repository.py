@@ -46,8 +46,19 @@ options:
     description:
       - The folder of the model repository. It is replaced as a whole when anything in it differs.
       - A folder that has anything but models in it is refused.
+      - Required unless O(release_dir) is given.
     type: path
-    required: true
+  release_dir:
+    description:
+      - A folder to make a release in, in place of O(dest), O(tokenizer_dest) and O(weights_dest). It gets the folders
+        C(model_repository), C(tokenizer) and C(weights), and the file C(release.json) with O(manifest).
+      - It is made in C(<release_dir>.partial) and renamed when all of it is there.
+    type: path
+  manifest:
+    description:
+      - What the release is made of. Only used with O(release_dir).
+    type: dict
+    default: {}
   release:
     description:
       - The release that O(src) belongs to, such as V(0.9.0). With it, the placeholders that this release's templates
@@ -137,7 +148,7 @@ EXAMPLES = r"""
 - name: Make the model repository of a release
   tritonops.trtllm.triton_model_repository:
     src: /opt/trtllm/backend/0123456789abcdef/all_models/inflight_batcher_llm
-    dest: /opt/trtllm/releases/one/model_repository
+    dest: /opt/trtllm/deployments/default/releases/one/model_repository
     release: v0.16.0
     parameters:
       ensemble:
@@ -168,7 +179,7 @@ EXAMPLES = r"""
     engine: /opt/trtllm/engine/fedcba9876543210
     image_digest: sha256:aa2f8e1f8a4f0a4f5d6f1d2f7d0f6a4b9f3a6cf0c7a4bb21f0f3e1fca84cf1d2
     tokenizer: /opt/trtllm/weights/00112233445566ff
-    tokenizer_dest: /opt/trtllm/releases/one/tokenizer
+    tokenizer_dest: /opt/trtllm/deployments/default/releases/one/tokenizer
 
 - name: Change fields that no placeholder reaches
   tritonops.trtllm.triton_model_repository:
@@ -186,7 +197,7 @@ EXAMPLES = r"""
 - name: Make the model repository of the LLM API, which needs no engine
   tritonops.trtllm.triton_model_repository:
     src: /opt/trtllm/backend/0123456789abcdef/llmapi
-    dest: /opt/trtllm/releases/two/model_repository
+    dest: /opt/trtllm/deployments/default/releases/two/model_repository
     release: 1.2.1
     llm_args:
       tensorrt_llm:
@@ -199,7 +210,7 @@ EXAMPLES = r"""
         model_transaction_policy:
           decoupled: true
     weights: /opt/trtllm/weights/00112233445566ff
-    weights_dest: /opt/trtllm/releases/two/weights
+    weights_dest: /opt/trtllm/deployments/default/releases/two/weights
 
 # ansible localhost -m tritonops.trtllm.triton_model_repository -a '{"src": "templates", "dest": "models", …}'
 - name: Render templates on the control node
@@ -218,17 +229,17 @@ path:
   description: The folder of the model repository.
   returned: success
   type: str
-  sample: /opt/trtllm/releases/one/model_repository
+  sample: /opt/trtllm/deployments/default/releases/one/model_repository
 tokenizer_path:
   description: The folder of the tokenizer; V(null) without O(tokenizer_dest).
   returned: success
   type: str
-  sample: /opt/trtllm/releases/one/tokenizer
+  sample: /opt/trtllm/deployments/default/releases/one/tokenizer
 weights_path:
   description: The folder of the weights; V(null) without O(weights_dest).
   returned: success
   type: str
-  sample: /opt/trtllm/releases/one/weights
+  sample: /opt/trtllm/deployments/default/releases/one/weights
 models:
   description: By name, the sha256 of each model's configuration and the placeholders that were left in it.
   returned: success, unless in check mode the sources are still to be made
@@ -247,7 +258,7 @@ reason:
   description: Why something was changed; V(null) if nothing was.
   returned: success
   type: str
-  sample: /opt/trtllm/releases/one/model_repository does not exist
+  sample: /opt/trtllm/deployments/default/releases/one/model_repository does not exist
 release:
   description: The release as given.
   returned: success
@@ -265,7 +276,12 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._artifac
     check_engine_image,
     check_replaceable,
     locked,
+    pretty,
+    write_json,
 )
+from ansible_collections.tritonops.trtllm.plugins.module_utils.host._host import RELEASE_JSON, UNFINISHED, is_release
+from ansible_collections.tritonops.trtllm.plugins.module_utils.host._listeners import read_text
+from ansible_collections.tritonops.trtllm.plugins.module_utils.host._umask import readable_by_everybody
 from ansible_collections.tritonops.trtllm.plugins.module_utils.triton import _model_repository as repository
 from ansible_collections.tritonops.trtllm.plugins.module_utils.triton._llm_args import YAML_IMPORT_ERROR
 from ansible_collections.tritonops.trtllm.plugins.module_utils.triton._model_config import (
@@ -275,6 +291,7 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.triton._model_con
 
 # What a release takes out of a folder of weights, by the option that names the folder.
 SHARES = {share.name: share for share in (repository.TOKENIZER, repository.WEIGHTS)}
+PATHS = ("path", *(f"{name}_path" for name in SHARES))
 
 
 class Target(t.NamedTuple):
@@ -287,6 +304,38 @@ class Target(t.NamedTuple):
         if not os.path.isdir(self.dest):
             return f"{self.dest} does not exist"
         return f"{self.dest} differs in {', '.join(changed)}"
+
+
+class Release(t.NamedTuple):
+    """The folder of a release; aside while it is not finished."""
+
+    path: str
+    finished: bool
+
+    @classmethod
+    def at(cls, path: str) -> Release:
+        return cls(path, is_release(path))
+
+    @property
+    def folder(self) -> str:
+        return self.path if self.finished else self.path + UNFINISHED
+
+    def dests(self, params: t.Mapping[str, t.Any]) -> dict[str, str]:
+        """The options of the folders in it."""
+        shared = {f"{name}_dest": os.path.join(self.folder, name) for name in SHARES if params[name]}
+        return {"dest": os.path.join(self.folder, "model_repository"), **shared}
+
+    def record(self, manifest: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
+        """Write the manifest where it differs, and give the folder its name."""
+        record = os.path.join(self.folder, RELEASE_JSON)
+        before, after = read_text(record), pretty(manifest)
+        if not check_mode and before != after:
+            write_json(record, manifest)
+        if not check_mode and not self.finished:
+            os.rename(self.folder, self.path)
+        header = os.path.join(self.path, RELEASE_JSON)
+        diff = {"before_header": header, "after_header": header, "before": before, "after": after}
+        return {"changed": before != after or not self.finished, "diff": [diff] if before != after else []}
 
 
 def absent_sources(params: t.Mapping[str, t.Any]) -> list[str]:
@@ -348,6 +397,26 @@ def targets_of(module: AnsibleModule, plan: repository.Plan) -> list[Target]:
 
 
 def run(module: AnsibleModule) -> dict[str, t.Any]:
+    """With a release, its folders take the place of the options that name them."""
+    path = module.params["release_dir"]
+    if not path:
+        nowhere = [name for name in SHARES if module.params[name] and not module.params[f"{name}_dest"]]
+        if nowhere:
+            module.fail_json(msg=f"{nowhere[0]} is to be linked, but {nowhere[0]}_dest does not say where: give it")
+        return make(module)
+    release = Release.at(path)
+    module.params.update(release.dests(module.params))
+    if not module.check_mode:
+        os.makedirs(release.folder, mode=0o755, exist_ok=True)
+    made = make(module)
+    recorded = release.record(module.params["manifest"], module.check_mode)
+    # They have been renamed.
+    paths = {name: made[name] and made[name].replace(release.folder, path, 1) for name in PATHS}
+    changed = made["changed"] or recorded["changed"]
+    return {**made, **paths, "changed": changed, "diff": [*made["diff"], *recorded["diff"]]}
+
+
+def make(module: AnsibleModule) -> dict[str, t.Any]:
     params = module.params
     result = {
         "path": params["dest"],
@@ -392,7 +461,9 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "src": {"type": "path", "required": True},
-            "dest": {"type": "path", "required": True},
+            "dest": {"type": "path"},
+            "release_dir": {"type": "path"},
+            "manifest": {"type": "dict", "default": {}},
             "release": {"type": "str", "default": ""},
             "parameters": {"type": "dict", "default": {}},
             "overrides": {"type": "dict", "default": {}},
@@ -408,16 +479,18 @@ def main() -> None:
             "weights_dest": {"type": "path"},
             "hard_link": {"type": "bool", "default": True},
         },
-        required_together=[(name, f"{name}_dest") for name in SHARES],
-        required_by={"image_digest": ("engine",)},
+        required_one_of=[("dest", "release_dir")],
+        mutually_exclusive=[("release_dir", name) for name in ("dest", *(f"{name}_dest" for name in SHARES))],
+        required_by={"image_digest": ("engine",), **{f"{name}_dest": (name,) for name in SHARES}},
         supports_check_mode=True,
     )
     try:
-        result = run(module)
+        with readable_by_everybody():
+            result = run(module)
     except (repository.RepositoryError, ConfigError, ArtifactError) as exc:
         module.fail_json(msg=str(exc))
     except OSError as exc:
-        module.fail_json(msg=f"cannot make {module.params['dest']}: {exc}")
+        module.fail_json(msg=f"cannot make {module.params['release_dir'] or module.params['dest']}: {exc}")
     module.exit_json(**result)
 
 

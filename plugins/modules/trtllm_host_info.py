@@ -109,6 +109,13 @@ host_facts:
       type: list
       elements: str
       sample: []
+    root_outdated:
+      description:
+        - Names in the folder of O(root) that an earlier version of the collection has left there, whose layout is not
+          used any more.
+      type: list
+      elements: str
+      sample: []
     artifacts:
       description:
         - Folders below O(root) that are finished. These are artifacts with their record, clones of the backend's
@@ -116,11 +123,15 @@ host_facts:
         - V(image/<key>) says that an image was fetched, not that the engine still has it.
       type: list
       elements: str
-      sample: [engine/c49b01ad7e3f5862, releases/mixtral-8x7b-instruct-1.2.1-0f1e2d3c, weights/00112233445566ff]
-    current:
-      description: Id of the release that C(<root>/current) leads to; V(null) where there is none.
-      type: str
-      sample: mixtral-8x7b-instruct-1.2.1-0f1e2d3c
+      sample:
+        - deployments/default/releases/mixtral-8x7b-instruct-1.2.1-0f1e2d3c
+        - engine/c49b01ad7e3f5862
+        - weights/00112233445566ff
+    deployments:
+      description: By the name of each deployment, the id of the release that it serves. Empty where it serves none.
+      type: dict
+      sample:
+        default: mixtral-8x7b-instruct-1.2.1-0f1e2d3c
 gpu_error:
   description: What C(nvidia-smi) said when it failed; V(null) when it is absent or works.
   returned: always
@@ -137,11 +148,11 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._room impo
 from ansible_collections.tritonops.trtllm.plugins.module_utils.gpu._nvidia_smi import look_for_gpus
 from ansible_collections.tritonops.trtllm.plugins.module_utils.host._host import (
     artifacts,
-    current_release,
+    current_releases,
     memory_total,
 )
 from ansible_collections.tritonops.trtllm.plugins.module_utils.host._limited import CommandFailed, run_limited
-from ansible_collections.tritonops.trtllm.plugins.module_utils.host._root_folder import foreign_names
+from ansible_collections.tritonops.trtllm.plugins.module_utils.host._root_folder import foreign_names, outdated_names
 
 MOST_FOREIGN = 10
 
@@ -169,8 +180,9 @@ def look(module: AnsibleModule) -> dict[str, t.Any]:
         "container_toolkit": container_toolkit(module),
         "root": root,
         "root_foreign": foreign_names(root)[:MOST_FOREIGN],
+        "root_outdated": outdated_names(root),
         "artifacts": artifacts(root),
-        "current": current_release(root),
+        "deployments": current_releases(root),
     }
     return {"host_facts": facts, "gpu_error": smi["error"]}
 

@@ -7,18 +7,19 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: trtllm_plan
-short_description: Plan the deployment of a model with Triton and TensorRT-LLM
+short_description: Plan the deployments of all hosts
 version_added: 0.1.0
 description:
-  - Works out every path, command, flag, key and placeholder value of a deployment from what is asked for and from
-    facts of the host, with the collection's catalogue of backend releases, models and host shapes. Nothing is changed
-    anywhere.
-  - Runs on the controller. The host is asked for its facts by M(tritonops.trtllm.trtllm_host_info), unless they are
-    given.
-  - Of the host's variables those that begin with C(trtllm_) must be the collection's. Any other is refused, with the
-    nearest name.
+  - Works out every path, command, flag, key and placeholder value of the deployments of all hosts, from their
+    C(trtllm_*) variables and from facts of the hosts, with the collection's catalogue of TensorRT-LLM versions, models
+    and host shapes. Nothing is changed anywhere.
+  - Runs on the control node, once for all hosts, with C(run_once). No connection is opened.
+  - The flat variables, such as C(trtllm_model), describe the deployment V(default). C(trtllm_deployments) has further
+    ones by name. Deployments of one host are planned together, as they share its GPUs, ports and disks.
+  - Variables that a play, a role or an import sets go for every host, before those of the inventory.
+  - A variable that begins with C(trtllm_) and is not one of the collection's is refused, with the nearest name.
   - What cannot work is refused with all reasons at once, each with the variable to change and a value that would do.
-    Estimates and risks can be accepted by the name that the refusal gives.
+    Estimates and risks can be accepted by the name that the refusal gives. Refusals do not make the task fail.
 extends_documentation_fragment:
   - tritonops.trtllm.attributes
 attributes:
@@ -29,12 +30,25 @@ attributes:
   idempotent:
     support: full
   action:
-    description: Runs on the controller, as an action plugin.
+    description: Runs on the control node, as an action plugin.
     support: full
 options:
+  hosts:
+    description:
+      - The hosts to plan for.
+    type: list
+    elements: str
+    required: true
+  others:
+    description:
+      - Further hosts of the fleet, outside of the play's batch or limit. Those whose facts O(record_file) has are
+        planned, too. Refusals on them are not in RV(refused).
+    type: list
+    elements: str
+    default: []
   request:
     description:
-      - Values of C(trtllm_*) variables, under their names without the prefix, that replace those of the host.
+      - Values of C(trtllm_*) variables, under their names without the prefix, that replace those of every host.
       - C(model) is a preset's name (C(catalogue/models)), a mapping with C(preset) and what differs from it, such as
         C(revision), or a mapping with C(repository), C(revision), and C(architecture) with C(shape), or C(config)
         (the model's C(config.json), or a file with it on the controller). Without either, C(config.json) is read from
@@ -63,145 +77,150 @@ options:
         that is there already.
       - C(repository_parameters) maps a Triton model to placeholders and values, with V(llmapi) to keys of
         C(model.yaml); C(repository_overrides) maps a Triton model to fields of its configuration.
+      - C(gpus) is how many GPUs of the host the deployment gets, or a list of their indexes; by default those that no
+        other deployment has.
+      - C(deployments) maps the names of further deployments to options like these.
       - C(preflight_gpus) is what the GPUs have to be beyond what the plan needs, as the needs of
         M(tritonops.trtllm.preflight_info) have it in C(gpus).
       - C(waive) lists the names of refusals and findings that are accepted.
     type: dict
     default: {}
+  deployment:
+    description:
+      - The deployment that is acted on. The others of a host are planned with it, and left out of the result.
+      - If it is empty, all are acted on.
+    type: str
+    default: ''
   host_facts:
     description:
-      - What is known of the host, as M(tritonops.trtllm.trtllm_host_info) returns it. What is missing is not checked.
+      - By host, what M(tritonops.trtllm.trtllm_host_info) returned as C(host_facts). What is missing is not checked.
     type: dict
-  token_file:
+    default: {}
+  host_facts_file:
     description:
-      - File on the controller with a token of the hub, to read the C(config.json) of a gated model.
+      - JSON or YAML file on the control node with recorded facts, of one host for all, or by host below C(hosts), as
+        O(record_file) writes it.
     type: path
-  storage:
+  host_shape:
     description:
-      - File systems that are going to be made, or to grow, before anything is written, each with C(mount) and
-        C(free_bytes). Not used with O(host_facts).
-    type: list
-    elements: dict
-    default: []
-  bundle:
+      - Plan for new hosts of this shape (C(catalogue/shapes)), such as V(BM.GPU4.8).
+    type: str
+  bundles:
     description:
-      - A bundle that everything is to come from, as M(tritonops.trtllm.bundle) made it. What it has not, or has for
-        another model, is refused; nobody is asked for anything.
+      - By host, a bundle that everything is to come from, as M(tritonops.trtllm.bundle) made it. What is not in it, or
+        is for another model, is refused; nobody is asked for anything.
       - C(path) is its folder on the host, C(manifest) what M(tritonops.trtllm.bundle_info) returns, C(system) the
-        host's system such as V(debian-12), C(python) the version of its Python such as V(3.11), C(docker_source) whose
-        engine it gets.
+        host's system such as V(debian-12), C(python) the version of its Python such as V(3.11), C(docker_source) where
+        its Docker comes from.
     type: dict
+    default: {}
+  show:
+    description:
+      - Whether to print the plans as a table. The warnings are in it then, and are not shown apart.
+    type: bool
+    default: false
+  plan_file:
+    description:
+      - File on the control node to write C(hosts) and C(artifacts) to, as JSON.
+    type: path
+  record_file:
+    description:
+      - File on the control node to write the facts to, so that they can be planned with later. Facts of other hosts in
+        it stay.
+    type: path
 author:
   - tritonops.trtllm contributors (@tritonops)
 seealso:
   - module: tritonops.trtllm.trtllm_host_info
-  - module: tritonops.trtllm.trtllm_fleet_plan
 """
 
 EXAMPLES = r"""
-- name: Plan what the host's variables, such as trtllm_model, ask for
+- name: Plan what the hosts' variables, such as trtllm_model, ask for
   tritonops.trtllm.trtllm_plan:
+    hosts: "{{ ansible_play_hosts }}"
+    host_facts: "{{ dict(ansible_play_hosts | zip(found)) }}"
+  vars:
+    found: "{{ ansible_play_hosts | map('extract', hostvars, ['host_info', 'host_facts']) }}"
   register: planned
+  run_once: true
 
-- name: Plan what the tutorial does, with facts that are known
+- name: Plan what the tutorial does, for a host that does not exist yet
   tritonops.trtllm.trtllm_plan:
+    hosts: ["{{ inventory_hostname }}"]
+    host_shape: BM.GPU4.8
+    plan_file: plan.json
+    show: true
     request:
       model: mixtral-8x7b-instruct
       release: 0.9.0
-      parallelism:
-        tensor: 8
-    host_facts: "{{ host_info.host_facts }}"
-  register: planned
 """
 
 RETURN = r"""
-bundle:
-  description:
-    - What a bundle for this plan has to have (C(about)) and in which of its folders weights and tokenizer are
-      (C(folders)).
-  returned: when O(bundle) is not given
-  type: dict
-plan:
-  description: The plan. Where C(refusals) is not empty, only C(preflight) can be relied on beside them.
-  returned: always
+hosts:
+  description: By host, the plan of its deployments and what they share.
+  returned: success
   type: dict
   contains:
-    release:
-      description: The release of the backend.
+    root:
+      description: The root folder.
       type: str
-      sample: 1.2.1
-    profile:
-      description: How it serves.
-      type: str
-      sample: engine
-    parallelism:
-      description: C(tensor), C(pipeline), C(moe_tensor), C(moe_expert) and their C(world_size).
-      type: dict
-    image:
-      description: The image to run (C(run)), its source and pinned digest, and the folder of its record (C(dest)).
-      type: dict
-    weights:
-      description: Repository, revision, expected size in bytes, and the folder they end up in (C(dest)).
-      type: dict
-    tokenizer:
-      description: Where the tokenizer comes from; C(separate) where that is not the weights.
-      type: dict
-    convert:
+      sample: /opt/trtllm
+    deployments:
       description:
-        - Who converts them (C(converter), empty where nothing is converted) and why (C(reason)), the native converter's
-          C(options) or the C(argv) of upstream's, and the folder (C(dest)).
+        - The plan of each deployment, by its name.
+        - Where C(refusals) of a deployment is not empty, only C(needs) can be relied on beside it.
+        - The keys C(trtllm_backend), C(model_weights), C(engine_build), C(model_repo) and C(triton_service) are the
+          options of the role of that name, without the role's name before them.
+        - C(steps) is what a run would do, in its order. C(budget) has what is put on each GPU, on the disks and in
+          memory, in bytes.
       type: dict
-    build:
-      description: The command that builds the engine (C(argv)) and its folder (C(dest)); empty without a build.
+    gpus:
+      description: Indexes of the GPUs that were C(found), those that each deployment uses (C(used)), and the C(unused).
       type: dict
-    repository:
-      description: Triton model to placeholder to value; with the profile V(llmapi) to keys of C(model.yaml).
-      type: dict
-      sample:
-        ensemble:
-          triton_max_batch_size: "8"
-    launch:
-      description: The command in the container (C(argv)), its C(world_size), C(address) and C(ports).
-      type: dict
-    release_dir:
-      description: The release folder.
-      type: str
-      sample: /opt/trtllm/releases/mixtral-8x7b-instruct-1.2.1-50c1c1ce
-    steps:
-      description: What a run would do, in its order. Each has C(what), C(action), C(path) and C(bytes).
-      type: list
-      elements: dict
-    budget:
-      description:
-        - C(gpu) has the bytes on the fullest GPU and the C(kv_tokens) and C(sequences) its KV cache holds; null where
-          no GPU is known. C(disk) has what each artifact takes and what of it is missing; C(host_memory) is for
-          converting.
-      type: dict
+      sample: {"found": [0, 1, 2, 3], "used": {"default": [0, 1]}, "unused": [2, 3]}
     preflight:
-      description:
-        - What the role preflight takes. C(needs) is what the deployment needs of the host and of the network. In a plan
-          that is refused, it is as much as can be told.
+      description: Options of the role C(preflight), for all deployments together.
       type: dict
-    warnings:
-      description: What will work but disappoint.
-      type: list
-      elements: str
-    vulnerabilities:
-      description: Those that the image is known to have, worst first.
-      type: list
-      elements: str
-    notes:
-      description: What to know of the release.
-      type: list
-      elements: str
     refusals:
       description:
         - Why it cannot work. Each has C(variable), C(value), C(message), and C(waive), the name it can be accepted by.
           If a check of the host found it, C(check) is its name, and C(advice) what would do instead.
       type: list
       elements: dict
-host_facts:
-  description: The facts that the plan goes by.
-  returned: always
+    message:
+      description: The refusals as text, a line each. Empty without any.
+      type: str
+      sample: ""
+    warnings:
+      description: What to know of the host, apart from the C(warnings) of its deployments.
+      type: list
+      elements: str
+artifacts:
+  description:
+    - What the hosts want below their root folders, by kind and key. C(bytes) is the expected size, C(wanted_by) are the
+      hosts that need it, and C(made_by) is the one that fetches or makes it, which is one that has it already, if any.
+  returned: success
   type: dict
+  sample:
+    weights/00112233445566ff: {"bytes": 96900000000, "made_by": "gpu1", "wanted_by": ["gpu1", "gpu2"]}
+refused:
+  description: Those of O(hosts) that it cannot work on.
+  returned: success
+  type: list
+  elements: str
+  sample: []
+table:
+  description: The lines that were printed.
+  returned: with O(show)
+  type: list
+  elements: str
+  sample: ["== gpu1", "what        action        size"]
+conversions:
+  description:
+    - Each checkpoint that the plans need, once. C(hosts) are those that it is for; C(release), C(weights) and
+      C(checkpoint) are as in their plans, C(token_file) is the first one's C(trtllm_token_file).
+    - Hosts that need none share an entry without C(checkpoint.dest).
+  returned: success
+  type: list
+  elements: dict
 """

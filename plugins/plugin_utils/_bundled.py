@@ -197,5 +197,5 @@ def bundled_plan(
 
 def _unfetched(refused: Mapping[str, Any]) -> dict[str, Any]:
     """A refused plan that was made as if there were no bundle: with one, nothing is asked for over the network."""
-    needs = {name: need for name, need in refused["preflight"]["needs"].items() if name not in FETCHED}
-    return {**refused, "preflight": {"needs": needs}}
+    needs = {name: need for name, need in refused["needs"].items() if name not in FETCHED}
+    return {**refused, "needs": needs}

@@ -61,10 +61,11 @@ def native_step(spec: Spec, parallelism: Parallelism, source: str) -> tuple[dict
     return {name: inputs[name] for name in OPTIONS}, inputs
 
 
-def conversions(plans: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """What is to be converted for the plans of these hosts: each checkpoint once, with the hosts that it is for."""
+def conversions(hosts: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """What is to be converted for these hosts: each checkpoint once, with the hosts that it is for."""
     found: dict[str, dict[str, Any]] = {}
-    for host, plan in plans.items():
+    planned = [(host, plan) for host, plans in hosts.items() for plan in plans["deployments"].values()]
+    for host, plan in planned:
         if not plan["refusals"]:
             known = {
                 "release": plan["release"],
@@ -73,5 +74,6 @@ def conversions(plans: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
                 "checkpoint": plan["engine_build"].get("checkpoint", {}),
                 "hosts": [],
             }
-            found.setdefault(known["checkpoint"].get("dest", ""), known)["hosts"].append(host)
+            wanting = found.setdefault(known["checkpoint"].get("dest", ""), known)["hosts"]
+            wanting += [] if host in wanting else [host]
     return list(found.values())

@@ -66,14 +66,17 @@ def recorded_facts(needs: Needs, host: HostFacts) -> dict[type[Fact], Fact]:
     """What of a host's facts the checks go by; what is not recorded is left out."""
     gpus = [
         {
-            "index": index,
+            "index": gpu.index,
             "name": gpu.name,
             "memory_mib": gpu.memory >> 20 if gpu.memory else None,
             "compute_capability": dotted(gpu.capability or ()),
         }
-        for index, gpu in enumerate(host.gpus)
+        for gpu in host.gpus
     ]
-    facts: list[Fact] = [_gpus.Kinds(gpus, host.driver or None), _root.RootFolder(host.root_foreign)]
+    facts: list[Fact] = [
+        _gpus.Kinds(gpus, host.driver or None),
+        _root.RootFolder(host.root_foreign, host.root_outdated),
+    ]
     if host.memory is not None:
         facts.append(_room.Memory(host.memory))
     if host.disk_free is not None:
@@ -176,6 +179,7 @@ _ADVICE: Mapping[str, Callable[[Case, str], list[Advice]]] = {
     find.__name__: advise
     for find, advise in (
         (_root.root_foreign, _own_folder),
+        (_root.root_outdated, _own_folder),
         (_room.disk_space, _larger_disk),
         (_room.memory, _less_memory_to_convert),
         (_gpus.gpu_absent, _a_gpu),

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.tritonops.trtllm.plugins.module_utils.gpu._nvidia_smi_output import compute_capability_of
@@ -19,8 +19,9 @@ from ansible_collections.tritonops.trtllm.plugins.plugin_utils._refusal import C
 
 @dataclass(frozen=True)
 class Gpu:
-    """`memory` in bytes and `capability` as (major, minor); None where they are not known."""
+    """`index` as nvidia-smi counts; `memory` in bytes and `capability` as (major, minor), None where not known."""
 
+    index: int
     name: str
     memory: int | None
     capability: tuple[int, ...] | None
@@ -30,7 +31,8 @@ class Gpu:
 class HostFacts:
     """Sizes in bytes; None or empty for what is not known. `artifacts` are folders below the root, as weights/KEY.
 
-    `root_foreign` has names below a root folder that is not ours.
+    `root_foreign` has names below a root folder that is not ours, `root_outdated` those of an earlier layout of ours.
+    `serving` has the release that each deployment serves.
     """
 
     gpus: tuple[Gpu, ...] = ()
@@ -40,8 +42,9 @@ class HostFacts:
     disk_free: int | None = None
     container_toolkit: str = ""
     artifacts: frozenset[str] = frozenset()
-    current: str = ""
+    serving: Mapping[str, str] = field(default_factory=dict)
     root_foreign: tuple[str, ...] = ()
+    root_outdated: tuple[str, ...] = ()
 
     @property
     def gpu_memory(self) -> int | None:
@@ -101,7 +104,8 @@ def read_host_facts(raw: Any) -> tuple[HostFacts, list[Refusal]]:
         container_toolkit=versioned("container_toolkit"),
         artifacts=frozenset(names("artifacts")),
         root_foreign=tuple(names("root_foreign")),
-        current=checker.text("host_facts.current", raw.get("current") or ""),
+        root_outdated=tuple(names("root_outdated")),
+        serving=checker.texts("host_facts.deployments", raw.get("deployments") or {}),
     )
     return facts, checker.refusals
 
@@ -110,10 +114,11 @@ def _gpus(raw: Any, checker: Checker) -> tuple[Gpu, ...]:
     if not isinstance(raw, list):
         checker.refuse("host_facts.gpus", raw, "must be a list of GPUs, each with name and memory_mib")
         return ()
-    return tuple(gpu for index, entry in enumerate(raw) if (gpu := _gpu(f"host_facts.gpus.{index}", entry, checker)))
+    return tuple(gpu for index, entry in enumerate(raw) if (gpu := _gpu(index, entry, checker)))
 
 
-def _gpu(path: str, raw: Any, checker: Checker) -> Gpu | None:
+def _gpu(place: int, raw: Any, checker: Checker) -> Gpu | None:
+    path = f"host_facts.gpus.{place}"
     if not isinstance(raw, Mapping) or not isinstance(raw.get("name"), str):
         checker.refuse(path, raw, "must be a mapping with name, and memory_mib where it is known")
         return None
@@ -126,7 +131,8 @@ def _gpu(path: str, raw: Any, checker: Checker) -> Gpu | None:
     if capability and not re.fullmatch(r"[0-9]{1,3}\.[0-9]{1,3}", capability):
         checker.refuse(f"{path}.compute_capability", capability, "must be a version such as 8.0")
         capability = ""
-    return Gpu(name, mib << 20 if mib else None, version(capability) or None)
+    index = checker.count(f"{path}.index", raw.get("index", place), least=0)
+    return Gpu(index, name, mib << 20 if mib else None, version(capability) or None)
 
 
 def version(text: str) -> tuple[int, ...]:

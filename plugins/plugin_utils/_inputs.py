@@ -20,10 +20,8 @@ from ansible.module_utils.common.yaml import yaml_load
 from ansible.module_utils.urls import open_url
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._catalogue import Catalogue
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._host_facts import facts_of_shape
-from ansible_collections.tritonops.trtllm.plugins.plugin_utils._planner import make_plan
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._refusal import Refusal, as_mapping, hint
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._spec import Weights
-from ansible_collections.tritonops.trtllm.plugins.plugin_utils._variables import REQUEST
 from yaml import YAMLError
 
 
@@ -33,26 +31,6 @@ class InputError(Exception):
     def __init__(self, variable: str, value: Any, message: str) -> None:
         super().__init__(f"{variable} = {value!r}: {message}")
         self.refusal = Refusal(variable, value, message)
-
-
-def plan_of(
-    request: Mapping[str, Any], host_facts: Any, token_file: str | None, catalogue: Catalogue
-) -> dict[str, Any]:
-    """The plan; what keeps the model's shape from being read is one refusal among the others."""
-    try:
-        return make_plan(with_config(request, token_file), host_facts, catalogue)
-    except InputError as exc:
-        plan = make_plan(request, host_facts, catalogue)
-        others = [entry for entry in plan["refusals"] if not entry["variable"].startswith("trtllm_model")]
-        return {**plan, "refusals": [exc.refusal.as_dict(), *others]}
-
-
-def also_refused(plan: dict[str, Any], refusals: Sequence[Refusal]) -> dict[str, Any]:
-    """The plan; with refusals there is nothing else in it but what a plan has that the planner refuses."""
-    if not refusals:
-        return plan
-    found = [*(refusal.as_dict() for refusal in refusals), *plan["refusals"]]
-    return {"refusals": found, "warnings": [], "preflight": plan["preflight"]}
 
 
 @lru_cache(maxsize=None)
@@ -71,25 +49,19 @@ def _loaded(text: str) -> Any:
         return yaml_load(text)
 
 
-def request_of(variables: Mapping[str, Any]) -> dict[str, Any]:
-    """The request that a host's variables make: what is not said is the planner's default."""
-    return {name: variables[f"trtllm_{name}"] for name in REQUEST if f"trtllm_{name}" in variables}
-
-
-def read_facts(arguments: Mapping[str, Any], catalogue: Catalogue) -> Mapping[str, Any]:
-    """Facts by host: as they were gathered, as they were recorded, or those of a shape for every host."""
-    hosts, shape = arguments["hosts"], arguments["host_shape"]
-    if arguments["host_facts"] is not None:
-        return arguments["host_facts"]
+def read_facts(hosts: Sequence[str], file: str | None, shape: str | None, catalogue: Catalogue) -> dict[str, Any]:
+    """Facts by host, as they were recorded in a file or those of a shape; hosts that the file lacks are left out."""
+    if file is not None:
+        return recorded_facts(file, hosts)
     if shape is None:
-        return recorded_facts(arguments["host_facts_file"], hosts)
+        return {}
     if shape not in catalogue.shapes:
         known = ", ".join(catalogue.shapes)
         raise InputError("trtllm_host_shape", shape, f"is not a known shape{hint(shape, catalogue.shapes)}: {known}")
     return dict.fromkeys(hosts, facts_of_shape(catalogue.shapes[shape]))
 
 
-def recorded_facts(path: str, hosts: Sequence[str]) -> Mapping[str, Any]:
+def recorded_facts(path: str, hosts: Sequence[str]) -> dict[str, Any]:
     """A JSON or YAML file has facts of each host by name below `hosts`, or facts of one, which go for every host.
 
     What `ansible -m tritonops.trtllm.trtllm_host_info` returned goes for facts as well.
@@ -97,12 +69,8 @@ def recorded_facts(path: str, hosts: Sequence[str]) -> Mapping[str, Any]:
     content = _parsed("trtllm_host_facts_file", path)
     if not isinstance(content, Mapping) or "hosts" not in content:
         return dict.fromkeys(hosts, _unwrapped(content))
-    by_host = content["hosts"]
-    missing = [host for host in hosts if not isinstance(by_host, Mapping) or host not in by_host]
-    if missing:
-        message = f"has no facts of {', '.join(missing[:5])}: record them again"
-        raise InputError("trtllm_host_facts_file", path, message)
-    return {host: _unwrapped(by_host[host]) for host in hosts}
+    by_host = content["hosts"] if isinstance(content["hosts"], Mapping) else {}
+    return {host: _unwrapped(by_host[host]) for host in hosts if host in by_host}
 
 
 def _unwrapped(facts: Any) -> Any:

@@ -12,17 +12,18 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._progress import human_bytes
+from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._check import ranges
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._refusal import refusal_line
 
 Plan = Mapping[str, Any]
 ROW = "{:<11} {:<8} {:>9}  {}"
 
 
-def plan_table(plans: Mapping[str, Plan]) -> str:
-    """A table for each different plan, under the hosts that it is for."""
+def plan_table(hosts: Mapping[str, Plan]) -> str:
+    """The tables of a host's deployments, once for hosts that have the same."""
     hosts_by_table: dict[str, list[str]] = {}
-    for host, plan in plans.items():
-        hosts_by_table.setdefault("\n".join(_lines(plan)), []).append(host)
+    for host, plan in hosts.items():
+        hosts_by_table.setdefault("\n".join(_of_host(plan)), []).append(host)
     return "\n\n".join(f"{_hosts(hosts)}\n{table}" for table, hosts in hosts_by_table.items())
 
 
@@ -31,11 +32,31 @@ def _hosts(hosts: list[str], most: int = 5) -> str:
     return f"== {', '.join(hosts[:most])}{more}"
 
 
-def _lines(plan: Plan) -> Iterator[str]:
-    if plan["refusals"]:
+def _of_host(host: Plan) -> Iterator[str]:
+    """A deployment has a heading where it is not the only one. What is refused is shown, and nothing else."""
+    if host["refusals"]:
         yield "This cannot work:"
-        yield from map(refusal_line, plan["refusals"])
+        yield from map(refusal_line, host["refusals"])
         return
+    several = len(host["deployments"]) > 1
+    for name, plan in host["deployments"].items():
+        yield from ([f"-- deployment {name}"] if several else [])
+        yield from _lines(plan)
+        yield from ([""] if several else [])
+    yield from _gpus(host["gpus"])
+    for text in host["warnings"]:
+        yield f"warning   {text}"
+
+
+def _gpus(gpus: Mapping[str, Any]) -> Iterator[str]:
+    """Which GPUs who uses, where it is not one deployment that uses all of them."""
+    if gpus["unused"] or len(gpus["used"]) > 1:
+        used = [f"{ranges(indexes)} {name}" for name, indexes in gpus["used"].items() if indexes]
+        unused = [f"{ranges(gpus['unused'])} unused"] if gpus["unused"] else []
+        yield from ([f"GPUs      {', '.join([*used, *unused])}"] if used or unused else [])
+
+
+def _lines(plan: Plan) -> Iterator[str]:
     yield _title(plan)
     yield ""
     yield ROW.format("what", "action", "size", "").rstrip()

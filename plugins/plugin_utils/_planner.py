@@ -8,12 +8,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields, replace
 from typing import Any
 
 from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._artifact import artifact_key
 from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._needs import Disk, Engine, Needs, Shm
+from ansible_collections.tritonops.trtllm.plugins.module_utils.host._host import DEPLOYMENTS, RELEASES
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils import _commands as commands
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils import _sections as sections
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._catalogue import Catalogue
@@ -30,7 +31,6 @@ from ansible_collections.tritonops.trtllm.plugins.plugin_utils._keys import (
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._misfits import misfits
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._preflight_needs import (
     DOCKER_ROOT,
-    ULIMITS,
     archive_of,
     basic_needs,
     gpu_needs,
@@ -63,33 +63,42 @@ from ansible_collections.tritonops.trtllm.plugins.plugin_utils._spec import (
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._vulnerabilities import exposure, vulnerabilities
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._warnings import warnings
 
+DEFAULT_DEPLOYMENT = "default"
+ALL_GPUS = ("all",)
 BACKEND_MOUNT = "/backend"
 TOKENIZER_FILES = ["*.json", "*.model", "*.txt", "*.jinja"]
 # What a step looks like that is not done.
 NOTHING: dict[str, Any] = {"argv": [], "dest": "", "key": "", "bytes": 0}
 
 
-def make_plan(request: Any, host_facts: Any, catalogue: Catalogue) -> dict[str, Any]:
-    """What a run would do, or all the reasons why it cannot.
+def make_plan(
+    request: Any,
+    host_facts: Any,
+    catalogue: Catalogue,
+    name: str = DEFAULT_DEPLOYMENT,
+    devices: Sequence[str] = ALL_GPUS,
+) -> dict[str, Any]:
+    """What a run would do for a deployment, or all the reasons why it cannot.
 
-    `request`: the `trtllm_*` variables without their prefix. `host_facts`: as `trtllm_host_info` returns them; what is
-    missing is not known. With `refusals` in the result there is nothing else to rely on, but the section `preflight`.
+    `request`: the `trtllm_*` variables without their prefix. `host_facts`: as `trtllm_host_info` returns them, but with
+    no other GPUs than this deployment's, which Docker knows as `devices`; what is missing is not known. With `refusals`
+    in the result there is nothing else to rely on, but `needs`.
     """
     if not isinstance(request, Mapping):
         wrong = Refusal("trtllm_request", request, "must be a mapping of variables")
-        return _refused([wrong], basic_needs(DEFAULT_ROOT))
+        return _refused([wrong], basic_needs(DEFAULT_ROOT, name))
     spec, refusals = read_spec(request, catalogue)
     host, wrong_facts = read_host_facts(host_facts)
     if spec is None:
-        return _refused([*refusals, *wrong_facts], known_needs(request, host, catalogue))
+        return _refused([*refusals, *wrong_facts], known_needs(request, host, catalogue, name))
     refusals, exposed = [*misfits(spec, catalogue), *wrong_facts], exposure(spec, catalogue)
     if refusals:
-        needs = replace(known_needs(request, host, catalogue), gpus=gpu_needs(spec, host, None))
+        needs = replace(known_needs(request, host, catalogue, name), gpus=gpu_needs(spec, host, None))
         # Not all that is to be written is known.
         judgeable = replace(needs, disk=())
         on_host = [] if wrong_facts else judged(judgeable, Case(spec, host, catalogue, None)).refusals
         return _refused([*refusals, *_standing([*on_host, *exposed], spec)], needs)
-    planner = _Planner(spec, host, catalogue, size(spec, host))
+    planner = _Planner(name, list(devices) if host.gpus else [], spec, host, catalogue, size(spec, host))
     needs = planner.preflight_needs()
     verdict = judged(needs, Case(spec, host, catalogue, planner.sized))
     found = [*verdict.refusals, *exposed]
@@ -109,14 +118,18 @@ def _refused(refusals: list[Refusal], needs: Needs) -> dict[str, Any]:
     return {
         "refusals": [refusal.as_dict() for refusal in refusals],
         "warnings": [],
-        "preflight": as_options(sections.Preflight(needs)),
+        "needs": as_options(needs),
     }
 
 
 class _Planner:
     """One method a part of the plan; parts that others need are attributes."""
 
-    def __init__(self, spec: Spec, host: HostFacts, catalogue: Catalogue, sized: Sized) -> None:
+    def __init__(
+        self, name: str, devices: list[str], spec: Spec, host: HostFacts, catalogue: Catalogue, sized: Sized
+    ) -> None:
+        self.name = name
+        self.devices = devices
         self.spec = spec
         self.host = host
         self.catalogue = catalogue
@@ -153,10 +166,11 @@ class _Planner:
         }
         release_id = f"{spec.model.name}-{spec.release['release']}-{artifact_key(release_inputs)[:8]}"
         model = {"name": spec.model.name, "repository": spec.model.repository, "revision": spec.model.revision}
-        release_dir = f"{spec.root}/releases/{release_id}"
+        release_dir = f"{spec.root}/{self._releases}/{release_id}"
         service = self._triton_service(release_dir, launch, list(repository))
         manifest = {
             "id": release_id,
+            "deployment": self.name,
             "release": spec.release["release"],
             "profile": spec.profile,
             "model": model,
@@ -181,12 +195,12 @@ class _Planner:
             "release_id": release_id,
             "artifacts": self._artifacts(),
             "budget": self._budget(),
-            "steps": self._steps(release_id),
+            "steps": self._steps(release_id, release_dir),
             "warnings": [*waived, *warnings(spec, self.host, self.sized, self.catalogue)],
             "vulnerabilities": [entry["id"] for entry in vulnerabilities(spec, self.catalogue)],
             "notes": list(spec.release["notes"]),
             "refusals": [],
-            "preflight": as_options(sections.Preflight(self.preflight_needs())),
+            "needs": as_options(self.preflight_needs()),
             "trtllm_backend": as_options(self._trtllm_backend()),
             "model_weights": as_options(self._model_weights()),
             "engine_build": as_options(self._engine_build(launch)) if self.build["argv"] else {},
@@ -234,12 +248,11 @@ class _Planner:
             "backend_files": self.backend["dest"] if self.backend["source"] == "git" else None,
         }
         return sections.EngineBuild(
-            root=self.spec.root,
             release=self.spec.release["release"],
             image=self.image["run"],
             image_digest=self.image["identity"],
             world_size=launch["world_size"],
-            gpus=bool(self.host.gpus),
+            gpus=self.devices,
             shm_size=launch["shm_size"],
             checkpoint=sections.Checkpoint(
                 src=self.weights["dest"],
@@ -273,18 +286,20 @@ class _Planner:
             weights="" if engine else self.weights["dest"],
             manifest=manifest,
         )
-        return sections.ModelRepo(self.spec.root, release)
+        return sections.ModelRepo(release)
 
     def _triton_service(self, release_dir: str, launch: Mapping[str, Any], models: list[str]) -> sections.TritonService:
         return sections.TritonService(
             root=self.spec.root,
+            name=self.name,
             release_dir=release_dir,
             container=sections.Container(
                 image=self.image["run"],
                 command=launch["argv"],
-                gpus=bool(self.host.gpus),
+                gpus=self.devices,
                 shm_size=launch["shm_size"],
                 tmpfs=launch["tmpfs"],
+                ulimits=list(self.spec.server.ulimits),
             ),
             endpoint=sections.Endpoint(
                 address=launch["address"],
@@ -315,12 +330,12 @@ class _Planner:
             cloned += image["build"]["clone_sources"].values()
         engine = {"path": spec.engine_dir, "image_digest": image["identity"]}
         return replace(
-            basic_needs(spec.root),
+            basic_needs(spec.root, self.name),
             ports=ports_of(spec.server),
             disk=[part for part in self._disk() if part.path != DOCKER_ROOT or not has_image],
             memory_bytes=self._memory_to_convert(),
             shm=Shm(spec.server.shm_size, self.parallelism.world_size),
-            ulimits=ULIMITS,
+            ulimits=spec.server.ulimits,
             gpus=gpu_needs(spec, self.host, self.sized),
             hub=hub_of(spec.model.repository, spec.model.revision, spec.weights, self.weights["dest"]),
             registry=registry_of(image["reference"]) if image["source"] == "registry" and not has_image else "",
@@ -529,6 +544,7 @@ class _Planner:
             "shm_size": server.shm_size,
             # The LLM API compiles kernels into its home and loads them.
             "tmpfs": "/tmp" if self.spec.profile == "engine" else "/tmp:exec",
+            **({"gpus": self.devices} if self.devices not in ([], list(ALL_GPUS)) else {}),
         }
 
     def _proof(self) -> sections.Proof:
@@ -562,7 +578,11 @@ class _Planner:
             "disk_missing": sum(step["bytes"] for kind, step in made.items() if not self._is_there(kind, step)),
         }
 
-    def _steps(self, release_id: str) -> list[dict[str, Any]]:
+    @property
+    def _releases(self) -> str:
+        return f"{DEPLOYMENTS}/{self.name}/{RELEASES}"
+
+    def _steps(self, release_id: str, release_dir: str) -> list[dict[str, Any]]:
         """What a run would do, in its order."""
         fetch = {"registry": "pull", "archive": "load", "build": "build"}[self.image["source"]]
         templates = "extract" if self.backend["source"] == "image" else "clone"
@@ -579,10 +599,11 @@ class _Planner:
             steps.append(self._step("weights", "fetch", {**self.tokenizer, "bytes": 0}, what="tokenizer"))
         if self.build["argv"]:
             steps += [self._step("checkpoint", "convert", self.convert), self._step("engine", "build", self.build)]
-        release = {"key": release_id, "dest": f"{self.spec.root}/releases/{release_id}", "bytes": 0}
-        serve = "keep" if self.host.current == release_id else "switch" if self.host.current else "start"
+        release = {"key": release_id, "dest": release_dir, "bytes": 0}
+        current = self.host.serving.get(self.name)
+        serve = "keep" if current == release_id else "switch" if current else "start"
         service = {"what": "service", "action": serve, "path": release["dest"], "bytes": 0}
-        return [*steps, self._step("releases", "render", release, what="release"), service]
+        return [*steps, self._step(self._releases, "render", release, what="release"), service]
 
     def _step(self, kind: str, action: str, step: Mapping[str, Any], what: str = "") -> dict[str, Any]:
         there = self._is_there(kind, step)

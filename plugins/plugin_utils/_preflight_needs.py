@@ -40,8 +40,6 @@ from ansible_collections.tritonops.trtllm.plugins.plugin_utils._spec import (
 
 ARCHITECTURES = ("x86_64", "aarch64")
 SYSTEMS = {"almalinux": "8", "debian": "12", "ol": "8", "rhel": "8", "rocky": "8", "ubuntu": "22.04"}
-UNIT, CONTAINER = "trtllm.service", "trtllm"
-ULIMITS = ("memlock=-1", "stack=67108864")
 DOCKER_ROOT = "/var/lib/docker"
 # What a reference without a host means.
 DOCKER_HUB = "registry-1.docker.io"
@@ -53,25 +51,34 @@ CAPABILITY_OF_DTYPE = {"bfloat16": (8, 0), "fp8": (8, 9)}
 Value = TypeVar("Value")
 
 
-def basic_needs(root: str) -> Needs:
-    """Those of every deployment."""
+def unit_of(deployment: str) -> str:
+    """The role triton_service calls them that."""
+    return f"trtllm@{deployment}.service"
+
+
+def container_of(deployment: str) -> str:
+    return f"trtllm-{deployment}"
+
+
+def basic_needs(root: str, deployment: str) -> Needs:
+    """Those that do not depend on the request."""
     return Needs(
         architectures=ARCHITECTURES,
         systems=SYSTEMS,
         systemd=True,
         clock=True,
         root=root,
-        unit=UNIT,
-        container=CONTAINER,
+        units=[unit_of(deployment)],
+        containers=[container_of(deployment)],
         planned=True,
     )
 
 
-def known_needs(request: Mapping[str, Any], host: HostFacts, catalogue: Catalogue) -> Needs:
+def known_needs(request: Mapping[str, Any], host: HostFacts, catalogue: Catalogue, deployment: str) -> Needs:
     """Those that can be told of a request in which something is wrong: of the variables that are right."""
     reader = Reader(request, catalogue)
     root = _known(reader, reader.root) or DEFAULT_ROOT
-    needs = replace(basic_needs(root), gpus=_asked_gpus(reader), **_of_server(reader))
+    needs = replace(basic_needs(root, deployment), gpus=_asked_gpus(reader), **_of_server(reader))
     image, weights = _of_image(reader, host), _of_weights(reader, root)
     disk = [*image.pop("disk", ()), *weights.pop("disk", ())]
     return replace(needs, disk=disk, **image, **weights)

@@ -52,7 +52,8 @@ def _of_refusal(refusal: Mapping[str, Any]) -> dict[str, Any]:
 
 def _with_advice(finding: Mapping[str, Any], refusals: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     """The plan refuses the same, and knows more of what would do."""
-    advices = [f"{entry['variable']}: {entry['advice']}" for entry in refusals if entry["check"] == finding["id"]]
+    same = [entry for entry in refusals if entry["check"] == finding["id"] and entry["advice"] != finding["remedy"]]
+    advices = [f"{entry['variable']}: {entry['advice']}" for entry in same]
     return {**finding, "remedy": "; ".join(advices)} if advices else dict(finding)
 
 

@@ -129,6 +129,8 @@ class Checker:
             return self.record(variable, value, nested) or nested()
         if kind.startswith("Mapping"):
             return self.texts(variable, value)
+        if kind.startswith("tuple[str"):
+            return tuple(self.text(variable, item) for item in self.items(variable, value))
         if "int" in kind:
             return self.count(variable, value, **entry.metadata)
         if "float" in kind:
@@ -152,6 +154,12 @@ class Checker:
             return {}
         plain = {name: str(item) if isinstance(item, (int, float)) else item for name, item in given.items()}
         return {name: self.text(f"{variable}.{name}", item) for name, item in plain.items()}
+
+    def items(self, variable: str, value: Any) -> list[Any]:
+        if isinstance(value, (list, tuple)):
+            return list(value)
+        self.refuse(variable, value, "must be a list")
+        return []
 
     def boolean(self, variable: str, value: Any) -> bool:
         try:
@@ -187,3 +195,11 @@ def refusal_line(refusal: Mapping[str, Any]) -> str:
     accept = f" (or accept it: trtllm_waive: [{refusal['waive']}])" if refusal["waive"] else ""
     value = "" if refusal["value"] is None else f" = {shown(refusal['value'])}"
     return f"- {refusal['variable']}{value}: {refusal['message']}{accept}"
+
+
+def refusal_message(refusals: list[dict[str, Any]]) -> str:
+    """All reasons in one message, a line each; empty without any."""
+    if not refusals:
+        return ""
+    count = "one reason" if len(refusals) == 1 else f"{len(refusals)} reasons"
+    return "\n".join([f"This cannot work, for {count}. Nothing was changed.", *map(refusal_line, refusals)])

@@ -21,7 +21,7 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._needs imp
 
 @dataclass(frozen=True)
 class Preflight:
-    needs: Needs
+    needs: list[Needs]
 
 
 @dataclass(frozen=True)
@@ -123,12 +123,11 @@ class Engine:
 
 @dataclass(frozen=True)
 class EngineBuild:
-    root: str
     release: str
     image: str
     image_digest: str
     world_size: int
-    gpus: bool
+    gpus: list[str]
     shm_size: str
     checkpoint: Checkpoint
     engine: Engine
@@ -151,7 +150,6 @@ class Release:
 
 @dataclass(frozen=True)
 class ModelRepo:
-    root: str
     release: Release
 
 
@@ -161,9 +159,10 @@ class Container:
 
     image: str
     command: list[str]
-    gpus: bool
+    gpus: list[str]
     shm_size: str
     tmpfs: str
+    ulimits: list[str]
 
 
 @dataclass(frozen=True)
@@ -187,6 +186,7 @@ class Proof:
 @dataclass(frozen=True)
 class TritonService:
     root: str
+    name: str
     release_dir: str
     container: Container
     endpoint: Endpoint

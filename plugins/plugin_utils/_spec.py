@@ -48,6 +48,7 @@ _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _HOST_PATH = re.compile(r"/+[^/:][^:]*")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+_ULIMIT = re.compile(r"[a-z]{1,20}=-?[0-9]{1,19}(:-?[0-9]{1,19})?")
 _SHM_SIZE = re.compile(r"[1-9][0-9]{0,14}[bkmgBKMG]?")
 _INSTRUCT = re.compile(r"instruct|chat|[-_]it$", re.IGNORECASE)
 _GPU_OPTIONS = options_of(Gpus)
@@ -121,13 +122,14 @@ class Image:
 
 @dataclass(frozen=True)
 class Server:
-    """Addresses and sizes of the serving container. `shm_size` is Docker's notation."""
+    """Addresses, sizes and limits of the serving container. `shm_size` and `ulimits` are in Docker's notation."""
 
     address: str = "127.0.0.1"
     http_port: int = 8000
     grpc_port: int = 8001
     metrics_port: int = 8002
     shm_size: str = "2g"
+    ulimits: tuple[str, ...] = ("memlock=-1", "stack=67108864")
 
     @property
     def exposed(self) -> bool:
@@ -157,7 +159,10 @@ class Source:
 
 @dataclass(frozen=True)
 class Spec:
-    """A request without a mistake that can be told without a host. `given` are the limits that were asked for."""
+    """A request without a mistake that can be told without a host. `given` are the limits that were asked for.
+
+    `gpus` is how many of the host's GPUs it gets, or their indexes; None for what is left of them.
+    """
 
     model: Model
     release: Release
@@ -175,6 +180,7 @@ class Spec:
     tokenizer: Tokenizer | None
     streaming: bool
     gpus_required: bool
+    gpus: int | tuple[int, ...] | None
     engine_dir: str
     expected_gpus: Gpus
     waived: frozenset[str]
@@ -339,6 +345,18 @@ class Reader(Checker):
             self.refuse("image.digest", image.digest, "is missing: the id of the image in the archive, sha256:…")
         return image
 
+    def gpus(self) -> int | tuple[int, ...] | None:
+        """How many GPUs of the host, or their indexes; None where it is not said."""
+        given = self.given("gpus", None)
+        if given is None:
+            return None
+        if not isinstance(given, (list, tuple)):
+            return self.count("gpus", given, most=MOST_GPUS)
+        indexes = tuple(self.count("gpus", index, least=0) for index in given)
+        if not indexes or len(set(indexes)) < len(indexes):
+            self.refuse("gpus", given, "must be a number of GPUs, or a list of their indexes, each once")
+        return indexes
+
     def server(self) -> Server:
         server: Server = self.section("server", Server)
         ports = {name: getattr(server, f"{name}_port") for name in ("http", "grpc", "metrics")}
@@ -349,6 +367,9 @@ class Reader(Checker):
             self.refuse("server", ports, "http_port, grpc_port and metrics_port must differ")
         if not _SHM_SIZE.fullmatch(server.shm_size):
             self.refuse("server.shm_size", server.shm_size, "must be a size in Docker's notation, such as 2g")
+        for limit in server.ulimits:
+            if not _ULIMIT.fullmatch(limit):
+                self.refuse("server.ulimits", limit, "must be a limit in Docker's notation, such as memlock=-1")
         if not re.fullmatch(r"[0-9A-Za-z.:-]+", server.address):
             self.refuse("server.address", server.address, "must be an address of the host, such as 127.0.0.1")
         return server
@@ -513,6 +534,7 @@ def read_spec(request: Mapping[str, Any], catalogue: Catalogue) -> tuple[Spec | 
         "tokenizer": reader.tokenizer(),
         "streaming": reader.boolean("streaming", reader.given("streaming", True)),
         "gpus_required": reader.boolean("gpus_required", reader.given("gpus_required", True)),
+        "gpus": reader.gpus(),
         "engine_dir": reader.path("engine_dir"),
         "expected_gpus": reader.expected_gpus(),
         "waived": reader.waived(),

@@ -21,19 +21,24 @@ from ansible_collections.tritonops.trtllm.plugins.plugin_utils._refusal import C
 
 COLLECTION = Path(__file__).resolve().parents[2]
 PREFIX = "trtllm_"
+HOST, INHERITED, MODEL = "host", "inherited", "model"
 
 ArgumentSpec = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
 class Variable:
-    """`request`: the planner reads it, under its name without the prefix, and checks its value.
+    """`request`: whose it is, where the planner reads it (under its name without the prefix) and checks its value.
 
+    What describes the MODEL is set for each deployment, what describes the HOST once. A named deployment has what is
+    INHERITED from the host, unless it sets it for itself.
+    `plan`: planning reads it, apart from the request.
     `spec`: the value must be valid for this argument spec.
     """
 
     meaning: str
-    request: bool = False
+    request: str = ""
+    plan: bool = False
     spec: Callable[[], ArgumentSpec] | None = None
 
 
@@ -80,29 +85,31 @@ def _yaml(path: str) -> Any:
 
 
 VARIABLES: Mapping[str, Variable] = {
-    "trtllm_model": Variable("the model: the name of a preset, or a mapping that describes it", request=True),
-    "trtllm_release": Variable("the TensorRT-LLM version", request=True),
-    "trtllm_profile": Variable("how the model is served: `engine` or `llmapi`", request=True),
-    "trtllm_parallelism": Variable("how the model is split over GPUs", request=True),
-    "trtllm_precision": Variable("the data type of the computation, or a weight-only quantisation", request=True),
-    "trtllm_limits": Variable("batch size, lengths and the KV cache's share of GPU memory", request=True),
-    "trtllm_image": Variable("the backend image and where it comes from", request=True),
-    "trtllm_sources": Variable("Git repositories to use instead of the release's own", request=True),
+    "trtllm_deployments": Variable("further deployments on the host by name, each with options of its own", plan=True),
+    "trtllm_model": Variable("the model: the name of a preset, or a mapping that describes it", request=MODEL),
+    "trtllm_release": Variable("the TensorRT-LLM version", request=INHERITED),
+    "trtllm_profile": Variable("how the model is served: `engine` or `llmapi`", request=MODEL),
+    "trtllm_parallelism": Variable("how the model is split over GPUs", request=MODEL),
+    "trtllm_precision": Variable("the data type of the computation, or a weight-only quantisation", request=MODEL),
+    "trtllm_gpus": Variable("the GPUs of the host that the model uses: how many, or their indexes", request=MODEL),
+    "trtllm_limits": Variable("batch size, lengths and the KV cache's share of GPU memory", request=MODEL),
+    "trtllm_image": Variable("the backend image and where it comes from", request=INHERITED),
+    "trtllm_sources": Variable("Git repositories to use instead of the release's own", request=INHERITED),
     "trtllm_git_mirrors": Variable("prefixes of Git URLs and what replaces them"),
-    "trtllm_root": Variable("the root directory on the host", request=True),
+    "trtllm_root": Variable("the root directory on the host", request=HOST),
     "trtllm_storage": Variable("root file system and local drives to prepare", spec=_options("storage")),
-    "trtllm_weights": Variable("where the weights come from: a hub, or a folder on the host", request=True),
-    "trtllm_converter": Variable("what converts the weights: `native` or `upstream`", request=True),
-    "trtllm_tokenizer": Variable("a tokenizer other than that of the weights", request=True),
-    "trtllm_token_file": Variable("file on the control node with the hub's access token"),
-    "trtllm_engine_dir": Variable("folder on the host with a TensorRT engine to serve", request=True),
-    "trtllm_server": Variable("address, ports and shared memory of Triton", request=True),
-    "trtllm_streaming": Variable("whether responses can be streamed", request=True),
-    "trtllm_gpus_required": Variable("whether a host without GPUs is refused", request=True),
-    "trtllm_repository_parameters": Variable("values for placeholders of the model repository", request=True),
-    "trtllm_repository_overrides": Variable("fields of the Triton models' configuration", request=True),
-    "trtllm_waive": Variable("preflight findings and refusals of the plan to ignore, by name", request=True),
-    "trtllm_preflight_gpus": Variable("what the GPUs must be, beyond what the plan needs", request=True),
+    "trtllm_weights": Variable("where the weights come from: a hub, or a folder on the host", request=INHERITED),
+    "trtllm_converter": Variable("what converts the weights: `native` or `upstream`", request=MODEL),
+    "trtllm_tokenizer": Variable("a tokenizer other than that of the weights", request=MODEL),
+    "trtllm_token_file": Variable("file on the control node with the hub's access token", plan=True),
+    "trtllm_engine_dir": Variable("folder on the host with a TensorRT engine to serve", request=MODEL),
+    "trtllm_server": Variable("address, ports and shared memory of Triton", request=MODEL),
+    "trtllm_streaming": Variable("whether responses can be streamed", request=MODEL),
+    "trtllm_gpus_required": Variable("whether a host without GPUs is refused", request=INHERITED),
+    "trtllm_repository_parameters": Variable("values for placeholders of the model repository", request=MODEL),
+    "trtllm_repository_overrides": Variable("fields of the Triton models' configuration", request=MODEL),
+    "trtllm_waive": Variable("preflight findings and refusals of the plan to ignore, by name", request=INHERITED),
+    "trtllm_preflight_gpus": Variable("what the GPUs must be, beyond what the plan needs", request=HOST),
     "trtllm_preflight_report": Variable("file on the control node for preflight's findings, as JSON"),
     "trtllm_docker_source": Variable("where Docker comes from", spec=_option("docker", "source")),
     "trtllm_proxy": Variable("the proxy for the hosts' outgoing connections", spec=_option("egress", "proxy")),
@@ -112,6 +119,7 @@ VARIABLES: Mapping[str, Variable] = {
     "trtllm_ca_bundle": Variable("CA bundle on the host for the hub and PyPI"),
     "trtllm_wheelhouse": Variable("folder on the host with Python wheels, instead of PyPI"),
     "trtllm_keep": Variable("what `teardown` keeps of the root directory"),
+    "trtllm_deployment": Variable("the deployment that a playbook acts on, if not all of the host"),
     "trtllm_hosts": Variable("the hosts, as a group or pattern; with `-e` only"),
     "trtllm_convert_host": Variable("the host on which `convert` runs"),
     "trtllm_convert_root": Variable("the root directory on that host"),
@@ -146,14 +154,8 @@ REQUEST = tuple(name[len(PREFIX) :] for name, variable in VARIABLES.items() if v
 RETIRED = {"trtllm_plan_waive": "trtllm_waive", "trtllm_preflight_waive": "trtllm_waive"}
 """Variables of earlier versions, and what took their place."""
 
-INTERNAL = frozenset({"trtllm_plan", "trtllm_planned", "trtllm_backend_pinned_image"})
+INTERNAL = frozenset({"trtllm_planned", "trtllm_backend_images"})
 """What playbooks and the role trtllm_backend set themselves under names that begin like these."""
-
-
-def checked_values(variables: Mapping[str, Any], template: Callable[[Any], Any]) -> dict[str, Any]:
-    """Of a task's variables, which are templates, the values that are checked here or by the planner."""
-    checked = (name for name, variable in VARIABLES.items() if variable.request or variable.spec)
-    return {name: template(variables[name]) for name in checked if name in variables}
 
 
 def variable_refusals(names: Iterable[str], values: Mapping[str, Any]) -> list[Refusal]:

@@ -20,12 +20,12 @@ if t.TYPE_CHECKING:
 
 
 class LiveHost:
-    """Looks up each fact when it is asked for, once. `options` are those of preflight_info."""
+    """Looks up each fact when it is asked for, once. `options` are those of preflight_info, `needs` one of them."""
 
-    def __init__(self, module: AnsibleModule) -> None:
+    def __init__(self, module: AnsibleModule, needs: t.Mapping[str, t.Any]) -> None:
         self.module = module
         self.options: t.Mapping[str, t.Any] = module.params
-        self.needs = read(Needs, module.params["needs"] or {})
+        self.needs = read(Needs, needs)
         self._facts: dict[type[Fact], t.Any] = {}
 
     def known(self, kind: type[FactKind]) -> FactKind | None:

@@ -107,7 +107,7 @@ class Engine:
 
 @dataclass(frozen=True)
 class Needs:
-    """`root` is the folder that everything goes below, `unit` and `container` are the service that may be running.
+    """`root` is the folder that everything goes below; `units` and `containers` are our services that may be running.
 
     `planned` means that a plan worked them out: remedies then name the variables that the plan was made from.
     """
@@ -120,15 +120,15 @@ class Needs:
     ports: t.Sequence[Port] = field(
         default=(), metadata=_option("list", variable="trtllm_server", record=Port, elements="dict")
     )
-    unit: str = field(default="", metadata=_option("str"))
-    container: str = field(default="", metadata=_option("str"))
+    units: t.Sequence[str] = field(default=(), metadata=_option("list", elements="str"))
+    containers: t.Sequence[str] = field(default=(), metadata=_option("list", elements="str"))
     disk: t.Sequence[Disk] = field(
         default=(), metadata=_option("list", variable="trtllm_root", record=Disk, elements="dict")
     )
     memory_bytes: int = field(default=0, metadata=_option("int", variable="trtllm_model"))
     shm: Shm | None = field(default=None, metadata=_option("dict", variable="trtllm_server.shm_size", record=Shm))
     ulimits: t.Sequence[str] = field(
-        default=(), metadata=_option("list", variable="triton_service_ulimits", elements="str")
+        default=(), metadata=_option("list", variable="trtllm_server.ulimits", elements="str")
     )
     gpus: Gpus | None = field(
         default=None, metadata=_option("dict", variable="trtllm_preflight_gpus or trtllm_parallelism", record=Gpus)

@@ -37,24 +37,26 @@ if t.TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Own(Fact):
-    """The service that the deployment replaces, if it is there."""
+    """Our own services, whose ports and GPUs are not taken by somebody else."""
 
     service: OwnService
 
     @classmethod
     def look(cls, host: LiveHost) -> Own:
-        return cls(OwnService(host.needs.unit, _own_container(host.module, host.needs.container)))
+        return cls(OwnService(host.needs.units, _own_containers(host.module, host.needs.containers)))
 
 
-def _own_container(module: AnsibleModule, name: str) -> Container | None:
-    """What the engine knows about the service's container, if there are an engine and such a container."""
-    docker = module.get_bin_path("docker") if name else None
+def _own_containers(module: AnsibleModule, names: t.Sequence[str]) -> list[Container]:
+    """What Docker knows about those of the containers that exist, if there is a Docker."""
+    docker = module.get_bin_path("docker") if names else None
     if docker is None:
-        return None
-    rc, out, _err = module.run_command([docker, "container", "inspect", name])
-    if rc != 0:
-        return None
-    inspected = json.loads(out)[0]
+        return []
+    # Those that do not exist make it fail, but are left out of what it prints.
+    _rc, out, _err = module.run_command([docker, "container", "inspect", *names])
+    return [_container(inspected) for inspected in json.loads(out or "[]")]
+
+
+def _container(inspected: t.Mapping[str, t.Any]) -> Container:
     bindings = (inspected.get("NetworkSettings") or {}).get("Ports") or {}
     published = (int(binding["HostPort"]) for bound in bindings.values() for binding in bound or [])
     return Container(inspected["Id"], frozenset(published))
@@ -89,9 +91,9 @@ def look_at_ports(ports: t.Sequence[Port], own: OwnService, proc: str = "/proc")
 
 
 def _is_own(holder: Holder, port: int, own: OwnService, proc: str) -> bool:
-    # A published port is held by a docker-proxy in the engine's own control group.
-    by_proxy = own.container is not None and "docker-proxy" in holder.command and port in own.container.published
-    return by_proxy or is_ours(holder.pid, own, proc)
+    # A published port is held by a docker-proxy in Docker's own control group.
+    published = any(port in container.published for container in own.containers)
+    return ("docker-proxy" in holder.command and published) or is_ours(holder.pid, own, proc)
 
 
 def port_taken(ports: t.Sequence[Port], found: Listening) -> t.Iterator[Finding]:

@@ -22,7 +22,11 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._check imp
     warning,
 )
 from ansible_collections.tritonops.trtllm.plugins.module_utils.host._listeners import read_text
-from ansible_collections.tritonops.trtllm.plugins.module_utils.host._root_folder import MARK, foreign_names
+from ansible_collections.tritonops.trtllm.plugins.module_utils.host._root_folder import (
+    MARK,
+    foreign_names,
+    outdated_names,
+)
 
 if t.TYPE_CHECKING:
     from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._live_host import LiveHost
@@ -35,13 +39,14 @@ _FOREIGN_LABELS = ("unlabeled_t", "default_t", "mnt_t", "file_t", "user_home_t",
 
 @dataclass(frozen=True)
 class RootFolder(Fact):
-    """What others have in a folder that is not marked as ours."""
+    """What others have in a folder that is not marked as ours, and what in ours is of an earlier layout."""
 
     foreign: t.Sequence[str]
+    outdated: t.Sequence[str] = ()
 
     @classmethod
     def look(cls, host: LiveHost) -> RootFolder:
-        return cls(foreign_names(host.needs.root))
+        return cls(foreign_names(host.needs.root), outdated_names(host.needs.root))
 
 
 def root_foreign(root: str, found: RootFolder) -> t.Iterator[Finding]:
@@ -52,6 +57,17 @@ def root_foreign(root: str, found: RootFolder) -> t.Iterator[Finding]:
             f"{root} is not empty ({some}) and has no {MARK} that says that this collection made it",
             f"choose an empty folder, such as {root}/trtllm, in O(root); if it is a root folder of an earlier version,"
             f" create {root}/{MARK}",
+        )
+
+
+def root_outdated(root: str, found: RootFolder) -> t.Iterator[Finding]:
+    """The service of that layout would go on serving beside ours."""
+    if found.outdated:
+        names = ", ".join(found.outdated)
+        yield error(
+            f"{root} was filled by an earlier version of this collection, whose deployments had no name ({names})",
+            f"stop its service (systemctl disable --now trtllm.service), remove the unit and {names} in {root}, and run"
+            " again: image, weights, checkpoint and engine are used as they are",
         )
 
 
@@ -112,6 +128,7 @@ def selinux_label(root: str, found: SELinux) -> t.Iterator[Finding]:
 
 CHECKS = (
     Check(root_foreign, "root", (RootFolder,), waivable=False),
+    Check(root_outdated, "root", (RootFolder,), waivable=False),
     Check(selinux_containers, "root", (SELinux,)),
     Check(selinux_label, "root", (SELinux,)),
 )

@@ -14,22 +14,22 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.host._listeners i
 
 
 class Container(t.NamedTuple):
-    """What the engine says about the container of our own service."""
+    """What Docker says about the container of a service of ours."""
 
     id: str
     published: frozenset[int]
 
 
 class OwnService(t.NamedTuple):
-    """How to recognise a process of the service which this very play manages."""
+    """How to recognise a process of our own services."""
 
-    unit: str | None = None
-    container: Container | None = None
+    units: t.Sequence[str] = ()
+    containers: t.Sequence[Container] = ()
 
 
 def is_ours(pid: int, own: OwnService, proc: str = "/proc") -> bool:
-    """Whether the process is in the unit's or the container's control group."""
+    """Whether the process is in the control group of one of the units or containers."""
     groups = [part for path in cgroups_of(pid, proc) for part in path.split("/")]
-    if own.unit and own.unit in groups:
+    if any(unit in groups for unit in own.units):
         return True
-    return own.container is not None and any(own.container.id in part for part in groups)
+    return any(container.id in part for container in own.containers for part in groups)

@@ -16,8 +16,13 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._artifac
 from ansible_collections.tritonops.trtllm.plugins.module_utils.host._listeners import read_text
 
 KINDS = ("image", "backend", "weights", "checkpoint", "engine")
+DEPLOYMENTS = "deployments"
+_DEPLOYMENT_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?")
+RELEASES, CURRENT, PREVIOUS = "releases", "current", "previous"
+"""Names in the folder of a deployment."""
 # What a killed run leaves beside the folder with the final name.
 UNFINISHED = ".partial"
+RELEASE_JSON = "release.json"
 
 
 def memory_total(proc: str = "/proc") -> int:
@@ -29,7 +34,7 @@ def artifacts(root: str) -> list[str]:
     """Finished artifacts, clones and releases below the root folder, as paths relative to it."""
     finished: dict[str, t.Callable[[str], bool]] = dict.fromkeys(KINDS, is_complete)
     finished["backend"] = lambda folder: is_complete(folder) or os.path.exists(os.path.join(folder, ".git"))
-    finished["releases"] = is_release
+    finished.update({f"{DEPLOYMENTS}/{name}/{RELEASES}": is_release for name in deployments(root)})
     return sorted(
         f"{kind}/{name}"
         for kind, is_finished in finished.items()
@@ -39,13 +44,22 @@ def artifacts(root: str) -> list[str]:
 
 
 def is_release(folder: str) -> bool:
-    return os.path.isfile(os.path.join(folder, "release.json"))
+    return os.path.isfile(os.path.join(folder, RELEASE_JSON))
 
 
-def current_release(root: str) -> str | None:
-    """The id of the release that is served; None where there is none."""
-    target = os.path.realpath(os.path.join(root, "current"))
-    return os.path.basename(target) if is_release(target) else None
+def is_deployment_name(name: str) -> bool:
+    """It is part of the names of a systemd unit, a container, a network and a folder."""
+    return bool(_DEPLOYMENT_NAME.fullmatch(name))
+
+
+def deployments(root: str) -> list[str]:
+    return sorted(_folders(os.path.join(root, DEPLOYMENTS)))
+
+
+def current_releases(root: str) -> dict[str, str]:
+    """By deployment, the id of the release that is served; empty where there is none."""
+    targets = {name: os.path.realpath(os.path.join(root, DEPLOYMENTS, name, CURRENT)) for name in deployments(root)}
+    return {name: os.path.basename(target) if is_release(target) else "" for name, target in targets.items()}
 
 
 def _folders(path: str) -> list[str]:

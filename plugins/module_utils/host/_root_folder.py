@@ -26,13 +26,20 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._artifac
 )
 from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._errors import ArtifactError
 from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._untrusted import create_regular, open_regular
-from ansible_collections.tritonops.trtllm.plugins.module_utils.host._host import KINDS, is_release
+from ansible_collections.tritonops.trtllm.plugins.module_utils.host._host import (
+    CURRENT,
+    DEPLOYMENTS,
+    KINDS,
+    PREVIOUS,
+    RELEASES,
+    is_release,
+)
 
 MARK = ".trtllm"
 MARK_TEXT = "This folder belongs to the Ansible collection tritonops.trtllm: its playbook teardown cleans it up.\n"
 # File systems have it at their top, whoever uses them.
 LOST_AND_FOUND = "lost+found"
-KEEPABLE = (*KINDS, "releases", "venv", "logs", "secrets")
+KEEPABLE = (*KINDS, DEPLOYMENTS, "venv", "logs", "secrets")
 """Names below the root folder that teardown can be told to keep."""
 
 _SYSTEM = frozenset(
@@ -68,6 +75,13 @@ def is_claimed(root: str) -> bool:
     except OSError:
         return False
     return True
+
+
+def outdated_names(root: str) -> list[str]:
+    """What in our own root folder is of the layout of earlier versions, which had one deployment without a name."""
+    if not is_claimed(root):
+        return []
+    return [name for name in (CURRENT, PREVIOUS, RELEASES) if os.path.lexists(os.path.join(root, name))]
 
 
 def foreign_names(root: str) -> list[str]:
@@ -109,6 +123,18 @@ class Removal:
     images: list[dict[str, str]] = field(default_factory=list)
 
 
+def remove_deployment(root: str, name: str, check_mode: bool = False) -> Removal:
+    """Remove the releases of a deployment. What they are links to stays."""
+    _check_removable(root)
+    path = os.path.join(root, DEPLOYMENTS, name)
+    if not is_claimed(root) or not os.path.lexists(path):
+        return Removal()
+    others = _others_in(path, _DEPLOYMENT)
+    if not check_mode:
+        _remove_but(path, _DEPLOYMENT, others)
+    return Removal(removed=[] if others else [path], left=others)
+
+
 def remove_ours(root: str, keep: t.Collection[str], check_mode: bool = False) -> Removal:
     """Remove what this collection made below the root folder, but not what `keep` names."""
     _check_removable(root)
@@ -122,9 +148,9 @@ def remove_ours(root: str, keep: t.Collection[str], check_mode: bool = False) ->
         if name.split("-")[0] in keep and _is_known(name):
             kept = True
             continue
-        others = _others_in(path, name)
+        others = _others_in(path, _node_of(name))
         if not check_mode:
-            _remove_but(path, others)
+            _remove_but(path, _node_of(name), others)
         if others:
             found.left += others
         else:
@@ -154,16 +180,29 @@ def _is_known(name: str) -> bool:
     return name in KEEPABLE or bool(_VENV.fullmatch(name))
 
 
-def _others_in(path: str, name: str) -> list[str]:
-    """What at this entry of the root folder is not ours to remove: the entry itself, or something in it."""
-    if name in ("current", "previous"):
-        return [] if os.path.islink(path) else [path]
-    if _VENV.fullmatch(name):
-        return _mounted(path)
-    test = _TESTS.get(name)
-    if test is None or os.path.islink(path) or not os.path.isdir(path):
+class _Folder(t.NamedTuple):
+    """A folder that is ours, and what in it can be: by its name, or else what any entry has to be."""
+
+    named: t.Mapping[str, _Node] = {}
+    each: _Node | None = None
+
+    def of(self, path: str) -> _Node | None:
+        return self.named.get(os.path.basename(path), self.each)
+
+
+# A function tells whether a path is ours to remove as a whole.
+_Node = t.Union[_Folder, t.Callable[[str], bool]]
+
+
+def _others_in(path: str, node: _Node | None) -> list[str]:
+    """What at this path is not ours to remove: the path itself, or something in it."""
+    if isinstance(node, _Folder):
+        if os.path.islink(path) or not os.path.isdir(path):
+            return [path]
+        return [other for child in _children(path) for other in _others_in(child, node.of(child))]
+    if node is None or not (node(path) or _is_empty(path)):
         return [path]
-    return [child for child in _children(path) if not (test(child) or _is_empty(child)) or _mounted(child)]
+    return _mounted(path)
 
 
 def _is_empty(path: str) -> bool:
@@ -204,25 +243,31 @@ def _is_file(path: str, name: t.Pattern[str]) -> bool:
     return bool(name.fullmatch(os.path.basename(path))) and stat.S_ISREG(os.lstat(path).st_mode)
 
 
-_TESTS: dict[str, t.Callable[[str], bool]] = {
-    **dict.fromkeys(KINDS, _is_artifact),
-    "releases": _is_release,
-    "logs": lambda path: _is_file(path, _BUILD_LOG),
-    "secrets": lambda path: _is_file(path, re.compile(_TOKEN)),
-}
+_DEPLOYMENT = _Folder({RELEASES: _Folder(each=_is_release), CURRENT: os.path.islink, PREVIOUS: os.path.islink})
+_ROOT = _Folder(
+    {
+        **dict.fromkeys(KINDS, _Folder(each=_is_artifact)),
+        DEPLOYMENTS: _Folder(each=_DEPLOYMENT),
+        "logs": _Folder(each=lambda path: _is_file(path, _BUILD_LOG)),
+        "secrets": _Folder(each=lambda path: _is_file(path, re.compile(_TOKEN))),
+    }
+)
 
 
-def _remove_but(path: str, others: t.Collection[str]) -> None:
+def _node_of(name: str) -> _Node | None:
+    return (lambda _path: True) if _VENV.fullmatch(name) else _ROOT.of(name)
+
+
+def _remove_but(path: str, node: _Node | None, others: t.Collection[str]) -> None:
     if path in others:
         return
-    if os.path.islink(path) or os.path.basename(path) not in _TESTS:
+    if not isinstance(node, _Folder):
         remove(path)
         return
     for child in _children(path):
-        if child not in others:
-            remove(child)
+        _remove_but(child, node.of(child), others)
     # A folder that is mounted goes on being there, empty.
-    if not others and not mounts_in(path):
+    if not any(other.startswith(f"{path}/") for other in others) and not mounts_in(path):
         os.rmdir(path)
 
 

@@ -65,7 +65,7 @@ def _described(plan: Mapping[str, Any]) -> Facts:
     weights, *tokenizer = plan["model_weights"]["snapshots"]
     checkpoint, engine = (plan["engine_build"].get(name, {}) for name in ("checkpoint", "engine"))
     release, service, budget = plan["model_repo"]["release"], plan["triton_service"], plan["budget"]
-    needs = plan["preflight"]["needs"]
+    needs = plan["needs"]
     launch = {
         **{name: value for name, value in service["container"].items() if name in ("shm_size", "tmpfs")},
         **plan["server"],

@@ -65,7 +65,7 @@ def test_all_refusals_make_one_message() -> None:
 def test_a_variable_of_earlier_versions_is_refused() -> None:
     result, _said = run(GOOD, host(), trtllm_preflight_waive=["clock"])
     assert "- trtllm_preflight_waive: is called trtllm_waive now: move its value there" in result["msg"]
-    assert result["plan"]["preflight"]["needs"]["hub"]["repository"]
+    assert result["plan"]["needs"]["hub"]["repository"]
 
 
 def test_one_reason_is_one() -> None:

@@ -53,14 +53,15 @@ def fill(root: Path) -> None:
             write(Path(draft.payload, "rank0.engine"), "ours")
             draft.publish({}, progress)
         make_partial(f"{root}/{kind}/killed", {})
-    write(root / "releases/one/release.json", "{}")
-    write(root / "releases/two.partial/model_repository.partial/payload/x", "ours")
+    deployment = root / "deployments/default"
+    write(deployment / "releases/one/release.json", "{}")
+    write(deployment / "releases/two.partial/model_repository.partial/payload/x", "ours")
     write(root / "venv-0123456789ab/bin/python", "ours")
     (root / "venv").symlink_to("venv-0123456789ab")
     write(root / f"logs/image-{KEY}.log", "ours")
     write(root / "secrets/hf_token", "ours")
-    (root / "current").symlink_to(root / "releases/one")
-    (root / "previous").symlink_to(root / "releases/gone")
+    (deployment / "current").symlink_to("releases/one")
+    (deployment / "previous").symlink_to("releases/gone")
 
 
 def everything(folder: Path) -> set[str]:
@@ -85,7 +86,8 @@ def test_a_deployment_comes_and_goes(run: t.Callable[..., Result], root: Path) -
 THEIRS = (
     *("thesis.tex", "postgres/base.db", "weights-of-mine/x", "venv-of-mine/bin/python", "venv2/x", "image/Dockerfile"),
     *("weights/my-model/config.json", "engine/0123456789abcdee/artifact.json", "checkpoint/mine.partial/payload/x"),
-    *("backend/poetry.lock", "releases/notes.md", "releases/mine/index.html", "releases/mine.partial/index.html"),
+    *("backend/poetry.lock", "releases/one/release.json", "deployments/notes.md", "deployments/other/index.html"),
+    *(f"deployments/default/releases/{name}" for name in ("notes.md", "mine/index.html", "mine.partial/index.html")),
     *("logs/nginx.log", "logs/image-mine.log", "secrets/id_ed25519", "weights/z.partial/inputs.json"),
 )
 
@@ -110,17 +112,17 @@ def test_what_others_have_beside_ours_stays(run: t.Callable[..., Result], root: 
     assert (again["changed"], again["left"]) == (False, result["left"])
 
 
-@pytest.mark.parametrize("name", ["current", "venv", "weights", "logs"])
+@pytest.mark.parametrize("name", ["deployments/default/current", "deployments", "venv", "weights", "logs"])
 def test_ours_replaced_by_theirs(run: t.Callable[..., Result], root: Path, name: str) -> None:
     run()
     theirs = write(root.parent / "theirs/precious")
-    if name == "current":
+    if name.endswith("current"):
         write(root / name / "precious")
     else:
         (root / name).symlink_to(theirs.parent)
     run(state="absent")
     assert theirs.read_text() == "theirs"
-    assert name != "current" or (root / name / "precious").read_text() == "theirs"
+    assert not name.endswith("current") or (root / name / "precious").read_text() == "theirs"
 
 
 @pytest.mark.parametrize("link", [False, True])

@@ -44,7 +44,7 @@ def test_nothing_is_left_to_fetch() -> None:
         and plan["trtllm_backend"]["image"]["archive"] == "/b/images/image.tar"
     )
     assert plan["trtllm_backend"]["image"]["digest"] == IMAGE_ID
-    assert plan["model_weights"]["snapshots"][0]["offline"] and "hub" not in plan["preflight"]["needs"]
+    assert plan["model_weights"]["snapshots"][0]["offline"] and "hub" not in plan["needs"]
 
 
 @pytest.mark.parametrize("wrong", [{"system": "rocky-9"}, {}])
@@ -52,8 +52,8 @@ def test_with_a_bundle_the_network_is_not_checked(wrong: dict[str, str]) -> None
     """Neither for one that will do nor for one that will not, nor where the request is refused anyway."""
     request = MIXTRAL if wrong else {**MIXTRAL, "limits": {"max_seq_len": 0}}
     plan = plan_with(request, manifest_for(MIXTRAL), **wrong)
-    assert plan["refusals"] and plan["preflight"]["needs"]["ports"]
-    assert not {"hub", "registry", "reach"} & set(plan["preflight"]["needs"])
+    assert plan["refusals"] and plan["needs"]["ports"]
+    assert not {"hub", "registry", "reach"} & set(plan["needs"])
 
 
 def test_weights_have_the_key_that_they_have_from_the_hub() -> None:

@@ -77,13 +77,13 @@ def test_what_the_checks_of_preflight_find_is_refused_by_their_names() -> None:
 def test_what_is_not_recorded_is_not_judged() -> None:
     unknown = host(memory_bytes=None, disk_free_bytes=None, driver_version=None, gpus=[{"name": "NVIDIA GPU"}] * 8)
     plan = accepted(unknown, precision="bfloat16", preflight_gpus={"memory_mib": 1 << 20, "compute_capability": "99.0"})
-    assert plan["preflight"]["needs"]["gpus"]["memory_mib"] == 1 << 20
+    assert plan["needs"]["gpus"]["memory_mib"] == 1 << 20
 
 
 def test_what_is_expected_of_the_gpus_is_more_than_what_the_plan_needs() -> None:
     name = host()["gpus"][0]["name"]
     plan = accepted(parallelism={"tensor": 4}, preflight_gpus={"count": 2, "memory_mib": 1, "name": name})
-    gpus = plan["preflight"]["needs"]["gpus"]
+    gpus = plan["needs"]["gpus"]
     assert (gpus["name"], gpus["count"], gpus["memory_mib"] > 1) == (name, 4, True)
 
 

@@ -234,7 +234,7 @@ def test_an_engine_of_ones_own_needs_no_build() -> None:
     plan = accepted(engine_dir="/srv/engine", image=IMAGE)
     assert plan["engine_build"] == {}
     assert plan["model_repo"]["release"]["engine"] == "/srv/engine"
-    assert plan["preflight"]["needs"]["engine"] == {"path": "/srv/engine", "image_digest": DIGEST}
+    assert plan["needs"]["engine"] == {"path": "/srv/engine", "image_digest": DIGEST}
     assert {entry["what"] for entry in plan["budget"]["disk"]} == {"image", "weights"}
     assert "trtllm_engine_dir" in refused(engine_dir="/srv/engine", profile="llmapi")
 
@@ -328,7 +328,7 @@ def commands_of(plan: dict[str, Any]) -> Iterator[Any]:
 
 def assert_plan_or_refusals(plan: dict[str, Any]) -> None:
     text = json.dumps(plan, sort_keys=True, allow_nan=False)
-    assert NEEDS.validate(plan["preflight"]["needs"]).error_messages == []
+    assert NEEDS.validate(plan["needs"]).error_messages == []
     if plan["refusals"]:
         for refusal in plan["refusals"]:
             assert set(refusal) == {"variable", "value", "message", "waive", "check", "advice"}

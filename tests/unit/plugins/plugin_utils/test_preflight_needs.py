@@ -24,14 +24,14 @@ OWN_MODEL = {"repository": "me/gated", "revision": "0123456789abcdef0123456789ab
 
 
 def needs(facts: dict[str, Any] | None = None, **request: Any) -> dict[str, Any]:
-    found: dict[str, Any] = accepted(facts, **request)["preflight"]["needs"]
+    found: dict[str, Any] = accepted(facts, **request)["needs"]
     return found
 
 
 def needs_though_refused(facts: dict[str, Any] | None = None, **request: Any) -> dict[str, Any]:
     plan = plan_for(facts, **request)
     assert plan["refusals"]
-    found: dict[str, Any] = plan["preflight"]["needs"]
+    found: dict[str, Any] = plan["needs"]
     return found
 
 
@@ -92,8 +92,8 @@ def test_the_limits_are_those_of_the_role() -> None:
 
 def test_room_is_what_the_budget_says() -> None:
     plan = accepted()
-    assert plan["preflight"]["needs"]["disk"] == plan["budget"]["disk"]
-    assert plan["preflight"]["needs"]["memory_bytes"] == plan["budget"]["host_memory"]
+    assert plan["needs"]["disk"] == plan["budget"]["disk"]
+    assert plan["needs"]["memory_bytes"] == plan["budget"]["host_memory"]
     there = host(artifacts=[f"image/{plan['artifacts']['image']['key']}"])
     # Docker has it, and preflight cannot see that there.
     assert [part["what"] for part in needs(there)["disk"]] == ["weights", "checkpoint", "engine"]
@@ -101,7 +101,7 @@ def test_room_is_what_the_budget_says() -> None:
 
 def test_the_registry_is_asked_until_the_image_is_there() -> None:
     plan = accepted()
-    assert plan["preflight"]["needs"]["registry"] == "nvcr.io"
+    assert plan["needs"]["registry"] == "nvcr.io"
     assert needs(image=IMAGE)["registry"] == "registry.example"
     there = host(artifacts=[f"image/{plan['artifacts']['image']['key']}"])
     assert needs(there)["registry"] == ""
@@ -113,7 +113,7 @@ def test_the_registry_is_asked_until_the_image_is_there() -> None:
 def test_sources_are_asked_for_until_they_are_there() -> None:
     assert needs()["reach"] == []
     plan = accepted(release="0.9.0", image=IMAGE)
-    urls = [source["url"] for source in plan["preflight"]["needs"]["reach"]]
+    urls = [source["url"] for source in plan["needs"]["reach"]]
     assert urls == [
         "https://github.com/triton-inference-server/tensorrtllm_backend.git",
         "https://github.com/NVIDIA/TensorRT-LLM.git",
@@ -196,7 +196,7 @@ def test_a_model_whose_shape_cannot_be_read_is_asked_for_at_the_hub() -> None:
     plan = plan_of(request, host(), None, CATALOGUE)
     (refusal,) = plan["refusals"]
     assert "the model's shape cannot be read there" in refusal["message"]
-    hub = plan["preflight"]["needs"]["hub"]
+    hub = plan["needs"]["hub"]
     assert (hub["repository"], hub["revision"], hub["endpoint"]) == (*OWN_MODEL.values(), "http://127.0.0.1:9")
 
 
@@ -207,7 +207,7 @@ def test_a_hub_that_is_not_used_is_not_asked() -> None:
 
 
 def test_a_request_that_is_none_needs_what_all_need() -> None:
-    found = plan_for(model=None)["preflight"]["needs"]
+    found = plan_for(model=None)["needs"]
     assert found["systemd"] and found["root"] == "/opt/trtllm" and found["registry"] == "nvcr.io"
 
 

@@ -1,0 +1,253 @@
+# Copyright (c) 2026 tritonops.trtllm contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This is PRIVATE to the collection: do not import it from outside.
+
+"""The plan for all hosts: what their deployments need and share, and what is made for the whole fleet."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import count
+from typing import Any
+
+from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._needs import Needs, read
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils._bundled import bundle_contents, bundled_plan
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils._catalogue import Catalogue
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils._deployments import Deployment, Deployments
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils._gpu_allocation import Allocation, allocate
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils._host_facts import HostFacts, read_host_facts, version
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils._inputs import InputError, with_config
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils._planner import ALL_GPUS, make_plan
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils._preflight_needs import container_of, unit_of
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils._refusal import Refusal
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils._sections import Preflight, as_options
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils._spec import Reader, Server
+
+Plan = Mapping[str, Any]
+FIRST_PORT, PORTS_APART = Server.http_port, 10
+
+
+@dataclass(frozen=True)
+class Host:
+    """All that a host's plan is made of. `facts` are as `trtllm_host_info` returns them.
+
+    `refusals` are of variables that no deployment has. `bundle`: what the role bundle found, where there is one.
+    """
+
+    deployments: Deployments
+    facts: Any
+    token_file: str | None = None
+    refusals: Sequence[Refusal] = ()
+    bundle: Mapping[str, Any] | None = None
+
+
+def plan_fleet(hosts: Mapping[str, Host], catalogue: Catalogue, only: str = "") -> dict[str, Any]:
+    """`hosts`: the plan of each; `artifacts`: what is made or fetched for all of them, by kind and key.
+
+    `only`: the deployment that is acted on; the others are planned with it, and nothing of theirs is checked.
+    """
+    plans = {name: plan_host(host, catalogue, only) for name, host in hosts.items()}
+    facts = {name: read_host_facts(host.facts)[0] for name, host in hosts.items()}
+    return {"hosts": plans, "artifacts": artifacts_of(plans, facts)}
+
+
+def plan_host(host: Host, catalogue: Catalogue, only: str = "") -> dict[str, Any]:
+    """The plan of each deployment, and what they need and share."""
+    known, _wrong = read_host_facts(host.facts)
+    deployments = host.deployments.by_name
+    allocation = allocate({name: _gpus_of(entry, catalogue) for name, entry in deployments.items()}, _indexes(known))
+    made = {name: _plan(entry, host, known, allocation, catalogue) for name, entry in deployments.items()}
+    clashes = _clashes(deployments, made, allocation)
+    general = [refusal.as_dict() for refusal in (*host.refusals, *host.deployments.refusals)]
+    if only and only not in deployments:
+        general.append(_unknown(only, deployments).as_dict())
+    plans = {name: _refused(plan, clashes.get(name, [])) for name, plan in made.items()}
+    selected = {name: plan for name, plan in plans.items() if not only or name == only}
+    return {
+        "root": next((plan["needs"]["root"] for plan in plans.values()), ""),
+        "deployments": selected,
+        "gpus": _gpu_report(known, allocation, plans),
+        "preflight": as_options(Preflight(_needs(selected.values(), [*deployments, *known.serving]))),
+        "refusals": [*general, *(refusal for plan in selected.values() for refusal in plan["refusals"])],
+        "warnings": list(_gone(known, deployments)),
+    }
+
+
+def _gpus_of(deployment: Deployment, catalogue: Catalogue) -> Any:
+    """What is wrong with it, its plan says."""
+    return Reader(deployment.request, catalogue).gpus()
+
+
+def _indexes(host: HostFacts) -> list[int]:
+    return [gpu.index for gpu in host.gpus]
+
+
+def _plan(
+    deployment: Deployment, host: Host, known: HostFacts, allocation: Allocation, catalogue: Catalogue
+) -> dict[str, Any]:
+    """With every refusal under the name that its option has in the inventory."""
+    given = allocation.gpus[deployment.name]
+    whole = deployment.name in allocation.refused or list(given) == _indexes(known)
+    facts = host.facts if whole else _with_gpus(host.facts, given)
+    devices = ALL_GPUS if whole else tuple(str(index) for index in given)
+
+    def plan(request: Mapping[str, Any]) -> dict[str, Any]:
+        return make_plan(request, facts, catalogue, deployment.name, devices)
+
+    def described(request: Mapping[str, Any]) -> dict[str, Any]:
+        """What keeps the model's shape from being read is one refusal among the others."""
+        try:
+            return plan(with_config(request, host.token_file))
+        except InputError as exc:
+            made = plan(request)
+            others = [entry for entry in made["refusals"] if not entry["variable"].startswith("trtllm_model")]
+            return {**made, "refusals": [exc.refusal.as_dict(), *others]}
+
+    request = deployment.request
+    made = bundled_plan(request, host.bundle, described) if host.bundle else described(request)
+    if not made["refusals"] and not host.bundle:
+        made["bundle"] = bundle_contents(made, with_config(request, host.token_file))
+    located = [{**entry, "variable": deployment.located(entry["variable"])} for entry in made["refusals"]]
+    return {**made, "refusals": located}
+
+
+def _with_gpus(facts: Mapping[str, Any], indexes: Sequence[int]) -> dict[str, Any]:
+    gpus = [gpu for place, gpu in enumerate(facts["gpus"]) if gpu.get("index", place) in indexes]
+    return {**facts, "gpus": gpus}
+
+
+def _refused(plan: dict[str, Any], refusals: Iterable[Refusal]) -> dict[str, Any]:
+    """The plan; with refusals there is nothing else in it but what every refused plan has."""
+    found = [refusal.as_dict() for refusal in refusals]
+    if not found:
+        return plan
+    return {"refusals": [*found, *plan["refusals"]], "warnings": [], "needs": plan["needs"]}
+
+
+def _unknown(name: str, known: Iterable[str]) -> Refusal:
+    return Refusal("trtllm_deployment", name, f"is not a deployment of this host, which has: {', '.join(known)}")
+
+
+def _clashes(
+    deployments: Mapping[str, Deployment], plans: Mapping[str, Plan], allocation: Allocation
+) -> dict[str, list[Refusal]]:
+    """What keeps deployments of one host from running beside each other, by the deployment that has to change."""
+    found: dict[str, list[Refusal]] = {}
+
+    def refuse(name: str, option: str, message: str) -> None:
+        found.setdefault(name, []).append(Refusal(deployments[name].located(f"trtllm_{option}"), None, message))
+
+    for name, problem in allocation.refused.items():
+        refuse(name, "gpus", problem)
+    taken: dict[int, str] = {}
+    for name, plan in plans.items():
+        ports = [port["port"] for port in plan["needs"].get("ports", [])]
+        clash = sorted(port for port in ports if port in taken)
+        if clash:
+            owners = ", ".join(sorted({taken[port] for port in clash}))
+            message = f"port {', '.join(map(str, clash))} is used by the deployment {owners} of this host"
+            refuse(name, "server", f"{message}: {_free_ports({*taken, *ports})}")
+        taken.update({port: name for port in ports if port not in taken})
+    return found
+
+
+def _free_ports(used: Collection[int]) -> str:
+    first = next(port for port in count(FIRST_PORT, PORTS_APART) if not {port, port + 1, port + 2} & set(used))
+    return f"http_port: {first}, grpc_port: {first + 1} and metrics_port: {first + 2} are free"
+
+
+def _needs(plans: Iterable[Plan], names: Iterable[str]) -> list[Needs]:
+    """What the deployments need together, and of each what can only be told of it alone.
+
+    `names`: of every deployment that may be running, whose ports and GPUs are not taken by somebody else.
+    """
+    needs = [read(Needs, plan["needs"]) for plan in plans]
+    if not needs:
+        return []
+    ours = list(dict.fromkeys(names))
+    first, *others = needs
+    together = replace(
+        first,
+        units=[unit_of(name) for name in ours],
+        containers=[container_of(name) for name in ours],
+        ports=[port for need in needs for port in need.ports],
+        disk=list({part.path + part.what: part for need in needs for part in need.disk}.values()),
+        memory_bytes=max(need.memory_bytes for need in needs),
+        gpus=_all_gpus([need.gpus for need in needs]),
+    )
+    return [together, *(_alone(need) for need in others)]
+
+
+def _all_gpus(needs: Sequence[Any]) -> Any:
+    """Each GPU must do for the most demanding deployment, and there must be enough for all of them."""
+    wanted = [need for need in needs if need]
+    if not wanted:
+        return None
+
+    def most(name: str) -> str:
+        return max((getattr(need, name) for need in wanted), key=version)
+
+    return replace(
+        wanted[0],
+        count=sum(need.count for need in wanted),
+        memory_mib=max(need.memory_mib for need in wanted),
+        **{name: most(name) for name in ("compute_capability", "driver", "driver_listed")},
+    )
+
+
+def _alone(needs: Needs) -> Needs:
+    return Needs(
+        planned=needs.planned,
+        **{name: getattr(needs, name) for name in ("shm", "hub", "registry", "reach", "archive", "engine")},
+    )
+
+
+def _gpu_report(host: HostFacts, allocation: Allocation, plans: Mapping[str, Plan]) -> dict[str, Any]:
+    """Indexes of the GPUs: all of the host, those that a rank of each deployment runs on, and those that none does."""
+    used = {name: list(allocation.gpus[name][: _ranks(plan)]) for name, plan in plans.items() if not plan["refusals"]}
+    busy = {index for indexes in used.values() for index in indexes}
+    found = _indexes(host)
+    known = len(used) == len(plans)
+    return {"found": found, "used": used, "unused": [index for index in found if known and index not in busy]}
+
+
+def _ranks(plan: Plan) -> int:
+    size: int = plan["parallelism"]["world_size"]
+    return size
+
+
+def _gone(host: HostFacts, deployments: Iterable[str]) -> Iterator[str]:
+    for name in sorted(name for name, release in host.serving.items() if release and name not in deployments):
+        yield (
+            f"the deployment {name} serves on this host and is not in the inventory: it stays as it is. To remove it,"
+            f" run teardown with -e trtllm_deployment={name}"
+        )
+
+
+def artifacts_of(hosts: Mapping[str, Plan], facts: Mapping[str, HostFacts]) -> dict[str, dict[str, Any]]:
+    """What the hosts want below their root folders, by kind and key, with who makes or fetches it.
+
+    That is a host that has it already, else the first that wants it.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    for host, plan in hosts.items():
+        for name, size in _wanted(plan["deployments"].values()):
+            entry = found.setdefault(name, {"bytes": size, "made_by": "", "wanted_by": []})
+            entry["wanted_by"].append(host)
+            has_it = name in facts[host].artifacts
+            if not entry["made_by"] or (has_it and name not in facts[entry["made_by"]].artifacts):
+                entry["made_by"] = host
+    return found
+
+
+def _wanted(plans: Iterable[Plan]) -> Iterator[tuple[str, int]]:
+    wanted: dict[str, int] = {}
+    for plan in plans:
+        for kind, artifact in plan.get("artifacts", {}).items():
+            folder = "weights" if kind == "tokenizer" else kind
+            name = f"{folder}/{artifact['key']}"
+            wanted[name] = max(artifact["bytes"], wanted.get(name, 0))
+    yield from wanted.items()
