@@ -62,6 +62,8 @@ class Site:
     """The host `trtllm-rehearsal` and the playbooks that are run against it."""
 
     root = "/opt/trtllm"
+    deployment = f"{root}/deployments/default"
+    unit = "trtllm@default.service"
 
     def make_bare(self) -> None:
         """A host that nothing was ever done to, and what it needs around it."""
@@ -109,10 +111,10 @@ class Site:
         return Played(process.returncode, output, time.monotonic() - began)
 
     def plan(self, file: Path, variables: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """What plan.yml says that a run with these variables would do."""
+        """What plan.yml says that a run with these variables would do for the default deployment."""
         played = self.play("plan", variables={**(variables or {}), "trtllm_plan_file": str(file)})
         assert played.returncode == 0
-        plan: dict[str, Any] = json.loads(file.read_text())
+        plan: dict[str, Any] = json.loads(file.read_text())["hosts"]["rehearsal"]["deployments"]["default"]
         return plan
 
     def play_and_kill(self, playbook: str, pattern: str, victims: str = "", **keywords: Any) -> None:
@@ -170,10 +172,14 @@ class Site:
     def json(self, path: str) -> Any:
         return json.loads(self.read("cat", path))
 
-    def container(self) -> dict[str, Any]:
+    def container(self, deployment: str = "default") -> dict[str, Any]:
         """The serving container, as Docker describes it."""
-        described: dict[str, Any] = json.loads(self.read("docker", "inspect", "trtllm"))[0]
+        described: dict[str, Any] = json.loads(self.read("docker", "inspect", f"trtllm-{deployment}"))[0]
         return described
+
+    def served(self, link: str = "current", deployment: str = "default") -> str:
+        """The folder of the release that the deployment serves, or of the one before it."""
+        return self.read("readlink", "--canonicalize", f"{self.root}/deployments/{deployment}/{link}").strip()
 
     def wait(self, seconds: float, condition: Callable[[], bool]) -> None:
         deadline = time.monotonic() + seconds

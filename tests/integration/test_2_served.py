@@ -114,7 +114,7 @@ def test_the_container_is_closed_in(site: Site) -> None:
 
 
 def test_the_unit_runs_the_container_in_the_foreground(site: Site) -> None:
-    shown = site.read("systemctl", "show", "trtllm.service", "-p", "ActiveState,UnitFileState,Restart,NRestarts")
+    shown = site.read("systemctl", "show", site.unit, "-p", "ActiveState,UnitFileState,Restart,NRestarts")
     assert dict(line.split("=") for line in shown.split()) == {
         "ActiveState": "active",
         "UnitFileState": "enabled",
@@ -140,7 +140,7 @@ def test_the_engine_takes_its_room_once(site: Site) -> None:
         "sh",
         "-c",
         f"stat --format %i {site.root}/engine/*/rank0.engine "
-        f"{site.root}/current/model_repository/tensorrt_llm/1/rank0.engine",
+        f"{site.deployment}/current/model_repository/tensorrt_llm/1/rank0.engine",
     ).split()
     assert len(set(inodes)) == 1
 
@@ -166,8 +166,8 @@ def test_verify_proves_what_is_served(site: Site) -> None:
 
 
 def test_it_comes_back_after_a_crash_of_the_server(site: Site) -> None:
-    site.run("docker", "kill", "--signal", "KILL", "trtllm")
-    site.wait(180, lambda: "NRestarts=1" in site.read("systemctl", "show", "trtllm.service", "-p", "NRestarts"))
+    site.run("docker", "kill", "--signal", "KILL", "trtllm-default")
+    site.wait(180, lambda: "NRestarts=1" in site.read("systemctl", "show", site.unit, "-p", "NRestarts"))
     assert site.play("verify").returncode == 0
 
 

@@ -9,44 +9,52 @@ from __future__ import annotations
 from site_under_test import Site
 
 LARGER_QUEUE = {"trtllm_repository_parameters": {"tensorrt_llm": {"max_queue_size": "16"}}}
-
-
-def current(site: Site) -> str:
-    return site.read("readlink", f"{site.root}/current").strip()
-
-
-def test_a_release_that_cannot_be_proved_is_rolled_back(site: Site) -> None:
-    before = current(site)
-    overrides = {"tensorrt_llm": {"parameters": {"gpt_model_path": "/nowhere"}}}
-    played = site.play("site", variables={"trtllm_repository_overrides": overrides})
-    assert played.returncode != 0
-    assert "is served again and was proved" in " ".join(played.output.split())
-    assert "/nowhere" in played.output
-    assert current(site) == before
-    assert not site.exists(f"{site.root}/previous")
-    assert site.play("verify").returncode == 0
+NOWHERE = {"trtllm_repository_overrides": {"tensorrt_llm": {"parameters": {"gpt_model_path": "/nowhere"}}}}
 
 
 def running(site: Site) -> str:
-    return site.read("docker", "inspect", "--format", "{{(index .Mounts 0).Source}}", "trtllm").strip()
+    return str(site.container()["Mounts"][0]["Source"])
+
+
+def test_a_release_that_cannot_be_proved_is_rolled_back(site: Site) -> None:
+    before = site.served()
+    played = site.play("site", variables=NOWHERE)
+    assert played.returncode != 0
+    assert "is served again and was proved" in " ".join(played.output.split())
+    assert "/nowhere" in played.output
+    assert site.served() == before
+    assert not site.exists(f"{site.deployment}/previous")
+    assert site.play("verify").returncode == 0
 
 
 def test_a_new_release_leaves_the_old_one_a_step_away(site: Site) -> None:
-    before = current(site)
+    before = site.served()
     played = site.play("site", variables=LARGER_QUEUE)
     assert played.returncode == 0
-    after = current(site)
+    after = site.served()
     assert after != before
     assert "max_queue_size: 16" in site.read("cat", f"{after}/model_repository/tensorrt_llm/config.pbtxt")
 
     assert site.play("rollback").returncode == 0
-    assert current(site) == before
-    assert site.read("readlink", f"{site.root}/previous").strip() == after
+    assert (site.served(), site.served("previous")) == (before, after)
     assert running(site) == before
 
 
 def test_a_run_that_was_killed_between_switch_and_restart_is_finished(site: Site) -> None:
-    before, after = current(site), site.read("readlink", f"{site.root}/previous").strip()
-    site.run("ln", "--symbolic", "--force", "--no-dereference", after, f"{site.root}/current")
+    before, after = site.served(), site.served("previous")
+    site.run("ln", "--symbolic", "--force", "--no-dereference", after, f"{site.deployment}/current")
     assert site.play("site", variables=LARGER_QUEUE).returncode == 0
     assert running(site) == after != before
+
+
+def test_a_release_whose_proof_was_killed_is_not_gone_back_to(site: Site) -> None:
+    """It is the current one, and the next run has another that fails: the last one that was proved serves again."""
+    proved = site.served()
+    unproved = f"{site.deployment}/releases/unproved"
+    site.run("cp", "--archive", "--link", proved, unproved)
+    site.run("rm", f"{unproved}/proved")
+    for link, target in (("current", unproved), ("previous", proved)):
+        site.run("ln", "--symbolic", "--force", "--no-dereference", target, f"{site.deployment}/{link}")
+    assert site.play("site", variables=NOWHERE).returncode != 0
+    assert site.served() == running(site) == proved
+    site.run("rm", "--recursive", unproved)

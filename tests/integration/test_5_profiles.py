@@ -64,7 +64,7 @@ def test_the_llm_api_streams(reference: dict[str, Any]) -> None:
 
 
 def test_the_weights_take_their_room_once(site: Site) -> None:
-    inodes = f"stat --format %i {site.root}/weights/*/*.safetensors {site.root}/current/weights/*.safetensors"
+    inodes = f"stat --format %i {site.root}/weights/*/*.safetensors {site.deployment}/current/weights/*.safetensors"
     found = site.read("sh", "-c", inodes).split()
     assert found and len(set(found)) == len(found) / 2
 

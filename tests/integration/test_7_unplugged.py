@@ -22,7 +22,7 @@ PARTS = ("--tags", "docker,host_python,trtllm_backend,model_weights,engine_build
 
 def test_the_service_comes_back_with_the_engine(site: Site) -> None:
     site.run("systemctl", "stop", "docker.socket", "docker.service")
-    assert site.run("systemctl", "is-active", "trtllm.service", check=False).stdout.strip() != "active"
+    assert site.run("systemctl", "is-active", site.unit, check=False).stdout.strip() != "active"
     site.run("systemctl", "start", "docker.service")
     assert site.play("verify").returncode == 0
 

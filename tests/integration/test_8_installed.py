@@ -31,7 +31,7 @@ def test_it_runs_from_its_own_tarball(site: Site, tmp_path: Path) -> None:
 def test_teardown_leaves_what_it_is_told_to_keep(site: Site) -> None:
     assert site.play("teardown").returncode == 0
     assert site.read("ls", "--almost-all", site.root).split() == [".trtllm", "weights"]
-    assert site.run("systemctl", "cat", "trtllm.service", check=False).returncode != 0
+    assert site.run("systemctl", "cat", "trtllm@.service", check=False).returncode != 0
     assert site.run("getent", "passwd", "trtllm", check=False).returncode != 0
     # The engine came by us, and with it went containers, images and networks.
     assert site.run("sh", "-c", "command -v docker", check=False).returncode != 0

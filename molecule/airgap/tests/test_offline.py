@@ -29,7 +29,7 @@ def test_nothing_left_the_host(host: Host) -> None:
 
 
 def test_model_answers(host: Host) -> None:
-    assert host.service("trtllm.service").is_running
+    assert host.service("trtllm@default.service").is_running
     asked = host.run(f"python3 -c {shlex.quote(ASK)}")
     assert json.loads(asked.stdout)["text_output"], asked
 

@@ -19,8 +19,8 @@ def test_the_prompt_is_answered(host: Host) -> None:
 
 
 def test_service_runs_and_starts_with_the_host(host: Host) -> None:
-    assert host.service("trtllm").is_running
-    assert host.service("trtllm").is_enabled
+    assert host.service("trtllm@default").is_running
+    assert host.service("trtllm@default").is_enabled
 
 
 def test_default_python_has_no_bindings_of_dnf(host: Host) -> None:

@@ -42,25 +42,25 @@ def parts(host: Host, folder: str) -> set[str]:
 
 def test_release_is_whole_and_has_its_name(host: Host, only: Only, record: Record) -> None:
     """The folder that was being filled is gone: it is this one."""
-    release = only("releases")
+    release = only("deployments/default/releases")
     assert parts(host, release) == {"model_repository", "tokenizer", "release.json"}
     assert record(f"{release}/release.json")["id"] == release.rsplit("/", maxsplit=1)[-1]
     assert set(host.file(f"{release}/model_repository").listdir()) == MODELS | {"artifact.json"}
 
 
 def test_release_says_what_it_is_made_of(only: Only, record: Record, image: str) -> None:
-    manifest = record(f"{only('releases')}/release.json")
+    manifest = record(f"{only('deployments/default/releases')}/release.json")
     assert (manifest["image"], manifest["engine"]) == (image, only("engine"))
 
 
 @pytest.mark.parametrize("model", sorted(MODELS))
 def test_configuration_is_one_that_triton_reads(host: Host, only: Only, model: str) -> None:
-    assert config(host, only("releases"), model)["name"] == model
-    assert host.file(f"{only('releases')}/model_repository/{model}/1").is_directory
+    assert config(host, only("deployments/default/releases"), model)["name"] == model
+    assert host.file(f"{only('deployments/default/releases')}/model_repository/{model}/1").is_directory
 
 
 def test_placeholders_and_fields_are_set(host: Host, only: Only) -> None:
-    release = only("releases")
+    release = only("deployments/default/releases")
     backend = config(host, release, "tensorrt_llm")
     assert backend["backend"] == "tensorrtllm"
     assert backend["modelTransactionPolicy"] == {"decoupled": True}
@@ -72,12 +72,12 @@ def test_placeholders_and_fields_are_set(host: Host, only: Only) -> None:
 
 @pytest.mark.parametrize("name", ["config.json", "rank0.engine"])
 def test_engine_takes_its_room_once(host: Host, only: Only, name: str) -> None:
-    served = f"{only('releases')}/model_repository/tensorrt_llm/1/{name}"
+    served = f"{only('deployments/default/releases')}/model_repository/tensorrt_llm/1/{name}"
     assert len(inodes(host, f"{only('engine')}/{name}", served)) == 1
 
 
 def test_tokenizer_comes_without_the_weights(host: Host, only: Only) -> None:
-    tokenizer = f"{only('releases')}/tokenizer"
+    tokenizer = f"{only('deployments/default/releases')}/tokenizer"
     assert len(inodes(host, f"{only('weights')}/tokenizer.json", f"{tokenizer}/tokenizer.json")) == 1
     assert not [name for name in host.file(tokenizer).listdir() if name.endswith(".safetensors")]
 

@@ -16,13 +16,13 @@ def test_root_file_system_has_all_of_its_disk(host: Host) -> None:
 
 
 def test_service_runs_from_the_array(host: Host) -> None:
-    assert host.service("trtllm").is_running
-    source = host.check_output("findmnt --noheadings --output SOURCE --target /opt/trtllm/current")
+    assert host.service("trtllm@default").is_running
+    source = host.check_output("findmnt --noheadings --output SOURCE --target /opt/trtllm/deployments/default/current")
     assert host.file("/dev/md/trtllm").linked_to == source
 
 
 def test_service_waits_for_its_mount(host: Host) -> None:
-    wanted = host.check_output("systemctl show --property RequiresMountsFor --value trtllm").split()
+    wanted = host.check_output("systemctl show --property RequiresMountsFor --value trtllm@default").split()
     assert "/opt/trtllm" in wanted
 
 

@@ -11,6 +11,7 @@ from typing import Any, Callable
 import pytest
 from testinfra.host import Host
 
+DEPLOYMENT = "/opt/trtllm/deployments/default"
 ASK = """
 import requests, sys
 question = {"text_input": "What is cloud computing?", "max_tokens": 16, "bad_words": "", "stop_words": ""}
@@ -21,7 +22,7 @@ sys.exit(answer.text) if answer.status_code != 200 else print(answer.json()["tex
 
 @pytest.fixture
 def container(host: Host) -> dict[str, Any]:
-    inspected: dict[str, Any] = json.loads(host.check_output("docker inspect trtllm"))[0]
+    inspected: dict[str, Any] = json.loads(host.check_output("docker inspect trtllm-default"))[0]
     return inspected
 
 
@@ -34,7 +35,7 @@ def ask(host: Host, deadline: float = 0) -> str:
 
 
 def test_unit_runs_and_starts_with_the_host(host: Host) -> None:
-    service = host.service("trtllm")
+    service = host.service("trtllm@default")
     assert service.is_running and service.is_enabled
 
 
@@ -43,7 +44,7 @@ def test_container_is_closed_in(container: dict[str, Any]) -> None:
     assert limits["ReadonlyRootfs"] and not limits["Privileged"]
     assert limits["CapDrop"] == ["ALL"] and not limits["CapAdd"]
     assert limits["SecurityOpt"] == ["no-new-privileges"]
-    assert (limits["NetworkMode"], limits["IpcMode"]) == ("trtllm", "private")
+    assert (limits["NetworkMode"], limits["IpcMode"]) == ("trtllm-default", "private")
     assert [(mount["Destination"], mount["RW"]) for mount in container["Mounts"]] == [("/release", False)]
 
 
@@ -70,27 +71,27 @@ def test_nothing_listens_beyond_loopback(host: Host) -> None:
 
 
 def test_network_leads_nowhere(host: Host) -> None:
-    options = json.loads(host.check_output("docker network inspect trtllm"))[0]["Options"]
+    options = json.loads(host.check_output("docker network inspect trtllm-default"))[0]["Options"]
     assert options["com.docker.network.bridge.enable_icc"] == "false"
     assert options["com.docker.network.bridge.enable_ip_masquerade"] == "false"
 
 
 def test_release_that_failed_is_not_the_current_one(host: Host, record: Callable[[str], Any]) -> None:
     """side_effect.yml tried to serve a broken one."""
-    current = host.file("/opt/trtllm/current").linked_to
-    assert current != "/opt/trtllm/releases/broken"
-    assert current.endswith(record("/opt/trtllm/current/release.json")["id"])
+    current = host.file(f"{DEPLOYMENT}/current").linked_to
+    assert current == f"{DEPLOYMENT}/releases/{record(f'{DEPLOYMENT}/current/release.json')['id']}"
+    assert host.file(f"{current}/proved").exists and not host.file(f"{DEPLOYMENT}/releases/broken/proved").exists
 
 
 def test_release_that_failed_leaves_no_trace_in_what_was_before(host: Host) -> None:
     """Nothing was served before the current release, so there is nothing to go back to."""
-    assert not host.file("/opt/trtllm/previous").is_symlink
+    assert not host.file(f"{DEPLOYMENT}/previous").is_symlink
 
 
 def test_server_that_was_killed_comes_back(host: Host) -> None:
     before = ask(host)
     assert "cloud" in before.lower()
-    restarts = int(host.check_output("systemctl show --property NRestarts --value trtllm"))
-    host.check_output("docker kill --signal KILL trtllm")
+    restarts = int(host.check_output("systemctl show --property NRestarts --value trtllm@default"))
+    host.check_output("docker kill --signal KILL trtllm-default")
     assert ask(host, time.monotonic() + 180) == before
-    assert int(host.check_output("systemctl show --property NRestarts --value trtllm")) == restarts + 1
+    assert int(host.check_output("systemctl show --property NRestarts --value trtllm@default")) == restarts + 1

@@ -1,0 +1,80 @@
+# Copyright (c) 2026 tritonops.trtllm contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Two deployments on one host: planned together, served beside each other, removed one by one."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import requests
+from site_under_test import MODELS, Site
+
+PORTS = {"http_port": 8100, "grpc_port": 8101, "metrics_port": 8102}
+SECOND = {
+    "model": {"preset": "smollm2-135m-instruct", "revision": "{{ rehearsal_hub.revision }}"},
+    "precision": "bfloat16",
+    "parallelism": {"tensor": 1},
+    "server": PORTS,
+}
+BOTH: dict[str, Any] = {"trtllm_deployments": {"second": SECOND}}
+QUESTION = {"text_input": "What is cloud computing?", "max_tokens": 16, "bad_words": "", "stop_words": ""}
+ASK = "curl --silent --fail -d '{}' http://127.0.0.1:8100/v2/models/ensemble/generate"
+
+
+def answers(site: Site) -> list[str]:
+    """Of the default deployment and of the second one, which cannot be reached from outside of the host."""
+    default = requests.post(f"{MODELS}/ensemble/generate", json=QUESTION, timeout=120).json()
+    second = json.loads(site.read("sh", "-c", ASK.format(json.dumps(QUESTION))))
+    return [default["text_output"], second["text_output"]]
+
+
+def test_ports_that_clash_are_refused_with_free_ones(site: Site) -> None:
+    clashing = {"trtllm_deployments": {"second": {**SECOND, "server": {}}}}
+    played = site.play("plan", variables=clashing)
+    assert played.returncode != 0
+    said = " ".join(played.output.split())
+    assert "trtllm_deployments.second.server: port 8000, 8001, 8002 is used by the deployment default" in said
+    assert "http_port: 8010, grpc_port: 8011 and metrics_port: 8012 are free" in said
+
+
+def test_they_share_artifacts_and_serve_beside_each_other(site: Site, tmp_path: Path) -> None:
+    file = tmp_path / "plan.json"
+    assert site.play("plan", variables={**BOTH, "trtllm_plan_file": str(file)}).returncode == 0
+    plan = json.loads(file.read_text())
+    actions = {step["what"]: step["action"] for step in plan["hosts"]["rehearsal"]["deployments"]["second"]["steps"]}
+    assert (actions["image"], actions["weights"], actions["engine"]) == ("reuse", "reuse", "build")
+
+    before = site.container()["Id"]
+    played = site.play("site", variables=BOTH)
+    assert played.returncode == 0
+    # The other one went on meanwhile.
+    assert site.container()["Id"] == before
+    first, second = answers(site)
+    assert first == second and "cloud" in first.lower()
+    assert site.container("second")["HostConfig"]["NetworkMode"] == "trtllm-second"
+    assert len(site.read("sh", "-c", f"ls -d {site.root}/weights/????????????????").split()) == 1
+
+
+def test_both_are_verified_and_a_rollback_says_which(site: Site) -> None:
+    played = site.play("verify")
+    assert played.returncode == 0
+    assert "default: smollm2" in played.output and "second: smollm2" in played.output
+    played = site.play("rollback")
+    assert played.returncode != 0 and "choose one with -e trtllm_deployment=NAME" in played.output
+
+
+def test_one_that_is_not_in_the_inventory_any_more_is_told_and_removed(site: Site) -> None:
+    played = site.play("plan")
+    assert played.returncode == 0
+    assert "the deployment second serves on this host and is not in the inventory" in " ".join(played.output.split())
+    before = site.container()["Id"]
+    assert site.play("teardown", variables={"trtllm_deployment": "second"}).returncode == 0
+    assert site.container()["Id"] == before
+    assert not site.exists(f"{site.root}/deployments/second")
+    assert site.run("systemctl", "is-enabled", "trtllm@second.service", check=False).returncode != 0
+    assert site.run("docker", "network", "inspect", "trtllm-second", check=False).returncode != 0
+    assert site.exists(f"{site.root}/weights/????????????????")
