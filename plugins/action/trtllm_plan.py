@@ -27,9 +27,11 @@ from ansible_collections.tritonops.trtllm.plugins.plugin_utils._refusal import r
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._variables import (
     PREFIX,
     VARIABLES,
+    role_default,
     variable_refusals,
 )
 
+DOCKER_SOURCE = role_default("docker", "source")
 # The others are not looked at, for a template in them may be of use later only.
 READ = [name for name, variable in VARIABLES.items() if variable.request or variable.spec or variable.plan]
 
@@ -141,7 +143,8 @@ def _host(variables: Mapping[str, Any], facts: Any, bundle: Mapping[str, Any] | 
         facts,
         token_file=variables.get("trtllm_token_file") or None,
         refusals=variable_refusals(variables, variables),
-        bundle=bundle,
+        # The bundle must have the packages of the Docker that the host gets.
+        bundle={"docker_source": variables.get("trtllm_docker_source") or DOCKER_SOURCE, **bundle} if bundle else None,
     )
 
 

@@ -110,8 +110,7 @@ options:
       - By host, a bundle that everything is to come from, as M(tritonops.trtllm.bundle) made it. What is not in it, or
         is for another model, is refused; nobody is asked for anything.
       - C(path) is its folder on the host, C(manifest) what M(tritonops.trtllm.bundle_info) returns, C(system) the
-        host's system such as V(debian-12), C(python) the version of its Python such as V(3.11), C(docker_source) where
-        its Docker comes from.
+        host's system such as V(debian-12), C(python) the version of its Python such as V(3.11).
     type: dict
     default: {}
   show:

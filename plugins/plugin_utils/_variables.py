@@ -74,6 +74,10 @@ def _role_options(role: str) -> Mapping[str, ArgumentSpec]:
     return {name: spec for entry_point in entry_points for name, spec in entry_point["options"].items()}
 
 
+def role_default(role: str, option: str) -> Any:
+    return _role_options(role)[f"{role}_{option}"].get("default")
+
+
 @lru_cache(maxsize=None)
 def _bundling() -> Mapping[str, Any]:
     variables: Mapping[str, Any] = _yaml("playbooks/vars/bundle.yml")
