@@ -20,7 +20,7 @@ from ansible.utils.display import Display
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._catalogue import load_catalogue
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._converter import conversions
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._deployments import deployments_of
-from ansible_collections.tritonops.trtllm.plugins.plugin_utils._fleet import Host, plan_fleet
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils._fleet import Host, Vendors, plan_fleet
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._inputs import InputError, read_facts
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._plan_table import plan_table
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._refusal import refusal_message
@@ -31,6 +31,11 @@ from ansible_collections.tritonops.trtllm.plugins.plugin_utils._variables import
     variable_refusals,
 )
 
+# Options of roles that say where these fetch from.
+OF_ROLES = {
+    f"{role}_{name}": role_default(role, name)
+    for role, name in (("docker", "vendor_url"), ("nvidia_ctk", "repository_url"))
+}
 DOCKER_SOURCE = role_default("docker", "source")
 # The others are not looked at, for a template in them may be of use later only.
 READ = [name for name, variable in VARIABLES.items() if variable.request or variable.spec or variable.plan]
@@ -68,7 +73,8 @@ class ActionModule(ActionBase):
             raise AnsibleActionFail(str(exc)) from exc
         catalogue = load_catalogue()
         hosts = {
-            name: _host(variables.of(name), known, arguments["bundles"].get(name)) for name, known in facts.items()
+            name: _host(variables.of(name), variables.of_roles(name), known, arguments["bundles"].get(name))
+            for name, known in facts.items()
         }
         fleet = plan_fleet(hosts, catalogue, arguments["deployment"])
         own = {name: fleet["hosts"][name] for name in arguments["hosts"]}
@@ -136,15 +142,26 @@ class _Variables:
         names = [name for name in variables if name.startswith(PREFIX) and name not in self._common]
         return {**{name: variables[name] if name in READ else None for name in names}, **self._common}
 
+    def of_roles(self, host: str) -> dict[str, Any]:
+        variables = self._hostvars[host]
+        return {name: variables.get(name) or default for name, default in OF_ROLES.items()}
 
-def _host(variables: Mapping[str, Any], facts: Any, bundle: Mapping[str, Any] | None) -> Host:
+
+def _host(
+    variables: Mapping[str, Any], of_roles: Mapping[str, Any], facts: Any, bundle: Mapping[str, Any] | None
+) -> Host:
+    docker_source = variables.get("trtllm_docker_source") or DOCKER_SOURCE
     return Host(
         deployments_of(variables),
         facts,
         token_file=variables.get("trtllm_token_file") or None,
         refusals=variable_refusals(variables, variables),
-        # The bundle must have the packages of the Docker that the host gets.
-        bundle={"docker_source": variables.get("trtllm_docker_source") or DOCKER_SOURCE, **bundle} if bundle else None,
+        # It must have the packages of the Docker that the host gets.
+        bundle={"docker_source": docker_source, **bundle} if bundle else None,
+        vendors=Vendors(
+            docker=of_roles["docker_vendor_url"] if docker_source == "vendor" else "",
+            nvidia_ctk=of_roles["nvidia_ctk_repository_url"],
+        ),
     )
 
 

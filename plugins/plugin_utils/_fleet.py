@@ -8,12 +8,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
 from typing import Any
 
-from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._needs import Needs, read
+from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._needs import Needs, Source, read
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._bundled import bundle_contents, bundled_plan
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._catalogue import Catalogue
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._deployments import Deployment, Deployments
@@ -31,10 +32,26 @@ FIRST_PORT, PORTS_APART = Server.http_port, 10
 
 
 @dataclass(frozen=True)
+class Vendors:
+    """URLs of the packages of Docker and of the NVIDIA Container Toolkit; empty where they come from elsewhere."""
+
+    docker: str = ""
+    nvidia_ctk: str = ""
+
+    def sources(self, gpus: bool) -> list[Source]:
+        """Those that must answer, unless what they have is installed."""
+        wanted = [Source(self.docker, "Docker", unless="/usr/bin/dockerd")]
+        if gpus:
+            wanted.append(Source(self.nvidia_ctk, "NVIDIA Container Toolkit", unless="/usr/bin/nvidia-ctk"))
+        return [source for source in wanted if re.match(r"https?://", source.url)]
+
+
+@dataclass(frozen=True)
 class Host:
     """All that a host's plan is made of. `facts` are as `trtllm_host_info` returns them.
 
     `refusals` are of variables that no deployment has. `bundle`: what the role bundle found, where there is one.
+    `vendors`: what else the roles fetch, from where.
     """
 
     deployments: Deployments
@@ -42,6 +59,7 @@ class Host:
     token_file: str | None = None
     refusals: Sequence[Refusal] = ()
     bundle: Mapping[str, Any] | None = None
+    vendors: Vendors = Vendors()
 
 
 def plan_fleet(hosts: Mapping[str, Host], catalogue: Catalogue, only: str = "") -> dict[str, Any]:
@@ -66,11 +84,14 @@ def plan_host(host: Host, catalogue: Catalogue, only: str = "") -> dict[str, Any
         general.append(_unknown(only, deployments).as_dict())
     plans = {name: _refused(plan, clashes.get(name, [])) for name, plan in made.items()}
     selected = {name: plan for name, plan in plans.items() if not only or name == only}
+    needs = _needs(selected.values(), [*deployments, *known.serving])
+    # A bundle has what the vendors have.
+    sources = [] if host.bundle else host.vendors.sources(bool(known.gpus))
     return {
         "root": next((plan["needs"]["root"] for plan in plans.values()), ""),
         "deployments": selected,
         "gpus": _gpu_report(known, allocation, plans),
-        "preflight": as_options(Preflight(_needs(selected.values(), [*deployments, *known.serving]))),
+        "preflight": as_options(Preflight([*needs, *([Needs(reach=sources, planned=True)] if sources else [])])),
         "refusals": [*general, *(refusal for plan in selected.values() for refusal in plan["refusals"])],
         "warnings": list(_gone(known, deployments)),
     }
