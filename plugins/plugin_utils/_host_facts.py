@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.tritonops.trtllm.plugins.module_utils.gpu._nvidia_smi_output import compute_capability_of
+from ansible_collections.tritonops.trtllm.plugins.module_utils.host._version import version
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._refusal import Checker, Refusal, shown
 
 
@@ -127,9 +128,3 @@ def _gpu(path: str, raw: Any, checker: Checker) -> Gpu | None:
         checker.refuse(f"{path}.compute_capability", capability, "must be a version such as 8.0")
         capability = ""
     return Gpu(name, mib << 20 if mib else None, version(capability) or None)
-
-
-def version(text: str) -> tuple[int, ...]:
-    """The leading numbers of a version: 580.95.05 is (580, 95, 5)."""
-    match = re.match(r"\d+(?:\.\d+)*", text)
-    return tuple(int(part) for part in match.group().split(".")) if match else ()

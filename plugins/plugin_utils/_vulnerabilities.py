@@ -14,8 +14,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._registry import EXPOSED
+from ansible_collections.tritonops.trtllm.plugins.module_utils.host._version import version
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._catalogue import Catalogue
-from ansible_collections.tritonops.trtllm.plugins.plugin_utils._host_facts import version
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._refusal import Refusal
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._spec import Spec
 
