@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 .NOTPARALLEL:
-.PHONY: setup docs lint sanity unit stage molecule integration hosts test test-slow bench-plan bench-convert engine images rehearse rehearse-clean build help
+.PHONY: setup docs lint sanity unit stage molecule integration hosts test test-slow bench-plan bench-convert bench-site engine images rehearse rehearse-clean build help
 
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 # Ansible wants UTF-8.
@@ -56,6 +56,9 @@ bench-plan: setup ## How long planning a fleet takes; written to docs/benchmarks
 
 bench-convert: setup ## How long converting a checkpoint takes; written to docs/benchmarks.md
 	python tests/bench/bench_convert.py --write
+
+bench-site: setup ## What a run of the site costs that has nothing to do; written to docs/benchmarks.md
+	python tests/bench/bench_site.py --write
 
 engine: ## A Docker engine on this machine
 	rehearsal/bin/engine

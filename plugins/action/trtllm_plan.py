@@ -23,7 +23,6 @@ from ansible_collections.tritonops.trtllm.plugins.plugin_utils._deployments impo
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._fleet import Host, Vendors, plan_fleet
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._inputs import InputError, read_facts
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._plan_table import plan_table
-from ansible_collections.tritonops.trtllm.plugins.plugin_utils._refusal import refusal_message
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._variables import (
     PREFIX,
     VARIABLES,
@@ -78,8 +77,6 @@ class ActionModule(ActionBase):
         }
         fleet = plan_fleet(hosts, catalogue, arguments["deployment"])
         own = {name: fleet["hosts"][name] for name in arguments["hosts"]}
-        for plan in own.values():
-            plan["message"] = refusal_message(plan["refusals"])
         result.update(fleet)
         result["refused"] = [name for name, plan in own.items() if plan["refusals"]]
         result["conversions"] = _with_tokens(conversions(own), hosts)

@@ -8,13 +8,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.common.yaml import yaml_load
+from ansible_collections.tritonops.trtllm.plugins.module_utils.host._version import version
 
 CATALOGUE = Path(__file__).resolve().parents[2] / "catalogue"
 
@@ -33,14 +34,27 @@ class Entries(Mapping[str, Mapping[str, Any]]):
         if name not in self._names:
             raise KeyError(name)
         if name not in self._read:
-            self._read[name] = _yaml(self._folder / f"{name}.yml")
+            self._read[name] = self._load(name)
         return self._read[name]
+
+    def _load(self, name: str) -> Mapping[str, Any]:
+        entry: Mapping[str, Any] = _yaml(self._folder / f"{name}.yml")
+        return entry
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._names)
 
     def __len__(self) -> int:
         return len(self._names)
+
+
+class Releases(Entries):
+    """A release's `notes` are its own and those that it shares with others."""
+
+    def _load(self, name: str) -> Release:
+        release = super()._load(name)
+        shared = _yaml(self._folder.parent / "notes.yml")["notes"]
+        return {**release, "notes": [*release["notes"], *notes_on(name, shared)]}
 
 
 @dataclass(frozen=True)
@@ -60,7 +74,7 @@ class Catalogue:
 @lru_cache(maxsize=None)
 def load_catalogue(folder: Path = CATALOGUE) -> Catalogue:
     return Catalogue(
-        releases=Entries(folder / "releases"),
+        releases=Releases(folder / "releases"),
         models=Entries(folder / "models"),
         shapes=Entries(folder / "shapes"),
         vulnerabilities=_yaml(folder / "vulnerabilities.yml")["vulnerabilities"],
@@ -78,7 +92,14 @@ def _yaml(path: Path) -> Any:
     return yaml_load(path.read_text(encoding="utf-8"))
 
 
+def notes_on(release: str, shared: Iterable[Mapping[str, str]]) -> list[str]:
+    """Those whose range of releases has this one in it; without `last` the range is open."""
+    number = version(release)
+    return [
+        entry["note"] for entry in shared if version(entry["first"]) <= number <= version(entry.get("last") or release)
+    ]
+
+
 def release_order(name: str) -> tuple[tuple[int, ...], str]:
     """Sort key that puts 0.9.0 before 0.12.0."""
-    digits = name.split(".")
-    return (tuple(int(part) for part in digits) if all(part.isdigit() for part in digits) else (), name)
+    return version(name), name

@@ -10,20 +10,23 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from itertools import count
 from typing import Any
 
 from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._needs import Needs, Source, read
+from ansible_collections.tritonops.trtllm.plugins.module_utils.host._version import version
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._bundled import bundle_contents, bundled_plan
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._catalogue import Catalogue
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._deployments import Deployment, Deployments
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._gpu_allocation import Allocation, allocate
-from ansible_collections.tritonops.trtllm.plugins.plugin_utils._host_facts import HostFacts, read_host_facts, version
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils._host_facts import HostFacts, read_host_facts
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._inputs import InputError, with_config
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils._plan_groups import plan_equals_once
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._planner import ALL_GPUS, make_plan
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._preflight_needs import container_of, unit_of
-from ansible_collections.tritonops.trtllm.plugins.plugin_utils._refusal import Refusal
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils._refusal import Refusal, refusal_message
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._sections import Preflight, as_options
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._spec import Reader, Server
 
@@ -61,20 +64,41 @@ class Host:
     bundle: Mapping[str, Any] | None = None
     vendors: Vendors = Vendors()
 
+    @property
+    def known(self) -> HostFacts:
+        return self._read[0]
+
+    @property
+    def wrong_facts(self) -> list[Refusal]:
+        return self._read[1]
+
+    @cached_property
+    def _read(self) -> tuple[HostFacts, list[Refusal]]:
+        return read_host_facts(self.facts)
+
 
 def plan_fleet(hosts: Mapping[str, Host], catalogue: Catalogue, only: str = "") -> dict[str, Any]:
     """`hosts`: the plan of each; `artifacts`: what is made or fetched for all of them, by kind and key.
 
     `only`: the deployment that is acted on; the others are planned with it, and nothing of theirs is checked.
     """
-    plans = {name: plan_host(host, catalogue, only) for name, host in hosts.items()}
-    facts = {name: read_host_facts(host.facts)[0] for name, host in hosts.items()}
-    return {"hosts": plans, "artifacts": artifacts_of(plans, facts)}
+    plans = plan_equals_once(hosts, lambda host: plan_host(host, catalogue, only), _essence)
+    return {"hosts": plans, "artifacts": artifacts_of(plans, {name: host.known for name, host in hosts.items()})}
+
+
+def _essence(host: Host) -> dict[str, Any]:
+    """What facts say beyond what is read of them, such as serial numbers of GPUs, makes no other plan."""
+    return {
+        "deployments": {name: [entry.request, sorted(entry.own)] for name, entry in host.deployments.by_name.items()},
+        "facts": asdict(host.known),
+        "rest": [host.token_file, host.bundle, asdict(host.vendors)],
+        "refusals": [asdict(entry) for entry in (*host.refusals, *host.deployments.refusals, *host.wrong_facts)],
+    }
 
 
 def plan_host(host: Host, catalogue: Catalogue, only: str = "") -> dict[str, Any]:
     """The plan of each deployment, and what they need and share."""
-    known, _wrong = read_host_facts(host.facts)
+    known = host.known
     deployments = host.deployments.by_name
     allocation = allocate({name: _gpus_of(entry, catalogue) for name, entry in deployments.items()}, _indexes(known))
     made = {name: _plan(entry, host, known, allocation, catalogue) for name, entry in deployments.items()}
@@ -84,6 +108,7 @@ def plan_host(host: Host, catalogue: Catalogue, only: str = "") -> dict[str, Any
         general.append(_unknown(only, deployments).as_dict())
     plans = {name: _refused(plan, clashes.get(name, [])) for name, plan in made.items()}
     selected = {name: plan for name, plan in plans.items() if not only or name == only}
+    refusals = [*general, *(refusal for plan in selected.values() for refusal in plan["refusals"])]
     needs = _needs(selected.values(), [*deployments, *known.serving])
     # A bundle has what the vendors have.
     sources = [] if host.bundle else host.vendors.sources(bool(known.gpus))
@@ -92,7 +117,8 @@ def plan_host(host: Host, catalogue: Catalogue, only: str = "") -> dict[str, Any
         "deployments": selected,
         "gpus": _gpu_report(known, allocation, plans),
         "preflight": as_options(Preflight([*needs, *([Needs(reach=sources, planned=True)] if sources else [])])),
-        "refusals": [*general, *(refusal for plan in selected.values() for refusal in plan["refusals"])],
+        "refusals": refusals,
+        "message": refusal_message(refusals),
         "warnings": list(_gone(known, deployments)),
     }
 

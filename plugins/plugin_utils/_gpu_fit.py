@@ -20,6 +20,7 @@ from ansible_collections.tritonops.trtllm.plugins.plugin_utils._sizing import (
     Load,
     Parallelism,
     choose_parallelism,
+    gib,
     legal_pipeline_sizes,
     legal_tensor_sizes,
 )
@@ -89,7 +90,7 @@ def ways_to_fit(spec: Spec, host: HostFacts, sized: Sized) -> list[Advice]:
         return []
     load = load_of(spec, budget.memory)
     figures = (
-        f"{_gib(budget.weights)} for weights, {_gib(budget.activations)} for activations, {_gib(budget.runtime)} for "
+        f"{gib(budget.weights)} for weights, {gib(budget.activations)} for activations, {gib(budget.runtime)} for "
         f"the runtime, and a KV cache for a sequence of {load.limits.max_seq_len} tokens"
     )
     wider = choose_parallelism(load, len(host.gpus), None, None)
@@ -164,7 +165,3 @@ def _smaller_limits(limits: Limits) -> Iterator[dict[str, int]]:
 
 def _asked(parallelism: Parallelism) -> dict[str, int]:
     return {"tensor": parallelism.tensor, "pipeline": parallelism.pipeline}
-
-
-def _gib(size: int) -> str:
-    return f"{size / (1 << 30):.1f} GiB"

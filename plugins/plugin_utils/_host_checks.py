@@ -17,10 +17,11 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.checks import _gp
 from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._check import Fact
 from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._needs import VARIABLES, Needs
 from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._registry import CHECKS, judge
+from ansible_collections.tritonops.trtllm.plugins.module_utils.host._version import version
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._catalogue import Catalogue, Release
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._converter import needs_other_precision, obstacle
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._gpu_fit import Advice, Sized, fewer_gpus, ways_to_fit
-from ansible_collections.tritonops.trtllm.plugins.plugin_utils._host_facts import HostFacts, version
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils._host_facts import HostFacts
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._preflight_needs import (
     capability_needed,
     dotted,

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.tritonops.trtllm.plugins.module_utils.gpu._nvidia_smi_output import compute_capability_of
+from ansible_collections.tritonops.trtllm.plugins.module_utils.host._version import version
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._refusal import Checker, Refusal, shown
 
 
@@ -133,9 +134,3 @@ def _gpu(place: int, raw: Any, checker: Checker) -> Gpu | None:
         capability = ""
     index = checker.count(f"{path}.index", raw.get("index", place), least=0)
     return Gpu(index, name, mib << 20 if mib else None, version(capability) or None)
-
-
-def version(text: str) -> tuple[int, ...]:
-    """The leading numbers of a version: 580.95.05 is (580, 95, 5)."""
-    match = re.match(r"\d+(?:\.\d+)*", text)
-    return tuple(int(part) for part in match.group().split(".")) if match else ()

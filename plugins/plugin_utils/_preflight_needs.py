@@ -23,9 +23,11 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._needs imp
     Shm,
     Source,
 )
+from ansible_collections.tritonops.trtllm.plugins.module_utils.docker import _registry_login
+from ansible_collections.tritonops.trtllm.plugins.module_utils.host._version import version
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._catalogue import Catalogue, Release
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._gpu_fit import Sized, load_of
-from ansible_collections.tritonops.trtllm.plugins.plugin_utils._host_facts import HostFacts, version
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils._host_facts import HostFacts
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._keys import image_key, pulled_image, weights_key
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._sizing import IMAGE_BYTES, PRECISIONS
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._spec import (
@@ -191,9 +193,9 @@ def dotted(numbers: tuple[int, ...]) -> str:
 
 
 def registry_of(reference: str) -> str:
-    """Host and port of an image's registry, by the rule of Docker."""
-    host, slash, _rest = reference.partition("/")
-    return host if slash and ("." in host or ":" in host or host == "localhost") else DOCKER_HUB
+    """Host and port that an image is pulled from. Docker Hub is reached by another name than its images have."""
+    registry = _registry_login.registry_of(reference)
+    return DOCKER_HUB if registry == _registry_login.DOCKER_HUB else registry
 
 
 def repositories(sources: Iterable[Mapping[str, Any]]) -> list[Source]:

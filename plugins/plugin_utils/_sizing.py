@@ -37,6 +37,11 @@ MOST_GPUS = 64
 """Where a search for a parallelism ends."""
 
 
+def gib(size: int) -> str:
+    """Memory of a GPU in a message."""
+    return f"{size / GIB:.1f} GiB"
+
+
 @dataclass(frozen=True)
 class Precision:
     """`dtype` computes; a weight of a linear layer takes `weight_bytes`."""

@@ -16,6 +16,7 @@ from typing import Any
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.tritonops.trtllm.plugins.module_utils.backend._dockerfile import ARCHITECTURES
+from ansible_collections.tritonops.trtllm.plugins.module_utils.checkpoint import _decoder
 from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._needs import Gpus, options_of, read
 from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._registry import CHECKS, WAIVABLE
 from ansible_collections.tritonops.trtllm.plugins.module_utils.host._root_folder import path_problem
@@ -252,7 +253,8 @@ class Reader(Checker):
 
     def _model(self, entry: dict[str, Any]) -> Model | None:
         config = entry.pop("config", None)
-        if isinstance(config, Mapping):
+        described = isinstance(config, Mapping)
+        if described:
             entry = {**_described(config), **entry}
         elif config is not None:
             self.refuse("model.config", config, "must be the content of the model's config.json, or a file with it")
@@ -265,7 +267,11 @@ class Reader(Checker):
             "quantization": "",
             **entry,
         }
-        shape = self._shape(entry.pop("shape", None))
+        given = entry.pop("shape", None)
+        if given is None and described:
+            shape = self._shape_of_config(config, entry.get("architecture"))
+        else:
+            shape = self._shape(given)
         names = [item.name for item in fields(Model) if item.name != "shape"]
         for key in entry:
             self.choice(f"model.{key}", key, [*names, "preset", "shape", "config"], "key")
@@ -285,6 +291,21 @@ class Reader(Checker):
             self.refuse(variable, text, "must be of letters, digits, dots, dashes and underscores, 100 at most")
             return ""
         return text if name != "kind" or not text or self.choice(variable, text, KINDS, "kind") else ""
+
+    def _shape_of_config(self, config: Mapping[str, Any], architecture: Any) -> Shape | None:
+        """By the stated architecture, if it is another one than config.json has."""
+        if architecture not in _decoder.ARCHITECTURES:
+            # What is no text is refused elsewhere.
+            if architecture and isinstance(architecture, str):
+                known = ", ".join(_decoder.ARCHITECTURES)
+                self.refuse("model.architecture", architecture, f"must be one of {known}, or model.shape must be given")
+            return None
+        try:
+            return _shape_of(_decoder.describe({**config, "architectures": [architecture]}))
+        except _decoder.ConfigError as exc:
+            for problem in exc.problems:
+                self.refuse("model.config", None, problem)
+            return None
 
     def _shape(self, given: Any) -> Shape | None:
         if given is None:
@@ -481,35 +502,30 @@ def kind_of(repository: str) -> str:
 
 
 def _described(config: Mapping[str, Any]) -> dict[str, Any]:
-    """What a model's config.json says of it."""
-    architectures = config.get("architectures")
-    quantization = config.get("quantization_config")
+    """What a model's config.json says of it besides its shape."""
     stated = {
-        "architecture": architectures[0] if isinstance(architectures, list) and architectures else None,
-        "dtype": config.get("torch_dtype") or config.get("dtype"),
-        "quantization": quantization.get("quant_method") if isinstance(quantization, Mapping) else None,
+        "architecture": _decoder.architecture_of(config),
+        "dtype": _decoder.dtype_of(config),
+        "quantization": _decoder.quantization_of(config),
     }
-    return {"shape": shape_of_config(config), **{key: value for key, value in stated.items() if value}}
+    return {key: value for key, value in stated.items() if value}
 
 
-def shape_of_config(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The shape in a model's config.json, by the names that transformers gives them; None for what is not there."""
-    heads = config.get("num_attention_heads")
-    experts = config.get("num_local_experts") or 0
-    return {
-        "layers": config.get("num_hidden_layers"),
-        "heads": heads,
-        "kv_heads": config.get("num_key_value_heads") or heads,
-        "head_size": config.get("head_dim") or 0,
-        "hidden": config.get("hidden_size"),
-        "ffn": config.get("intermediate_size"),
-        "experts": experts,
-        "experts_per_token": config.get("num_experts_per_tok") or 0 if experts else 0,
-        "vocab": config.get("vocab_size"),
-        "max_positions": config.get("max_position_embeddings"),
-        "tied_embeddings": config.get("tie_word_embeddings", False),
-        "qkv_bias": "Qwen2" in str(config.get("architectures")) or config.get("attention_bias", False),
-    }
+def _shape_of(decoder: _decoder.Decoder) -> Shape:
+    return Shape(
+        layers=decoder.layers,
+        heads=decoder.heads,
+        kv_heads=decoder.kv_heads,
+        hidden=decoder.hidden,
+        ffn=decoder.ffn,
+        vocab=decoder.vocab,
+        max_positions=decoder.max_positions,
+        experts=decoder.experts,
+        experts_per_token=decoder.experts_per_token,
+        head_size=decoder.head_size,
+        tied_embeddings=decoder.tied,
+        qkv_bias=decoder.qkv_bias,
+    )
 
 
 def read_spec(request: Mapping[str, Any], catalogue: Catalogue) -> tuple[Spec | None, list[Refusal]]:

@@ -11,11 +11,12 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._registry import EXPOSED
+from ansible_collections.tritonops.trtllm.plugins.module_utils.host._version import version
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._catalogue import Catalogue
-from ansible_collections.tritonops.trtllm.plugins.plugin_utils._host_facts import version
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._refusal import Refusal
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._spec import Spec
 
@@ -32,6 +33,7 @@ def older(have: str, fixed: str) -> bool:
     return version_order(have) < version_order(fixed)
 
 
+@lru_cache(maxsize=None)
 def version_order(text: str) -> tuple[tuple[int, ...], float]:
     """Sort key of a version: 1.2.1 is older than 1.3.0rc17, and that one older than 1.3.0."""
     candidate = re.search(r"rc(\d+)$", text)

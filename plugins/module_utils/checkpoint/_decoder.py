@@ -17,7 +17,8 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._artifac
 
 Shape = t.Tuple[int, ...]
 
-# What transformers' configuration classes assume where config.json says nothing.
+# The defaults of transformers' configuration classes, the same in 4.40 and 5.23. The sizes have defaults there as well,
+# but save_pretrained always writes them: a config.json without them is damaged.
 _COMMON = {"hidden_act": "silu", "rms_norm_eps": 1e-6, "rope_theta": 10000.0}
 _DEFAULTS: dict[str, dict[str, t.Any]] = {
     "LlamaForCausalLM": {**_COMMON, "max_position_embeddings": 2048},
@@ -36,14 +37,28 @@ _DEFAULTS: dict[str, dict[str, t.Any]] = {
 ARCHITECTURES = tuple(_DEFAULTS)
 # Of anything in any model: what is beyond is damaged, and would only be counted through in vain.
 MOST = 10**9
-# Shortens what a message quotes: config.json may hold anything.
 _REPR = Repr()
 _REPR.maxstring = 80
-quoted = _REPR.repr
+
+
+def quoted(value: t.Any) -> str:
+    """A value of config.json in a message, shortened. Python refuses to write integers of thousands of digits."""
+    try:
+        return _REPR.repr(value)
+    except ValueError:
+        return "a value too large to show"
 
 
 class ConversionError(ArtifactError):
     """Why these weights cannot be converted, and what to change."""
+
+
+class ConfigError(ConversionError):
+    """What is wrong with config.json, whoever reads it."""
+
+    def __init__(self, problems: t.Sequence[str]) -> None:
+        super().__init__("config.json: " + "; ".join(problems))
+        self.problems = problems
 
 
 @dataclass(frozen=True)
@@ -71,38 +86,59 @@ class Decoder:
 
 
 def read_decoder(config: t.Any) -> Decoder:
-    """The model of this config.json; ConversionError with everything that is wrong with it."""
-    if not isinstance(config, dict):
+    """The model of this config.json, if it can be converted; ConversionError with everything that is wrong with it."""
+    if not isinstance(config, t.Mapping):
         raise ConversionError("config.json is not a JSON object")
-    architectures = config.get("architectures")
-    architecture = architectures[0] if isinstance(architectures, list) and architectures else None
-    problems = _unsupported(config, architecture)
+    problems = _unsupported(config)
     if problems:
         raise ConversionError("; ".join(problems))
-    settings = {**_DEFAULTS[str(architecture)], **{key: value for key, value in config.items() if value is not None}}
-    # Written out, null means as many as there are heads; left out, what the class assumes.
+    return describe(config)
+
+
+def describe(config: t.Mapping[str, t.Any]) -> Decoder:
+    """The model of this config.json, whose architecture is one of ARCHITECTURES; ConfigError with all problems."""
+    architecture = architecture_of(config)
+    settings = {**_DEFAULTS[architecture], **{key: value for key, value in config.items() if value is not None}}
+    # Null means as many as there are heads; only a missing key means the default of the class.
     if config.get("num_key_value_heads", 0) is None:
-        del settings["num_key_value_heads"]
+        settings.pop("num_key_value_heads", None)
     reader = _Reader(settings)
-    decoder = reader.decoder(str(architecture))
+    decoder = reader.decoder(architecture)
     if reader.problems:
-        raise ConversionError("config.json: " + "; ".join(reader.problems))
+        raise ConfigError(reader.problems)
     return decoder
 
 
-def _unsupported(config: t.Mapping[str, t.Any], architecture: t.Any) -> list[str]:
-    problems = []
+def architecture_of(config: t.Mapping[str, t.Any]) -> t.Any:
+    """What config.json names first; None if it names nothing."""
+    architectures = config.get("architectures")
+    return architectures[0] if isinstance(architectures, list) and architectures else None
+
+
+def dtype_of(config: t.Mapping[str, t.Any]) -> t.Any:
+    """What the weights are stored in; None if config.json does not say. transformers 5 renamed the key."""
+    return config.get("torch_dtype") or config.get("dtype")
+
+
+def quantization_of(config: t.Mapping[str, t.Any]) -> t.Any:
+    """How the weights are quantised; None if they are not. compressed-tensors used to have a key of its own."""
+    quantization = config.get("quantization_config") or config.get("compression_config")
+    if isinstance(quantization, t.Mapping):
+        return quantization.get("quant_method") or "unknown"
+    return quantization or None
+
+
+def _unsupported(config: t.Mapping[str, t.Any]) -> list[str]:
+    problems, architecture, quantization = [], architecture_of(config), quantization_of(config)
     if architecture not in ARCHITECTURES:
         problems.append(
             f"config.json: architectures[0] is {quoted(architecture)}; this converter knows {', '.join(ARCHITECTURES)}."
             " Use converter upstream where the release supports the model"
         )
-    quantization = config.get("quantization_config") or config.get("compression_config")
     if quantization:
-        method = quantization.get("quant_method") if isinstance(quantization, dict) else quantization
         problems.append(
-            f"config.json: the weights are quantised ({quoted(method)}); this converter writes float16, bfloat16 and"
-            " float32. Use weights that are not quantised, converter upstream, or the profile llmapi"
+            f"config.json: the weights are quantised ({quoted(quantization)}); this converter writes float16, bfloat16"
+            " and float32. Use weights that are not quantised, converter upstream, or the profile llmapi"
         )
     if config.get("mlp_bias"):
         problems.append("config.json: mlp_bias is set; use converter upstream for a model with biases there")
@@ -149,9 +185,11 @@ class _Reader:
         if isinstance(value, int) and not isinstance(value, bool) and 0 < value <= MOST:
             return value
         self.problems.append(f"{key} must be a whole number from 1 to {MOST}, it is {quoted(value)}")
-        return 1
+        return 0
 
     def _head_size(self, hidden: int, heads: int) -> int:
+        if not hidden or not heads:
+            return 0
         if hidden % heads:
             self.problems.append(
                 f"hidden_size {hidden} is no multiple of num_attention_heads {heads}, and head_dim is not given"

@@ -19,6 +19,7 @@ import typing as t
 
 from ansible_collections.tritonops.trtllm.plugins.module_utils.checkpoint._decoder import ARCHITECTURES, Decoder, quoted
 from ansible_collections.tritonops.trtllm.plugins.module_utils.checkpoint._layout import Cut, TensorNames
+from ansible_collections.tritonops.trtllm.plugins.module_utils.host._version import version
 
 FIRST = (0, 9)
 _RELEASE = re.compile(r"v?([0-9]{1,9}(?:\.[0-9]{1,9})+)(?:\.?(?:dev|rc|post)[0-9]{1,10})?")
@@ -91,7 +92,7 @@ _QWEN = {"qwen_type": "qwen2", "seq_length": 8192, "use_logn_attn": False, "num_
 def release_number(release: str) -> tuple[int, ...]:
     """0.12.0 as (0, 12, 0), and so is what leads to it, 0.12.0rc1; empty for what is no release."""
     match = _RELEASE.fullmatch(release)
-    return tuple(map(int, match.group(1).split("."))) if match else ()
+    return version(match.group(1)) if match else ()
 
 
 def unsupported(release: str, architecture: str) -> str:

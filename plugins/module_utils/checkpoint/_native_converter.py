@@ -26,6 +26,7 @@ from threading import Lock, local
 from ansible_collections.tritonops.trtllm.plugins.module_utils.checkpoint._decoder import (
     ConversionError,
     Decoder,
+    dtype_of,
     read_decoder,
     source_tensors,
 )
@@ -197,7 +198,7 @@ def _source_problems(decoder: Decoder, stored: t.Mapping[str, StoredTensor], has
 def _chosen_dtype(wanted: str, config: t.Mapping[str, t.Any], stored: t.Mapping[str, StoredTensor]) -> str:
     if wanted != "auto":
         return wanted
-    stated = config.get("torch_dtype") or config.get("dtype")
+    stated = dtype_of(config)
     own = stated if isinstance(stated, str) and stated in ITEM_BYTES else DTYPES[stored[EMBEDDING].code]
     return "float16" if own == "float32" else own
 

@@ -19,7 +19,6 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._check imp
     on_gpus,
     warning,
 )
-from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._system import numbers
 from ansible_collections.tritonops.trtllm.plugins.module_utils.gpu._nvidia_smi import look_for_gpus
 from ansible_collections.tritonops.trtllm.plugins.module_utils.gpu._pci import (
     PciDevice,
@@ -28,6 +27,7 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.gpu._pci import (
     same_place,
     switches_of,
 )
+from ansible_collections.tritonops.trtllm.plugins.module_utils.host._version import version
 
 if t.TYPE_CHECKING:
     from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._live_host import LiveHost
@@ -162,10 +162,10 @@ def gpu_memory(need: Gpus, kinds: Kinds) -> t.Iterator[Finding]:
 
 
 def gpu_capability(need: Gpus, kinds: Kinds) -> t.Iterator[Finding]:
-    least = numbers(need.compute_capability)
-    old = [gpu for gpu in kinds.gpus if numbers(gpu.get("compute_capability") or need.compute_capability) < least]
+    least = version(need.compute_capability)
+    old = [gpu for gpu in kinds.gpus if version(gpu.get("compute_capability") or need.compute_capability) < least]
     if old:
-        have = min((gpu["compute_capability"] for gpu in old), key=numbers)
+        have = min((gpu["compute_capability"] for gpu in old), key=version)
         yield error(
             f"compute capability of {_indexes(old)}: {have}, {need.compute_capability} is needed",
             "use newer GPUs, or another precision or model in O(gpus)",
@@ -194,7 +194,7 @@ def driver_older(need: Gpus, kinds: Kinds) -> t.Iterator[Finding]:
 
 
 def _has_older_driver(kinds: Kinds, wanted: str) -> bool:
-    return bool(kinds.gpus and kinds.driver) and numbers(kinds.driver or "") < numbers(wanted)
+    return bool(kinds.gpus and kinds.driver) and version(kinds.driver or "") < version(wanted)
 
 
 CHECKS = (

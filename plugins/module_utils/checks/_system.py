@@ -22,6 +22,7 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._check imp
     warning,
 )
 from ansible_collections.tritonops.trtllm.plugins.module_utils.host._listeners import read_text
+from ansible_collections.tritonops.trtllm.plugins.module_utils.host._version import version
 
 if t.TYPE_CHECKING:
     from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._live_host import LiveHost
@@ -86,14 +87,9 @@ def os_untested(systems: t.Mapping[str, str], system: System) -> t.Iterator[Find
 
 def os_unsupported(systems: t.Mapping[str, str], system: System) -> t.Iterator[Finding]:
     # Rolling releases have no number.
-    if system.name in systems and system.version and numbers(system.version) < numbers(systems[system.name]):
+    if system.name in systems and system.version and version(system.version) < version(systems[system.name]):
         message = f"{system.name} {system.version} is too old, supported: {_supported(systems)}"
         yield error(message, "upgrade the host's system")
-
-
-def numbers(version: str) -> list[int]:
-    """For comparing versions: 580.95.05 is [580, 95, 5]."""
-    return [int(number) for number in re.findall(r"\d+", version)]
 
 
 @dataclass(frozen=True)

@@ -13,15 +13,12 @@ from typing import Any
 
 import pytest
 import yaml
+from ansible_collections.tritonops.trtllm.plugins.module_utils.host._version import version
 from ansible_collections.tritonops.trtllm.plugins.module_utils.triton import _model_config
 from ansible_collections.tritonops.trtllm.tests.unit.support import upstream
 
 PROJECT = Path(__file__).parents[3]
 CATALOGUE = PROJECT / "catalogue"
-
-
-def version(text: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in text.split("."))
 
 
 @cache
@@ -156,17 +153,17 @@ def test_every_model_can_be_served_by_some_release(name: str) -> None:
     assert any(architecture in read("releases", release)["convert"]["scripts"] for release in RELEASES)
 
 
-@pytest.mark.parametrize("family", sorted({read("models", name)["family"] for name in names("models")}))
-def test_a_family_has_one_shape_but_for_the_vocabulary(family: str) -> None:
-    shapes = [read("models", name)["shape"] for name in names("models") if read("models", name)["family"] == family]
-    assert len({tuple(value for key, value in shape.items() if key != "vocab") for shape in shapes}) == 1
+def test_ranges_of_shared_notes_are_of_releases_that_exist() -> None:
+    for entry in listed("notes"):
+        first, last = entry["first"], entry.get("last", RELEASES[-1])
+        assert {first, last} <= set(RELEASES)
+        assert version(first) < version(last), "a note of one release is in its own file"
 
 
-@pytest.mark.parametrize("name", names("models"))
-def test_an_end_id_is_in_the_vocabulary(name: str) -> None:
-    model = read("models", name)
-    assert max(model["end_ids"]) < model["shape"]["vocab"]
-    assert len(model["end_ids"]) == len(model["stop_words"])
+@pytest.mark.parametrize("release", RELEASES)
+def test_a_release_does_not_repeat_what_releases_share(release: str) -> None:
+    shared = {entry["note"] for entry in listed("notes")}
+    assert shared & set(read("releases", release)["notes"]) == set()
 
 
 def listed(kind: str) -> list[dict[str, Any]]:

@@ -8,11 +8,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from ansible_collections.tritonops.trtllm.plugins.module_utils.host._version import version
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._host_facts import (
     HostFacts,
     facts_of_shape,
     read_host_facts,
-    version,
 )
 from ansible_collections.tritonops.trtllm.tests.unit.support.planning import CATALOGUE
 
@@ -76,14 +76,6 @@ def test_the_smallest_and_the_oldest_gpu_count() -> None:
 def test_what_is_wrong_in_recorded_facts_is_named(facts: Any, variable: str, says: str) -> None:
     found = {refusal.variable: refusal.message for refusal in read_host_facts(facts)[1]}
     assert list(found) == [variable] and says in found[variable]
-
-
-@pytest.mark.parametrize(
-    ("text", "numbers"),
-    [("580.95.05", (580, 95, 5)), ("1.18.0~rc.1", (1, 18, 0)), ("1.17.8-1", (1, 17, 8)), ("", ()), ("none", ())],
-)
-def test_versions_compare_as_numbers(text: str, numbers: tuple[int, ...]) -> None:
-    assert version(text) == numbers
 
 
 def test_a_pre_release_of_the_toolkit_is_as_good_as_its_numbers() -> None:

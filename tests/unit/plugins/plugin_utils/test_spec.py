@@ -5,9 +5,16 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import Any
 
 import pytest
+from ansible_collections.tritonops.trtllm.plugins.module_utils.checkpoint._decoder import (
+    ARCHITECTURES,
+    Decoder,
+    read_decoder,
+)
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils._sizing import Shape
 from ansible_collections.tritonops.trtllm.tests.unit.support.planning import (
     CATALOGUE,
     DIGEST,
@@ -279,23 +286,67 @@ def test_config_json_says_what_the_preset_says(preset: str) -> None:
     accepted(model=described(CONFIGS[preset]))
 
 
-def test_config_json_may_leave_out_what_transformers_fills_in() -> None:
-    old = {name: value for name, value in CONFIGS["llama-3.1-8b"].items() if name != "num_key_value_heads"}
-    assert shape_of(described({**old, "head_dim": 128})).kv_heads == 32
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize(
+    "change",
+    [
+        {},
+        {"num_key_value_heads": None},
+        {"num_key_value_heads": 4, "max_position_embeddings": 4096, "head_dim": None},
+        {"head_dim": 64, "tie_word_embeddings": True},
+        {"bias": True},
+        {"attention_bias": True},
+        {"num_local_experts": 16, "num_experts_per_tok": 4},
+    ],
+    ids=str,
+)
+def test_the_planner_and_the_converter_read_the_same_model(architecture: str, change: dict[str, Any]) -> None:
+    sizes = {
+        "hidden_size": 4096,
+        "intermediate_size": 14336,
+        "num_attention_heads": 32,
+        "num_hidden_layers": 32,
+        "vocab_size": 32000,
+    }
+    config = {"architectures": [architecture], **sizes, **change}
+    shape, decoder = shape_of(described(config)), read_decoder(config)
+    common = {item.name for item in fields(Shape)} & {item.name for item in fields(Decoder)}
+    assert len(common) == len(fields(Shape)) - 1
+    assert {name: getattr(shape, name) for name in common} == {name: getattr(decoder, name) for name in common}
+    assert shape.tied_embeddings == decoder.tied
+
+
+def test_a_mixtral_without_kv_heads_and_experts_has_what_transformers_gives_it() -> None:
+    left_out = ("num_key_value_heads", "num_local_experts", "num_experts_per_tok")
+    config = {key: value for key, value in CONFIGS["mixtral-8x7b-instruct"].items() if key not in left_out}
+    assert shape_of(described(config)).stored == shape_of("mixtral-8x7b-instruct").stored
 
 
 @pytest.mark.parametrize(
-    ("change", "variable"),
+    ("change", "variable", "says"),
     [
-        ({"hidden_size": None}, "trtllm_model.shape.hidden"),
-        ({"num_hidden_layers": "many"}, "trtllm_model.shape.layers"),
-        ({"architectures": []}, "trtllm_model.architecture"),
-        ({"architectures": [5]}, "trtllm_model.architecture"),
-        ({"torch_dtype": 16}, "trtllm_model.dtype"),
+        ({"hidden_size": None}, "trtllm_model.config", "hidden_size must be a whole number from 1 to 1000000000"),
+        ({"num_hidden_layers": "many"}, "trtllm_model.config", "num_hidden_layers must be a whole number"),
+        ({"vocab_size": 1 << 99999}, "trtllm_model.config", "it is a value too large to show"),
+        ({"num_key_value_heads": 0}, "trtllm_model.config", "num_key_value_heads must be a whole number"),
+        ({"tie_word_embeddings": "yes"}, "trtllm_model.config", "tie_word_embeddings must be true or false"),
+        ({"architectures": []}, "trtllm_model.architecture", "must be a string"),
+        ({"architectures": [5]}, "trtllm_model.architecture", "must be a string"),
+        ({"architectures": ["BloomForCausalLM"]}, "trtllm_model.architecture", "model.shape must be given"),
+        ({"torch_dtype": 16}, "trtllm_model.dtype", "must be a string"),
+        ({"compression_config": True}, "trtllm_model.quantization", "must be a string"),
     ],
 )
-def test_what_config_json_does_not_say_is_asked_for(change: dict[str, Any], variable: str) -> None:
-    assert variable in refused(model=described({**CONFIGS["llama-3.1-8b"], **change}))
+def test_what_config_json_does_not_say_is_asked_for(change: dict[str, Any], variable: str, says: str) -> None:
+    found = refused(model=described({**CONFIGS["llama-3.1-8b"], **change}))
+    assert list(found) == [variable]
+    assert says in found[variable]
+
+
+def test_config_json_is_read_by_the_architecture_that_was_stated() -> None:
+    config = {key: value for key, value in CONFIGS["llama-3.1-8b"].items() if key != "num_key_value_heads"}
+    assert shape_of(described(config)).kv_heads == 32
+    assert shape_of({**described(config), "architecture": "MistralForCausalLM"}).kv_heads == 8
 
 
 def test_what_config_json_says_of_quantisation_counts() -> None:

@@ -1,0 +1,105 @@
+# Copyright (c) 2026 tritonops.trtllm contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a run of the site took, out of what Ansible printed and what the callback task_results wrote."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+# Actions of ansible.builtin that the control node does alone, besides all that include or import something.
+CONTROL_ONLY = {
+    *("add_host", "assert", "debug", "fail", "group_by", "meta", "pause", "set_fact", "set_stats"),
+    "validate_argument_spec",
+}
+# The planner gets the facts of hosts from a task before it.
+PLANNERS = ("tritonops.trtllm.trtllm_plan", "tritonops.trtllm.trtllm_fleet_plan")
+_RECAP = re.compile(r"^(\S+)\s+: ((?:\w+=\d+\s*)+)$", re.MULTILINE)
+
+
+class NotIdle(Exception):
+    """The run changed something or failed: it is not what is to be measured."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One run. `tasks` and `modules` are those of the host that has most of them: some tasks run on one host only."""
+
+    hosts: int
+    wall: float
+    cpu: float
+    tasks: int
+    modules: int
+
+
+# For one host. The seconds are of a machine with two processors.
+BOUNDS = Measured(hosts=1, wall=30, cpu=15, tasks=45, modules=25)
+
+
+def recap(output: str) -> dict[str, dict[str, int]]:
+    """By host, the numbers of the lines after PLAY RECAP."""
+    _before, found, lines = output.rpartition("PLAY RECAP")
+    if not found:
+        raise NotIdle(f"ansible-playbook did not get to its end:\n{output[-2000:]}")
+    return {
+        host: {name: int(number) for name, number in re.findall(r"(\w+)=(\d+)", numbers)}
+        for host, numbers in _RECAP.findall(lines)
+    }
+
+
+def check_idle(numbers: dict[str, dict[str, int]], results: str) -> None:
+    """NotIdle, with the tasks that made it so, unless every host was found as it should be."""
+    busy = [
+        f"{host}: {name}={count[name]}"
+        for host, count in numbers.items()
+        for name in ("changed", "failed", "unreachable")
+        if count[name]
+    ]
+    if busy or not numbers:
+        changed = [f"{line['host']}: {line['task']}" for line in _lines(results) if line["changed"]]
+        raise NotIdle("\n".join(["the run was to change nothing:", *busy, *changed]))
+
+
+def is_on_host(action: str, delegated: bool) -> bool:
+    """Whether a module ran on the host itself."""
+    name = action.rpartition("ansible.builtin.")[2]
+    alone = name in CONTROL_ONLY or name.startswith(("include_", "import_")) or action in PLANNERS
+    return not (alone or delegated)
+
+
+def modules_by_host(results: str) -> Counter[str]:
+    """How many tasks ran a module on each host. `results`: what the callback task_results wrote."""
+    return Counter(line["host"] for line in _lines(results) if is_on_host(line["action"], line["delegated"]))
+
+
+def measured(output: str, results: str, wall: float, cpu: float) -> Measured:
+    numbers = recap(output)
+    check_idle(numbers, results)
+    return Measured(
+        hosts=len(numbers),
+        wall=wall,
+        cpu=cpu,
+        tasks=max(count["ok"] for count in numbers.values()),
+        modules=max(modules_by_host(results).values(), default=0),
+    )
+
+
+def exceeded(found: Measured) -> list[str]:
+    """Which of the bounds for one host the run did not keep."""
+    if found.hosts != BOUNDS.hosts:
+        return []
+    pairs = [(name, getattr(found, name), getattr(BOUNDS, name)) for name in ("tasks", "modules", "wall", "cpu")]
+    return [f"{name} {have:g}, {most:g} at most" for name, have, most in pairs if have > most]
+
+
+def rows(runs: Iterable[Measured]) -> list[Sequence[object]]:
+    return [(run.hosts, run.tasks, run.modules, f"{run.wall:.1f}", f"{run.cpu:.1f}") for run in runs]
+
+
+def _lines(results: str) -> list[dict[str, object]]:
+    return [json.loads(line) for line in results.splitlines()]

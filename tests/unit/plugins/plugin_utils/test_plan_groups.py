@@ -1,0 +1,69 @@
+# Copyright (c) 2026 tritonops.trtllm contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Equal hosts are planned once, and no host gets the plan of another one."""
+
+from __future__ import annotations
+
+import datetime
+from typing import Any
+
+import pytest
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils._plan_groups import plan_equals_once
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils._planner import make_plan
+from ansible_collections.tritonops.trtllm.tests.unit.support.planning import CATALOGUE, host
+
+
+def planned(*values: Any) -> tuple[list[Any], int]:
+    """What each host got, and how many plans were made. A plan is the value that it was made of."""
+    made = []
+
+    def plan(given: Any) -> list[Any]:
+        made.append(given)
+        return [given]
+
+    plans = plan_equals_once({f"host{number}": value for number, value in enumerate(values)}, plan, lambda value: value)
+    assert list(plans) == [f"host{number}" for number in range(len(values))]
+    return list(plans.values()), len(made)
+
+
+def test_equal_hosts_share_a_plan() -> None:
+    def facts(count: int) -> dict[str, Any]:
+        return {"gpus": [{"name": "A100"}] * count}
+
+    plans, made = planned(({"model": "m"}, facts(8)), ({"model": "m"}, facts(4)), ({"model": "m"}, facts(8)))
+    assert made == 2
+    assert plans[0] is plans[2] and plans[0] is not plans[1]
+
+
+def test_the_order_of_keys_makes_no_difference() -> None:
+    assert planned({"a": 1, "b": 2}, {"b": 2, "a": 1})[1] == 1
+
+
+@pytest.mark.parametrize(
+    "pair",
+    [(1, True), (1, 1.0), (1, "1"), ({1: 2}, {"1": 2}), ((1, 2), [1, 2]), (None, "null"), ([], {}), ({"a": None}, {})],
+    ids=str,
+)
+def test_what_only_looks_equal_is_planned_for_itself(pair: tuple[Any, Any]) -> None:
+    plans, made = planned(*pair, *pair)
+    assert made >= 2
+    for plan, value in zip(plans, (*pair, *pair)):
+        assert plan[0] == value and type(plan[0]) is type(value)
+
+
+@pytest.mark.parametrize("value", [datetime.date(2026, 1, 1), {1: 0, "a": 0}, {b"x"}], ids=str)
+def test_what_json_cannot_write_is_planned_each_time(value: Any) -> None:
+    assert planned([value], [value])[1] == 2
+
+
+def test_a_shared_plan_is_the_one_that_each_host_would_get() -> None:
+    request = {"model": "mixtral-8x7b-instruct"}
+    facts = {"a": host(), "b": host("BM.GPU.A10.4"), "c": host()}
+    plans = plan_equals_once(
+        {name: (request, each) for name, each in facts.items()},
+        lambda given: make_plan(*given, CATALOGUE),
+        lambda given: given,
+    )
+    assert plans == {name: make_plan(request, each, CATALOGUE) for name, each in facts.items()}
+    assert plans["a"] is plans["c"]
