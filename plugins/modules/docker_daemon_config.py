@@ -7,14 +7,14 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: docker_daemon_config
-short_description: Merge settings into the Docker engine's daemon.json
+short_description: Merge settings into Docker's daemon.json
 version_added: "0.1.0"
 description:
-  - Merges settings into the configuration file of the Docker engine and keeps all others. It is the one owner of that
+  - Merges settings into Docker's configuration file and keeps all others. It is the one owner of that
     file, so that several roles can each bring their keys and none removes those of another.
-  - The new file is checked by the engine itself where that can (C(dockerd --validate), engine 23.0 and later)
+  - The new file is checked by Docker itself where that can (C(dockerd --validate), Docker 23.0 and later)
     before it takes the place of the old one.
-  - Does not restart the engine. Notify a handler.
+  - Does not restart Docker. M(tritonops.trtllm.docker_service) does, when the file is newer than the Docker service.
 extends_documentation_fragment:
   - tritonops.trtllm.attributes
 attributes:
@@ -34,7 +34,7 @@ options:
     required: true
   path:
     description:
-      - The engine's configuration file. Its folder is made when it is missing.
+      - Docker's configuration file. Its folder is made when it is missing.
       - A symbolic link is followed, its target is written.
     type: path
     default: /etc/docker/daemon.json
@@ -45,27 +45,28 @@ options:
     default: false
   validate:
     description:
-      - Let the engine check the new file before it is put in place.
+      - Let Docker check the new file before it is put in place.
       - Nothing is checked when O(dockerd) is not installed or is older than 23.0. RV(validated) tells.
     type: bool
     default: true
   dockerd:
     description:
-      - Name or path of the engine's program.
+      - Name or path of the daemon's program.
     type: str
     default: dockerd
+seealso:
+  - module: tritonops.trtllm.docker_service
 author:
   - tritonops.trtllm contributors (@tritonops)
 """
 
 EXAMPLES = r"""
-- name: Keep the logs of containers small
+- name: Limit the size of container logs
   tritonops.trtllm.docker_daemon_config:
     config:
       log-driver: local
       log-opts:
         max-size: 100m
-  notify: Restart docker
 
 - name: Let containers use NVIDIA GPUs, and drop a registry mirror
   tritonops.trtllm.docker_daemon_config:
@@ -76,7 +77,6 @@ EXAMPLES = r"""
           args: []
       registry-mirrors: null
     backup: true
-  notify: Restart docker
 """
 
 RETURN = r"""
@@ -89,7 +89,7 @@ config:
     log-opts:
       max-size: 100m
 validated:
-  description: Whether the engine has checked the new file.
+  description: Whether Docker has checked the new file.
   returned: always
   type: bool
   sample: true
@@ -115,8 +115,8 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.docker._daemon_co
 from ansible_collections.tritonops.trtllm.plugins.module_utils.host._umask import readable_by_everybody
 
 
-def engine_accepts(module: AnsibleModule, candidate: str) -> bool:
-    """Whether the engine has looked at the file; raises when it refuses it."""
+def docker_accepts(module: AnsibleModule, candidate: str) -> bool:
+    """Whether Docker has checked the file; raises when it refuses it."""
     dockerd = module.get_bin_path(module.params["dockerd"], opt_dirs=["/usr/sbin", "/usr/local/sbin"])
     if dockerd is None:
         return False
@@ -127,7 +127,7 @@ def engine_accepts(module: AnsibleModule, candidate: str) -> bool:
     if "unknown flag: --validate" in words:
         return False
     raise DaemonConfigError(
-        f"the engine refuses the new {module.params['path']}: {words}."
+        f"Docker refuses the new {module.params['path']}: {words}."
         " The file was left as it is: correct the option 'config'."
     )
 
@@ -166,7 +166,7 @@ def run(module: AnsibleModule) -> dict[str, t.Any]:
         return result
     candidate = write_candidate(module, dump(after))
     if module.params["validate"]:
-        result["validated"] = engine_accepts(module, candidate)
+        result["validated"] = docker_accepts(module, candidate)
     if not module.check_mode:
         backup = publish(module, candidate, path, text is not None)
         if backup:

@@ -152,6 +152,12 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+installed:
+  description: Those of O(packages) that are installed, with their versions.
+  returned: when O(state=open)
+  type: dict
+  sample:
+    docker-ce: 5:28.5.1-1~debian.12~bookworm
 finished:
   description: What a killed run of the package manager had left undone.
   returned: when O(state=open) and there was one
@@ -193,7 +199,7 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.host_record._host
     remove,
     save,
 )
-from ansible_collections.tritonops.trtllm.plugins.module_utils.host_record._packages import Packages, parse_rpm
+from ansible_collections.tritonops.trtllm.plugins.module_utils.host_record._packages import Packages, parse_rpm, plain
 from ansible_collections.tritonops.trtllm.plugins.module_utils.host_record._state import Host
 
 
@@ -224,8 +230,14 @@ def run_open(module: AnsibleModule, host: Host) -> dict[str, t.Any]:
     after = open_part(before, module.params["part"], scope, host, listed_before(module.params["before"]))
     if not module.check_mode:
         save(after, path)
-    result = described(path, before, after)
+    result = {**described(path, before, after), "installed": installed(host, scope["packages"])}
     return {**result, "changed": True, "finished": interrupted} if interrupted else result
+
+
+def installed(host: Host, wanted: list[str]) -> dict[str, str]:
+    """The versions of the packages that are there, by the names that a role gives them."""
+    packages = host.packages() if wanted else {}
+    return {plain(name): package.version for name, package in packages.items() if plain(name) in wanted}
 
 
 def run_closed(module: AnsibleModule, host: Host) -> dict[str, t.Any]:

@@ -275,6 +275,13 @@ def test_a_second_run_remembers_nothing_new(site: Rehearsed) -> None:
     assert not site.close()["changed"]
 
 
+@pytest.mark.parametrize("check", [True, False])
+def test_a_role_is_told_which_of_its_packages_are_installed(site: Rehearsed, check: bool) -> None:
+    site.host.listed.update({"engine": Package("5:28.5.1-1"), "oldrunc:amd64": Package("1.1")})
+    assert site.open(check=check)["installed"] == {"engine": "5:28.5.1-1", "oldrunc": "1.1"}
+    assert site.open(check=check, packages=[])["installed"] == {}
+
+
 def test_parts_that_work_within_each_other_are_told_apart(site: Rehearsed) -> None:
     site.open()
     site.run("open", part="python", packages=["venv"])

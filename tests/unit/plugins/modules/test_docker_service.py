@@ -1,0 +1,261 @@
+# Copyright (c) 2026 tritonops.trtllm contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The Docker service is enabled, started, restarted for newer settings, and not under a service that needs it."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+import typing as t
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from ansible_collections.tritonops.trtllm.plugins.modules import docker_service
+from ansible_collections.tritonops.trtllm.tests.unit.support.module_run import Result, failure, run_module
+
+UPTIME = 3600.0
+STARTED_AGO = 100.0
+DOCKER = "docker.service"
+INFO = {"ServerVersion": "28.5.1", "Runtimes": {"runc": {}, "nvidia": {}}}
+# It lists units as the real one does: patterns are those of a shell, and only units in one of the states are shown.
+SYSTEMCTL = """#!/bin/sh
+cd "{folder}" || exit
+state() {{ cat "units/$1" 2>/dev/null || echo inactive; }}
+case "$*" in
+show*)
+    echo LoadState={load}
+    echo "ActiveState=$(state {docker})"
+    echo UnitFileState={enabled}
+    echo ExecMainStartTimestampMonotonic={started} ;;
+list-units*)
+    case "$*" in *" --plain --no-legend --state=active,activating,reloading "*) ;; *) exit 64 ;; esac
+    for pattern; do :; done
+    for file in units/*; do
+        unit=${{file#units/}}
+        case "$(state "$unit")" in active|activating|reloading) ;; *) continue ;; esac
+        case "$unit" in $pattern) echo "$unit loaded $(state "$unit") running A description" ;; esac
+    done ;;
+'{failing}') echo 'Job failed' >&2; exit 1 ;;
+*) echo "$*" >>told ;;
+esac
+"""
+
+
+class Host:
+    """A host that is up for an hour, its systemctl that notes what it is told to do, and Docker, which is younger."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.settings = folder / "daemon.json"
+        self.drop_ins = folder / "docker.service.d"
+        (folder / "told").touch()
+        (folder / "units").mkdir()
+        self.unit(DOCKER, "active")
+        self.write()
+        self.answer(INFO)
+
+    def write(self, load: str = "loaded", enabled: str = "enabled", failing: str = "none") -> None:
+        started = int((UPTIME - STARTED_AGO) * 1e6)
+        text = SYSTEMCTL.format(
+            folder=self.folder, docker=DOCKER, started=started, load=load, enabled=enabled, failing=failing
+        )
+        self.program("systemctl", text)
+
+    def unit(self, name: str, state: str) -> None:
+        (self.folder / "units" / name).write_text(state)
+
+    def program(self, name: str, text: str) -> None:
+        (self.folder / name).write_text(text)
+        (self.folder / name).chmod(0o755)
+
+    def answer(self, info: dict[str, t.Any], before: str = "") -> None:
+        self.program("docker", f"#!/bin/sh\n{before}\necho '{json.dumps(info)}'\n")
+
+    def set(self, path: Path, seconds_ago: float) -> None:
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
+        at = time.time() - seconds_ago
+        os.utime(path, (at, at))
+        if path.parent == self.drop_ins:
+            os.utime(self.drop_ins, (at, at))
+
+    def commands(self) -> list[str]:
+        return (self.folder / "told").read_text().splitlines()
+
+
+@pytest.fixture(name="host")
+def fixture_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    seconds = iter(range(1000))
+    clocks = SimpleNamespace(time=time.time, monotonic=lambda: UPTIME + next(seconds), sleep=lambda _seconds: None)
+    monkeypatch.setattr(docker_service, "time", clocks)
+    return Host(tmp_path)
+
+
+@pytest.fixture(name="options")
+def fixture_options(host: Host) -> dict[str, t.Any]:
+    return {"files": [str(host.settings), str(host.drop_ins)], "drained_units": ["trtllm@*.service", "other.service"]}
+
+
+Options = t.Dict[str, t.Any]
+Capture = pytest.CaptureFixture[str]
+RESTART = ["daemon-reload", f"reset-failed {DOCKER}", f"restart {DOCKER}"]
+
+
+def run(capsys: Capture, options: Options, **more: t.Any) -> Result:
+    result = run_module(docker_service, capsys, **{**options, **more})
+    assert not result.get("failed"), result
+    return result
+
+
+def test_a_service_that_runs_with_older_settings_is_left_alone(host: Host, options: Options, capsys: Capture) -> None:
+    host.set(host.settings, STARTED_AGO + 50)
+    result = run(capsys, options)
+    assert not result["changed"] and result["diff"] == {"before": "", "after": ""}
+    assert (result["version"], result["runtimes"]) == ("28.5.1", ["nvidia", "runc"])
+    assert host.commands() == []
+
+
+@pytest.mark.parametrize("enabled", ["static", "enabled-runtime", "generated"])
+def test_a_service_that_starts_with_the_host_by_other_means_is_enabled(
+    host: Host, options: Options, capsys: Capture, enabled: str
+) -> None:
+    host.write(enabled=enabled)
+    assert not run(capsys, options)["changed"]
+
+
+def test_a_disabled_service_is_enabled(host: Host, options: Options, capsys: Capture) -> None:
+    host.write(enabled="disabled")
+    predicted = run(capsys, options, check=True)
+    assert predicted["changed"] and host.commands() == []
+    assert run(capsys, options) == predicted
+    assert predicted["diff"] == {"before": "not enabled\n", "after": "enabled\n"}
+    assert host.commands() == [f"enable {DOCKER}"]
+
+
+def test_a_stopped_service_is_started_with_the_settings_of_now(host: Host, options: Options, capsys: Capture) -> None:
+    host.unit(DOCKER, "inactive")
+    host.set(host.settings, 1)
+    predicted = run(capsys, options, pending=True, check=True)
+    assert host.commands() == []
+    assert predicted["diff"] == {"before": "not running\n", "after": "running\n"}
+    assert (predicted["changed"], predicted["version"], predicted["runtimes"]) == (True, "", [])
+    real = run(capsys, options, pending=True)
+    assert real == {**predicted, "version": "28.5.1", "runtimes": ["nvidia", "runc"]}
+    assert host.commands() == ["daemon-reload", f"start {DOCKER}"]
+
+
+def test_a_host_without_docker(host: Host, options: Options, capsys: Capture) -> None:
+    host.write(load="not-found", enabled="")
+    host.unit(DOCKER, "inactive")
+    assert "There is no docker.service on this host: install Docker" in failure(docker_service, capsys, **options)
+    assert run(capsys, options, check=True)["changed"], "what installs it is still to run"
+    assert host.commands() == []
+
+
+@pytest.mark.parametrize("name", ["daemon.json", "docker.service.d/proxy.conf"])
+def test_newer_settings_restart_the_service(host: Host, options: Options, capsys: Capture, name: str) -> None:
+    path = host.settings.parent / name
+    host.set(path, STARTED_AGO - 50)
+    result = run(capsys, options)
+    assert result["changed"] and str(path) in result["newer"]
+    assert result["diff"]["before"] == "not up to date with its settings\n"
+    assert host.commands() == RESTART
+
+
+def test_newer_settings_wait_for_a_role_that_comes_next(host: Host, options: Options, capsys: Capture) -> None:
+    host.set(host.settings, 1)
+    result = run(capsys, options, apply_settings=False)
+    assert (result["changed"], result["newer"], result["drained"]) == (False, [str(host.settings)], [])
+    assert not run(capsys, options, apply_settings=False, pending=True, check=True)["changed"]
+    assert host.commands() == []
+
+
+def test_a_setting_that_was_taken_away_restarts_the_service(host: Host, options: Options, capsys: Capture) -> None:
+    host.set(host.drop_ins / "proxy.conf", STARTED_AGO + 50)
+    (host.drop_ins / "proxy.conf").unlink()
+    assert run(capsys, options)["newer"] == [str(host.drop_ins)]
+
+
+def test_a_time_in_the_future_does_not_restart_the_service_again_and_again(
+    host: Host, options: Options, capsys: Capture
+) -> None:
+    host.set(host.settings, -3600)
+    assert not run(capsys, options)["changed"]
+
+
+def test_running_services_are_drained_and_come_back(host: Host, options: Options, capsys: Capture) -> None:
+    for unit, state in [
+        ("other.service", "activating"),
+        ("trtllm@chat.service", "active"),
+        ("trtllm@code.service", "reloading"),
+        ("trtllm@old.service", "failed"),
+        ("trtllm.service", "active"),
+    ]:
+        host.unit(unit, state)
+    host.set(host.settings, 1)
+    expected = ["trtllm@chat.service", "trtllm@code.service", "other.service"]
+    assert run(capsys, options, check=True)["drained"] == expected
+    assert run(capsys, options)["drained"] == expected
+    assert host.commands() == [
+        RESTART[0],
+        *(f"stop {unit}" for unit in expected),
+        *RESTART[1:],
+        *(f"start {unit}" for unit in reversed(expected)),
+    ]
+
+
+def test_a_service_that_two_patterns_match_is_drained_once(host: Host, options: Options, capsys: Capture) -> None:
+    host.unit("trtllm@chat.service", "active")
+    host.set(host.settings, 1)
+    patterns = ["trtllm@chat.service", "trtllm@*.service"]
+    assert run(capsys, options, drained_units=patterns)["drained"] == ["trtllm@chat.service"]
+
+
+def test_services_come_back_when_docker_does_not(host: Host, options: Options, capsys: Capture) -> None:
+    host.unit("trtllm@chat.service", "active")
+    host.unit("other.service", "active")
+    host.write(failing=f"restart {DOCKER}")
+    host.set(host.settings, 1)
+    said = failure(docker_service, capsys, **options)
+    assert "Job failed" in said and "journalctl -u docker.service" in said
+    assert host.commands()[-2:] == ["start other.service", "start trtllm@chat.service"]
+
+
+def test_check_mode_predicts_and_restarts_nothing(host: Host, options: Options, capsys: Capture) -> None:
+    host.unit("trtllm@chat.service", "active")
+    predicted = run(capsys, options, pending=True, check=True)
+    assert (predicted["changed"], predicted["drained"]) == (True, ["trtllm@chat.service"])
+    not_pending = run(capsys, options, check=True)
+    assert (not_pending["changed"], not_pending["drained"]) == (False, [])
+    assert host.commands() == []
+
+
+def test_pending_alone_restarts_nothing(host: Host, options: Options, capsys: Capture) -> None:
+    """A service that is new has been started with what was set before."""
+    assert not run(capsys, options, pending=True)["changed"]
+
+
+def test_docker_is_waited_for(host: Host, options: Options, capsys: Capture) -> None:
+    starting = '[ -e asked ] || { touch asked; echo "Is the docker daemon running?" >&2; exit 1; }'
+    host.answer(INFO, before=f"cd {host.folder}; {starting}")
+    assert run(capsys, options)["version"] == "28.5.1"
+
+
+@pytest.mark.parametrize(
+    ("info", "before"),
+    [
+        ({}, 'echo "no answer" >&2; exit 1'),
+        ({"ServerErrors": ["no answer"]}, ""),
+        ({"ServerVersion": ""}, "exec echo no answer"),
+    ],
+)
+def test_docker_that_does_not_answer(
+    host: Host, options: Options, capsys: Capture, info: dict[str, t.Any], before: str
+) -> None:
+    host.answer(info, before)
+    said = failure(docker_service, capsys, **options)
+    assert "docker.service runs, but Docker did not answer within 30 s: no answer. See `journalctl" in said
