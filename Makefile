@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 .NOTPARALLEL:
-.PHONY: setup docs lint sanity unit stage molecule integration hosts test test-slow bench-plan bench-convert bench-site engine images rehearse rehearse-clean build help
+.PHONY: setup docs lint sanity unit stage molecule integration hosts hosts-all test test-all drills bench-plan bench-convert bench-site engine images rehearse rehearse-clean build help
 
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 # Ansible wants UTF-8.
@@ -28,8 +28,8 @@ lint: setup ## Every linter
 sanity: setup ## ansible-test sanity, on both versions of ansible-core
 	@scripts/sanity
 
-unit: setup ## Unit tests, on both versions of ansible-core
-	@scripts/each-python -m pytest -q --numprocesses 2 tests/unit
+unit: setup ## Unit tests; those of plugins, playbooks and roles on both versions of ansible-core
+	@scripts/unit
 
 stage: setup engine ## What scenarios and the rehearsed site have in common: images, model, wheels
 	rehearsal/bin/images
@@ -42,14 +42,21 @@ molecule: stage ## Every scenario, or SCENARIO=x
 integration: setup engine ## Tests of the rehearsed site
 	python -m pytest tests/integration
 
-# Each has hosts of its own, and most of the time waits for them.
-hosts: stage ## Every scenario and the tests of the rehearsed site, two at a time; SLOW=yes with what is slow
-	python -m pytest --numprocesses 2 --verbose --durations 12 $(if $(SLOW),,-m "not slow") tests/integration tests/scenarios
+# Every scenario has a host of its own, and most of the time waits for it: so two run at a time.
+on_hosts := python -m pytest --numprocesses 2 --verbose --durations 0 --durations-min 20 tests/integration tests/scenarios -m
 
-test: setup lint sanity unit hosts ## Everything; what is slow only with SLOW=yes
+hosts: stage ## The rehearsed site and the scenarios of the roles
+	$(on_hosts) "not long and not drill"
 
-test-slow: stage ## Scenarios that need a whole machine, drives and reboots included
-	python -m pytest --verbose -m slow tests/scenarios
+hosts-all: stage ## The rehearsed site and every scenario that is not a drill
+	$(on_hosts) "not drill"
+
+test: setup lint sanity unit hosts ## What a change is tested with: linters, sanity, unit tests, the site, the roles
+
+test-all: setup lint sanity unit hosts-all ## Everything but the drills; what CI runs
+
+drills: stage ## What takes longest, for who changes what it proves (docs/testing.md)
+	python -m pytest --verbose --durations 0 -m drill tests/scenarios
 
 bench-plan: setup ## How long planning a fleet takes; written to docs/benchmarks.md
 	python tests/bench/bench_plan.py --write

@@ -15,18 +15,31 @@ import pytest
 from _pytest.mark import ParameterSet
 
 PROJECT = Path(__file__).resolve().parents[2]
-SCENARIOS = sorted((PROJECT / "molecule").glob("*/molecule.yml"))
+ROLES = {folder.name for folder in (PROJECT / "roles").iterdir()}
+# docs/testing.md says what each of them proves, and where else that is proved.
+DRILLS = {"reboot"}
 
 
-def is_slow(file: Path) -> bool:
-    """What needs a whole machine, for its processor is emulated."""
-    return "inventory/machine.yml" in file.read_text(encoding="utf-8")
+def on_machine(scenario: Path) -> bool:
+    """Whether it needs a whole machine, whose processor is emulated."""
+    return "inventory/machine.yml" in (scenario / "molecule.yml").read_text(encoding="utf-8")
+
+
+def is_a_roles(scenario: Path) -> bool:
+    """Whether it is named for one role, as `docker` and `docker_vendor` are."""
+    return any(scenario.name == role or scenario.name.startswith(f"{role}_") for role in ROLES)
+
+
+def lane(scenario: Path) -> list[pytest.MarkDecorator]:
+    if scenario.name in DRILLS:
+        return [pytest.mark.drill]
+    return [] if is_a_roles(scenario) and not on_machine(scenario) else [pytest.mark.long]
 
 
 def scenarios() -> list[ParameterSet]:
-    """The slow ones first, so that none of them is left alone at the end."""
-    slow = [pytest.param(file.parent.name, marks=[pytest.mark.slow]) for file in SCENARIOS if is_slow(file)]
-    return slow + [pytest.param(file.parent.name) for file in SCENARIOS if not is_slow(file)]
+    """Those on machines first: they take longest, and none of them should be left alone at the end."""
+    found = [file.parent for file in sorted((PROJECT / "molecule").glob("*/molecule.yml"))]
+    return [pytest.param(one.name, marks=lane(one)) for one in sorted(found, key=on_machine, reverse=True)]
 
 
 @pytest.mark.parametrize("name", scenarios())
