@@ -19,7 +19,8 @@ from ansible_collections.tritonops.trtllm.tests.unit.support.planning import (
 )
 
 
-@pytest.mark.parametrize("release", CATALOGUE.releases)
+# 1.3.0 fixes the last one that is known.
+@pytest.mark.parametrize("release", [name for name in CATALOGUE.releases if older(name, "1.3.0")])
 @pytest.mark.parametrize("address", ["0.0.0.0", "10.1.2.3", "::", "gpu-1.example"])
 def test_a_vulnerable_release_is_not_exposed_unless_it_is_accepted_by_name(release: str, address: str) -> None:
     request: dict[str, Any] = {"release": release, "image": IMAGE, "server": {"address": address}}
