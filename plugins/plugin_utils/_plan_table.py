@@ -14,6 +14,7 @@ from typing import Any
 from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._progress import human_bytes
 from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._check import ranges
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._refusal import refusal_line
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils._sizing import gib
 
 Plan = Mapping[str, Any]
 ROW = "{:<11} {:<8} {:>9}  {}"
@@ -90,8 +91,8 @@ def _budget(plan: Plan) -> Iterator[str]:
     budget, gpu = plan["budget"], plan["budget"]["gpu"]
     if gpu:
         yield (
-            f"each GPU  {_gib(gpu['memory'])}: runtime {_gib(gpu['runtime'])}, weights {_gib(gpu['weights'])}, "
-            f"activations {_gib(gpu['activations'])}, KV cache {_gib(gpu['kv_cache'])}"
+            f"each GPU  {gib(gpu['memory'])}: runtime {gib(gpu['runtime'])}, weights {gib(gpu['weights'])}, "
+            f"activations {gib(gpu['activations'])}, KV cache {gib(gpu['kv_cache'])}"
         )
         yield (
             f"KV cache  {gpu['kv_tokens']} tokens of {gpu['kv_bytes_per_token'] / 1024:g} KiB: "
@@ -112,7 +113,3 @@ def _remarks(plan: Plan) -> Iterator[str]:
         yield f"notes     {len(plan['notes'])} on release {plan['release']}: catalogue/releases/{plan['release']}.yml"
     for text in plan["warnings"]:
         yield f"warning   {text}"
-
-
-def _gib(size: int) -> str:
-    return f"{size / (1 << 30):.1f} GiB"

@@ -18,7 +18,7 @@ CONTROL_ONLY = {
     "validate_argument_spec",
 }
 # The planner gets the facts of hosts from a task before it.
-PLANNERS = ("tritonops.trtllm.trtllm_plan", "tritonops.trtllm.trtllm_fleet_plan")
+PLANNER = "tritonops.trtllm.trtllm_plan"
 _RECAP = re.compile(r"^(\S+)\s+: ((?:\w+=\d+\s*)+)$", re.MULTILINE)
 
 
@@ -68,7 +68,7 @@ def check_idle(numbers: dict[str, dict[str, int]], results: str) -> None:
 def is_on_host(action: str, delegated: bool) -> bool:
     """Whether a module ran on the host itself."""
     name = action.rpartition("ansible.builtin.")[2]
-    alone = name in CONTROL_ONLY or name.startswith(("include_", "import_")) or action in PLANNERS
+    alone = name in CONTROL_ONLY or name.startswith(("include_", "import_")) or action == PLANNER
     return not (alone or delegated)
 
 
