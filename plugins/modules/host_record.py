@@ -152,6 +152,18 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+files:
+  description: The paths of O(files) that are there.
+  returned: when O(state=open)
+  type: list
+  elements: str
+  sample: [/etc/docker]
+users:
+  description: Those of O(users) that are there, with the ids of the user and of its group.
+  returned: when O(state=open)
+  type: dict
+  sample:
+    trtllm: {"uid": 997, "gid": 995}
 installed:
   description: Those of O(packages) that are installed, with their versions.
   returned: when O(state=open)
@@ -183,7 +195,9 @@ remembered:
   sample: [docker]
 """
 
+import glob
 import json
+import pwd
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
@@ -230,14 +244,21 @@ def run_open(module: AnsibleModule, host: Host) -> dict[str, t.Any]:
     after = open_part(before, module.params["part"], scope, host, listed_before(module.params["before"]))
     if not module.check_mode:
         save(after, path)
-    result = {**described(path, before, after), "installed": installed(host, scope["packages"])}
+    result = {**described(path, before, after), **present(scope, host)}
     return {**result, "changed": True, "finished": interrupted} if interrupted else result
 
 
-def installed(host: Host, wanted: list[str]) -> dict[str, str]:
-    """The versions of the packages that are there, by the names that a role gives them."""
+def present(scope: dict[str, list[str]], host: Host) -> dict[str, t.Any]:
+    """What of the part is there already, so that a role need not look for it again."""
+    wanted = scope["packages"]
     packages = host.packages() if wanted else {}
-    return {plain(name): package.version for name, package in packages.items() if plain(name) in wanted}
+    known = [user for user in pwd.getpwall() if user.pw_name in scope["users"]]
+    return {
+        # By the names that a role gives them.
+        "installed": {plain(name): package.version for name, package in packages.items() if plain(name) in wanted},
+        "files": sorted({path for pattern in scope["files"] for path in glob.glob(pattern)}),
+        "users": {user.pw_name: {"uid": user.pw_uid, "gid": user.pw_gid} for user in known},
+    }
 
 
 def run_closed(module: AnsibleModule, host: Host) -> dict[str, t.Any]:
