@@ -6,8 +6,8 @@
 """Draw a diagram of boxes on a grid as SVG. Usage: diagram.py SOURCE.yml TARGET.svg
 
 SOURCE has `title`, `boxes` (name: {at: [column, row], text: [heading, line]}), `groups` (label: names of boxes) and
-`arrows` (pairs of names). An arrow between boxes of one row or column is straight; any other one turns in the middle between
-their rows. Nothing but PyYAML is needed, and the same source always gives the same bytes.
+`arrows` (pairs of names). An arrow between boxes of one row or column is straight; any other one turns between their
+rows. Nothing but PyYAML is needed, and the same source always gives the same bytes.
 """
 
 from __future__ import annotations
