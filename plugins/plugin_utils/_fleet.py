@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import count
 from typing import Any
@@ -94,9 +94,9 @@ def _essence(host: Host) -> dict[str, Any]:
     """What facts say beyond what is read of them, such as serial numbers of GPUs, makes no other plan."""
     return {
         "deployments": {name: [entry.request, sorted(entry.own)] for name, entry in host.deployments.by_name.items()},
-        "facts": asdict(host.known),
-        "rest": [host.token_file, host.bundle, asdict(host.vendors)],
-        "refusals": [asdict(entry) for entry in (*host.refusals, *host.deployments.refusals, *host.wrong_facts)],
+        "facts": repr(host.known),
+        "rest": [host.token_file, host.bundle, repr(host.vendors)],
+        "refusals": repr([*host.refusals, *host.deployments.refusals, *host.wrong_facts]),
     }
 
 
