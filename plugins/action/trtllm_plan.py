@@ -77,7 +77,6 @@ class ActionModule(ActionBase):
         }
         fleet = plan_fleet(hosts, catalogue, arguments["deployment"])
         own = {name: fleet["hosts"][name] for name in arguments["hosts"]}
-        result.update(fleet)
         result["refused"] = [name for name, plan in own.items() if plan["refusals"]]
         result["conversions"] = _with_tokens(conversions(own), hosts)
         written = [
@@ -86,11 +85,12 @@ class ActionModule(ActionBase):
         ]
         result["changed"] = any(written)
         if arguments["show"]:
+            # The plans of a fleet are large: whoever has read them needs no other copy.
             table = plan_table(own)
             Display().display(f"{table}\n")
             result["table"] = table.splitlines()
         else:
-            result["warnings"] = _warnings(own)
+            result.update(fleet, warnings=_warnings(own))
         return result
 
     def _facts(self, arguments: Mapping[str, Any]) -> tuple[dict[str, Any], Mapping[str, Any]]:

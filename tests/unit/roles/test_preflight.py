@@ -45,8 +45,8 @@ def test_a_host_that_will_not_do(planned: bool, need: str, waive: str) -> None:
             },
             # Where a machine has a GPU, it has no more than a thousand.
             {"gpus": {"count": 1000, "executable": "no-such-nvidia-smi"}, "planned": planned},
+            {"reach": [{"url": f"{CLOSED}b", "what": "packages"}], "planned": planned},
         ],
-        preflight_reach=[{"url": f"{CLOSED}b", "what": "packages"}],
         preflight_waive=["registry_unreachable", "gpu_absent"],
     )
     assert "4 thing(s) must be put right first" in text

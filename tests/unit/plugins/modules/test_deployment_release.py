@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.tritonops.trtllm.plugins.module_utils.release import _served
-from ansible_collections.tritonops.trtllm.plugins.modules import trtllm_release
+from ansible_collections.tritonops.trtllm.plugins.modules import deployment_release
 from ansible_collections.tritonops.trtllm.tests.unit.support.module_run import Result, run_module
 
 UNIT = "trtllm@default.service"
@@ -29,7 +29,7 @@ class Deployment:
 
     def run(self, release: str | None = None, check: bool = False, **options: t.Any) -> Result:
         given = {"release": release} if release else {}
-        return run_module(trtllm_release, self._capsys, check, path=str(self.folder), **given, **options)
+        return run_module(deployment_release, self._capsys, check, path=str(self.folder), **given, **options)
 
     def switch(self, release: str, **options: t.Any) -> Result:
         result = self.run(release, **options)
@@ -169,7 +169,7 @@ def test_check_mode_says_what_a_run_would_do_and_the_diff_shows_it(deployment: D
 
 
 def test_check_mode_of_a_deployment_that_is_not_there_yet(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    result = run_module(trtllm_release, capsys, True, path=str(tmp_path / "none"), release="a")
+    result = run_module(deployment_release, capsys, True, path=str(tmp_path / "none"), release="a")
     assert (result["changed"], result["current"], result["fallback"]) == (True, "a", of(""))
     assert not (tmp_path / "none").exists()
 
