@@ -45,7 +45,7 @@ options:
     description:
       - The RV(fallback) that the module has returned before.
     type: dict
-    options:
+    suboptions:
       current:
         description:
           - The release that becomes the current one. If it is empty, none is.

@@ -81,8 +81,8 @@ def test_it_shows_variables() -> None:
 
 @pytest.mark.parametrize("variables", VARIABLES)
 def test_variables_it_shows_can_be_planned_with(variables: str) -> None:
-    (plan,) = plans_of({"gpu-1": yaml.safe_load(variables)}, "BM.GPU.H100.8").values()
-    assert plan["refusals"] == []
+    plans = plans_of({"gpu-1": yaml.safe_load(variables)}, "BM.GPU.H100.8")
+    assert plans["gpu-1"]["refusals"] == []
 
 
 @pytest.mark.parametrize(

@@ -195,6 +195,18 @@ class Killed(Exception):
     """What ends a run between two steps."""
 
 
+def killed_after(allowed: int, real: t.Any) -> t.Callable[..., None]:
+    """The function, which is killed when it is called once more than allowed."""
+    calls = iter(range(allowed))
+
+    def step(*arguments: t.Any) -> None:
+        if next(calls, None) is None:
+            raise Killed
+        real(*arguments)
+
+    return step
+
+
 @pytest.mark.parametrize("at", ["symlink", "replace", "rename", "unlink"])
 def test_there_is_a_release_to_serve_at_any_time(
     deployment: Deployment, at: str, monkeypatch: pytest.MonkeyPatch
@@ -204,14 +216,7 @@ def test_there_is_a_release_to_serve_at_any_time(
     # Left by a run that was killed.
     (deployment.folder / "previous.partial").symlink_to("releases/gone")
     for allowed in range(3):
-        real, calls = getattr(os, at), []
-
-        def step(*arguments: t.Any, real: t.Any = real, calls: list[t.Any] = calls, allowed: int = allowed) -> None:
-            if len(calls) == allowed:
-                raise Killed
-            calls.append(arguments)
-            real(*arguments)
-
+        step = killed_after(allowed, getattr(os, at))
         before = deployment.links
         with monkeypatch.context() as patch:
             patch.setattr(os, at, step)
