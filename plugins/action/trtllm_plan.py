@@ -21,7 +21,7 @@ from ansible_collections.tritonops.trtllm.plugins.plugin_utils._catalogue import
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._converter import conversions
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._deployments import deployments_of
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._fleet import Host, Vendors, plan_fleet
-from ansible_collections.tritonops.trtllm.plugins.plugin_utils._inputs import InputError, read_facts
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils._inputs import InputError, earlier_facts, read_facts
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._plan_table import plan_table
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._variables import (
     PREFIX,
@@ -77,7 +77,6 @@ class ActionModule(ActionBase):
         }
         fleet = plan_fleet(hosts, catalogue, arguments["deployment"])
         own = {name: fleet["hosts"][name] for name in arguments["hosts"]}
-        result.update(fleet)
         result["refused"] = [name for name, plan in own.items() if plan["refusals"]]
         result["conversions"] = _with_tokens(conversions(own), hosts)
         written = [
@@ -86,11 +85,12 @@ class ActionModule(ActionBase):
         ]
         result["changed"] = any(written)
         if arguments["show"]:
+            # The plans of a fleet are large: whoever has read them needs no other copy.
             table = plan_table(own)
             Display().display(f"{table}\n")
             result["table"] = table.splitlines()
         else:
-            result["warnings"] = _warnings(own)
+            result.update(fleet, warnings=_warnings(own))
         return result
 
     def _facts(self, arguments: Mapping[str, Any]) -> tuple[dict[str, Any], Mapping[str, Any]]:
@@ -101,8 +101,7 @@ class ActionModule(ActionBase):
         if missing:
             where = f"{file} has" if file else "There are"
             raise AnsibleActionFail(f"{where} no facts of {', '.join(missing[:5])}: record them again")
-        path = arguments["record_file"]
-        earlier = json.loads(Path(path).read_text(encoding="utf-8"))["hosts"] if path and Path(path).is_file() else {}
+        earlier = earlier_facts(arguments["record_file"])
         others = {host: earlier[host] for host in arguments["others"] if host in earlier and host not in known}
         return {**{host: known[host] for host in hosts}, **others}, earlier
 

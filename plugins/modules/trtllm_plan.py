@@ -115,7 +115,8 @@ options:
     default: {}
   show:
     description:
-      - Whether to print the plans as a table. The warnings are in it then, and are not shown apart.
+      - Whether to print the plans as a table, in place of returning them in RV(hosts) and RV(artifacts). The warnings are
+        in it then, and are not shown apart.
     type: bool
     default: false
   plan_file:
@@ -157,7 +158,7 @@ EXAMPLES = r"""
 RETURN = r"""
 hosts:
   description: By host, the plan of its deployments and what they share.
-  returned: success
+  returned: without O(show)
   type: dict
   contains:
     root:
@@ -198,7 +199,7 @@ artifacts:
   description:
     - What the hosts want below their root folders, by kind and key. C(bytes) is the expected size, C(wanted_by) are the
       hosts that need it, and C(made_by) is the one that fetches or makes it, which is one that has it already, if any.
-  returned: success
+  returned: without O(show)
   type: dict
   sample:
     weights/00112233445566ff: {"bytes": 96900000000, "made_by": "gpu1", "wanted_by": ["gpu1", "gpu2"]}

@@ -117,4 +117,4 @@ def _weights(inherited: Mapping[str, Any], options: Mapping[str, Any]) -> dict[s
     if not isinstance(of_host, Mapping) or not isinstance(own, Mapping):
         return {}
     merged = {**{key: value for key, value in of_host.items() if key != "path"}, **own}
-    return {"weights": merged} if merged else {}
+    return {"weights": merged} if of_host or own else {}

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import count
 from typing import Any
 
-from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._needs import Needs, Source, read
+from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._needs import Disk, Needs, Source, read
 from ansible_collections.tritonops.trtllm.plugins.module_utils.host._version import version
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._bundled import bundle_contents, bundled_plan
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._catalogue import Catalogue
@@ -25,8 +25,12 @@ from ansible_collections.tritonops.trtllm.plugins.plugin_utils._host_facts impor
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._inputs import InputError, with_config
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._plan_groups import plan_equals_once
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._planner import ALL_GPUS, make_plan
-from ansible_collections.tritonops.trtllm.plugins.plugin_utils._preflight_needs import container_of, unit_of
-from ansible_collections.tritonops.trtllm.plugins.plugin_utils._refusal import Refusal, refusal_message
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils._preflight_needs import (
+    DOCKER_ROOT,
+    container_of,
+    unit_of,
+)
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils._refusal import Refusal, as_mapping, refusal_message
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._sections import Preflight, as_options
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._spec import Reader, Server
 
@@ -90,9 +94,9 @@ def _essence(host: Host) -> dict[str, Any]:
     """What facts say beyond what is read of them, such as serial numbers of GPUs, makes no other plan."""
     return {
         "deployments": {name: [entry.request, sorted(entry.own)] for name, entry in host.deployments.by_name.items()},
-        "facts": asdict(host.known),
-        "rest": [host.token_file, host.bundle, asdict(host.vendors)],
-        "refusals": [asdict(entry) for entry in (*host.refusals, *host.deployments.refusals, *host.wrong_facts)],
+        "facts": repr(host.known),
+        "rest": [host.token_file, host.bundle, repr(host.vendors)],
+        "refusals": repr([*host.refusals, *host.deployments.refusals, *host.wrong_facts]),
     }
 
 
@@ -100,7 +104,9 @@ def plan_host(host: Host, catalogue: Catalogue, only: str = "") -> dict[str, Any
     """The plan of each deployment, and what they need and share."""
     known = host.known
     deployments = host.deployments.by_name
-    allocation = allocate({name: _gpus_of(entry, catalogue) for name, entry in deployments.items()}, _indexes(known))
+    # What is wrong with the facts is for each deployment to tell, so none of them is left out.
+    indexes = [] if host.wrong_facts else _indexes(known)
+    allocation = allocate({name: _gpus_of(entry, catalogue) for name, entry in deployments.items()}, indexes)
     made = {name: _plan(entry, host, known, allocation, catalogue) for name, entry in deployments.items()}
     clashes = _clashes(deployments, made, allocation)
     general = [refusal.as_dict() for refusal in (*host.refusals, *host.deployments.refusals)]
@@ -108,8 +114,10 @@ def plan_host(host: Host, catalogue: Catalogue, only: str = "") -> dict[str, Any
         general.append(_unknown(only, deployments).as_dict())
     plans = {name: _refused(plan, clashes.get(name, [])) for name, plan in made.items()}
     selected = {name: plan for name, plan in plans.items() if not only or name == only}
-    refusals = [*general, *(refusal for plan in selected.values() for refusal in plan["refusals"])]
-    needs = _needs(selected.values(), [*deployments, *known.serving])
+    # What the deployments share is refused for each of them.
+    found = [*general, *(refusal for plan in selected.values() for refusal in plan["refusals"])]
+    refusals = [refusal for place, refusal in enumerate(found) if refusal not in found[:place]]
+    needs = _needs(selected, [*deployments, *known.serving], _expected_count(deployments, catalogue))
     # A bundle has what the vendors have.
     sources = [] if host.bundle else host.vendors.sources(bool(known.gpus))
     return {
@@ -128,6 +136,12 @@ def _gpus_of(deployment: Deployment, catalogue: Catalogue) -> Any:
     return Reader(deployment.request, catalogue).gpus()
 
 
+def _expected_count(deployments: Mapping[str, Deployment], catalogue: Catalogue) -> int:
+    """How many GPUs the host has to have, whatever its deployments need. They all say the same."""
+    counts = (Reader(entry.request, catalogue).expected_gpus().count for entry in deployments.values())
+    return max(counts, default=0)
+
+
 def _indexes(host: HostFacts) -> list[int]:
     return [gpu.index for gpu in host.gpus]
 
@@ -137,8 +151,8 @@ def _plan(
 ) -> dict[str, Any]:
     """With every refusal under the name that its option has in the inventory."""
     given = allocation.gpus[deployment.name]
-    whole = deployment.name in allocation.refused or list(given) == _indexes(known)
-    facts = host.facts if whole else _with_gpus(host.facts, given)
+    whole = not given or list(given) == _indexes(known)
+    facts = host.facts if whole else _with_gpus(host.facts, known, given)
     devices = ALL_GPUS if whole else tuple(str(index) for index in given)
 
     def plan(request: Mapping[str, Any]) -> dict[str, Any]:
@@ -153,7 +167,7 @@ def _plan(
             others = [entry for entry in made["refusals"] if not entry["variable"].startswith("trtllm_model")]
             return {**made, "refusals": [exc.refusal.as_dict(), *others]}
 
-    request = deployment.request
+    request = deployment.request if whole else _without_count(deployment.request, catalogue)
     made = bundled_plan(request, host.bundle, described) if host.bundle else described(request)
     if not made["refusals"] and not host.bundle:
         made["bundle"] = bundle_contents(made, with_config(request, host.token_file))
@@ -161,9 +175,15 @@ def _plan(
     return {**made, "refusals": located}
 
 
-def _with_gpus(facts: Mapping[str, Any], indexes: Sequence[int]) -> dict[str, Any]:
-    gpus = [gpu for place, gpu in enumerate(facts["gpus"]) if gpu.get("index", place) in indexes]
-    return {**facts, "gpus": gpus}
+def _with_gpus(facts: Mapping[str, Any], known: HostFacts, indexes: Sequence[int]) -> dict[str, Any]:
+    return {**facts, "gpus": [raw for raw, gpu in zip(facts["gpus"], known.gpus) if gpu.index in indexes]}
+
+
+def _without_count(request: Mapping[str, Any], catalogue: Catalogue) -> Mapping[str, Any]:
+    """How many GPUs there have to be is said of the host, and not of a deployment that has a part of them."""
+    if not Reader(request, catalogue).expected_gpus().count:
+        return request
+    return {**request, "preflight_gpus": {**as_mapping(request["preflight_gpus"]), "count": 0}}
 
 
 def _refused(plan: dict[str, Any], refusals: Iterable[Refusal]) -> dict[str, Any]:
@@ -190,13 +210,13 @@ def _clashes(
     for name, problem in allocation.refused.items():
         refuse(name, "gpus", problem)
     taken: dict[int, str] = {}
-    for name, plan in plans.items():
-        ports = [port["port"] for port in plan["needs"].get("ports", [])]
+    wanted = {name: [port["port"] for port in plan["needs"].get("ports", [])] for name, plan in plans.items()}
+    for name, ports in wanted.items():
         clash = sorted(port for port in ports if port in taken)
         if clash:
             owners = ", ".join(sorted({taken[port] for port in clash}))
             message = f"port {', '.join(map(str, clash))} is used by the deployment {owners} of this host"
-            refuse(name, "server", f"{message}: {_free_ports({*taken, *ports})}")
+            refuse(name, "server", f"{message}: {_free_ports({port for ports in wanted.values() for port in ports})}")
         taken.update({port: name for port in ports if port not in taken})
     return found
 
@@ -206,12 +226,13 @@ def _free_ports(used: Collection[int]) -> str:
     return f"http_port: {first}, grpc_port: {first + 1} and metrics_port: {first + 2} are free"
 
 
-def _needs(plans: Iterable[Plan], names: Iterable[str]) -> list[Needs]:
+def _needs(plans: Mapping[str, Plan], names: Iterable[str], gpus: int) -> list[Needs]:
     """What the deployments need together, and of each what can only be told of it alone.
 
     `names`: of every deployment that may be running, whose ports and GPUs are not taken by somebody else.
+    `gpus`: how many the host has to have in any case.
     """
-    needs = [read(Needs, plan["needs"]) for plan in plans]
+    needs = [read(Needs, plan["needs"]) for plan in plans.values()]
     if not needs:
         return []
     ours = list(dict.fromkeys(names))
@@ -221,14 +242,24 @@ def _needs(plans: Iterable[Plan], names: Iterable[str]) -> list[Needs]:
         units=[unit_of(name) for name in ours],
         containers=[container_of(name) for name in ours],
         ports=[port for need in needs for port in need.ports],
-        disk=list({part.path + part.what: part for need in needs for part in need.disk}.values()),
+        disk=_disk(plans, needs),
         memory_bytes=max(need.memory_bytes for need in needs),
-        gpus=_all_gpus([need.gpus for need in needs]),
+        ulimits=list(dict.fromkeys(limit for need in needs for limit in need.ulimits)),
+        gpus=_all_gpus([need.gpus for need in needs], gpus),
     )
     return [together, *(_alone(need) for need in others)]
 
 
-def _all_gpus(needs: Sequence[Any]) -> Any:
+def _disk(plans: Mapping[str, Plan], needs: Sequence[Needs]) -> list[Disk]:
+    """Each artifact once. Images all go to one folder, and are told apart by their keys."""
+    found: dict[tuple[str, str], Disk] = {}
+    for (name, plan), need in zip(plans.items(), needs):
+        image = plan["artifacts"]["image"]["key"] if "artifacts" in plan else name
+        found.update({(part.path, image if part.path == DOCKER_ROOT else ""): part for part in need.disk})
+    return list(found.values())
+
+
+def _all_gpus(needs: Sequence[Any], least: int) -> Any:
     """Each GPU must do for the most demanding deployment, and there must be enough for all of them."""
     wanted = [need for need in needs if need]
     if not wanted:
@@ -239,7 +270,7 @@ def _all_gpus(needs: Sequence[Any]) -> Any:
 
     return replace(
         wanted[0],
-        count=sum(need.count for need in wanted),
+        count=max(least, sum(need.count for need in wanted)),
         memory_mib=max(need.memory_mib for need in wanted),
         **{name: most(name) for name in ("compute_capability", "driver", "driver_listed")},
     )

@@ -73,6 +73,18 @@ def recorded_facts(path: str, hosts: Sequence[str]) -> dict[str, Any]:
     return {host: _unwrapped(by_host[host]) for host in hosts if host in by_host}
 
 
+def earlier_facts(path: str | None) -> Mapping[str, Any]:
+    """What earlier runs have recorded in this file, by host."""
+    if not path or not Path(path).is_file():
+        return {}
+    content = _parsed("trtllm_host_facts_save", path)
+    by_host = content.get("hosts") if isinstance(content, Mapping) else None
+    if not isinstance(by_host, Mapping):
+        message = "has no facts by host, so nothing can be added to it: choose another file, or remove it"
+        raise InputError("trtllm_host_facts_save", path, message)
+    return by_host
+
+
 def _unwrapped(facts: Any) -> Any:
     return facts.get("host_facts", facts) if isinstance(facts, Mapping) else facts
 

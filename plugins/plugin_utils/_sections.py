@@ -13,7 +13,7 @@ argument_specs of the role. Nested dataclasses are options with suboptions.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any
 
 from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._needs import Needs
@@ -195,9 +195,15 @@ class TritonService:
 
 def as_options(section: Any) -> dict[str, Any]:
     """A section in plain types; what is None is left to the role's default."""
-    options: dict[str, Any] = asdict(section, dict_factory=_plain)
+    options: dict[str, Any] = _plain(section)
     return options
 
 
-def _plain(items: list[tuple[str, Any]]) -> dict[str, Any]:
-    return {name: list(value) if isinstance(value, tuple) else value for name, value in items if value is not None}
+def _plain(value: Any) -> Any:
+    """Without the copies that dataclasses.asdict makes of everything: a fleet has many sections."""
+    if is_dataclass(value):
+        known = ((entry.name, getattr(value, entry.name)) for entry in fields(value))
+        return {name: _plain(item) for name, item in known if item is not None}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return value

@@ -48,7 +48,7 @@ def facts(number: int) -> dict[str, object]:
         "disk_free_bytes": 10**13 + number,
         "container_toolkit": "1.19.1",
         "artifacts": [],
-        "current": f"release-{number}",
+        "deployments": {"default": f"release-{number}"},
     }
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import requests
 from site_under_test import MODELS, Site
+from test_4_release import LARGER_QUEUE
 
 PORTS = {"http_port": 8100, "grpc_port": 8101, "metrics_port": 8102}
 SECOND = {
@@ -20,7 +21,8 @@ SECOND = {
     "parallelism": {"tensor": 1},
     "server": PORTS,
 }
-BOTH: dict[str, Any] = {"trtllm_deployments": {"second": SECOND}}
+# Beside what the tests before have left.
+BOTH: dict[str, Any] = {**LARGER_QUEUE, "trtllm_deployments": {"second": SECOND}}
 QUESTION = {"text_input": "What is cloud computing?", "max_tokens": 16, "bad_words": "", "stop_words": ""}
 ASK = "curl --silent --fail -d '{}' http://127.0.0.1:8100/v2/models/ensemble/generate"
 
@@ -68,7 +70,7 @@ def test_both_are_verified_and_a_rollback_says_which(site: Site) -> None:
 
 
 def test_one_that_is_not_in_the_inventory_any_more_is_told_and_removed(site: Site) -> None:
-    played = site.play("plan")
+    played = site.play("plan", variables=LARGER_QUEUE)
     assert played.returncode == 0
     assert "the deployment second serves on this host and is not in the inventory" in " ".join(played.output.split())
     before = site.container()["Id"]

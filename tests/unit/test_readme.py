@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 import yaml
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._catalogue import load_catalogue
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils._deployments import deployments_of
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils._fleet import Host, plan_fleet
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._host_facts import facts_of_shape
-from ansible_collections.tritonops.trtllm.plugins.plugin_utils._inputs import request_of
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._plan_table import plan_table
-from ansible_collections.tritonops.trtllm.plugins.plugin_utils._planner import make_plan
 
 PROJECT = Path(__file__).parents[2]
 README = PROJECT / "README.md"
@@ -35,8 +35,8 @@ def hosts(name: str) -> dict[str, dict[str, Any]]:
 def planned(name: str) -> str:
     catalogue = load_catalogue()
     facts = facts_of_shape(catalogue.shapes["BM.GPU4.8"])
-    plans = {host: make_plan(request_of(variables), facts, catalogue) for host, variables in hosts(name).items()}
-    return f"```text\n{plan_table(plans)}\n```\n"
+    planned_for = {host: Host(deployments_of(variables), facts) for host, variables in hosts(name).items()}
+    return f"```text\n{plan_table(plan_fleet(planned_for, catalogue)['hosts'])}\n```\n"
 
 
 @pytest.mark.parametrize("name", ["tutorial", "llmapi"])

@@ -32,6 +32,7 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.host._host import
     KINDS,
     PREVIOUS,
     RELEASES,
+    UNFINISHED,
     is_release,
 )
 
@@ -243,7 +244,8 @@ def _is_file(path: str, name: t.Pattern[str]) -> bool:
     return bool(name.fullmatch(os.path.basename(path))) and stat.S_ISREG(os.lstat(path).st_mode)
 
 
-_DEPLOYMENT = _Folder({RELEASES: _Folder(each=_is_release), CURRENT: os.path.islink, PREVIOUS: os.path.islink})
+_LINKS = (CURRENT, PREVIOUS, CURRENT + UNFINISHED, PREVIOUS + UNFINISHED)
+_DEPLOYMENT = _Folder({RELEASES: _Folder(each=_is_release), **dict.fromkeys(_LINKS, os.path.islink)})
 _ROOT = _Folder(
     {
         **dict.fromkeys(KINDS, _Folder(each=_is_artifact)),

@@ -15,7 +15,7 @@ import os
 import typing as t
 
 from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._untrusted import create_regular
-from ansible_collections.tritonops.trtllm.plugins.module_utils.host._host import CURRENT, PREVIOUS, RELEASES
+from ansible_collections.tritonops.trtllm.plugins.module_utils.host._host import CURRENT, PREVIOUS, RELEASES, UNFINISHED
 
 PROVED = "proved"
 """The file in a release's folder that says that it has passed its proof."""
@@ -85,7 +85,7 @@ def _set(deployment: str, name: str, release: str) -> None:
     if not release:
         os.unlink(link)
         return
-    new = f"{link}.new"
+    new = link + UNFINISHED
     if os.path.lexists(new):
         os.unlink(new)
     os.symlink(os.path.join(RELEASES, release), new)

@@ -251,7 +251,7 @@ HOSTS = [
     Special({"server": {"shm_size": "64m"}}, ONE),
     Special({"gpus_required": True}, ONE, like={"shape": "rehearsal", "model": "smollm2-135m-instruct"}),
     # The key of its weights.
-    Special({}, ONE, host={"artifacts": ["weights/fd0320a677772689"], "current": "another-release"}),
+    Special({}, ONE, host={"artifacts": ["weights/fd0320a677772689"], "deployments": {"default": "another-release"}}),
     Special({}, ONE, host={"gpus": "8", "container_toolkit": "new"}),
     Special({}, ONE, host={"gpus": [{"name": "GPU", "compute_capability": "new"}]}),
     Special({}, ONE, host={"gpus": [{}], "driver_version": "none", "processors": -1, "artifacts": "x"}),

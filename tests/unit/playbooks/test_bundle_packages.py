@@ -69,7 +69,8 @@ def installed(system: str, docker_source: str) -> Iterator[tuple[str, str]]:
     for name, files in TASKS.items():
         role = Role(name, system, **{"docker_source": docker_source, **KNOWN_ON_A_HOST.get(name, {})})
         for task in (task for file in files for task in tasks_of(file)):
-            if INSTALL in (task.get("ansible.builtin.include_role"), task.get("ansible.builtin.import_role")):
+            used = task.get("ansible.builtin.include_role") or task.get("ansible.builtin.import_role") or {}
+            if used.items() >= INSTALL.items():
                 yield from ((name, package) for package in role.render(task["vars"]["packages_names"]))
 
 

@@ -41,9 +41,9 @@ def test_every_checkpoint_is_made_once_where_the_hosts_will_look_for_it(tmp_path
     made = {
         path.parent.name: json.loads(path.read_text()) for path in tmp_path.glob("converted/checkpoint/*/artifact.json")
     }
-    assert set(made) == {run.plan[name]["artifacts"]["checkpoint"]["key"] for name in "abc"} and len(made) == 2
+    assert set(made) == {run.deployment(name)["artifacts"]["checkpoint"]["key"] for name in "abc"} and len(made) == 2
     source = json.loads(next(tmp_path.glob("converted/weights/*/artifact.json")).read_text())["key"]
-    for plan in run.plan.values():
+    for plan in map(run.deployment, "abc"):
         key, checkpoint = plan["artifacts"]["checkpoint"]["key"], plan["engine_build"]["checkpoint"]
         inputs = made[key]["inputs"]
         assert {name: checkpoint[name] for name in OPTIONS}.items() <= inputs.items() and inputs["source"] == source

@@ -58,7 +58,7 @@ def test_what_matches_no_host_is_refused(
 ) -> None:
     run = Run(tmp_path, "-i", inventory, *options, playbook=playbook, **variables)
     assert run.rc != 0 and says in " ".join(run.said.split()), run.said
-    assert "localhost" not in run.plan
+    assert "localhost" not in run.hosts
 
 
 def test_without_an_inventory_there_is_nothing_to_serve_on(tmp_path: Path) -> None:
@@ -74,7 +74,7 @@ def test_an_empty_inventory_is_not_planned_for_as_localhost(tmp_path: Path) -> N
 
 def test_a_group_of_a_pattern_may_be_absent(tmp_path: Path, inventory: str) -> None:
     run = Run(tmp_path, "-i", inventory, "--limit", "g*", trtllm_hosts="gpus:gateways", **SHAPE)
-    assert run.rc == 0 and sorted(run.plan) == ["g1", "g2"], run.said
+    assert run.rc == 0 and sorted(run.hosts) == ["g1", "g2"], run.said
 
 
 def test_hosts_that_a_play_has_added_are_known(tmp_path: Path) -> None:

@@ -40,11 +40,13 @@ def inventory(folder: Path) -> str:
 def test_a_shape_needs_no_inventory(tmp_path: Path) -> None:
     run = Run(tmp_path, trtllm_host_shape="BM.GPU4.8", trtllm_model="mixtral-8x7b", trtllm_profile="llmapi")
     assert run.rc == 0, run.said
+    assert set(run.plan) == {"hosts", "artifacts"} and list(run.hosts) == ["localhost"]
+    plan = run.deployment()
     promised = {"release", "profile", "artifacts", "steps", "budget", "warnings", "refusals", "model_weights"}
-    assert promised <= set(run.plan)
-    assert run.plan["engine_build"] == {} and run.plan["refusals"] == []
-    assert run.plan["triton_service"]["container"]["command"][0] == "mpirun"
-    assert run.plan["budget"]["gpu"]["sequences"] > 0
+    assert promised <= set(plan)
+    assert plan["engine_build"] == {} and run.hosts["localhost"]["refusals"] == plan["refusals"] == []
+    assert plan["triton_service"]["container"]["command"][0] == "mpirun"
+    assert plan["budget"]["gpu"]["sequences"] > 0
     assert "profile llmapi" in run.said and "weights     fetch" in run.said
 
 
@@ -53,9 +55,12 @@ def test_recorded_facts_contact_no_host_and_give_a_plan_by_host(tmp_path: Path) 
     facts.write_text(json.dumps({"hosts": {"a": host(), "b": host(), "c": host("BM.GPU.H100.8")}}))
     run = Run(tmp_path, "-i", inventory(tmp_path), trtllm_host_facts_file=str(facts))
     assert run.rc == 0 and not (tmp_path / "contacted").exists(), run.said
-    assert list(run.plan) == ["a", "b", "c"]
-    assert run.plan["a"] == run.plan["b"] != run.plan["c"]
-    assert run.plan["c"]["limits"]["max_seq_len"] == 4096
+    assert list(run.hosts) == ["a", "b", "c"]
+    assert run.hosts["a"] == run.hosts["b"] != run.hosts["c"]
+    assert run.deployment("c")["limits"]["max_seq_len"] == 4096
+    weights = run.deployment("a")["artifacts"]["weights"]
+    wanted = run.plan["artifacts"][f"weights/{weights['key']}"]
+    assert wanted == {"bytes": weights["bytes"], "made_by": "a", "wanted_by": ["a", "b", "c"]}
     assert "== a, b\n" in run.said and "== c\n" in run.said
 
 
@@ -69,15 +74,39 @@ def test_refusals_are_in_the_file_and_fail_the_run(tmp_path: Path) -> None:
     wrong = {"trtllm_model": "mixtral-8x7", "trtllm_limits": {"max_seq_len": 0}, "trtllm_host_shape": "BM.GPU4.8"}
     run = Run(tmp_path, "-i", inventory(tmp_path), "--limit", "a", **wrong)
     assert run.rc != 0
-    assert [entry["variable"] for entry in run.plan["refusals"]] == ["trtllm_model", "trtllm_limits.max_seq_len"]
+    assert [entry["variable"] for entry in run.hosts["a"]["refusals"]] == ["trtllm_model", "trtllm_limits.max_seq_len"]
     assert "did you mean mixtral-8x7b" in run.said and "Traceback" not in run.said
+
+
+def test_a_host_that_is_not_in_the_record_is_named(tmp_path: Path) -> None:
+    facts = tmp_path / "facts.json"
+    facts.write_text(json.dumps({"hosts": {"a": host()}}))
+    run = Run(tmp_path, "-i", inventory(tmp_path), trtllm_host_facts_file=str(facts))
+    assert run.rc != 0 and not run.plan
+    assert f"{facts} has no facts of b, c: record them again" in " ".join(run.said.split())
+
+
+def test_deployments_of_a_host_are_planned_together_and_one_can_be_chosen(tmp_path: Path) -> None:
+    small = {"model": "smollm2-135m-instruct", "gpus": 1}
+    request = {"trtllm_model": "llama-3.1-8b", "trtllm_gpus": [4], "trtllm_deployments": {"small": small}}
+    run = Run(tmp_path, trtllm_host_shape="BM.GPU4.8", **request)
+    assert run.rc != 0 and [*run.hosts["localhost"]["deployments"]] == ["default", "small"]
+    (refusal,) = run.hosts["localhost"]["refusals"]
+    assert refusal["variable"] == "trtllm_deployments.small.server" and "http_port: 8010" in refusal["message"]
+    small["server"] = {"http_port": 8010, "grpc_port": 8011, "metrics_port": 8012}  # type: ignore[assignment]
+    run = Run(tmp_path, trtllm_host_shape="BM.GPU4.8", trtllm_deployment="small", **request)
+    assert run.rc == 0, run.said
+    assert [*run.hosts["localhost"]["deployments"]] == ["small"]
+    assert run.deployment(name="small")["triton_service"]["container"]["gpus"] == ["0"]
+    assert "GPUs      4 default, 0 small, 1-3, 5-7 unused" in run.said
 
 
 def test_the_tutorial_is_one_inventory_away(tmp_path: Path) -> None:
     tutorial = str(PROJECT / "inventories/sample/tutorial.yml")
     run = Run(tmp_path, "-i", tutorial, trtllm_host_shape="BM.GPU4.8")
     assert run.rc == 0, run.said
-    plan = run.plan
+    (host,) = run.hosts
+    plan = run.deployment(host)
     assert (plan["release"], plan["precision"], plan["parallelism"]["world_size"]) == ("0.9.0", "float16", 8)
     assert plan["trtllm_backend"]["image"]["name"] == "nvcr.io/nvidia/tritonserver:24.05-trtllm-python-py3"
     sizes = {"tp_size": 8, "pp_size": 1, "moe_tp_size": 8, "moe_ep_size": 1}

@@ -6,36 +6,95 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from ansible_collections.tritonops.trtllm.plugins.plugin_utils._inputs import read_facts, request_of
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils import _sections
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils._deployments import request_of
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils._inputs import read_facts
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._variables import (
     INTERNAL,
-    REQUEST,
     VARIABLES,
     unknown_names,
 )
-from ansible_collections.tritonops.trtllm.tests.unit.support.planning import CATALOGUE, accepted, plan_for
+from ansible_collections.tritonops.trtllm.tests.unit.support.planning import CATALOGUE, IMAGE, accepted, host, host_plan
 
 PROJECT = Path(__file__).parents[3]
-PLAYBOOKS = PROJECT / "playbooks"
+OF_DEPLOYMENT = {
+    "trtllm_backend": _sections.TrtllmBackend,
+    "model_weights": _sections.ModelWeights,
+    "engine_build": _sections.EngineBuild,
+    "model_repo": _sections.ModelRepo,
+    "triton_service": _sections.TritonService,
+}
+
+
+def options_of(role: str) -> set[str]:
+    """Of all entry points of a role."""
+    entries = yaml.safe_load((PROJECT / "roles" / role / "meta/argument_specs.yml").read_text())["argument_specs"]
+    return {name for entry in entries.values() for name in entry.get("options", {})}
 
 
 def role_options() -> set[str]:
-    options: set[str] = set()
-    for spec in PROJECT.glob("roles/*/meta/argument_specs.yml"):
-        for entry in yaml.safe_load(spec.read_text())["argument_specs"].values():
-            options |= set(entry.get("options", {}))
-    return options
+    return set().union(*(options_of(path.name) for path in PROJECT.glob("roles/*")))
 
 
-def test_every_variable_that_is_handed_over_is_documented_by_its_role() -> None:
-    handed = set(yaml.safe_load((PLAYBOOKS / "vars/plan.yml").read_text())) - {"trtllm_plan"}
-    assert handed - role_options() == set()
+def tasks_in(tasks: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    for task in tasks:
+        yield task
+        for part in ("block", "rescue", "always"):
+            yield from tasks_in(task.get(part, []))
+
+
+def handed_over() -> dict[str, dict[str, str]]:
+    """By role, the variables that the role deployment hands over to it, and their values."""
+    found: dict[str, dict[str, str]] = {}
+    for file in PROJECT.glob("roles/deployment/tasks/*.yml"):
+        for task in tasks_in(yaml.safe_load(file.read_text())):
+            for action in ("ansible.builtin.import_role", "ansible.builtin.include_role"):
+                if action in task:
+                    role = task[action]["name"].removeprefix("tritonops.trtllm.")
+                    found.setdefault(role, {}).update(task.get("vars", {}))
+    return found
+
+
+HANDED_OVER = handed_over()
+
+
+def test_the_roles_are_found() -> None:
+    assert {"preflight", "storage", "docker", "engine_build", "triton_service"} <= set(HANDED_OVER)
+
+
+@pytest.mark.parametrize("role", sorted(HANDED_OVER))
+def test_every_variable_that_is_handed_over_is_documented_by_its_role(role: str) -> None:
+    assert set(HANDED_OVER[role]) - options_of(role) == set()
+
+
+def test_every_option_of_a_section_of_the_plan_is_handed_over_and_none_that_is_not_in_it() -> None:
+    """An option in every plan by its name, one that some plans leave out with a default."""
+    sections = {"preflight": _sections.Preflight, **OF_DEPLOYMENT}
+    for role, section in sections.items():
+        plan = "__deployment_host" if role == "preflight" else "__deployment_plan"
+        names = {field.name for field in dataclasses.fields(section)}
+        given = {name: value for name, value in HANDED_OVER[role].items() if f"{plan}.{role}." in str(value)}
+        assert {name for text in given.values() for name in re.findall(rf"{plan}\.{role}\.(\w+)", text)} <= names
+        assert {f"{role}_{name}" for name in names} <= set(HANDED_OVER[role]), role
+
+
+def test_what_is_read_of_a_plan_is_in_every_plan() -> None:
+    """Or it has a default: the roles go by the plan of any profile and release."""
+    plans = [accepted(profile=profile, release="0.19.0", image=IMAGE) for profile in ("engine", "llmapi")]
+    text = "".join(str(value) for values in HANDED_OVER.values() for value in values.values())
+    read = re.findall(r"__deployment_plan\.(\w+)\.(\w+)( \| default)?", text)
+    assert len(read) > 15
+    for section, name, default in read:
+        for plan in plans:
+            assert default or name in plan[section] or not plan[section], (section, name)
 
 
 SAMPLE = (PROJECT / "inventories/sample/group_vars/trtllm.yml").read_text()
@@ -56,8 +115,9 @@ def read_by(*globs: str) -> set[str]:
 
 
 def test_the_variables_are_those_that_are_read() -> None:
-    read = read_by("playbooks/**/*.yml") - role_options()
-    assert read | {f"trtllm_{name}" for name in REQUEST} == VARIABLES.keys() | INTERNAL
+    read = read_by("playbooks/**/*.yml", "roles/deployment/*/*.yml") - role_options()
+    planned = {name for name, variable in VARIABLES.items() if variable.request or variable.plan}
+    assert read | planned == VARIABLES.keys() | INTERNAL
 
 
 def test_roles_read_their_own_options_only() -> None:
@@ -85,14 +145,21 @@ def test_no_inventory_has_an_unknown_variable(path: str) -> None:
 def test_what_the_sample_inventory_shows_as_a_default_is_one() -> None:
     model = {"model": shown()["trtllm_model"]}
     examples = (
-        *("parallelism", "sources", "tokenizer", "repository_parameters", "repository_overrides"),
+        *("parallelism", "gpus", "sources", "tokenizer", "repository_parameters", "repository_overrides"),
         "preflight_gpus",
     )
     everything = {name: value for name, value in request_of(shown()).items() if name not in examples}
-    assert plan_for(**everything) == accepted(**model)
+    assert host_plan(**everything) == host_plan(**model)
 
 
 def test_what_the_sample_inventory_shows_as_an_example_can_be_used() -> None:
     accepted(**request_of(shown()))
-    facts = read_facts({"hosts": ["one"], "host_facts": None, "host_shape": shown()["trtllm_host_shape"]}, CATALOGUE)
+    facts = read_facts(["one"], None, shown()["trtllm_host_shape"], CATALOGUE)
     assert len(facts["one"]["gpus"]) == 8
+
+
+def test_the_deployments_of_the_sample_inventory_can_be_used_beside_its_model() -> None:
+    """On a host with a GPU more than the model takes."""
+    gpus = [{**host()["gpus"][0], "index": index} for index in range(9)]
+    found = host_plan(host(gpus=gpus), **{**request_of(shown()), "deployments": shown()["trtllm_deployments"]})
+    assert found["refusals"] == [] and len(found["deployments"]) == 2

@@ -31,11 +31,11 @@ def test_the_plan_refuses_it_with_everything_else_and_for_its_host_alone(tmp_pat
     variables = {"trtllm_host_shape": "BM.GPU4.8", "trtllm_limit": {"max_batch_size": 64}, "trtllm_waive": ["gpu"]}
     run = Run(tmp_path, "-i", str(inventory), **variables)
     assert run.rc != 0
-    refused = {host: [entry["variable"] for entry in plan["refusals"]] for host, plan in run.plan.items()}
+    refused = {host: [entry["variable"] for entry in plan["refusals"]] for host, plan in run.hosts.items()}
     common = ["trtllm_limit", "trtllm_waive"]
     assert refused == {"a": ["trtllm_limit", "trtllm_tokenfile", "trtllm_waive"], "b": common}
     assert "trtllm_limit: is not a variable of this collection (did you mean trtllm_limits?)" in run.said
-    assert not any(entry["waive"] for plan in run.plan.values() for entry in plan["refusals"])
+    assert not any(entry["waive"] for plan in run.hosts.values() for entry in plan["refusals"])
 
 
 def test_preflight_reports_it_with_what_else_it_finds(tmp_path: Path) -> None:
@@ -58,6 +58,9 @@ def test_playbooks_without_a_plan_refuse_it_first(tmp_path: Path, playbook: str)
 
 def test_every_playbook_looks_for_it() -> None:
     """By one of the tasks that do so, in its own plays or in those of a playbook that it imports."""
-    checks = ("trtllm_fleet_plan:", "trtllm_plan:", "plan_host.yml", "check_variables.yml", "tritonops.trtllm.plan\n")
+    checks = (
+        *("trtllm_plan:", "tritonops.trtllm.deployment\n", "check_variables.yml", "find_deployments.yml"),
+        "tritonops.trtllm.plan\n",
+    )
     for path in PROJECT.glob("playbooks/*.yml"):
         assert any(check in path.read_text() for check in checks), path.name

@@ -15,7 +15,8 @@ PROXY = ["tritonops-proxy.conf", "tritonops-proxy.env"]
 
 
 def found(*paths: str) -> dict[str, Any]:
-    return {"files": [{"path": path} for path in paths]}
+    """As host_record returns what is there."""
+    return {"files": list(paths)}
 
 
 @pytest.mark.parametrize(
@@ -29,12 +30,12 @@ def found(*paths: str) -> dict[str, Any]:
 def test_settings_that_are_no_longer_wanted_are_removed(wanted: dict[str, Any], unwanted: list[str]) -> None:
     there = [f"{FOLDER}/{name}" for name in [*PROXY, "tritonops-data-root.conf"]]
     others = ["/etc/systemd/system/tritonops-other.conf", "/etc/systemd/system/other.service.d/tritonops-proxy.conf"]
-    docker = Role("docker", "debian-12", __docker_drop_ins_found=found(*there, *others), **wanted)
+    docker = Role("docker", "debian-12", __docker_present=found(*there, *others), **wanted)
     assert sorted(docker["__docker_drop_ins_unwanted"]) == sorted(unwanted)
 
 
 def test_a_host_without_settings_of_ours_has_none_to_remove() -> None:
-    docker = Role("docker", "debian-12", __docker_drop_ins_found=found())
+    docker = Role("docker", "debian-12", __docker_present=found())
     assert docker["__docker_drop_ins_unwanted"] == docker["__docker_drop_ins"] == []
 
 

@@ -12,7 +12,7 @@ import pytest
 import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils import _sections
-from ansible_collections.tritonops.trtllm.tests.unit.support.planning import CATALOGUE, DIGEST, host, plan_for
+from ansible_collections.tritonops.trtllm.tests.unit.support.planning import CATALOGUE, DIGEST, host, host_plan
 from ansible_collections.tritonops.trtllm.tests.unit.support.playbook_run import PROJECT
 
 SECTIONS = {
@@ -45,17 +45,23 @@ def options(role: str) -> dict[str, Any]:
     return found
 
 
+OF_DEPLOYMENT = [role for role in SECTIONS if role != "preflight"]
 VALIDATORS = {role: ArgumentSpecValidator(options(role)) for role in SECTIONS}
 
 
 def problems(plan: dict[str, Any]) -> list[str]:
-    found = []
-    for role, validator in VALIDATORS.items():
-        section = {f"{role}_{name}": value for name, value in plan[role].items()}
+    """With the plan of a host. What is refused is checked by preflight all the same."""
+    found = _problems("preflight", plan["preflight"])
+    for made in plan["deployments"].values() if not plan["refusals"] else ():
         # Without an engine there is nothing for engine_build to do.
-        messages = validator.validate(section).error_messages if section else []
-        found += [f"{role}: {message}" for message in messages]
+        roles = [role for role in OF_DEPLOYMENT if made[role] or role != "engine_build"]
+        found += [problem for role in roles for problem in _problems(role, made[role])]
     return found
+
+
+def _problems(role: str, section: dict[str, Any]) -> list[str]:
+    given = {f"{role}_{name}": value for name, value in section.items()}
+    return [f"{role}: {message}" for message in VALIDATORS[role].validate(given).error_messages]
 
 
 @pytest.mark.parametrize("release", CATALOGUE.releases)
@@ -71,19 +77,23 @@ def test_roles_take_every_section_of_every_plan(release: str) -> None:
     planned = 0
     for shape in CATALOGUE.shapes:
         for request in requests:
-            plan = plan_for(host(shape), **{"model": "mixtral-8x7b", **request, "release": release})
-            if not plan["refusals"]:
-                planned += 1
-                assert problems(plan) == [], request
+            plan = host_plan(host(shape), **{"model": "mixtral-8x7b", **request, "release": release})
+            planned += not plan["refusals"]
+            assert problems(plan) == [], request
     assert planned > len(CATALOGUE.models)
 
 
 def test_what_a_role_does_not_take_is_noticed() -> None:
-    plan = plan_for(host(), model="mixtral-8x7b")
-    plan["triton_service"]["container"]["shm"] = "2g"
-    del plan["engine_build"]["engine"]["command"]
-    plan["model_weights"]["snapshots"][0]["offline"] = "perhaps"
-    assert len(problems(plan)) == 3
+    small = {"model": "smollm2-135m-instruct", "gpus": 1, "server": {"http_port": 1, "grpc_port": 2, "metrics_port": 3}}
+    plan = host_plan(model="mixtral-8x7b", gpus=4, parallelism={"tensor": 4}, deployments={"small": small})
+    assert problems(plan) == []
+    default, named = plan["deployments"].values()
+    default["triton_service"]["container"]["shm"] = "2g"
+    del default["engine_build"]["engine"]["command"]
+    named["model_weights"]["snapshots"][0]["offline"] = "perhaps"
+    named["model_repo"]["root"] = "/opt/trtllm"
+    plan["preflight"]["needs"][1]["shm"]["sise"] = "2g"
+    assert len(problems(plan)) == 5
 
 
 @pytest.mark.parametrize("role", SECTIONS)

@@ -36,15 +36,17 @@ def said(**variables: Any) -> str:
 )
 def test_a_host_that_will_not_do(planned: bool, need: str, waive: str) -> None:
     text = said(
-        preflight_needs={
-            "memory_bytes": 10**15,
-            "reach": [{"url": f"{CLOSED}a", "what": "code"}],
-            "registry": "127.0.0.1:9",
+        preflight_needs=[
+            {
+                "memory_bytes": 10**15,
+                "reach": [{"url": f"{CLOSED}a", "what": "code"}],
+                "registry": "127.0.0.1:9",
+                "planned": planned,
+            },
             # Where a machine has a GPU, it has no more than a thousand.
-            "gpus": {"count": 1000, "executable": "no-such-nvidia-smi"},
-            "planned": planned,
-        },
-        preflight_reach=[{"url": f"{CLOSED}b", "what": "packages"}],
+            {"gpus": {"count": 1000, "executable": "no-such-nvidia-smi"}, "planned": planned},
+            {"reach": [{"url": f"{CLOSED}b", "what": "packages"}], "planned": planned},
+        ],
         preflight_waive=["registry_unreachable", "gpu_absent"],
     )
     assert "4 thing(s) must be put right first" in text
@@ -60,5 +62,5 @@ def test_without_needs_nothing_is_checked() -> None:
 
 
 def test_a_need_that_does_not_exist_is_refused() -> None:
-    text = said(preflight_needs={"prots": []})
+    text = said(preflight_needs=[{"prots": []}])
     assert "prots" in text and "Supported parameters include" in text

@@ -9,6 +9,8 @@ import re
 from typing import Any
 
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._catalogue import load_catalogue
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils._deployments import deployments_of
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils._fleet import Host, plan_fleet
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._host_facts import facts_of_shape
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._planner import make_plan
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._sizing import Shape
@@ -42,6 +44,18 @@ def accepted(facts: dict[str, Any] | None = None, **request: Any) -> dict[str, A
 def refused(facts: dict[str, Any] | None = None, **request: Any) -> dict[str, str]:
     """Variable -> message of what is refused."""
     return {entry["variable"]: entry["message"] for entry in plan_for(facts, **request)["refusals"]}
+
+
+def host_of(facts: dict[str, Any] | None = None, bundle: Any = None, **options: Any) -> Host:
+    """A host with these variables, whose names are given without their prefix."""
+    variables = {f"trtllm_{name}": value for name, value in options.items()}
+    return Host(deployments_of(variables), host() if facts is None else facts, bundle=bundle)
+
+
+def host_plan(facts: dict[str, Any] | None = None, only: str = "", **options: Any) -> dict[str, Any]:
+    """The plan of a host with these variables."""
+    plan: dict[str, Any] = plan_fleet({"one": host_of(facts, **options)}, CATALOGUE, only)["hosts"]["one"]
+    return plan
 
 
 def waivable(plan: dict[str, Any]) -> dict[str, str]:

@@ -27,3 +27,13 @@ class Run:
         done = subprocess.run(command, text=True, capture_output=True, check=False, env=environment, cwd=folder)
         self.rc, self.said = done.returncode, done.stdout + done.stderr
         self.plan: dict[str, Any] = json.loads(self.file.read_text()) if self.file.exists() else {}
+
+    @property
+    def hosts(self) -> dict[str, Any]:
+        """The plans by host."""
+        found: dict[str, Any] = self.plan.get("hosts", {})
+        return found
+
+    def deployment(self, host: str = "localhost", name: str = "default") -> dict[str, Any]:
+        found: dict[str, Any] = self.hosts[host]["deployments"][name]
+        return found

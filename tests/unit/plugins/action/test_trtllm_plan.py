@@ -12,60 +12,140 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.tritonops.trtllm.plugins.action.trtllm_plan import refusal_message
+import pytest
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils._refusal import refusal_message
 from ansible_collections.tritonops.trtllm.tests.unit.support.planning import host
 
 GOOD = {"model": "smollm2-135m-instruct", "release": "0.17.0"}
 
 
-def run(request: dict[str, Any], facts: dict[str, Any], **variables: Any) -> tuple[dict[str, Any], str]:
-    """The result on a host with these variables, and everything that was said."""
-    command = [
-        str(Path(sys.executable).with_name("ansible")),
-        *("localhost", "-m", "tritonops.trtllm.trtllm_plan"),
-        *("-a", json.dumps({"request": "{{ wanted }}", "host_facts": "{{ known }}"})),
-        *("-e", json.dumps({"wanted": request, "known": facts, **variables})),
-        *("-i", "localhost,"),
-    ]
-    environment = {**os.environ, "ANSIBLE_CALLBACK_RESULT_FORMAT": "json"}
-    done = subprocess.run(command, text=True, capture_output=True, check=False, env=environment)
-    return json.loads(done.stdout[done.stdout.index("=> {") + 3 :]), done.stdout + done.stderr
+class Played:
+    """A play that plans for the hosts of the group trtllm, after the tasks `before`; the result, and what was said."""
+
+    def __init__(
+        self,
+        folder: Path,
+        hosts: dict[str, dict[str, Any]],
+        arguments: dict[str, Any],
+        *options: str,
+        play: dict[str, Any] | None = None,
+        before: tuple[dict[str, Any], ...] = (),
+    ) -> None:
+        inventory, playbook, result = (folder / name for name in ("hosts.json", "play.json", "result.json"))
+        result.unlink(missing_ok=True)
+        inventory.write_text(json.dumps({"trtllm": {"hosts": hosts, "vars": {"ansible_connection": "local"}}}))
+        known = {name: host() for name in hosts}
+        arguments = {"hosts": "{{ ansible_play_hosts }}", "host_facts": known, **arguments}
+        if "host_facts_file" in arguments:
+            del arguments["host_facts"]
+        tasks = [
+            *before,
+            {
+                "name": "Plan",
+                "tritonops.trtllm.trtllm_plan": arguments,
+                "register": "planned",
+                "run_once": True,
+                "ignore_errors": True,
+            },
+            {
+                "ansible.builtin.copy": {"content": "{{ planned | to_json }}", "dest": str(result)},
+                "run_once": True,
+                "check_mode": False,
+            },
+        ]
+        playbook.write_text(json.dumps([{"hosts": "all", "gather_facts": False, "tasks": tasks, **(play or {})}]))
+        program = Path(sys.executable).with_name("ansible-playbook")
+        interpreter = f"ansible_python_interpreter={sys.executable}"
+        command = [str(program), "-i", str(inventory), str(playbook), "-e", interpreter, *options]
+        environment = {**os.environ, "ANSIBLE_NOCOLOR": "1"}
+        done = subprocess.run(command, text=True, capture_output=True, check=False, env=environment, cwd=folder)
+        self.said = done.stdout + done.stderr
+        self.result: dict[str, Any] = json.loads(result.read_text()) if result.exists() else {}
+
+    def default(self, name: str = "a") -> dict[str, Any]:
+        found: dict[str, Any] = self.result["hosts"][name]["deployments"]["default"]
+        return found
+
+    def refused(self, name: str = "a") -> list[str]:
+        return [entry["variable"] for entry in self.result["hosts"][name]["refusals"]]
 
 
-def test_a_plan_comes_back_with_its_warnings_and_facts() -> None:
-    result, said = run(GOOD, host())
-    assert result["plan"]["parallelism"]["world_size"] == 1
-    assert len(result["host_facts"]["gpus"]) == 8
-    assert result["changed"] is False
-    assert "[WARNING]: trtllm_streaming makes" in said
+def variables(**options: Any) -> dict[str, Any]:
+    return {f"trtllm_{name}": value for name, value in options.items()}
 
 
-def test_what_is_not_in_the_request_is_said_by_the_hosts_variables() -> None:
-    variables = {"trtllm_model": "{{ small }}", "trtllm_precision": "float32", "small": GOOD["model"]}
-    result, _said = run({"release": "0.17.0", "precision": "bfloat16"}, host(), **variables)
-    assert result["plan"]["model"]["name"] == GOOD["model"]
-    assert (result["plan"]["release"], result["plan"]["precision"]) == ("0.17.0", "bfloat16")
+def test_every_host_is_planned_for_by_its_own_variables(tmp_path: Path) -> None:
+    ports = {"http_port": 8010, "grpc_port": 8011, "metrics_port": 8012}
+    small = {"small": {"model": "{{ named }}", "gpus": 1, "server": ports}}
+    hosts = {
+        "a": variables(**GOOD, gpus=1),
+        "b": variables(model="{{ other }}", release="0.17.0", gpus=1, deployments=small),
+    }
+    for name, model in (("a", "unused"), ("b", "llama-3.1-8b")):
+        hosts[name].update(other=model, named=GOOD["model"])
+    played = Played(tmp_path, hosts, {"deployment": "default"})
+    assert (played.result["changed"], played.result["refused"]) == (False, [])
+    assert played.default("a")["model"]["name"] == GOOD["model"]
+    assert played.default("b")["model"]["name"] == "llama-3.1-8b"
+    assert list(played.result["hosts"]["b"]["deployments"]) == ["default"]
+    assert played.result["hosts"]["b"]["gpus"]["used"] == {"default": [0], "small": [1]}
+    assert played.result["hosts"]["a"]["message"] == ""
+    engines = [name for name in played.result["artifacts"] if name.startswith("engine/")]
+    assert len(engines) == 2
 
 
-def test_an_unknown_variable_is_refused_with_everything_else() -> None:
-    result, _said = run(GOOD, host(), trtllm_limit={}, trtllm_precision="int3", trtllm_proxy={"htp": "x"})
-    refused = [entry["variable"] for entry in result["plan"]["refusals"]]
-    assert refused == ["trtllm_limit", "trtllm_proxy.htp", "trtllm_precision"]
-    assert list(result["plan"]) == ["preflight", "refusals", "warnings"]
+def test_what_the_play_sets_goes_before_the_inventory_and_the_request_before_that(tmp_path: Path) -> None:
+    """The inventory may still have templates that only the play's own variables fill."""
+    flat = {"a": variables(**GOOD), "b": variables(**GOOD, precision="float16")}
+    play = {"vars": {"trtllm_precision": "{{ wanted }}", "wanted": "float32", "trtllm_limits": {"max_batch_size": 3}}}
+    played = Played(tmp_path, flat, {}, play=play)
+    assert {played.default(name)["precision"] for name in "ab"} == {"float32"}
+    assert {played.default(name)["limits"]["max_batch_size"] for name in "ab"} == {3}
+    played = Played(tmp_path, flat, {"request": {"precision": "bfloat16"}}, play=play)
+    assert {played.default(name)["precision"] for name in "ab"} == {"bfloat16"}
+    played = Played(tmp_path, flat, {}, "-e", "trtllm_precision=bfloat16", play=play)
+    assert {played.default(name)["precision"] for name in "ab"} == {"bfloat16"}
 
 
-def test_all_refusals_make_one_message() -> None:
-    result, said = run({**GOOD, "model": "nothing", "precision": "int3"}, {})
-    assert "FAILED!" in said
-    assert result["msg"].startswith("This cannot work, for 2 reasons. Nothing was changed.")
-    assert "- trtllm_model = 'nothing': " in result["msg"]
-    assert "- trtllm_precision = 'int3': " in result["msg"]
+def test_what_a_host_alone_has_is_not_taken_for_the_plays(tmp_path: Path) -> None:
+    """The task runs on the first host only, whose variables are those of the task."""
+    flat = {"a": variables(**GOOD, precision="float32"), "b": variables(**GOOD)}
+    fact = {"ansible.builtin.set_fact": {"trtllm_limits": {"max_batch_size": 3}}, "when": "inventory_hostname == 'a'"}
+    played = Played(tmp_path, flat, {}, before=(fact,))
+    assert [played.default(name)["precision"] for name in "ab"] == ["float32", "float16"]
+    assert [played.default(name)["limits"]["max_batch_size"] for name in "ab"] == [3, 8]
 
 
-def test_a_variable_of_earlier_versions_is_refused() -> None:
-    result, _said = run(GOOD, host(), trtllm_preflight_waive=["clock"])
-    assert "- trtllm_preflight_waive: is called trtllm_waive now: move its value there" in result["msg"]
-    assert result["plan"]["needs"]["hub"]["repository"]
+def test_an_unknown_variable_is_refused_with_everything_else(tmp_path: Path) -> None:
+    wrong = variables(**GOOD, limit={}, proxy={"htp": "x"}, precision="int3")
+    played = Played(tmp_path, {"a": wrong, "b": variables(**GOOD)}, {})
+    assert played.refused("a") == ["trtllm_limit", "trtllm_proxy.htp", "trtllm_precision"]
+    assert (played.refused("b"), played.result["refused"]) == ([], ["a"])
+
+
+def test_a_variable_of_the_play_that_is_unknown_is_refused_for_every_host(tmp_path: Path) -> None:
+    play = {"vars": {"trtllm_preflight_waive": ["clock"]}}
+    played = Played(tmp_path, {"a": variables(**GOOD), "b": variables(**GOOD)}, {}, play=play)
+    assert played.result["refused"] == ["a", "b"]
+    said = "- trtllm_preflight_waive: is called trtllm_waive now: move its value there"
+    assert said in played.result["hosts"]["b"]["message"]
+    assert played.default("b")["needs"]["hub"]["repository"]
+
+
+def test_variables_that_planning_does_not_read_may_be_templates_of_later_use(tmp_path: Path) -> None:
+    later = {"trtllm_ca_bundle": "{{ a_fact_of_a_later_task }}"}
+    played = Played(
+        tmp_path, {"a": {**variables(**GOOD), **later}}, {}, play={"vars": {"trtllm_wheelhouse": "{{ x }}"}}
+    )
+    assert played.result["refused"] == []
+
+
+def test_all_refusals_make_one_message_and_the_task_does_not_fail(tmp_path: Path) -> None:
+    played = Played(tmp_path, {"a": variables(**GOOD)}, {"request": {"model": "nothing", "precision": "int3"}})
+    assert not played.result.get("failed")
+    message = played.result["hosts"]["a"]["message"]
+    assert message.startswith("This cannot work, for 2 reasons. Nothing was changed.")
+    assert "- trtllm_model = 'nothing': " in message and "- trtllm_precision = 'int3': " in message
 
 
 def test_one_reason_is_one() -> None:
@@ -74,3 +154,94 @@ def test_one_reason_is_one() -> None:
         "This cannot work, for one reason. Nothing was changed.",
         "- trtllm_root: is missing (or accept it: trtllm_waive: [disk_space])",
     ]
+    assert refusal_message([]) == ""
+
+
+def test_a_warning_names_its_hosts_where_it_is_not_for_all(tmp_path: Path) -> None:
+    hosts = {"a": variables(**GOOD), "b": variables(**GOOD, streaming=False), "c": variables(**GOOD)}
+    facts = {"a": host(), "b": host(deployments={"old": "x-1"}), "c": host()}
+    played = Played(tmp_path, hosts, {"host_facts": facts})
+    assert "[WARNING]: a, c: trtllm_streaming makes" in played.said
+    assert "[WARNING]: b: the deployment old serves on this host" in " ".join(played.said.split())
+    played = Played(tmp_path, {name: variables(**GOOD) for name in "ab"}, {})
+    assert "[WARNING]: trtllm_streaming makes" in played.said
+
+
+def test_a_table_has_the_warnings_in_it(tmp_path: Path) -> None:
+    played = Played(tmp_path, {name: variables(**GOOD) for name in "ab"}, {"show": True})
+    assert played.result["table"][0] == "== a, b" and "== a, b\n" in played.said
+    assert any(line.startswith("warning ") for line in played.result["table"])
+    assert "[WARNING]: trtllm_streaming" not in played.said
+
+
+def test_conversions_have_the_token_of_their_first_host(tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("secret")
+    with_token = variables(**GOOD, token_file=str(tmp_path / "token"))
+    (conversion,) = Played(tmp_path, {"a": with_token, "b": variables(**GOOD)}, {}).result["conversions"]
+    assert (conversion["hosts"], conversion["token_file"]) == (["a", "b"], str(tmp_path / "token"))
+
+
+# --- facts, and what is written
+
+
+def test_facts_of_a_host_that_are_missing_are_asked_for(tmp_path: Path) -> None:
+    played = Played(tmp_path, {"a": variables(**GOOD), "b": variables(**GOOD)}, {"host_facts": {"a": host()}})
+    assert "There are no facts of b: record them again" in played.result["msg"]
+
+
+def record(folder: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((folder / "facts.json").read_text())["hosts"]
+    return found
+
+
+def test_facts_of_other_hosts_in_the_record_stay_and_are_planned_with(tmp_path: Path) -> None:
+    """As with a play for a batch of the fleet: what they have made need not be made again."""
+    hosts = {name: variables(**GOOD) for name in "abc"}
+    file = {"record_file": str(tmp_path / "facts.json")}
+    engine = Played(tmp_path, hosts, file).default()["artifacts"]["engine"]["key"]
+    assert list(record(tmp_path)) == ["a", "b", "c"]
+    there = {**record(tmp_path), "b": host(artifacts=[f"engine/{engine}"]), "gone": host(processors=3)}
+    (tmp_path / "facts.json").write_text(json.dumps({"hosts": there}))
+
+    batch = {**file, "others": "{{ groups['trtllm'] }}", "host_facts": {"a": host(processors=5)}}
+    played = Played(tmp_path, hosts, batch, "--limit", "a")
+    assert played.result["changed"] and list(played.result["hosts"]) == ["a", "b", "c"]
+    made = played.result["artifacts"][f"engine/{engine}"]
+    assert (made["made_by"], made["wanted_by"]) == ("b", ["a", "b", "c"])
+    assert record(tmp_path)["a"]["processors"] == 5 and record(tmp_path)["gone"]["processors"] == 3
+    assert record(tmp_path)["b"] == there["b"]
+    assert not Played(tmp_path, hosts, batch, "--limit", "a").result["changed"]
+
+
+def test_others_without_recorded_facts_are_left_out_and_refuse_nothing(tmp_path: Path) -> None:
+    hosts = {"a": variables(**GOOD), "b": variables(**GOOD, precision="int3"), "c": variables(**GOOD)}
+    (tmp_path / "facts.json").write_text(json.dumps({"hosts": {"b": host()}}))
+    options = {"record_file": str(tmp_path / "facts.json"), "others": ["a", "b", "c"], "plan_file": "plan.json"}
+    played = Played(tmp_path, hosts, {**options, "host_facts": {"a": host()}}, "--limit", "a")
+    assert list(played.result["hosts"]) == ["a", "b"] and played.result["hosts"]["b"]["refusals"]
+    assert played.result["refused"] == []
+    assert "precision" not in played.said
+    plan = json.loads((tmp_path / "plan.json").read_text())
+    assert list(plan) == ["artifacts", "hosts"] and list(plan["hosts"]) == ["a"]
+
+
+def test_a_record_that_is_none_is_left_alone(tmp_path: Path) -> None:
+    for content in ("{", json.dumps(host())):
+        (tmp_path / "facts.json").write_text(content)
+        played = Played(tmp_path, {"a": variables(**GOOD)}, {"record_file": str(tmp_path / "facts.json")})
+        assert played.result["failed"] and "trtllm_host_facts_save" in played.result["msg"]
+        assert (tmp_path / "facts.json").read_text() == content
+
+
+def test_in_check_mode_nothing_is_written(tmp_path: Path) -> None:
+    files = {"plan_file": str(tmp_path / "plan.json"), "record_file": str(tmp_path / "facts.json")}
+    played = Played(tmp_path, {"a": variables(**GOOD)}, files, "--check")
+    assert played.result["changed"]
+    assert not (tmp_path / "plan.json").exists() and not (tmp_path / "facts.json").exists()
+
+
+@pytest.mark.parametrize("option", ["plan_file", "record_file"])
+def test_a_file_that_cannot_be_written_is_named(tmp_path: Path, option: str) -> None:
+    path = str(tmp_path / "none/file.json")
+    played = Played(tmp_path, {"a": variables(**GOOD)}, {option: path})
+    assert f"cannot be written to {path}" in played.result["msg"]

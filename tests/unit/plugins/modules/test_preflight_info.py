@@ -73,7 +73,7 @@ def fixture_hub() -> t.Iterator[GatedHub]:
 def fixture_look(capsys: pytest.CaptureFixture[str]) -> Look:
     def look(**needs: t.Any) -> Result:
         options = {name: needs.pop(name) for name in ("storage", "token") if name in needs}
-        result = run_module(preflight_info, capsys, needs=needs, **options)
+        result = run_module(preflight_info, capsys, needs=[needs], **options)
         assert not result.get("failed") and not result["changed"], result
         return result
 
@@ -146,17 +146,56 @@ def test_hub_is_not_asked_for_what_is_there(look: Look, hub: GatedHub, tmp_path:
     assert hub.tokens == []
 
 
-def test_own_container_may_have_the_port(
-    look: Look, hub: GatedHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.fixture(name="docker")
+def fixture_docker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> t.Callable[[str], Path]:
+    """Makes a docker that answers with this text, and writes what it is asked to the file."""
+
+    def install_docker(script: str) -> Path:
+        docker = tmp_path / "docker"
+        docker.write_text(f'#!/bin/sh\necho "$@" > "{tmp_path}/asked"\n{script}\n')
+        docker.chmod(0o755)
+        monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+        return tmp_path / "asked"
+
+    return install_docker
+
+
+def test_own_containers_may_have_the_port(look: Look, hub: GatedHub, docker: t.Callable[[str], Path]) -> None:
+    """Docker is asked for all of them at once; the holder here is this test, so it is none of theirs.
+
+    Where one does not exist, Docker fails, and prints the others all the same.
+    """
+    ports = {"8000/tcp": [{"HostPort": "1"}], "8002/tcp": None}
+    inspected = [{"Id": letter * 64, "NetworkSettings": {"Ports": ports}} for letter in "cd"]
+    asked = docker(f"cat <<'X'\n{json.dumps(inspected)}\nX\necho 'No such container: trtllm-c' >&2; exit 1")
+    names = ["trtllm-a", "trtllm-b", "trtllm-c"]
+    assert ids(look(ports=[{"port": hub.port}], containers=names)) == ["port_taken"]
+    assert asked.read_text() == "container inspect trtllm-a trtllm-b trtllm-c\n"
+
+
+def test_a_docker_that_does_not_answer_has_none(look: Look, hub: GatedHub, docker: t.Callable[[str], Path]) -> None:
+    docker("exit 1")
+    assert ids(look(ports=[{"port": hub.port}], containers=["trtllm-a"])) == ["port_taken"]
+
+
+def test_each_need_of_a_list_is_checked_and_found_once(
+    capsys: pytest.CaptureFixture[str], hub: GatedHub, tmp_path: Path
 ) -> None:
-    """The engine is asked for the container by name; the holder here is this test, so it is not the container's."""
-    inspected = [{"Id": "c" * 64, "NetworkSettings": {"Ports": {"8000/tcp": [{"HostPort": "1"}], "8002/tcp": None}}}]
-    docker = tmp_path / "docker"
-    docker.write_text(f'#!/bin/sh\necho "$@" > "{tmp_path}/asked"\ncat <<\'X\'\n{json.dumps(inspected)}\nX\n')
-    docker.chmod(0o755)
-    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
-    assert ids(look(ports=[{"port": hub.port}], container="trtllm")) == ["port_taken"]
-    assert (tmp_path / "asked").read_text() == "container inspect trtllm\n"
+    """Facts of all of them are merged, and what two of them find is one finding."""
+    shared = {"architectures": ["sparc"]}
+    needs = [
+        {**shared, "memory_bytes": TOO_MUCH},
+        {**shared, "disk": [{"path": str(tmp_path), "bytes": TOO_MUCH}]},
+        {"hub": {"endpoint": hub.url, **MODEL}},
+    ]
+    result = run_module(preflight_info, capsys, needs=needs)
+    assert ids(result) == ["architecture", "memory", "disk_space", "hub_token_missing"]
+    assert {"memory_bytes", "disk"} <= set(result["facts"])
+
+
+def test_without_needs_nothing_is_looked_at(capsys: pytest.CaptureFixture[str]) -> None:
+    result = run_module(preflight_info, capsys)
+    assert (result["findings"], result["facts"], result["changed"]) == ([], {}, False)
 
 
 # --- GPUs

@@ -62,6 +62,7 @@ def fill(root: Path) -> None:
     write(root / "secrets/hf_token", "ours")
     (deployment / "current").symlink_to("releases/one")
     (deployment / "previous").symlink_to("releases/gone")
+    (deployment / "current.partial").symlink_to("releases/two")
 
 
 def everything(folder: Path) -> set[str]:
@@ -185,6 +186,66 @@ def test_names_to_keep_that_are_none(run: t.Callable[..., Result], root: Path, k
     fill(root)
     assert "value of keep must be one or more of" in run(state="absent", keep=keep)["msg"]
     assert (root / "weights" / KEY / "artifact.json").exists()
+
+
+# --- one deployment
+
+
+def fill_two(root: Path) -> None:
+    fill(root)
+    shutil.copytree(root / "deployments/default", root / "deployments/small", symlinks=True)
+
+
+def test_a_deployment_is_removed_alone(run: t.Callable[..., Result], root: Path) -> None:
+    run()
+    fill_two(root)
+    before = everything(root)
+    predicted = run(check=True, state="absent", deployment="small")
+    assert everything(root) == before
+    result = run(state="absent", deployment="small")
+    assert (result["changed"], result["removed"]) == (True, [str(root / "deployments/small")])
+    assert (result["left"], result["images"], predicted["removed"]) == ([], [], result["removed"])
+    assert everything(root) == {path for path in before if not path.startswith("deployments/small")}
+    assert not run(state="absent", deployment="small")["changed"]
+
+
+def test_what_others_have_in_a_deployment_stays(run: t.Callable[..., Result], root: Path) -> None:
+    run()
+    fill_two(root)
+    folder = root / "deployments/small"
+    theirs = [write(folder / "notes.txt"), write(folder / "releases/theirs/notes.txt")]
+    result = run(state="absent", deployment="small")
+    assert result["left"] == [str(folder / "notes.txt"), str(folder / "releases/theirs")]
+    assert result["removed"] == [] and everything(folder) == {
+        *("notes.txt", "releases", "releases/theirs", "releases/theirs/notes.txt")
+    }
+    assert all(path.read_text() == "theirs" for path in theirs)
+    # With the rest of the root folder it is the same.
+    assert run(state="absent")["left"] == result["left"]
+    assert [str(path) for path in folder.iterdir() if path.name == "notes.txt"] == [str(theirs[0])]
+
+
+@pytest.mark.parametrize("name", ["", "..", "../weights", ".", "Small", "a/b", "a" * 33])
+def test_a_name_that_is_none_of_a_deployment(run: t.Callable[..., Result], root: Path, name: str) -> None:
+    run()
+    fill_two(root)
+    before = everything(root)
+    assert "is not the name of a deployment" in run(state="absent", deployment=name)["msg"]
+    assert everything(root) == before
+
+
+def test_a_deployment_of_others_stays(run: t.Callable[..., Result], root: Path) -> None:
+    """Without the mark it is not ours, and as a link it leads to what is not below the root folder."""
+    theirs = write(root / "deployments/small/releases/one/release.json", "{}")
+    assert run(state="absent", deployment="small")["failed"] and theirs.exists()
+    shutil.rmtree(root)
+    run()
+    elsewhere = write(root.parent / "elsewhere/releases/one/release.json", "{}").parents[2]
+    (root / "deployments").mkdir()
+    (root / "deployments/small").symlink_to(elsewhere)
+    result = run(state="absent", deployment="small")
+    assert (result["removed"], result["left"]) == ([], [str(root / "deployments/small")])
+    assert (elsewhere / "releases/one/release.json").exists()
 
 
 def test_a_new_file_system_is_claimed(run: t.Callable[..., Result], root: Path) -> None:

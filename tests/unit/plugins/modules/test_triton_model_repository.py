@@ -257,6 +257,123 @@ def test_copies_instead_of_links(
     assert not make(arguments)["changed"]
 
 
+# --- a release as a whole
+
+MANIFEST = {"id": "mine", "release": "1.2.1", "model": {"name": "mixtral"}}
+
+
+def release_of(site: Site, **changes: t.Any) -> dict[str, t.Any]:
+    """Arguments for a release with an engine and a tokenizer, whose folders are not named."""
+    given = site.everything(release_dir=site.dest.parent, manifest=MANIFEST, **changes)
+    return {name: value for name, value in given.items() if name not in ("dest", "tokenizer_dest", "weights_dest")}
+
+
+def test_a_release_is_made_aside_and_is_there_as_a_whole(
+    site: Site, make: t.Callable[..., Result], strict_umask: None
+) -> None:
+    folder = site.dest.parent
+    predicted = make(release_of(site), check=True)
+    assert predicted["changed"] and (predicted["path"], predicted["tokenizer_path"]) == (
+        *(str(site.dest), str(site.tokenizer)),
+    )
+    assert not folder.exists() and not folder.with_name("release.partial").exists()
+    result = make(release_of(site))
+    assert (result["changed"], result["path"], result["tokenizer_path"], result["weights_path"]) == (
+        *(True, str(site.dest), str(site.tokenizer)),
+        None,
+    )
+    assert {path.name for path in folder.iterdir() if not path.name.endswith(".lock")} == {
+        *("model_repository", "tokenizer", "release.json")
+    }
+    assert json.loads((folder / "release.json").read_text()) == MANIFEST
+    assert (folder.stat().st_mode & 0o777, (folder / "release.json").stat().st_mode & 0o777) == (0o755, 0o644)
+    assert (site.tokenizer / "tokenizer.json").read_text() == "tokenizer.json"
+    assert not folder.with_name("release.partial").exists()
+    for check in (True, False):
+        again = make(release_of(site), check=check)
+        assert (again["changed"], again["changed_files"], again["diff"]) == (False, [], [])
+        assert again["path"] == str(site.dest)
+
+
+def test_weights_of_a_release_are_linked_into_it(site: Site, make: t.Callable[..., Result]) -> None:
+    arguments = release_of(site, weights=site.weights)
+    assert make(arguments)["weights_path"] == str(site.served_weights)
+    assert (site.served_weights / "model.safetensors").samefile(site.weights / "model.safetensors")
+
+
+@pytest.mark.parametrize("at", ["repository", "record", "rename"])
+def test_a_release_whose_run_was_killed_is_finished_by_the_next(
+    site: Site, make: t.Callable[..., Result], at: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Killed(BaseException):
+        """Nothing cleans up after it."""
+
+    def killed(*_arguments: t.Any) -> None:
+        raise Killed
+
+    folder = site.dest.parent
+    where = {
+        "repository": (_model_repository, "publish"),
+        "record": (triton_model_repository, "write_json"),
+        "rename": (triton_model_repository.os, "rename"),
+    }[at]
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        real = getattr(*where)
+
+        def when_it_is_the_last(*arguments: t.Any) -> None:
+            # The module gives parts of a release their names by renaming, too.
+            if at == "repository" or str(folder.with_name("release.partial")) in map(str, arguments) or at == "record":
+                killed()
+            real(*arguments)
+
+        patch.setattr(*where, when_it_is_the_last)
+        make(release_of(site))
+    assert not folder.exists() and folder.with_name("release.partial").is_dir()
+    assert make(release_of(site), check=True)["changed"] and not folder.exists()
+    assert make(release_of(site))["changed"] and folder.is_dir()
+    assert not folder.with_name("release.partial").exists()
+    assert not make(release_of(site))["changed"]
+    assert json.loads((folder / "release.json").read_text()) == MANIFEST
+
+
+def test_another_manifest_is_a_change_that_is_shown(site: Site, make: t.Callable[..., Result]) -> None:
+    make(release_of(site))
+    other = {**release_of(site), "manifest": {**MANIFEST, "id": "other"}}
+    record = site.dest.parent / "release.json"
+    before = record.read_text()
+    predicted = make(other, check=True)
+    assert predicted["changed"] and record.read_text() == before
+    result = make(other)
+    assert result["changed"] and result["changed_files"] == [] and result["diff"] == predicted["diff"]
+    (diff,) = result["diff"]
+    assert (diff["before_header"], diff["before"], diff["after"]) == (str(record), before, record.read_text())
+    assert json.loads(record.read_text())["id"] == "other"
+    assert not make(other)["changed"]
+
+
+def test_a_change_of_a_release_is_made_in_place(site: Site, make: t.Callable[..., Result]) -> None:
+    """What serves it sees its repository exchanged as a whole, and nothing is left aside."""
+    make(release_of(site))
+    parameters = {**PARAMETERS, "tensorrt_llm": {**PARAMETERS["tensorrt_llm"], "max_beam_width": 2}}
+    result = make(release_of(site, parameters=parameters))
+    assert result["changed"] and result["changed_files"] == ["tensorrt_llm/config.pbtxt"]
+    assert str(site.dest) in result["reason"]
+    assert not site.dest.parent.with_name("release.partial").exists()
+
+
+@pytest.mark.parametrize("name", ["dest", "tokenizer_dest", "weights_dest"])
+def test_folders_in_a_release_are_not_named(site: Site, make: t.Callable[..., Result], name: str) -> None:
+    arguments = {**release_of(site, weights=site.weights), name: str(site.dest)}
+    assert f"mutually exclusive: release_dir|{name}" in make(arguments)["msg"]
+
+
+def test_either_a_release_or_a_repository(site: Site, make: t.Callable[..., Result]) -> None:
+    assert "one of the following is required: dest, release_dir" in make({"src": str(site.src)})["msg"]
+    without = site.everything()
+    del without["tokenizer_dest"]
+    assert "tokenizer is to be linked, but tokenizer_dest does not say where" in make(without)["msg"]
+
+
 def test_a_killed_run_leaves_no_trace(site: Site, make: t.Callable[..., Result]) -> None:
     _artifact.make_partial(str(site.dest), {})
     write(site.dest.parent / "model_repository.partial/payload/ensemble/half", "")

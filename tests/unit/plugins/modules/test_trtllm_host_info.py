@@ -23,8 +23,9 @@ BARE = {
     "driver_version": None,
     "container_toolkit": None,
     "artifacts": [],
-    "current": None,
+    "deployments": {},
     "root_foreign": [],
+    "root_outdated": [],
 }
 
 
@@ -58,8 +59,8 @@ def artifact(root: Path, name: str, content: str = '{"inputs": {}}') -> None:
     (folder / "artifact.json").write_text(content)
 
 
-def release(root: Path, name: str) -> Path:
-    folder = root / "releases" / name
+def release(root: Path, deployment: str, name: str) -> Path:
+    folder = root / "deployments" / deployment / "releases" / name
     folder.mkdir(parents=True)
     (folder / "release.json").write_text("{}")
     return folder
@@ -101,14 +102,18 @@ def test_what_earlier_runs_have_left(look: t.Callable[..., Result], tmp_path: Pa
     for kind in ("image", "weights", "checkpoint", "engine", "backend"):
         artifact(root, f"{kind}/{KEY}")
     (root / f"backend/{OTHER_KEY}/.git").mkdir(parents=True)
-    (root / "current").symlink_to(release(root, "mine"))
-    release(root, "yours")
+    (root / "deployments").mkdir()
+    release(root, "a", "mine")
+    (root / "deployments/a/current").symlink_to("releases/mine")
+    release(root, "a", "yours")
+    release(root, "b", "mine")
     # What is not finished, not whole or not ours.
     artifact(root, f"weights/{OTHER_KEY}", "{")
     artifact(root, f"engine/{OTHER_KEY}.partial")
     artifact(root, "venv/site-packages")
-    release(root, "his.partial")
-    for folder in (f"checkpoint/{OTHER_KEY}", f"backend/{OTHER_KEY}.partial/.git", "releases/hers"):
+    release(root, "a", "his.partial")
+    folders = (f"checkpoint/{OTHER_KEY}", f"backend/{OTHER_KEY}.partial/.git", "deployments/a/releases/hers")
+    for folder in folders:
         (root / folder).mkdir(parents=True)
     (root / f"weights/{KEY}.lock").write_text("1")
     facts = look()["host_facts"]
@@ -116,17 +121,33 @@ def test_what_earlier_runs_have_left(look: t.Callable[..., Result], tmp_path: Pa
         f"backend/{KEY}",
         f"backend/{OTHER_KEY}",
         f"checkpoint/{KEY}",
+        "deployments/a/releases/mine",
+        "deployments/a/releases/yours",
+        "deployments/b/releases/mine",
         f"engine/{KEY}",
         f"image/{KEY}",
-        "releases/mine",
-        "releases/yours",
         f"weights/{KEY}",
     ]
-    assert facts["current"] == "mine"
+    assert facts["deployments"] == {"a": "mine", "b": ""}
 
 
 def test_a_current_release_that_is_gone(look: t.Callable[..., Result], tmp_path: Path) -> None:
+    folder = tmp_path / "root/deployments/a"
+    folder.mkdir(parents=True)
+    (folder / "current").symlink_to("releases/mine")
+    assert look()["host_facts"]["deployments"] == {"a": ""}
+
+
+def test_what_is_left_of_the_layout_without_names(look: t.Callable[..., Result], tmp_path: Path) -> None:
     root = tmp_path / "root"
-    root.mkdir()
-    (root / "current").symlink_to(root / "releases/mine")
-    assert look()["host_facts"]["current"] is None
+    (root / "releases").mkdir(parents=True)
+    (root / "current").symlink_to("releases/mine")
+    assert (look()["host_facts"]["root_outdated"], look()["host_facts"]["root_foreign"]) == (
+        [],
+        ["current", "releases"],
+    )
+    (root / ".trtllm").touch()
+    assert (look()["host_facts"]["root_outdated"], look()["host_facts"]["root_foreign"]) == (
+        ["current", "releases"],
+        [],
+    )

@@ -137,8 +137,16 @@ def test_what_the_module_makes_by_the_plan_is_what_the_next_plan_reuses(
 
 def test_each_checkpoint_is_converted_once_for_all_hosts_that_are_not_refused() -> None:
     same, other, none = accepted(), accepted(precision="bfloat16"), accepted(profile="llmapi")
-    found = conversions({"a": same, "b": other, "c": same, "d": plan_for(model="none"), "e": none})
-    assert [entry["hosts"] for entry in found] == [["a", "c"], ["b"], ["e"]]
+    planned = {
+        "a": {"default": same},
+        "b": {"default": other},
+        "c": {"default": same, "again": same},
+        "d": {"default": plan_for(model="none")},
+        "e": {"default": none},
+        "f": {"default": plan_for(model="none"), "second": other},
+    }
+    found = conversions({host: {"deployments": plans} for host, plans in planned.items()})
+    assert [entry["hosts"] for entry in found] == [["a", "c"], ["b", "f"], ["e"]]
     assert [entry["checkpoint"] for entry in found] == [
         plan["engine_build"].get("checkpoint", {}) for plan in (same, other, none)
     ]

@@ -27,7 +27,7 @@ def read(**facts: Any) -> HostFacts:
 
 def test_facts_as_the_module_returns_them() -> None:
     facts = read(
-        gpus=[{**A100, "index": 0, "uuid": "GPU-0", "mig_mode": None}] * 8,
+        gpus=[{**A100, "index": index, "uuid": "GPU-0", "mig_mode": None} for index in range(8)],
         driver_version="570.124.06",
         processors=128,
         memory_bytes=2 << 40,
@@ -35,17 +35,34 @@ def test_facts_as_the_module_returns_them() -> None:
         container_toolkit="1.17.8",
         root="/opt/trtllm",
         artifacts=["weights/0123456789abcdef"],
-        current="mixtral-8x7b-1.2.1-01234567",
+        deployments={"default": "mixtral-8x7b-1.2.1-01234567", "small": ""},
+        root_outdated=["current"],
     )
     assert (len(facts.gpus), facts.gpu_memory, facts.capability) == (8, 40 << 30, (8, 0))
     assert (facts.driver, facts.container_toolkit) == ("570.124.06", "1.17.8")
-    assert facts.artifacts == {"weights/0123456789abcdef"} and facts.current == "mixtral-8x7b-1.2.1-01234567"
+    assert facts.artifacts == {"weights/0123456789abcdef"}
+    assert facts.serving == {"default": "mixtral-8x7b-1.2.1-01234567", "small": ""}
+    assert facts.root_outdated == ("current",)
+    assert [gpu.index for gpu in facts.gpus] == list(range(8))
 
 
 def test_what_is_missing_is_not_known() -> None:
-    names = ("driver_version", "memory_bytes", "disk_free_bytes", "container_toolkit", "artifacts", "current", "gpus")
+    names = (
+        "deployments",
+        "root_outdated",
+        "driver_version",
+        "memory_bytes",
+        "disk_free_bytes",
+        "container_toolkit",
+        "artifacts",
+        "gpus",
+    )
     assert read() == read(**dict.fromkeys(names)) == HostFacts()
     assert HostFacts().gpu_memory is HostFacts().capability is None
+
+
+def test_a_gpu_without_an_index_has_that_of_its_place() -> None:
+    assert [gpu.index for gpu in read(gpus=[A100, {**A100, "index": 5}, A100]).gpus] == [0, 5, 2]
 
 
 def test_the_smallest_and_the_oldest_gpu_count() -> None:
@@ -70,7 +87,10 @@ def test_the_smallest_and_the_oldest_gpu_count() -> None:
         ({"disk_free_bytes": 1.5}, "trtllm_host_facts.disk_free_bytes", "whole number"),
         ({"artifacts": "weights"}, "trtllm_host_facts.artifacts", "list of names"),
         ({"root_foreign": [1]}, "trtllm_host_facts.root_foreign", "list of names"),
-        ({"current": 5}, "trtllm_host_facts.current", "string"),
+        ({"root_outdated": "current"}, "trtllm_host_facts.root_outdated", "list of names"),
+        ({"deployments": "mixtral"}, "trtllm_host_facts.deployments", "mapping"),
+        ({"deployments": {"default": ["x"]}}, "trtllm_host_facts.deployments.default", "string"),
+        ({"gpus": [{**A100, "index": "first"}]}, "trtllm_host_facts.gpus.0.index", "whole number"),
     ],
 )
 def test_what_is_wrong_in_recorded_facts_is_named(facts: Any, variable: str, says: str) -> None:
@@ -87,7 +107,7 @@ def test_a_shape_is_a_new_host(name: str) -> None:
     shape = CATALOGUE.shapes[name]
     facts = read(**facts_of_shape(shape))
     assert len(facts.gpus) == shape["gpus"]["count"]
-    assert facts.artifacts == frozenset() and not facts.current
+    assert facts.artifacts == frozenset() and not facts.serving
     assert (facts.processors, facts.memory, facts.disk_free) == (
         shape["processors"],
         shape["memory_bytes"],

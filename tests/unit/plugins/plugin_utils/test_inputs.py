@@ -14,15 +14,15 @@ from typing import Any, ClassVar
 
 import pytest
 import yaml
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils._fleet import plan_fleet
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._inputs import (
     InputError,
-    plan_of,
+    earlier_facts,
     read_facts,
     recorded_facts,
-    request_of,
     with_config,
 )
-from ansible_collections.tritonops.trtllm.tests.unit.support.planning import CATALOGUE, host, shape_of
+from ansible_collections.tritonops.trtllm.tests.unit.support.planning import CATALOGUE, host_of, host_plan, shape_of
 
 FACTS = {"gpus": [{"name": "NVIDIA A100-SXM4-40GB", "memory_mib": 40960}], "driver_version": "580.95.05"}
 CONFIG = {
@@ -67,9 +67,8 @@ def test_what_the_module_returned_goes_for_facts(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("hosts", [{"one": FACTS}, [], None, "one"])
-def test_hosts_that_are_not_in_the_file_are_named(tmp_path: Path, hosts: Any) -> None:
-    with pytest.raises(InputError, match=r"trtllm_host_facts_file = .* has no facts of two"):
-        recorded_facts(file(tmp_path, {"hosts": hosts}), ["two"])
+def test_hosts_that_are_not_in_the_file_are_left_out(tmp_path: Path, hosts: Any) -> None:
+    assert recorded_facts(file(tmp_path, {"hosts": hosts}), ["two"]) == {}
 
 
 @pytest.mark.parametrize("content", ["a: [", "\0", "2024-13-45", "'", "{1: 2", "!!python/object:os.system {}"])
@@ -91,26 +90,32 @@ def test_bytes_that_are_no_text_are_named(tmp_path: Path) -> None:
         recorded_facts(str(tmp_path / "file"), ["one"])
 
 
-def asked(**arguments: Any) -> dict[str, Any]:
-    return {"hosts": ["one", "two"], "host_facts": None, "host_facts_file": None, "host_shape": None, **arguments}
+def test_what_was_recorded_before_is_by_host(tmp_path: Path) -> None:
+    assert earlier_facts(None) == earlier_facts("") == earlier_facts(str(tmp_path / "none")) == {}
+    assert earlier_facts(file(tmp_path, {"hosts": {"one": FACTS}})) == {"one": FACTS}
+
+
+@pytest.mark.parametrize("content", [FACTS, {"hosts": ["one"]}, ["one"], "plain text"])
+def test_a_file_that_is_no_record_is_not_overwritten(tmp_path: Path, content: Any) -> None:
+    with pytest.raises(InputError, match=r"trtllm_host_facts_save = .* has no facts by host.*choose another file"):
+        earlier_facts(file(tmp_path, content))
 
 
 def test_a_shape_is_every_host() -> None:
-    facts = read_facts(asked(host_shape="BM.GPU4.8"), CATALOGUE)
+    facts = read_facts(["one", "two"], None, "BM.GPU4.8", CATALOGUE)
     assert list(facts) == ["one", "two"] and len(facts["one"]["gpus"]) == 8
-    assert read_facts(asked(host_facts={"one": FACTS}), CATALOGUE) == {"one": FACTS}
+    assert read_facts(["one"], None, None, CATALOGUE) == {}
+
+
+def test_a_file_of_one_host_goes_for_every_host(tmp_path: Path) -> None:
+    assert read_facts(["one"], file(tmp_path, FACTS), None, CATALOGUE) == {"one": FACTS}
 
 
 def test_a_shape_that_is_not_known() -> None:
     with pytest.raises(
         InputError, match=r"trtllm_host_shape = 'BM.GPU.4.8': is not .*did you mean BM.GPU4.8\?.*rehearsal"
     ):
-        read_facts(asked(host_shape="BM.GPU.4.8"), CATALOGUE)
-
-
-def test_a_request_is_what_the_inventory_says_of_it() -> None:
-    variables = {"trtllm_model": "x", "trtllm_waive": [], "trtllm_hosts": "all", "model": "y"}
-    assert request_of(variables) == {"model": "x", "waive": []}
+        read_facts(["one"], None, "BM.GPU.4.8", CATALOGUE)
 
 
 # --- config.json ------------------------------------------------------------------------------------------------------
@@ -180,9 +185,11 @@ def test_text_of_the_command_line_names_the_hub_as_well(hub: str) -> None:
 def test_a_fleet_asks_the_hub_once(hub: str) -> None:
     for repository in ("me/shared", "me/absent-for-all"):
         before = len(Hub.asked)
-        plans = [plan_of(request_to(hub, repository), {}, None, CATALOGUE) for _host in range(3)]
+        request = request_to(hub, repository)
+        hosts = {name: host_of({}, deployments={"second": request}, **request) for name in "abc"}
+        plans = plan_fleet(hosts, CATALOGUE)["hosts"]
         assert len(Hub.asked) == before + 1
-        assert plans[0]["refusals"] == plans[2]["refusals"] and plans[0]["refusals"]
+        assert plans["a"]["refusals"] == plans["c"]["refusals"] and plans["a"]["refusals"]
 
 
 def test_the_token_does_not_follow_a_redirect(hub: str, tmp_path: Path) -> None:
@@ -253,6 +260,11 @@ def test_no_hub_is_asked_where_there_is_nothing_to_ask(
 
 def test_a_shape_that_cannot_be_read_is_one_refusal_among_the_others() -> None:
     request = {"model": {"repository": "me/x", "revision": "main", "config": "/no/such"}, "precision": "int3"}
-    plan = plan_of(request, host(), None, CATALOGUE)
+    plan = host_plan(**request)
     assert [entry["variable"] for entry in plan["refusals"]] == ["trtllm_model.config", "trtllm_precision"]
+    named = host_plan(deployments={"small": request})["refusals"]
+    assert [entry["variable"] for entry in named] == [
+        "trtllm_deployments.small.model.config",
+        "trtllm_deployments.small.precision",
+    ]
     assert plan["refusals"][0]["value"] == "/no/such"

@@ -9,16 +9,25 @@ from typing import Any
 
 import pytest
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._plan_table import plan_table
-from ansible_collections.tritonops.trtllm.tests.unit.support.planning import CATALOGUE, IMAGE, accepted, host, plan_for
+from ansible_collections.tritonops.trtllm.tests.unit.support.planning import CATALOGUE, IMAGE, accepted, host, host_plan
+
+MIXTRAL = "mixtral-8x7b-instruct"
+SMALL = {"model": "smollm2-135m-instruct", "server": {"http_port": 8010, "grpc_port": 8011, "metrics_port": 8012}}
 
 
-def rows(plan: dict[str, Any]) -> dict[str, list[str]]:
-    """The words of each line, by its first."""
-    return {words[0]: words[1:] for line in plan_table({"one": plan}).splitlines() if (words := line.split())}
+def table_of(facts: dict[str, Any] | None = None, **options: Any) -> list[str]:
+    return plan_table({"one": host_plan(facts, **{"model": MIXTRAL, **options})}).splitlines()
+
+
+def rows(facts: dict[str, Any] | None = None, **options: Any) -> dict[str, list[str]]:
+    """The words of each line, by its first; nothing may be refused."""
+    lines = table_of(facts, **options)
+    assert lines[1] != "This cannot work:", lines
+    return {words[0]: words[1:] for line in lines if (words := line.split())}
 
 
 def test_a_plan_says_what_is_done_how_large_it_is_and_what_it_leaves() -> None:
-    table = rows(accepted(model="mixtral-8x7b", parallelism={"tensor": 8}))
+    table = rows(model="mixtral-8x7b", parallelism={"tensor": 8})
     assert table["image"][:3] == ["pull", "50", "GB"] and table["image"][3].startswith("nvcr.io/")
     assert table["weights"] == ["fetch", "93.4", "GB", "mistralai/Mixtral-8x7B-v0.1", "at", "fc7ac94680e3"]
     assert table["checkpoint"][0] == "convert" and table["engine"][0] == "build"
@@ -33,39 +42,39 @@ def test_a_plan_says_what_is_done_how_large_it_is_and_what_it_leaves() -> None:
 
 def test_what_is_there_has_no_size() -> None:
     key = accepted()["artifacts"]["weights"]["key"]
-    assert rows(accepted(host(artifacts=[f"weights/{key}"])))["weights"][0:2] == [
+    assert rows(host(artifacts=[f"weights/{key}"]))["weights"][0:2] == [
         "reuse",
         "mistralai/Mixtral-8x7B-Instruct-v0.1",
     ]
 
 
 def test_a_host_that_is_not_known_has_no_budget_of_gpus() -> None:
-    table = rows(accepted({}, gpus_required=False, profile="llmapi"))
+    table = rows({}, gpus_required=False, profile="llmapi")
     assert not {"each", "KV", "memory", "convert", "checkpoint", "engine"} & set(table)
     assert table["warning"]
 
 
 def test_weights_of_a_folder_are_named_by_it() -> None:
-    assert rows(accepted(weights={"path": "/srv/mixtral"}))["weights"][-1] == "/srv/mixtral"
+    assert rows(weights={"path": "/srv/mixtral"})["weights"][-1] == "/srv/mixtral"
 
 
 def test_hosts_with_the_same_plan_share_a_table() -> None:
-    same, other = accepted(), accepted(model="llama-3.1-8b")
+    same, other = host_plan(model=MIXTRAL), host_plan(model="llama-3.1-8b")
     table = plan_table({"a": same, "b": other, "c": same, **{f"d{number}": same for number in range(10)}})
     heads = [line for line in table.splitlines() if line.startswith("==")]
     assert heads == ["== a, c, d0, d1, d2 and 7 more", "== b"]
 
 
 def test_refusals_are_all_there_is() -> None:
-    plan = plan_for(precision="int3", root="x", server={"address": "0.0.0.0"})
-    lines = plan_table({"one": plan}).splitlines()
+    lines = table_of(precision="int3", root="x", server={"address": "0.0.0.0"})
     assert lines[:2] == ["== one", "This cannot work:"]
     assert [line.split(" = ")[0] for line in lines[2:]] == ["- trtllm_precision", "- trtllm_root"]
 
 
 def test_a_refusal_says_how_it_is_accepted() -> None:
-    table = plan_table({"one": plan_for(server={"address": "0.0.0.0"})})
-    assert table.endswith("(or accept it: trtllm_waive: [exposed_vulnerable_release])")
+    assert table_of(server={"address": "0.0.0.0"})[-1].endswith(
+        "(or accept it: trtllm_waive: [exposed_vulnerable_release])"
+    )
 
 
 @pytest.mark.parametrize("release", CATALOGUE.releases)
@@ -73,4 +82,35 @@ def test_a_refusal_says_how_it_is_accepted() -> None:
 def test_any_plan_can_be_shown(release: str, shape: str) -> None:
     for profile in ("engine", "llmapi"):
         request = {"release": release, "profile": profile, "image": IMAGE, "gpus_required": False}
-        assert plan_table({"one": plan_for(host(shape), **request)}).startswith("== one\n")
+        assert table_of(host(shape), **request)[0] == "== one"
+
+
+# --- several deployments of a host
+
+
+def test_one_deployment_that_uses_every_gpu_has_no_heading_and_no_line_of_gpus() -> None:
+    lines = table_of(parallelism={"tensor": 8})
+    assert not [line for line in lines if line.startswith(("-- ", "GPUs "))]
+
+
+def test_each_deployment_has_its_own_part_and_the_gpus_are_shared_out() -> None:
+    lines = table_of(gpus=4, parallelism={"tensor": 4}, deployments={"small": {**SMALL, "gpus": [6]}})
+    heads = [line for line in lines if line.startswith(("==", "--"))]
+    assert heads == ["== one", "-- deployment default", "-- deployment small"]
+    assert [line.split()[:2] for line in lines].count(["weights", "fetch"]) == 2
+    assert "GPUs      0-3 default, 6 small, 4-5, 7 unused" in lines
+
+
+def test_gpus_that_nobody_uses_are_named_where_there_is_one_deployment() -> None:
+    assert "GPUs      0-3 default, 4-7 unused" in table_of(gpus=4, parallelism={"tensor": 4})
+
+
+def test_what_is_refused_of_one_deployment_is_all_that_is_shown() -> None:
+    lines = table_of(deployments={"small": {**SMALL, "gpus": 1, "precision": "int3"}})
+    assert lines[1] == "This cannot work:" and lines[2].startswith("- trtllm_deployments.small.precision = 'int3'")
+    assert len(lines) == 3
+
+
+def test_a_warning_of_the_host_is_in_its_table() -> None:
+    (warning,) = (line for line in table_of(host(deployments={"old": "x-1"})) if "old" in line)
+    assert warning.startswith("warning   the deployment old serves on this host and is not in the inventory")

@@ -30,7 +30,7 @@ from ansible_collections.tritonops.trtllm.tests.unit.support.planning import (
     refused,
 )
 
-SECTIONS = {"preflight", "trtllm_backend", "model_weights", "engine_build", "model_repo", "triton_service"}
+SECTIONS = {"needs", "trtllm_backend", "model_weights", "engine_build", "model_repo", "triton_service"}
 
 
 def test_the_default_is_the_newest_release_with_engines_by_its_newest_image() -> None:
@@ -134,13 +134,48 @@ def test_what_is_there_is_reused_and_takes_no_more() -> None:
     plan = accepted()
     kinds = ("image", "backend", "weights", "checkpoint", "engine")
     there = [f"{kind}/{plan['artifacts'][kind]['key']}" for kind in kinds]
-    again = accepted(host(artifacts=there, current="another-release"))
+    again = accepted(host(artifacts=there, deployments={"default": "another-release"}))
     assert {what for what, action in steps(again).items() if action == "reuse"} == set(kinds)
     assert steps(again)["service"] == "switch"
     assert again["budget"]["disk_missing"] == 0 < again["budget"]["disk_total"]
-    done = accepted(host(artifacts=[*there, f"releases/{plan['release_id']}"], current=plan["release_id"]))
+    release = f"deployments/default/releases/{plan['release_id']}"
+    done = accepted(host(artifacts=[*there, release], deployments={"default": plan["release_id"]}))
     assert set(steps(done).values()) == {"reuse", "keep"}
     assert done["release_id"] == plan["release_id"]
+
+
+def test_a_release_is_of_its_deployment() -> None:
+    """What another deployment serves is neither kept nor switched from, and its releases are not reused."""
+    request = {"model": "mixtral-8x7b-instruct"}
+    plan = make_plan(request, host(), CATALOGUE)
+    others = host(
+        artifacts=[f"deployments/default/releases/{plan['release_id']}"], deployments={"default": plan["release_id"]}
+    )
+    named = make_plan(request, others, CATALOGUE, "small")
+    assert (steps(named)["release"], steps(named)["service"]) == ("render", "start")
+    folder = f"/opt/trtllm/deployments/small/releases/{named['release_id']}"
+    assert named["triton_service"]["release_dir"] == named["model_repo"]["release"]["dest"] == folder
+    assert named["triton_service"]["name"] == named["model_repo"]["release"]["manifest"]["deployment"] == "small"
+    assert (named["needs"]["units"], named["needs"]["containers"]) == (["trtllm@small.service"], ["trtllm-small"])
+
+
+def test_the_gpus_that_a_deployment_has_are_those_of_its_containers() -> None:
+    request, two = {"model": "llama-3.1-8b", "parallelism": {"tensor": 2}}, host(gpus=host()["gpus"][:2])
+    plan = make_plan(request, two, CATALOGUE, devices=("2", "5"))
+    assert plan["engine_build"]["gpus"] == plan["triton_service"]["container"]["gpus"] == ["2", "5"]
+    whole = make_plan(request, two, CATALOGUE)
+    assert whole["engine_build"]["gpus"] == whole["triton_service"]["container"]["gpus"] == ["all"]
+    # Which GPUs it runs on is part of what a release is.
+    assert plan["release_id"] != whole["release_id"]
+    assert plan["artifacts"]["engine"]["key"] == whole["artifacts"]["engine"]["key"]
+    none = make_plan({**request, "gpus_required": False}, {}, CATALOGUE, devices=("2", "5"))
+    assert none["engine_build"]["gpus"] == none["triton_service"]["container"]["gpus"] == []
+
+
+def test_limits_of_the_container_are_those_of_the_server() -> None:
+    plan = accepted(server={"ulimits": ["nofile=4096:8192"]})
+    assert plan["triton_service"]["container"]["ulimits"] == plan["needs"]["ulimits"] == ["nofile=4096:8192"]
+    assert accepted()["needs"]["ulimits"] == ["memlock=-1", "stack=67108864"]
 
 
 @pytest.mark.parametrize(
@@ -262,7 +297,7 @@ NESTED = {
     "sources": ["backend", "tensorrt_llm"],
     "weights": ["endpoint", "path", "offline"],
     "tokenizer": ["repository", "revision", "path"],
-    "server": ["address", "http_port", "grpc_port", "metrics_port", "shm_size"],
+    "server": ["address", "http_port", "grpc_port", "metrics_port", "shm_size", "ulimits"],
     "repository_parameters": ["tensorrt_llm", "ensemble", "none"],
     "repository_overrides": ["tensorrt_llm", "ensemble", "none"],
 }
@@ -308,12 +343,15 @@ def facts_of_rubbish() -> Iterator[Any]:
         "disk_free_bytes",
         "container_toolkit",
         "artifacts",
+        "deployments",
+        "root_outdated",
+        "root",
     ]
     yield from RUBBISH
     for value in RUBBISH:
-        yield from ({**host(), name: value} for name in [*names, "current", "root"])
+        yield from ({**host(), name: value} for name in names)
         yield host(gpus=[value])
-        for key in ("name", "memory_mib", "compute_capability"):
+        for key in ("name", "memory_mib", "compute_capability", "index"):
             yield host(gpus=[{**host()["gpus"][0], key: value}] * 2)
 
 
@@ -337,7 +375,7 @@ def assert_plan_or_refusals(plan: dict[str, Any]) -> None:
     else:
         assert "\\u0000" not in text
         assert plan["root"].startswith("/") and plan["triton_service"]["release_dir"].startswith(
-            f"{plan['root']}/releases/"
+            f"{plan['root']}/deployments/default/releases/"
         )
         assert all(isinstance(word, str) and word for word in commands_of(plan))
         assert plan["converter"]["reason"]
@@ -366,7 +404,7 @@ def test_rubbish_without_gpus_makes_no_endless_launch_line() -> None:
 
 def test_refusals_leave_nothing_else_to_rely_on() -> None:
     plan = plan_for(precision="none")
-    assert set(plan) == {"refusals", "warnings", "preflight"} and plan["warnings"] == []
+    assert set(plan) == {"refusals", "warnings", "needs"} and plan["warnings"] == []
 
 
 def test_a_root_folder_of_others_is_refused() -> None:

@@ -8,17 +8,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-import yaml
 from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._gpus import Kinds, gpu_memory
 from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._needs import Gpus
-from ansible_collections.tritonops.trtllm.plugins.plugin_utils._inputs import plan_of
-from ansible_collections.tritonops.trtllm.plugins.plugin_utils._preflight_needs import (
-    ULIMITS,
-    registry_of,
-    repositories,
-)
-from ansible_collections.tritonops.trtllm.tests.unit.support.planning import CATALOGUE, IMAGE, accepted, host, plan_for
-from ansible_collections.tritonops.trtllm.tests.unit.support.playbook_run import PROJECT
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils._preflight_needs import registry_of, repositories
+from ansible_collections.tritonops.trtllm.tests.unit.support.planning import IMAGE, accepted, host, host_plan, plan_for
 
 OWN_MODEL = {"repository": "me/gated", "revision": "0123456789abcdef0123456789abcdef01234567"}
 
@@ -85,11 +78,6 @@ def test_ranks_share_memory() -> None:
     assert needs(profile="llmapi", parallelism={"tensor": 8})["shm"]["ranks"] == 8
 
 
-def test_the_limits_are_those_of_the_role() -> None:
-    defaults = yaml.safe_load((PROJECT / "roles/triton_service/defaults/main.yml").read_text())
-    assert needs()["ulimits"] == list(ULIMITS) == defaults["triton_service_ulimits"]
-
-
 def test_room_is_what_the_budget_says() -> None:
     plan = accepted()
     assert plan["needs"]["disk"] == plan["budget"]["disk"]
@@ -149,8 +137,8 @@ def test_what_is_right_in_a_refused_request_is_checked_all_the_same(request_: di
         "clock",
         "root",
         "ports",
-        "unit",
-        "container",
+        "units",
+        "containers",
         "hub",
         "registry",
     ):
@@ -192,8 +180,7 @@ def test_the_archive_of_a_refused_plan_is_checked() -> None:
 
 def test_a_model_whose_shape_cannot_be_read_is_asked_for_at_the_hub() -> None:
     """Its token may be what is wrong, and preflight tells."""
-    request = {"model": OWN_MODEL, "weights": {"endpoint": "http://127.0.0.1:9"}}
-    plan = plan_of(request, host(), None, CATALOGUE)
+    plan = host_plan(model=OWN_MODEL, weights={"endpoint": "http://127.0.0.1:9"})["deployments"]["default"]
     (refusal,) = plan["refusals"]
     assert "the model's shape cannot be read there" in refusal["message"]
     hub = plan["needs"]["hub"]

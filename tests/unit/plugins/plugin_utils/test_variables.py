@@ -36,7 +36,7 @@ def test_a_variable_of_earlier_versions_is_refused_with_its_new_name(name: str) 
 
 
 def test_the_common_prefix_makes_no_name_near() -> None:
-    (refusal,) = unknown_names(["trtllm_gpus"])
+    (refusal,) = unknown_names(["trtllm_wool"])
     assert "did you mean" not in refusal.message and "another prefix" in refusal.message
 
 

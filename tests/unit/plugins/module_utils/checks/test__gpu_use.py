@@ -23,6 +23,7 @@ from ansible_collections.tritonops.trtllm.tests.unit.support.checking import onl
 from ansible_collections.tritonops.trtllm.tests.unit.support.gpu_stand_in import answers
 
 CONTAINER = "c" * 64
+UNITS = ["trtllm@a.service", "trtllm@b.service"]
 
 
 def used_by(*processes: Process) -> Smi:
@@ -40,7 +41,8 @@ def test_who_uses_a_gpu_is_named_once(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("cgroup", "ours"),
     [
-        ("/system.slice/trtllm.service", True),
+        ("/system.slice/system-trtllm.slice/trtllm@b.service", True),
+        ("/system.slice/system-trtllm.slice/trtllm@c.service", False),
         (f"/system.slice/docker-{CONTAINER}.scope", True),
         ("/system.slice/docker-" + "d" * 64 + ".scope", False),
         ("/user.slice", False),
@@ -48,7 +50,7 @@ def test_who_uses_a_gpu_is_named_once(tmp_path: Path) -> None:
 )
 def test_our_own_service_may(tmp_path: Path, cgroup: str, ours: bool) -> None:
     processes: dict[int, dict[str, t.Any]] = {4242: {"sockets": [], "command": "tritonserver", "cgroups": (cgroup,)}}
-    own = OwnService("trtllm.service", Container(CONTAINER, frozenset()))
+    own = OwnService(UNITS, [Container("e" * 64, frozenset()), Container(CONTAINER, frozenset())])
     users = look_at_users(used_by(Process(4242, "tritonserver")), own, make_proc(tmp_path / "proc", processes))
     assert (list(gpu_in_use(Gpus(), users)) == []) is ours
 

@@ -21,9 +21,10 @@ from ansible_collections.tritonops.trtllm.tests.unit.plugins.module_utils.host.t
 from ansible_collections.tritonops.trtllm.tests.unit.support.checking import live_host, only
 
 CONTAINER = "c" * 64
-OF_CONTAINER = OwnService("", Container(CONTAINER, frozenset()))
-PUBLISHING = OwnService("", Container(CONTAINER, frozenset([8000])))
-PUBLISHING_OTHERS = OwnService("", Container(CONTAINER, frozenset([9])))
+OF_CONTAINER = OwnService(containers=[Container("e" * 64, frozenset()), Container(CONTAINER, frozenset())])
+PUBLISHING = OwnService(containers=[Container("e" * 64, frozenset([9])), Container(CONTAINER, frozenset([8000]))])
+PUBLISHING_OTHERS = OwnService(containers=[Container(CONTAINER, frozenset([9]))])
+UNITS = OwnService(["trtllm@a.service", "trtllm@b.service"])
 PROXY = "docker-proxy -host-port 8000"
 WANTED = [Port(8000, what="HTTP"), Port(8001)]
 OUTSIDE = [Port(8000, "0.0.0.0"), Port(8001)]
@@ -35,7 +36,7 @@ def holder(command: str, *cgroups: str) -> dict[int, dict[str, t.Any]]:
 
 def test_taken_port_names_who_has_it(tmp_path: Path) -> None:
     proc = make_proc(tmp_path / "proc", holder("nginx -g daemon", "/system.slice/nginx.service"))
-    assert only(port_taken(WANTED, look_at_ports(WANTED, OwnService("trtllm.service"), proc))) == (
+    assert only(port_taken(WANTED, look_at_ports(WANTED, UNITS, proc))) == (
         "error",
         "port 8000 on 127.0.0.1 (HTTP) is taken by pid 4242: nginx -g daemon (it listens on 127.0.0.1)",
         "stop it, or choose another port in O(ports)",
@@ -56,8 +57,9 @@ def test_another_address_of_the_host_is_free(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("command", "cgroup", "own", "mine"),
     [
-        ("tritonserver", "/system.slice/trtllm.service", OwnService("trtllm.service"), True),
-        ("tritonserver", "/system.slice/not-trtllm.service", OwnService("trtllm.service"), False),
+        ("tritonserver", "/system.slice/system-trtllm.slice/trtllm@b.service", UNITS, True),
+        ("tritonserver", "/system.slice/system-trtllm.slice/trtllm@c.service", UNITS, False),
+        ("tritonserver", "/system.slice/not-trtllm@a.service", UNITS, False),
         ("tritonserver", f"/docker/{CONTAINER}", OF_CONTAINER, True),
         ("tritonserver", f"/system.slice/docker-{CONTAINER}.scope", OF_CONTAINER, True),
         ("tritonserver", "/docker/" + "d" * 64, OF_CONTAINER, False),

@@ -14,6 +14,7 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._root impo
     SELinux,
     look_at_selinux,
     root_foreign,
+    root_outdated,
 )
 from ansible_collections.tritonops.trtllm.plugins.module_utils.host._root_folder import claim
 from ansible_collections.tritonops.trtllm.tests.unit.support.checking import live_host, only
@@ -32,7 +33,27 @@ def test_a_folder_of_others_is_not_used(tmp_path: Path) -> None:
 def test_what_is_in_our_own_folder_is_ours(tmp_path: Path) -> None:
     claim(str(tmp_path))
     (tmp_path / "weights").mkdir()
-    assert RootFolder.look(live_host({}, root=str(tmp_path))).foreign == []
+    (tmp_path / "deployments").mkdir()
+    found = RootFolder.look(live_host({}, root=str(tmp_path)))
+    assert (found.foreign, found.outdated) == ([], [])
+
+
+@pytest.mark.parametrize("names", [["releases"], ["current"], ["current", "previous", "releases"]])
+def test_a_layout_without_names_of_deployments_is_not_served_beside_ours(tmp_path: Path, names: list[str]) -> None:
+    root = str(tmp_path)
+    claim(root)
+    for name in names:
+        (tmp_path / name).symlink_to("nowhere")
+    severity, message, remedy = only(root_outdated(root, RootFolder.look(live_host({}, root=root))))
+    assert severity == "error" and f"had no name ({', '.join(names)})" in message
+    assert "systemctl disable --now trtllm.service" in remedy and f"{', '.join(names)} in {root}" in remedy
+    assert {check.id: check.waivable for check in CHECKS}["root_outdated"] is False
+
+
+def test_what_others_call_releases_is_theirs(tmp_path: Path) -> None:
+    (tmp_path / "releases").mkdir()
+    found = RootFolder.look(live_host({}, root=str(tmp_path)))
+    assert (found.foreign, found.outdated) == (["releases"], [])
 
 
 def test_selinux_is_read_from_files(tmp_path: Path) -> None:

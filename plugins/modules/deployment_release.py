@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 DOCUMENTATION = r"""
-module: trtllm_release
+module: deployment_release
 short_description: Choose the release that a deployment serves
 version_added: "0.1.0"
 description:
@@ -66,20 +66,20 @@ author:
 
 EXAMPLES = r"""
 - name: Make a release the current one
-  tritonops.trtllm.trtllm_release:
+  tritonops.trtllm.deployment_release:
     path: /opt/trtllm/deployments/default
     release: mixtral-8x7b-instruct-1.2.1-50c1c1ce
     unit: trtllm@default.service
   register: switched
 
 - name: Record that it has passed its proof
-  tritonops.trtllm.trtllm_release:
+  tritonops.trtllm.deployment_release:
     path: /opt/trtllm/deployments/default
     release: mixtral-8x7b-instruct-1.2.1-50c1c1ce
     state: proved
 
 - name: Go back
-  tritonops.trtllm.trtllm_release:
+  tritonops.trtllm.deployment_release:
     path: /opt/trtllm/deployments/default
     fallback: "{{ switched.fallback }}"
     state: restored

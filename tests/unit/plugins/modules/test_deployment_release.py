@@ -1,0 +1,301 @@
+# Copyright (c) 2026 tritonops.trtllm contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which release is served, and which is gone back to, whatever happened to the runs before."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import typing as t
+from pathlib import Path
+
+import pytest
+from ansible_collections.tritonops.trtllm.plugins.module_utils.release import _served
+from ansible_collections.tritonops.trtllm.plugins.modules import deployment_release
+from ansible_collections.tritonops.trtllm.tests.unit.support.module_run import Result, run_module
+
+UNIT = "trtllm@default.service"
+
+
+class Deployment:
+    """A deployment with the releases a, b and c, and what a play does with it."""
+
+    def __init__(self, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        self.folder, self._capsys = folder, capsys
+        for name in "abc":
+            (folder / "releases" / name).mkdir(parents=True)
+
+    def run(self, release: str | None = None, check: bool = False, **options: t.Any) -> Result:
+        given = {"release": release} if release else {}
+        return run_module(deployment_release, self._capsys, check, path=str(self.folder), **given, **options)
+
+    def switch(self, release: str, **options: t.Any) -> Result:
+        result = self.run(release, **options)
+        assert not result.get("failed"), result
+        return result
+
+    def prove(self, *releases: str) -> None:
+        for release in releases:
+            self.run(release, state="proved")
+
+    def served(self, *releases: str) -> None:
+        """Switch to each in turn, and prove it."""
+        for release in releases:
+            self.switch(release)
+            self.prove(release)
+
+    @property
+    def links(self) -> tuple[str, str]:
+        links = (self.folder / name for name in ("current", "previous"))
+        current, previous = (os.readlink(link) if link.is_symlink() else "" for link in links)
+        return current, previous
+
+
+def of(current: str, previous: str = "") -> dict[str, str]:
+    return {"current": current, "previous": previous}
+
+
+@pytest.fixture(name="deployment")
+def fixture_deployment(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Deployment:
+    return Deployment(tmp_path / "deployments/default", capsys)
+
+
+def test_the_first_release_has_nothing_to_go_back_to(deployment: Deployment) -> None:
+    result = deployment.switch("a")
+    assert deployment.links == ("releases/a", "")
+    assert (result["changed"], result["current"], result["previous"], result["proved"]) == (True, "a", "", False)
+    assert result["fallback"] == of("")
+    assert not deployment.switch("a")["changed"]
+
+
+def test_a_second_release_goes_back_to_the_first(deployment: Deployment) -> None:
+    deployment.served("a")
+    result = deployment.switch("b")
+    assert deployment.links == ("releases/b", "releases/a")
+    assert (result["fallback"], result["proved"]) == (of("a"), False)
+    deployment.prove("b")
+    result = deployment.switch("c")
+    assert (deployment.links, result["fallback"]) == (("releases/c", "releases/b"), of("b", "a"))
+
+
+def test_the_way_back_is_a_switch_like_any_other(deployment: Deployment) -> None:
+    deployment.served("a", "b")
+    result = deployment.switch("a")
+    assert deployment.links == ("releases/a", "releases/b")
+    assert (result["fallback"], result["proved"]) == (of("b", "a"), True)
+
+
+def test_what_fails_is_restored_and_forgotten(deployment: Deployment) -> None:
+    deployment.served("a", "b")
+    fallback = deployment.switch("c")["fallback"]
+    result = deployment.run(state="restored", fallback=fallback)
+    assert (result["changed"], deployment.links) == (True, ("releases/b", "releases/a"))
+    assert not deployment.run(state="restored", fallback=fallback)["changed"]
+
+
+def test_without_a_fallback_nothing_is_current(deployment: Deployment) -> None:
+    fallback = deployment.switch("a")["fallback"]
+    assert deployment.run(state="restored", fallback=fallback)["changed"]
+    assert deployment.links == ("", "")
+
+
+def test_a_run_that_is_killed_before_the_proof_is_taken_up(deployment: Deployment) -> None:
+    """The next run finds the release current, and still goes back to the one that was proved."""
+    deployment.served("a")
+    deployment.switch("b")
+    result = deployment.switch("b")
+    assert (result["changed"], result["proved"], result["fallback"]) == (False, False, of("a"))
+    deployment.prove("b")
+    assert deployment.switch("b")["fallback"] == of("b", "a")
+
+
+def test_what_was_not_proved_is_never_gone_back_to(deployment: Deployment) -> None:
+    deployment.served("a")
+    deployment.switch("b")
+    result = deployment.switch("c")
+    assert (deployment.links, result["fallback"]) == (("releases/c", "releases/a"), of("a"))
+    # Nor where the one before it is what is switched to.
+    deployment.switch("a")
+    assert deployment.links == ("releases/a", "")
+
+
+def test_a_first_release_that_was_not_proved_leaves_none_to_go_back_to(deployment: Deployment) -> None:
+    deployment.switch("a")
+    result = deployment.switch("b")
+    assert (deployment.links, result["fallback"]) == (("releases/b", ""), of(""))
+
+
+def test_the_release_that_was_served_before_stays_when_it_fails(deployment: Deployment) -> None:
+    """Its failure is not for the switch, as it was current and proved."""
+    deployment.served("a", "b")
+    assert deployment.switch("b")["fallback"] == of("b", "a")
+
+
+def test_a_proved_release_that_has_been_removed_is_not_gone_back_to(deployment: Deployment) -> None:
+    deployment.served("a", "b")
+    (deployment.folder / "releases/b/proved").unlink()
+    (deployment.folder / "releases/b").rmdir()
+    assert deployment.switch("c")["fallback"] == of("a")
+    assert deployment.links == ("releases/c", "releases/a")
+
+
+def test_a_proof_is_recorded_once(deployment: Deployment) -> None:
+    deployment.switch("a")
+    assert deployment.run("a", check=True, state="proved")["changed"]
+    assert not deployment.switch("a")["proved"], "check mode changes nothing"
+    result = deployment.run("a", state="proved")
+    assert (result["changed"], result["current"]) == (True, "a")
+    assert not deployment.run("a", state="proved")["changed"]
+    assert deployment.switch("a")["proved"]
+
+
+def test_a_proof_of_a_release_that_is_not_there_fails(deployment: Deployment) -> None:
+    message = deployment.run("d", state="proved")["msg"]
+    assert f"the release that {deployment.folder} serves cannot be changed" in message and "No such file" in message
+
+
+def test_check_mode_says_what_a_run_would_do_and_the_diff_shows_it(deployment: Deployment) -> None:
+    deployment.served("a")
+    predicted = deployment.switch("b", check=True)
+    assert deployment.links == ("releases/a", "")
+    result = deployment.switch("b")
+    names = ("changed", "current", "previous", "fallback", "diff")
+    assert {name: predicted[name] for name in names} == {name: result[name] for name in names}
+    assert result["diff"] == {"before": "current: a\nprevious: \n", "after": "current: b\nprevious: a\n"}
+    assert deployment.run(check=True, state="restored", fallback=of("a"))["changed"]
+    assert deployment.links == ("releases/b", "releases/a")
+
+
+def test_check_mode_of_a_deployment_that_is_not_there_yet(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    result = run_module(deployment_release, capsys, True, path=str(tmp_path / "none"), release="a")
+    assert (result["changed"], result["current"], result["fallback"]) == (True, "a", of(""))
+    assert not (tmp_path / "none").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "missing"),
+    [({}, "release"), ({"state": "proved"}, "release"), ({"state": "restored"}, "fallback")],
+)
+def test_each_state_needs_its_option(deployment: Deployment, options: dict[str, str], missing: str) -> None:
+    assert missing in deployment.run(**options)["msg"]
+
+
+def test_a_folder_in_place_of_a_link_is_not_replaced(deployment: Deployment) -> None:
+    (deployment.folder / "current/theirs").mkdir(parents=True)
+    assert "cannot be changed" in deployment.run("a")["msg"]
+    assert (deployment.folder / "current/theirs").is_dir()
+
+
+# --- the links
+
+
+class Killed(Exception):
+    """What ends a run between two steps."""
+
+
+@pytest.mark.parametrize("at", ["symlink", "replace", "rename", "unlink"])
+def test_there_is_a_release_to_serve_at_any_time(
+    deployment: Deployment, at: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed before or after any step, the next run ends where this one would have."""
+    deployment.served("a", "b")
+    # Left by a run that was killed.
+    (deployment.folder / "previous.partial").symlink_to("releases/gone")
+    for allowed in range(3):
+        real, calls = getattr(os, at), []
+
+        def step(*arguments: t.Any, real: t.Any = real, calls: list[t.Any] = calls, allowed: int = allowed) -> None:
+            if len(calls) == allowed:
+                raise Killed
+            calls.append(arguments)
+            real(*arguments)
+
+        before = deployment.links
+        with monkeypatch.context() as patch:
+            patch.setattr(os, at, step)
+            try:
+                _served.set_links(str(deployment.folder), _served.Links("c", "b"))
+            except Killed:
+                assert deployment.links[0] in (before[0], "releases/c")
+        assert (deployment.folder / "current").resolve().is_dir()
+    _served.set_links(str(deployment.folder), _served.Links("c", "b"))
+    assert deployment.links == ("releases/c", "releases/b")
+    assert sorted(path.name for path in deployment.folder.iterdir()) == ["current", "previous", "releases"]
+
+
+def test_previous_is_set_first(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Killed in between, the release that was served is both, and is gone back to."""
+    deployment.served("a")
+    real = os.replace
+
+    def once(source: str, dest: str) -> None:
+        if dest.endswith("current"):
+            raise OSError("killed")
+        real(source, dest)
+
+    monkeypatch.setattr(os, "replace", once)
+    assert "killed" in deployment.run("b")["msg"]
+    assert deployment.links == ("releases/a", "releases/a")
+    monkeypatch.setattr(os, "replace", real)
+    assert deployment.switch("b")["fallback"]["current"] == "a"
+    assert deployment.links == ("releases/b", "releases/a")
+
+
+# --- what runs
+
+
+@pytest.fixture(name="systemctl")
+def fixture_systemctl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> t.Callable[[str], Path]:
+    """Makes a systemctl that answers with this text, and writes what it is asked to the file."""
+
+    def install(answer: str) -> Path:
+        (tmp_path / "bin").mkdir(exist_ok=True)
+        program = tmp_path / "bin/systemctl"
+        program.write_text(f'#!/bin/sh\necho "$@" >> "{tmp_path}/asked"\n{answer}\n')
+        program.chmod(0o755)
+        monkeypatch.setenv("PATH", f"{tmp_path}/bin:{os.environ['PATH']}")
+        return tmp_path / "asked"
+
+    return install
+
+
+@pytest.fixture(name="container")
+def fixture_container() -> t.Iterator[t.Callable[[str], int]]:
+    """Starts a process whose command line gives a container this folder."""
+    started = []
+
+    def start(folder: str) -> int:
+        command = [sys.executable, "-c", "import time; time.sleep(60)", "--volume", f"{folder}:/release:ro"]
+        started.append(subprocess.Popen(command))
+        return started[-1].pid
+
+    yield start
+    for process in started:
+        process.kill()
+        process.wait()
+
+
+@pytest.mark.parametrize(("runs", "running"), [("a", True), ("b", False), ("a-longer", False)])
+def test_which_release_the_unit_runs(
+    deployment: Deployment,
+    systemctl: t.Callable[[str], Path],
+    container: t.Callable[[str], int],
+    runs: str,
+    running: bool,
+) -> None:
+    asked = systemctl(f"echo {container(str(deployment.folder / 'releases' / runs))}")
+    assert deployment.switch("a", unit=UNIT)["running"] is running
+    assert asked.read_text() == f"show --property MainPID --value {UNIT}\n"
+
+
+@pytest.mark.parametrize("answer", ["echo 0", "exit 1", "echo 4194304999"])
+def test_a_unit_that_does_not_run(deployment: Deployment, systemctl: t.Callable[[str], Path], answer: str) -> None:
+    systemctl(answer)
+    assert deployment.switch("a", unit=UNIT)["running"] is None
+
+
+def test_without_a_unit_nobody_is_asked(deployment: Deployment, systemctl: t.Callable[[str], Path]) -> None:
+    asked = systemctl("echo 1")
+    assert deployment.switch("a")["running"] is None and not asked.exists()

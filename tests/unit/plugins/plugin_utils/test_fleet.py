@@ -1,0 +1,310 @@
+# Copyright (c) 2026 tritonops.trtllm contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Deployments beside each other on a host, and what is made for a whole fleet."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils._fleet import plan_fleet
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils._host_facts import version
+from ansible_collections.tritonops.trtllm.tests.unit.support.planning import (
+    CATALOGUE,
+    IMAGE,
+    host,
+    host_of,
+    host_plan,
+)
+
+PORTS = {"http_port": 8010, "grpc_port": 8011, "metrics_port": 8012}
+LARGE: dict[str, Any] = {"model": "mixtral-8x7b-instruct", "gpus": 4, "parallelism": {"tensor": 4}, "image": IMAGE}
+SMALL: dict[str, Any] = {
+    "model": "smollm2-135m-instruct",
+    "gpus": [5, 7],
+    "parallelism": {"tensor": 1},
+    "server": PORTS,
+}
+RELEASE_OF_OTHER = {"release": "1.0.0", "image": {**IMAGE, "digest": "sha256:" + "b" * 64}}
+
+
+def two(facts: dict[str, Any] | None = None, only: str = "", small: Any = None, **large: Any) -> dict[str, Any]:
+    """The plan of a BM.GPU4.8 with two deployments, four GPUs and two GPUs of which one is used."""
+    return host_plan(facts, only, **{**LARGE, **large}, deployments={"small": {**SMALL, **(small or {})}})
+
+
+def refused(plan: dict[str, Any]) -> dict[str, str]:
+    return {entry["variable"]: entry["message"] for entry in plan["refusals"]}
+
+
+def units(plan: dict[str, Any]) -> list[str]:
+    found: list[str] = plan["preflight"]["needs"][0]["units"]
+    return found
+
+
+# --- GPUs
+
+
+def test_each_deployment_has_its_gpus_in_the_engine_and_in_the_service() -> None:
+    plan = two()
+    assert plan["refusals"] == []
+    for name, gpus in (("default", ["0", "1", "2", "3"]), ("small", ["5", "7"])):
+        made = plan["deployments"][name]
+        assert made["engine_build"]["gpus"] == made["triton_service"]["container"]["gpus"] == gpus
+    assert plan["gpus"] == {
+        "found": [*range(8)],
+        "used": {"default": [0, 1, 2, 3], "small": [5]},
+        "unused": [4, 6, 7],
+    }
+
+
+def test_a_deployment_is_planned_for_its_own_gpus_only() -> None:
+    """Mixtral does not fit on one A100 of 40 GB, though the host has eight."""
+    assert "trtllm_parallelism" in refused(host_plan(**{**LARGE, "gpus": 1}))
+    assert "trtllm_deployments.small.parallelism" in refused(two(small={"parallelism": {"tensor": 3}}))
+
+
+def test_one_deployment_alone_has_all_gpus() -> None:
+    plan = host_plan(model="mixtral-8x7b-instruct", gpus=8)
+    assert plan["deployments"]["default"]["triton_service"]["container"]["gpus"] == ["all"]
+    assert host_plan(model="mixtral-8x7b-instruct")["deployments"] == plan["deployments"]
+
+
+def test_what_the_others_leave_is_for_the_one_that_says_nothing() -> None:
+    small = {name: value for name, value in SMALL.items() if name != "gpus"}
+    plan = host_plan(**LARGE, deployments={"small": small})
+    assert plan["deployments"]["small"]["triton_service"]["container"]["gpus"] == ["4", "5", "6", "7"]
+
+
+def test_gpus_that_two_deployments_want_are_refused_for_the_second() -> None:
+    found = refused(two(gpus=[0, 1, 2, 3], small={"gpus": [3, 4]}))
+    assert found == {"trtllm_deployments.small.gpus": "GPU 3 is used by default"}
+
+
+def test_a_host_without_gpus_gives_none() -> None:
+    plan = host_plan(host("rehearsal"), **{**SMALL, "gpus_required": False})
+    container = plan["deployments"]["default"]["triton_service"]["container"]
+    assert (plan["refusals"], container["gpus"], plan["gpus"]["found"]) == ([], [], [])
+
+
+@pytest.mark.parametrize("gpu", ["A100", {"memory_mib": 1}, None, {"name": "NVIDIA A100-SXM4-40GB", "index": "x"}])
+def test_facts_of_gpus_that_are_wrong_are_refused(gpu: Any) -> None:
+    found = refused(two(host(gpus=[*host()["gpus"], gpu])))
+    assert len(found) == 1 and next(iter(found)).startswith("trtllm_host_facts.gpus.8")
+
+
+def test_indexes_as_text_are_indexes() -> None:
+    """As YAML and other programs write facts."""
+    gpus = [{**gpu, "index": str(place)} for place, gpu in enumerate(host()["gpus"])]
+    assert two(host(gpus=gpus))["gpus"] == two()["gpus"]
+    assert two(host(gpus=gpus))["refusals"] == []
+
+
+def test_how_many_gpus_a_host_has_to_have_is_not_asked_of_each_deployment() -> None:
+    plan = two(preflight_gpus={"count": 8, "name": "NVIDIA A100-SXM4-40GB"})
+    assert plan["refusals"] == []
+    assert [need["gpus"]["count"] for need in plan["preflight"]["needs"] if "gpus" in need] == [8]
+    assert plan["preflight"]["needs"][0]["gpus"]["name"] == "NVIDIA A100-SXM4-40GB"
+    assert "trtllm_preflight_gpus" in refused(two(preflight_gpus={"count": "eight"}))
+
+
+# --- ports
+
+
+def test_a_port_is_for_one_deployment_and_free_ones_are_named() -> None:
+    third = {**SMALL, "gpus": [6], "server": PORTS}
+    plan = host_plan(**LARGE, deployments={"small": {**SMALL, "server": {}}, "third": third})
+    found = refused(plan)
+    assert list(found) == ["trtllm_deployments.small.server"]
+    message = found["trtllm_deployments.small.server"]
+    assert "port 8000, 8001, 8002 is used by the deployment default of this host" in message
+    # Not those of the deployment that comes after it.
+    assert message.endswith("http_port: 8020, grpc_port: 8021 and metrics_port: 8022 are free")
+
+
+def test_one_port_of_several_can_clash() -> None:
+    found = refused(two(small={"server": {**PORTS, "grpc_port": 8002}}))
+    assert "port 8002 is used by the deployment default" in found["trtllm_deployments.small.server"]
+
+
+def test_a_clash_is_refused_with_what_else_is_wrong_and_leaves_nothing_to_rely_on() -> None:
+    plan = two(small={"server": {}, "precision": "int3"})
+    assert set(refused(plan)) == {"trtllm_deployments.small.server", "trtllm_deployments.small.precision"}
+    clash = two(small={"server": {}})
+    assert set(clash["deployments"]["small"]) == {"refusals", "warnings", "needs"}
+    assert clash["deployments"]["default"]["refusals"] == []
+
+
+# --- needs
+
+
+def test_what_is_shared_is_needed_once() -> None:
+    """The same model twice: its weights are fetched once, but each has an engine of its own where it differs."""
+    again = {**LARGE, "gpus": [4, 5, 6, 7], "server": PORTS, "limits": {"max_batch_size": 4}}
+    del again["image"]
+    plan = host_plan(**LARGE, deployments={"again": again})
+    assert plan["refusals"] == []
+    first, second = plan["preflight"]["needs"]
+    assert sorted(part["what"] for part in first["disk"]) == ["checkpoint", "engine", "engine", "image", "weights"]
+    assert "disk" not in second or second["disk"] == []
+
+
+def test_two_images_take_the_room_of_two() -> None:
+    plan = two(small=RELEASE_OF_OTHER)
+    assert plan["refusals"] == []
+    parts = [part["what"] for part in plan["preflight"]["needs"][0]["disk"]]
+    assert parts.count("image") == 2 and parts.count("weights") == 2
+    assert [part["what"] for part in two()["preflight"]["needs"][0]["disk"]].count("image") == 1
+
+
+def test_needs_are_those_of_all_together() -> None:
+    alone = [
+        host_plan(**LARGE)["preflight"]["needs"][0],
+        host_plan(**{**SMALL, "image": IMAGE})["preflight"]["needs"][0],
+    ]
+    plan = two(small={"server": {**PORTS, "ulimits": ["nofile=4096"]}})
+    first, second = plan["preflight"]["needs"]
+    assert first["gpus"]["count"] == 4 + 1
+    assert first["gpus"]["memory_mib"] == max(need["gpus"]["memory_mib"] for need in alone)
+    assert first["memory_bytes"] == max(need["memory_bytes"] for need in alone)
+    assert [port["port"] for port in first["ports"]] == [8001, 8000, 8002, 8011, 8010, 8012]
+    assert first["ulimits"] == ["memlock=-1", "stack=67108864", "nofile=4096"]
+    assert first["containers"] == ["trtllm-default", "trtllm-small"]
+    assert units(plan) == ["trtllm@default.service", "trtllm@small.service"]
+    # What can only be told of one.
+    assert second["hub"] == alone[1]["hub"] != first["hub"]
+    assert second["shm"]["ranks"] == 1 and first["shm"]["ranks"] == 4
+    assert second["planned"] and not {"root", "ports", "gpus", "units"} & {name for name in second if second[name]}
+
+
+def test_the_gpu_has_to_do_for_the_most_demanding() -> None:
+    plan = two(small={"precision": "bfloat16", **RELEASE_OF_OTHER})
+    gpus = plan["preflight"]["needs"][0]["gpus"]
+    assert gpus["compute_capability"] == "8.0"
+    drivers = [made["needs"]["gpus"]["driver"] for made in plan["deployments"].values()]
+    assert gpus["driver"] == max(drivers, key=version)
+
+
+def test_what_is_served_and_not_in_the_inventory_is_ours_all_the_same() -> None:
+    plan = two(host(deployments={"default": "a-1", "old": "b-2", "older": ""}))
+    assert units(plan)[2:] == ["trtllm@old.service", "trtllm@older.service"]
+    (warning,) = plan["warnings"]
+    assert warning.startswith("the deployment old serves on this host and is not in the inventory")
+    assert warning.endswith("run teardown with -e trtllm_deployment=old")
+    assert two()["warnings"] == []
+
+
+def test_a_refused_deployment_leaves_the_needs_of_the_others() -> None:
+    plan = two(small={"precision": "int3"})
+    assert set(refused(plan)) == {"trtllm_deployments.small.precision"}
+    first, second = plan["preflight"]["needs"]
+    whole, _other = two()["preflight"]["needs"]
+    assert first["units"] == whole["units"] and first["hub"] == whole["hub"]
+    # The large one's parts are all there; of the small one what can be told.
+    assert [part for part in whole["disk"] if part not in first["disk"]] == [
+        part for part in whole["disk"] if part["path"] in _made_of_small()
+    ]
+    assert second["hub"]["repository"].lower().startswith("huggingfacetb/")
+
+
+def _made_of_small() -> set[str]:
+    artifacts = two()["deployments"]["small"]["artifacts"]
+    return {artifacts[kind]["dest"] for kind in ("checkpoint", "engine")}
+
+
+# --- refusals
+
+
+def test_what_the_deployments_share_is_refused_once() -> None:
+    found = two(root="relative")["refusals"]
+    assert [entry["variable"] for entry in found] == ["trtllm_root"]
+    assert [entry["variable"] for entry in two(small={"root": "x"})["refusals"]] == ["trtllm_deployments.small.root"]
+
+
+def test_an_inherited_option_is_refused_where_it_stands() -> None:
+    wrong = {"weights": {"endpoint": "ftp://x"}}
+    assert set(refused(two(**wrong))) == {"trtllm_weights.endpoint"}
+    assert set(refused(two(small=wrong))) == {"trtllm_deployments.small.weights.endpoint"}
+
+
+# --- one of them
+
+
+def test_only_one_is_acted_on_and_the_others_are_planned_with_it() -> None:
+    plan = two(only="small")
+    assert list(plan["deployments"]) == ["small"] and len(plan["preflight"]["needs"]) == 1
+    assert plan["gpus"] == two()["gpus"]
+    assert plan["deployments"]["small"] == two()["deployments"]["small"]
+    # The ports and GPUs that the other one uses are not taken by somebody else.
+    assert units(plan) == ["trtllm@default.service", "trtllm@small.service"]
+    assert [port["port"] for port in plan["preflight"]["needs"][0]["ports"]] == [8011, 8010, 8012]
+
+
+def test_what_is_wrong_with_another_deployment_stops_none() -> None:
+    assert two(only="default", small={"precision": "int3"})["refusals"] == []
+    assert two(only="small", precision="int3")["refusals"] == []
+    assert set(refused(two(only="small", small={"server": {}}))) == {"trtllm_deployments.small.server"}
+
+
+def test_a_deployment_that_is_not_there_is_refused_with_those_that_are() -> None:
+    plan = two(only="smal")
+    assert refused(plan) == {"trtllm_deployment": "is not a deployment of this host, which has: default, small"}
+    assert (plan["deployments"], plan["preflight"]["needs"]) == ({}, [])
+
+
+# --- a fleet
+
+
+def fleet(**artifacts: list[str]) -> dict[str, Any]:
+    """Hosts with the same deployments, by what they have already."""
+    hosts = {
+        name: host_of(host(artifacts=there), **LARGE, deployments={"small": SMALL}) for name, there in artifacts.items()
+    }
+    return plan_fleet(hosts, CATALOGUE)
+
+
+def key_of(kind: str, name: str = "default") -> str:
+    made = two()["deployments"][name]["artifacts"][kind]
+    return f"{kind}/{made['key']}"
+
+
+def test_what_many_hosts_want_is_made_by_one_that_has_it_or_else_the_first() -> None:
+    weights, engine = key_of("weights"), key_of("engine")
+    made = fleet(a=[], b=[weights], c=[weights, engine])["artifacts"]
+    assert (made[weights]["made_by"], made[weights]["wanted_by"]) == ("b", ["a", "b", "c"])
+    assert made[engine]["made_by"] == "c"
+    assert made[key_of("checkpoint")]["made_by"] == "a"
+    assert made[weights]["bytes"] == two()["deployments"]["default"]["artifacts"]["weights"]["bytes"] > 10**9
+
+
+def test_artifacts_are_those_of_every_deployment() -> None:
+    made = fleet(a=[])["artifacts"]
+    for name in ("default", "small"):
+        kinds = ("image", "backend", "weights", "checkpoint", "engine")
+        assert {key_of(kind, name) for kind in kinds} <= set(made)
+    assert all("/" in name and not name.endswith("/") for name in made)
+    # Both have the image, and none twice.
+    assert [name for name in made if name.startswith("image/")] == [key_of("image")]
+
+
+def test_a_tokenizer_of_its_own_is_fetched_like_weights() -> None:
+    hosts = {"a": host_of(**{**LARGE, "tokenizer": "smollm2-135m-instruct"})}
+    found = plan_fleet(hosts, CATALOGUE)
+    made = found["hosts"]["a"]["deployments"]["default"]["artifacts"]
+    assert {f"weights/{made[kind]['key']}" for kind in ("weights", "tokenizer")} <= set(found["artifacts"])
+
+
+def test_who_is_refused_wants_nothing() -> None:
+    hosts = {"a": host_of(**{**LARGE, "precision": "int3"}), "b": host_of(**LARGE)}
+    found = plan_fleet(hosts, CATALOGUE)
+    assert found["hosts"]["a"]["refusals"] and not found["hosts"]["b"]["refusals"]
+    assert {tuple(entry["wanted_by"]) for entry in found["artifacts"].values()} == {("b",)}
+    assert {entry["made_by"] for entry in found["artifacts"].values()} == {"b"}
+
+
+def test_hosts_are_planned_apart() -> None:
+    """Ports and GPUs are a host's own."""
+    found = fleet(a=[], b=[])
+    assert json.dumps(found["hosts"]["a"]) == json.dumps(found["hosts"]["b"]) == json.dumps(two(host(artifacts=[])))
