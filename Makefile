@@ -16,9 +16,10 @@ help: ## Show this
 setup: ## Make .venv, and .venv-2.21 where a Python 3.12 is found
 	@scripts/setup
 
-docs: setup ## What is generated: tables of variables, README's plans, the log patterns in operations.md
+docs: setup ## What is generated: tables of variables, README's plans and diagram, the log patterns in operations.md
 	for role in roles/*/; do aar-doc "$$role" markdown; done
 	python tests/unit/test_readme.py
+	python scripts/diagram.py docs/architecture.yml docs/architecture.svg
 	python tests/unit/docs/test_operations.py
 	python tests/unit/docs/test_variables.py
 

@@ -115,8 +115,8 @@ options:
     default: {}
   show:
     description:
-      - Whether to print the plans as a table, in place of returning them in RV(hosts) and RV(artifacts). The warnings are
-        in it then, and are not shown apart.
+      - Whether to print the plans as a table, in place of returning them in RV(hosts) and RV(artifacts). The warnings
+        are in it then, and are not shown apart.
     type: bool
     default: false
   plan_file:

@@ -16,11 +16,13 @@ from itertools import count
 from typing import Any
 
 from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._needs import Disk, Needs, Source, read
+from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._registry import judge
 from ansible_collections.tritonops.trtllm.plugins.module_utils.host._version import version
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._bundled import bundle_contents, bundled_plan
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._catalogue import Catalogue
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._deployments import Deployment, Deployments
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._gpu_allocation import Allocation, allocate
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils._host_checks import recorded_facts
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._host_facts import HostFacts, read_host_facts
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._inputs import InputError, with_config
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._plan_groups import plan_equals_once
@@ -114,10 +116,11 @@ def plan_host(host: Host, catalogue: Catalogue, only: str = "") -> dict[str, Any
         general.append(_unknown(only, deployments).as_dict())
     plans = {name: _refused(plan, clashes.get(name, [])) for name, plan in made.items()}
     selected = {name: plan for name, plan in plans.items() if not only or name == only}
+    needs = _needs(selected, [*deployments, *known.serving], _expected_count(deployments, catalogue))
     # What the deployments share is refused for each of them.
     found = [*general, *(refusal for plan in selected.values() for refusal in plan["refusals"])]
+    found += [] if found or len(needs) < 2 else _too_large_together(needs[0], known, host, catalogue)
     refusals = [refusal for place, refusal in enumerate(found) if refusal not in found[:place]]
-    needs = _needs(selected, [*deployments, *known.serving], _expected_count(deployments, catalogue))
     # A bundle has what the vendors have.
     sources = [] if host.bundle else host.vendors.sources(bool(known.gpus))
     return {
@@ -257,6 +260,24 @@ def _disk(plans: Mapping[str, Plan], needs: Sequence[Needs]) -> list[Disk]:
         image = plan["artifacts"]["image"]["key"] if "artifacts" in plan else name
         found.update({(part.path, image if part.path == DOCKER_ROOT else ""): part for part in need.disk})
     return list(found.values())
+
+
+def _too_large_together(needs: Needs, known: HostFacts, host: Host, catalogue: Catalogue) -> list[dict[str, Any]]:
+    """Each deployment has room on the disk alone; whether all of them have."""
+    waived = [Reader(entry.request, catalogue).waived() for entry in host.deployments.by_name.values()]
+    disk = Needs(root=needs.root, disk=needs.disk, planned=True)
+    return [
+        Refusal(
+            "trtllm_root",
+            needs.root,
+            f"the deployments together: {finding['message']}",
+            waive=finding["id"],
+            check=finding["id"],
+            advice="a folder on a larger file system would do",
+        ).as_dict()
+        for finding in judge(disk, recorded_facts(disk, known).get)
+        if finding["severity"] == "error" and not all(finding["id"] in names for names in waived)
+    ]
 
 
 def _all_gpus(needs: Sequence[Any], least: int) -> Any:

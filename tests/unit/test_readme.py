@@ -2,12 +2,17 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The plans that README shows are those that the planner makes. `python tests/unit/test_readme.py` writes them anew."""
+"""README shows what the planner makes of the commands in it, and names and links what there is.
+
+`python tests/unit/test_readme.py` writes the plans again.
+"""
 
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
+from textwrap import dedent
 from typing import Any
 
 import pytest
@@ -20,29 +25,86 @@ from ansible_collections.tritonops.trtllm.plugins.plugin_utils._plan_table impor
 
 PROJECT = Path(__file__).parents[2]
 README = PROJECT / "README.md"
-SHOWN = re.compile(r"(<!-- planned: (\w+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
+TEXT = README.read_text()
+# A command in a block of its own, and what it prints.
+PLANNED = re.compile(r"(```shell\n([^`]+)```\n\n<!-- planned: (\w+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
+YAML = [dedent(block) for block in re.findall(r"```yaml\n(.*?)^ *```", TEXT, re.DOTALL | re.MULTILINE)]
+VARIABLES = [block for block in YAML if block.startswith("trtllm_")]
+CATALOGUE = load_catalogue()
 
 
-def hosts(name: str) -> dict[str, dict[str, Any]]:
-    """The variables of the hosts that README's command plans for."""
-    if name == "llmapi":
-        return {"localhost": {"trtllm_model": "mixtral-8x7b-instruct", "trtllm_profile": "llmapi"}}
-    inventory = yaml.safe_load((PROJECT / "inventories/sample/tutorial.yml").read_text())
-    found: dict[str, dict[str, Any]] = inventory["trtllm"]["hosts"]
-    return found
+def options_of(command: str) -> tuple[str, dict[str, Any]]:
+    """The inventory and the extra variables of a command that runs the playbook plan."""
+    program, playbook, *options = shlex.split(command.replace("\\\n", " "))
+    assert (program, playbook) == ("ansible-playbook", "tritonops.trtllm.plan")
+    given = list(zip(options[::2], options[1::2]))
+    assert {option for option, _value in given} <= {"-i", "-e"}
+    inventory = "".join(value for option, value in given if option == "-i")
+    return inventory, dict(value.split("=", 1) for option, value in given if option == "-e")
 
 
-def planned(name: str) -> str:
-    catalogue = load_catalogue()
-    facts = facts_of_shape(catalogue.shapes["BM.GPU4.8"])
-    planned_for = {host: Host(deployments_of(variables), facts) for host, variables in hosts(name).items()}
-    return f"```text\n{plan_table(plan_fleet(planned_for, catalogue)['hosts'])}\n```\n"
+def plans_of(hosts: dict[str, dict[str, Any]], shape: str) -> dict[str, Any]:
+    facts = facts_of_shape(CATALOGUE.shapes[shape])
+    planned: dict[str, Any] = plan_fleet(
+        {host: Host(deployments_of(variables), facts) for host, variables in hosts.items()}, CATALOGUE
+    )["hosts"]
+    return planned
 
 
-@pytest.mark.parametrize("name", ["tutorial", "llmapi"])
-def test_readme_shows_the_plan_as_it_is(name: str) -> None:
-    assert {found[1]: found[2] for found in SHOWN.findall(README.read_text())}[name] == planned(name)
+def planned(command: str) -> str:
+    inventory, extra = options_of(command)
+    shape = extra.pop("trtllm_host_shape")
+    hosts = yaml.safe_load((PROJECT / inventory).read_text())["trtllm"]["hosts"] if inventory else {"localhost": {}}
+    plans = plans_of({host: {**variables, **extra} for host, variables in hosts.items()}, shape)
+    return f"```text\n{plan_table(plans)}\n```\n"
+
+
+@pytest.mark.parametrize(("command", "shown"), [pytest.param(p[1], p[3], id=p[2]) for p in PLANNED.findall(TEXT)])
+def test_a_plan_is_what_its_command_prints(command: str, shown: str) -> None:
+    assert shown == planned(command), "run `make docs`"
+
+
+def test_every_plan_has_its_command() -> None:
+    assert TEXT.count("<!-- planned: ") == len(PLANNED.findall(TEXT)) > 0
+
+
+def test_words_that_it_explains_are_in_the_plan() -> None:
+    _before, _command, _name, shown, _end = PLANNED.findall(TEXT)[0]
+    explained = re.findall(r"^- `([^`]+)`", TEXT.split("<!-- end -->")[1], re.MULTILINE)
+    assert len(explained) > 3
+    assert [word for word in explained if word not in shown] == []
+
+
+def test_it_shows_variables() -> None:
+    assert len(VARIABLES) == 2
+
+
+@pytest.mark.parametrize("variables", VARIABLES)
+def test_variables_it_shows_can_be_planned_with(variables: str) -> None:
+    (plan,) = plans_of({"gpu-1": yaml.safe_load(variables)}, "BM.GPU.H100.8").values()
+    assert plan["refusals"] == []
+
+
+@pytest.mark.parametrize(
+    ("what", "names"),
+    [
+        ("playbook", [path.stem for path in PROJECT.glob("playbooks/*.yml")]),
+        ("role", [path.name for path in PROJECT.glob("roles/*")]),
+        ("module", [path.stem for path in PROJECT.glob("plugins/modules/*.py")]),
+    ],
+)
+def test_its_tables_have_all(what: str, names: list[str]) -> None:
+    cells = "\n".join(re.findall(r"^\| ([^|]+) \|", TEXT, re.MULTILINE))
+    assert {name for name in names if not re.search(rf"[`\[]{name}[`\]]", cells)} == set(), what
+
+
+def test_what_it_links_to_is_installed_with_the_collection() -> None:
+    """The tarball has all files but those in build_ignore."""
+    left_out = yaml.safe_load((PROJECT / "galaxy.yml").read_text())["build_ignore"]
+    linked = {link.partition("#")[0] for link in re.findall(r"\]\((?!https?://|#)([^)]+)\)", TEXT)}
+    assert len(linked) > 20
+    assert {link for link in linked if not (PROJECT / link).exists() or Path(link).parts[0] in left_out} == set()
 
 
 if __name__ == "__main__":
-    README.write_text(SHOWN.sub(lambda match: match[1] + planned(match[2]) + match[4], README.read_text()))
+    README.write_text(PLANNED.sub(lambda found: found[1] + planned(found[2]) + found[5], TEXT))

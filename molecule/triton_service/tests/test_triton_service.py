@@ -40,7 +40,8 @@ def test_unit_runs_and_starts_with_the_host(host: Host) -> None:
 
 
 def test_unit_waits_for_the_mount_of_the_root_folder(host: Host) -> None:
-    assert "/opt/trtllm" in host.check_output("systemctl show --property RequiresMountsFor --value trtllm").split()
+    wanted = host.check_output("systemctl show --property RequiresMountsFor --value trtllm@default").split()
+    assert "/opt/trtllm" in wanted
 
 
 def test_container_is_closed_in(container: dict[str, Any]) -> None:

@@ -159,6 +159,20 @@ def test_two_images_take_the_room_of_two() -> None:
     assert [part["what"] for part in two()["preflight"]["needs"][0]["disk"]].count("image") == 1
 
 
+def test_what_is_too_large_together_is_refused_and_can_be_accepted() -> None:
+    larger = {"small": {"model": "mixtral-8x7b", "gpus": 4, "parallelism": {"tensor": 4}, "server": PORTS}}
+    alone = host_plan(None, **LARGE)["deployments"]["default"]["budget"]["disk_missing"]
+    facts = host(disk_free_bytes=alone + 10**9)
+    assert host_plan(facts, **LARGE)["refusals"] == []
+    plan = host_plan(facts, **LARGE, deployments=larger)
+    assert "the deployments together: the file system" in refused(plan)["trtllm_root"]
+    assert [entry["waive"] for entry in plan["refusals"]] == ["disk_space"]
+    assert host_plan(facts, **LARGE, deployments=larger, waive=["disk_space"])["refusals"] == []
+    # With room for both, and where they share what is large, there is nothing to refuse.
+    assert host_plan(host(disk_free_bytes=10**13), **LARGE, deployments=larger)["refusals"] == []
+    assert host_plan(facts, **{**LARGE, "deployments": {"small": {**LARGE, "server": PORTS}}})["refusals"] == []
+
+
 def test_needs_are_those_of_all_together() -> None:
     alone = [
         host_plan(**LARGE)["preflight"]["needs"][0],

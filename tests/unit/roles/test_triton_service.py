@@ -1,0 +1,47 @@
+# Copyright (c) 2026 tritonops.trtllm contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The start script of a release, for what no rehearsal has: GPUs."""
+
+from __future__ import annotations
+
+import shlex
+from typing import Any
+
+import pytest
+from ansible.template import trust_as_template
+from ansible_collections.tritonops.trtllm.tests.unit.support.rendered_roles import Role
+
+
+def docker_run(**container: Any) -> list[str]:
+    """The words of the command that starts the container."""
+    role = Role(
+        "triton_service",
+        "debian-12",
+        triton_service_root="/opt/trtllm",
+        triton_service_name="chat",
+        triton_service_release_dir="/opt/trtllm/deployments/chat/releases/one",
+        triton_service_container={"image": "sha256:1", "command": ["mpirun", "a b"], **container},
+        ansible_managed="managed",
+        __triton_service_ids={"uid": 997, "gid": 995},
+    )
+    script = (role.folder / "templates/run.j2").read_text(encoding="utf-8")
+    rendered = role.render(trust_as_template(script))
+    return shlex.split(rendered.replace("\\\n", " "), comments=True)
+
+
+@pytest.mark.parametrize(
+    ("gpus", "given"),
+    [([], None), (["all"], "all"), (["3"], '"device=3"'), (["0", "2"], '"device=0,2"')],
+)
+def test_the_container_gets_the_gpus_of_its_deployment(gpus: list[str], given: str | None) -> None:
+    """Docker reads the value as a line of CSV, so that indexes with a comma need quotes of their own."""
+    words = docker_run(gpus=gpus)
+    assert (words[words.index("--gpus") + 1] if "--gpus" in words else None) == given
+
+
+def test_the_container_is_that_of_its_deployment() -> None:
+    words = docker_run(ulimits=["memlock=-1"])
+    assert words[words.index("--name") + 1] == words[words.index("--network") + 1] == "trtllm-chat"
+    assert words[words.index("--user") + 1] == "997:995" and words[words.index("--ulimit") + 1] == "memlock=-1"
+    assert words[-3:] == ["sha256:1", "mpirun", "a b"]
