@@ -127,6 +127,7 @@ import tempfile
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.tritonops.trtllm.plugins.module_utils.host._root_folder import DEFAULT_ROOT
 from ansible_collections.tritonops.trtllm.plugins.module_utils.host._umask import readable_by_everybody
 from ansible_collections.tritonops.trtllm.plugins.module_utils.storage._facts import CannotLook, look
 from ansible_collections.tritonops.trtllm.plugins.module_utils.storage._model import (
@@ -268,7 +269,7 @@ def main() -> None:
         argument_spec={
             "grow_root": {"type": "bool", "default": False},
             "drives": {"type": "list", "elements": "str", "default": []},
-            "mount": {"type": "path", "default": "/opt/trtllm"},
+            "mount": {"type": "path", "default": DEFAULT_ROOT},
             "wipe": {"type": "list", "elements": "str", "default": []},
             "move": {"type": "bool", "default": False},
         },

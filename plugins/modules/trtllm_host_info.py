@@ -152,7 +152,11 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.host._host import
     memory_total,
 )
 from ansible_collections.tritonops.trtllm.plugins.module_utils.host._limited import CommandFailed, run_limited
-from ansible_collections.tritonops.trtllm.plugins.module_utils.host._root_folder import foreign_names, outdated_names
+from ansible_collections.tritonops.trtllm.plugins.module_utils.host._root_folder import (
+    DEFAULT_ROOT,
+    foreign_names,
+    outdated_names,
+)
 
 MOST_FOREIGN = 10
 
@@ -190,7 +194,7 @@ def look(module: AnsibleModule) -> dict[str, t.Any]:
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
-            "root": {"type": "path", "default": "/opt/trtllm"},
+            "root": {"type": "path", "default": DEFAULT_ROOT},
             "storage": STORAGE,
             "executable": {"type": "str", "default": "nvidia-smi"},
             "timeout": {"type": "int", "default": 120},

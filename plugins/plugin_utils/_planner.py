@@ -15,6 +15,7 @@ from typing import Any
 from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._artifact import artifact_key
 from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._needs import Disk, Engine, Needs, Shm
 from ansible_collections.tritonops.trtllm.plugins.module_utils.host._host import DEPLOYMENTS, RELEASES
+from ansible_collections.tritonops.trtllm.plugins.module_utils.host._root_folder import DEFAULT_ROOT
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils import _commands as commands
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils import _sections as sections
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._catalogue import Catalogue
@@ -54,7 +55,6 @@ from ansible_collections.tritonops.trtllm.plugins.plugin_utils._sizing import (
     checkpoint_bytes,
 )
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._spec import (
-    DEFAULT_ROOT,
     NATIVE,
     UPSTREAM,
     Spec,

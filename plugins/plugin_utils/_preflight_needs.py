@@ -24,6 +24,7 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._needs imp
     Source,
 )
 from ansible_collections.tritonops.trtllm.plugins.module_utils.docker import _registry_login
+from ansible_collections.tritonops.trtllm.plugins.module_utils.host._root_folder import DEFAULT_ROOT
 from ansible_collections.tritonops.trtllm.plugins.module_utils.host._version import version
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._catalogue import Catalogue, Release
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._gpu_fit import Sized, load_of
@@ -31,7 +32,6 @@ from ansible_collections.tritonops.trtllm.plugins.plugin_utils._host_facts impor
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._keys import image_key, pulled_image, weights_key
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._sizing import IMAGE_BYTES, PRECISIONS
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._spec import (
-    DEFAULT_ROOT,
     Image,
     Model,
     Reader,

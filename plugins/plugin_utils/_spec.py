@@ -19,7 +19,8 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.backend._dockerfi
 from ansible_collections.tritonops.trtllm.plugins.module_utils.checkpoint import _decoder
 from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._needs import Gpus, options_of, read
 from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._registry import CHECKS, WAIVABLE
-from ansible_collections.tritonops.trtllm.plugins.module_utils.host._root_folder import path_problem
+from ansible_collections.tritonops.trtllm.plugins.module_utils.docker._containers import ULIMITS
+from ansible_collections.tritonops.trtllm.plugins.module_utils.host._root_folder import DEFAULT_ROOT, path_problem
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._catalogue import Catalogue, Release
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._refusal import (
     Checker,
@@ -43,7 +44,6 @@ TENSORRT_LLM = "tensorrt_llm"
 """The Triton model that computes; the LLM API has no other."""
 
 KINDS = ("base", "instruct")
-DEFAULT_ROOT = "/opt/trtllm"
 
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -130,7 +130,7 @@ class Server:
     grpc_port: int = 8001
     metrics_port: int = 8002
     shm_size: str = "2g"
-    ulimits: tuple[str, ...] = ("memlock=-1", "stack=67108864")
+    ulimits: tuple[str, ...] = ULIMITS
 
     @property
     def exposed(self) -> bool:
@@ -333,7 +333,7 @@ class Reader(Checker):
         root = self.path("root", DEFAULT_ROOT)
         problem = path_problem(root) if root else None
         if problem:
-            self.refuse("root", root, f"{problem}: a folder of its own, such as /opt/trtllm, would do")
+            self.refuse("root", root, f"{problem}: a folder of its own, such as {DEFAULT_ROOT}, would do")
         return root
 
     def path(self, variable: str, default: str = "") -> str:

@@ -33,6 +33,7 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._step im
 from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._untrusted import check_tree, set_modes
 from ansible_collections.tritonops.trtllm.plugins.module_utils.docker._containers import (
     KILLED,
+    ULIMITS,
     Engine,
     Tool,
     ToolFailed,
@@ -59,7 +60,7 @@ TOOL_ARGUMENTS: dict[str, dict[str, t.Any]] = {
     "world_size": {"type": "int", "default": 1},
     "gpus": {"type": "list", "elements": "str", "default": []},
     "shm_size": {"type": "str", "default": "2g"},
-    "ulimits": {"type": "list", "elements": "str", "default": ["memlock=-1", "stack=67108864"]},
+    "ulimits": {"type": "list", "elements": "str", "default": list(ULIMITS)},
     "env": {"type": "dict", "default": {}},
     "user": {"type": "str"},
     "expected_bytes": {"type": "int"},

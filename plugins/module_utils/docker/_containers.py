@@ -32,6 +32,8 @@ if t.TYPE_CHECKING:
 # A load is silent while the engine unpacks a layer, which for one of 10 GB takes minutes.
 TIMEOUT = 1800
 KILLED = 137
+# What MPI and NCCL ask for, in Docker's notation.
+ULIMITS = ("memlock=-1", "stack=67108864")
 LOG_IN = "give the registry's credentials (registry_auth, trtllm_image.registry_auth_file), or correct them"
 # In an engine's or registry's words, what a person can do about it.
 REMEDIES = (

@@ -36,6 +36,7 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.host._host import
     is_release,
 )
 
+DEFAULT_ROOT = "/opt/trtllm"
 MARK = ".trtllm"
 MARK_TEXT = "This folder belongs to the Ansible collection tritonops.trtllm: its playbook teardown cleans it up.\n"
 # File systems have it at their top, whoever uses them.

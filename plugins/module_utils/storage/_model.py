@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.tritonops.trtllm.plugins.module_utils.host._root_folder import DEFAULT_ROOT
+
 MIB = 1 << 20
 
 
@@ -117,7 +119,7 @@ class Host(t.NamedTuple):
 class Wishes(t.NamedTuple):
     grow_root: bool = False
     drives: tuple[str, ...] = ()
-    mount: str = "/opt/trtllm"
+    mount: str = DEFAULT_ROOT
     wipe: tuple[str, ...] = ()
     move: bool = False
 
