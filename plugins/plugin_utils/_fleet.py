@@ -17,6 +17,7 @@ from typing import Any
 
 from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._needs import Disk, Needs, Source, read
 from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._registry import judge
+from ansible_collections.tritonops.trtllm.plugins.module_utils.host._host import DEPLOYMENTS, RELEASES
 from ansible_collections.tritonops.trtllm.plugins.module_utils.host._version import version
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._bundled import bundle_contents, bundled_plan
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._catalogue import Catalogue
@@ -88,18 +89,40 @@ def plan_fleet(hosts: Mapping[str, Host], catalogue: Catalogue, only: str = "") 
 
     `only`: the deployment that is acted on; the others are planned with it, and nothing of theirs is checked.
     """
-    plans = plan_equals_once(hosts, lambda host: plan_host(host, catalogue, only), _essence)
+    plans = plan_equals_once(hosts, lambda host: plan_host(host, catalogue, only), _essence, _outcome)
     return {"hosts": plans, "artifacts": artifacts_of(plans, {name: host.known for name, host in hosts.items()})}
 
 
 def _essence(host: Host) -> dict[str, Any]:
     """What facts say beyond what is read of them, such as serial numbers of GPUs, makes no other plan."""
+    known = replace(host.known, disk_free=None, artifacts=frozenset(), serving={})
     return {
         "deployments": {name: [entry.request, sorted(entry.own)] for name, entry in host.deployments.by_name.items()},
-        "facts": repr(host.known),
+        "facts": repr(known),
         "rest": [host.token_file, host.bundle, repr(host.vendors)],
         "refusals": repr([*host.refusals, *host.deployments.refusals, *host.wrong_facts]),
     }
+
+
+def _outcome(host: Host, plan: Plan) -> Any:
+    """What free disk space, artifacts and served releases come to. A refusal may tell of each of them."""
+    known, made = host.known, plan["deployments"]
+    if plan["refusals"]:
+        return repr(known)
+    wanted = {name for name, _size in _wanted(made.values())}
+    wanted.update(f"{DEPLOYMENTS}/{name}/{RELEASES}/{part['release_id']}" for name, part in made.items())
+    room = sum(part["bytes"] for part in plan["preflight"]["needs"][0]["disk"])
+    return (
+        known.disk_free if known.disk_free is None or known.disk_free < room else "enough",
+        known.artifacts & wanted,
+        {name: _serves(release, made.get(name)) for name, release in known.serving.items()},
+    )
+
+
+def _serves(release: str, plan: Plan | None) -> str:
+    """Which release of another version it is makes no difference."""
+    planned = plan["release_id"] if plan else None
+    return release if release in ("", planned) else "another"
 
 
 def plan_host(host: Host, catalogue: Catalogue, only: str = "") -> dict[str, Any]:

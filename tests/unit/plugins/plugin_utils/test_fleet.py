@@ -318,6 +318,42 @@ def test_who_is_refused_wants_nothing() -> None:
     assert {entry["made_by"] for entry in found["artifacts"].values()} == {"b"}
 
 
+@pytest.mark.parametrize(
+    ("changes", "shared"),
+    [
+        ({"disk_free_bytes": 10**13 + 1}, True),
+        ({"disk_free_bytes": None}, False),
+        ({"artifacts": ["weights/0000000000000000"]}, True),
+        ({"deployments": {"default": "of another version"}}, False),
+        ({"deployments": {"gone": "x"}}, False),
+        ({"driver_version": "595.10.02"}, False),
+    ],
+    ids=str,
+)
+def test_hosts_share_a_plan_where_their_differences_come_to_nothing(changes: dict[str, Any], shared: bool) -> None:
+    facts = [host(disk_free_bytes=10**13), host(**{"disk_free_bytes": 10**13, **changes})]
+    alone = [host_plan(one, **LARGE) for one in facts]
+    fleet = plan_fleet({str(number): host_of(one, **LARGE) for number, one in enumerate(facts)}, CATALOGUE)["hosts"]
+    assert [fleet["0"], fleet["1"]] == alone
+    assert (fleet["0"] is fleet["1"]) is shared
+
+
+def test_hosts_that_have_one_or_another_artifact_are_planned_for_what_they_lack() -> None:
+    weights = f"weights/{host_plan(None, **LARGE)['deployments']['default']['artifacts']['weights']['key']}"
+    facts = {"has": host(artifacts=[weights]), "lacks": host(), "has-too": host(artifacts=[weights, "weights/x"])}
+    fleet = plan_fleet({name: host_of(one, **LARGE) for name, one in facts.items()}, CATALOGUE)["hosts"]
+    assert fleet["has"] is fleet["has-too"] and fleet["has"] != fleet["lacks"]
+    assert {name: host_plan(one, **LARGE) for name, one in facts.items()} == fleet
+
+
+def test_a_disk_that_is_too_small_is_told_with_its_own_size() -> None:
+    facts = {str(size): host(disk_free_bytes=size) for size in (10**9, 2 * 10**9, 10**13)}
+    fleet = plan_fleet({name: host_of(one, **LARGE) for name, one in facts.items()}, CATALOGUE)["hosts"]
+    assert {name: host_plan(one, **LARGE) for name, one in facts.items()} == fleet
+    assert "has 1 GB free" in refused(fleet[str(10**9)])["trtllm_root"]
+    assert "has 2 GB free" in refused(fleet[str(2 * 10**9)])["trtllm_root"]
+
+
 def test_hosts_are_planned_apart() -> None:
     """Ports and GPUs are a host's own."""
     found = fleet(a=[], b=[])

@@ -14,6 +14,10 @@ from ansible_collections.tritonops.trtllm.plugins.plugin_utils._planner import m
 from ansible_collections.tritonops.trtllm.tests.unit.support.planning import CATALOGUE, host
 
 
+def nothing(_given: Any, _plan: Any) -> None:
+    """All that makes a difference is in the essence."""
+
+
 def planned(*values: Any) -> tuple[list[Any], int]:
     """What each host got, and how many plans were made. A plan is the value that it was made of."""
     made = []
@@ -22,7 +26,9 @@ def planned(*values: Any) -> tuple[list[Any], int]:
         made.append(given)
         return [given]
 
-    plans = plan_equals_once({f"host{number}": value for number, value in enumerate(values)}, plan, lambda value: value)
+    plans = plan_equals_once(
+        {f"host{number}": value for number, value in enumerate(values)}, plan, lambda value: value, nothing
+    )
     assert list(plans) == [f"host{number}" for number in range(len(values))]
     return list(plans.values()), len(made)
 
@@ -64,6 +70,21 @@ def test_a_shared_plan_is_the_one_that_each_host_would_get() -> None:
         {name: (request, each) for name, each in facts.items()},
         lambda given: make_plan(*given, CATALOGUE),
         lambda given: given,
+        nothing,
     )
     assert plans == {name: make_plan(request, each, CATALOGUE) for name, each in facts.items()}
     assert plans["a"] is plans["c"]
+
+
+def test_what_comes_to_the_same_shares_a_plan() -> None:
+    """Of each host only the tens count; of a plan, whether the rest is small."""
+    made = []
+
+    def plan(given: int) -> int:
+        made.append(given)
+        return given
+
+    hosts = {f"h{number}": number for number in (11, 12, 19, 13, 18, 21, 22)}
+    plans = plan_equals_once(hosts, plan, lambda given: given // 10, lambda given, _plan: given % 10 < 5)
+    assert made == [11, 19, 21]
+    assert list(plans.values()) == [11, 11, 19, 11, 19, 21, 21]
