@@ -15,7 +15,7 @@ from functools import cached_property
 from itertools import count
 from typing import Any
 
-from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._needs import Disk, Needs, Source, read
+from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._needs import Disk, Hub, Needs, Source, read
 from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._registry import judge
 from ansible_collections.tritonops.trtllm.plugins.module_utils.host._host import DEPLOYMENTS, RELEASES
 from ansible_collections.tritonops.trtllm.plugins.module_utils.host._version import version
@@ -273,7 +273,16 @@ def _needs(plans: Mapping[str, Plan], names: Iterable[str], gpus: int) -> list[N
         ulimits=list(dict.fromkeys(limit for need in needs for limit in need.ulimits)),
         gpus=_all_gpus([need.gpus for need in needs], gpus),
     )
-    return [together, *(_alone(need) for need in others)]
+    return [together, *(_alone(need) for need in others), *_tokenizers(plans.values())]
+
+
+def _tokenizers(plans: Iterable[Plan]) -> Iterator[Needs]:
+    """Repositories that only the tokenizer comes from: the hub must give them to the host, too."""
+    for plan in plans:
+        for snapshot in plan.get("model_weights", {}).get("snapshots", [])[1:]:
+            if not snapshot["src"] and not snapshot["offline"]:
+                names = ("repository", "revision", "endpoint", "dest")
+                yield Needs(hub=Hub(**{name: snapshot[name] for name in names}), planned=True)
 
 
 def _disk(plans: Mapping[str, Plan], needs: Sequence[Needs]) -> list[Disk]:

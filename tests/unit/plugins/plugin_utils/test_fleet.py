@@ -319,6 +319,21 @@ def test_who_is_refused_wants_nothing() -> None:
 
 
 @pytest.mark.parametrize(
+    ("request_of_tokenizer", "asked"),
+    [
+        ({}, False),
+        ({"tokenizer": "mixtral-8x7b"}, True),
+        ({"tokenizer": {"path": "/srv/tokenizer"}}, False),
+        ({"tokenizer": "mixtral-8x7b", "weights": {"offline": True}}, False),
+    ],
+)
+def test_the_hub_is_asked_for_a_tokenizer_of_its_own(request_of_tokenizer: dict[str, Any], asked: bool) -> None:
+    plan = host_plan(None, **{**LARGE, **request_of_tokenizer})
+    hubs = [needs["hub"]["repository"] for needs in plan["preflight"]["needs"] if "hub" in needs]
+    assert ("mistralai/Mixtral-8x7B-v0.1" in hubs) is asked
+
+
+@pytest.mark.parametrize(
     ("changes", "shared"),
     [
         ({"disk_free_bytes": 10**13 + 1}, True),
