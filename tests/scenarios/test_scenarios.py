@@ -16,12 +16,13 @@ from _pytest.mark import ParameterSet
 
 PROJECT = Path(__file__).resolve().parents[2]
 ROLES = {folder.name for folder in (PROJECT / "roles").iterdir()}
-# docs/testing.md says what each of them proves, and where else that is proved.
-DRILLS = {"reboot"}
 
 
 def on_machine(scenario: Path) -> bool:
-    """Whether it needs a whole machine, whose processor is emulated."""
+    """Whether it needs a whole machine, whose processor is emulated.
+
+    docs/testing.md says what each of these proves, and what of it is proved elsewhere.
+    """
     return "inventory/machine.yml" in (scenario / "molecule.yml").read_text(encoding="utf-8")
 
 
@@ -31,15 +32,14 @@ def is_a_roles(scenario: Path) -> bool:
 
 
 def lane(scenario: Path) -> list[pytest.MarkDecorator]:
-    if scenario.name in DRILLS:
+    if on_machine(scenario):
         return [pytest.mark.drill]
-    return [] if is_a_roles(scenario) and not on_machine(scenario) else [pytest.mark.long]
+    return [] if is_a_roles(scenario) else [pytest.mark.long]
 
 
 def scenarios() -> list[ParameterSet]:
-    """Those on machines first: they take longest, and none of them should be left alone at the end."""
     found = [file.parent for file in sorted((PROJECT / "molecule").glob("*/molecule.yml"))]
-    return [pytest.param(one.name, marks=lane(one)) for one in sorted(found, key=on_machine, reverse=True)]
+    return [pytest.param(one.name, marks=lane(one)) for one in found]
 
 
 @pytest.mark.parametrize("name", scenarios())
