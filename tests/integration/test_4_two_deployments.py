@@ -24,14 +24,19 @@ SECOND = {
 # Beside what the tests before have left.
 BOTH: dict[str, Any] = {**LARGER_QUEUE, "trtllm_deployments": {"second": SECOND}}
 QUESTION = {"text_input": "What is cloud computing?", "max_tokens": 16, "bad_words": "", "stop_words": ""}
-ASK = "curl --silent --fail -d '{}' http://127.0.0.1:8100/v2/models/ensemble/generate"
+# Run by the host's Python.
+ASK = """
+import json, sys, requests
+answer = requests.post("http://127.0.0.1:8100/v2/models/ensemble/generate", json=json.loads(sys.argv[1]), timeout=120)
+print(answer.json()["text_output"])
+"""
 
 
 def answers(site: Site) -> list[str]:
     """Of the default deployment and of the second one, which cannot be reached from outside of the host."""
     default = requests.post(f"{MODELS}/ensemble/generate", json=QUESTION, timeout=120).json()
-    second = json.loads(site.read("sh", "-c", ASK.format(json.dumps(QUESTION))))
-    return [default["text_output"], second["text_output"]]
+    second = site.read(f"{site.root}/venv/bin/python", "-c", ASK, json.dumps(QUESTION))
+    return [default["text_output"].strip(), second.strip()]
 
 
 def test_ports_that_clash_are_refused_with_free_ones(site: Site) -> None:
