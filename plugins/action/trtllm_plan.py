@@ -37,7 +37,7 @@ OF_ROLES = {
 }
 DOCKER_SOURCE = role_default("docker", "source")
 # The others are not looked at, for a template in them may be of use later only.
-READ = [name for name, variable in VARIABLES.items() if variable.request or variable.spec or variable.plan]
+READ = {name for name, variable in VARIABLES.items() if variable.request or variable.spec or variable.plan}
 
 
 class ActionModule(ActionBase):
@@ -72,8 +72,7 @@ class ActionModule(ActionBase):
             raise AnsibleActionFail(str(exc)) from exc
         catalogue = load_catalogue()
         hosts = {
-            name: _host(variables.of(name), variables.of_roles(name), known, arguments["bundles"].get(name))
-            for name, known in facts.items()
+            name: _host(variables.of(name), known, arguments["bundles"].get(name)) for name, known in facts.items()
         }
         fleet = plan_fleet(hosts, catalogue, arguments["deployment"])
         own = {name: fleet["hosts"][name] for name in arguments["hosts"]}
@@ -133,19 +132,15 @@ class _Variables:
         self._common.update({f"{PREFIX}{name}": value for name, value in request.items()})
 
     def of(self, host: str) -> dict[str, Any]:
-        """Those that are not read have no value here, only their name."""
+        """With the options of roles. Those that are not read have no value here, only their name."""
+        # Ansible puts them together at each access.
         variables = self._hostvars[host]
         names = [name for name in variables if name.startswith(PREFIX) and name not in self._common]
-        return {**{name: variables[name] if name in READ else None for name in names}, **self._common}
-
-    def of_roles(self, host: str) -> dict[str, Any]:
-        variables = self._hostvars[host]
-        return {name: variables.get(name) or default for name, default in OF_ROLES.items()}
+        of_roles = {name: variables.get(name) or default for name, default in OF_ROLES.items()}
+        return {**of_roles, **{name: variables[name] if name in READ else None for name in names}, **self._common}
 
 
-def _host(
-    variables: Mapping[str, Any], of_roles: Mapping[str, Any], facts: Any, bundle: Mapping[str, Any] | None
-) -> Host:
+def _host(variables: Mapping[str, Any], facts: Any, bundle: Mapping[str, Any] | None) -> Host:
     docker_source = variables.get("trtllm_docker_source") or DOCKER_SOURCE
     return Host(
         deployments_of(variables),
@@ -155,8 +150,8 @@ def _host(
         # It must have the packages of the Docker that the host gets.
         bundle={"docker_source": docker_source, **bundle} if bundle else None,
         vendors=Vendors(
-            docker=of_roles["docker_vendor_url"] if docker_source == "vendor" else "",
-            nvidia_ctk=of_roles["nvidia_ctk_repository_url"],
+            docker=variables["docker_vendor_url"] if docker_source == "vendor" else "",
+            nvidia_ctk=variables["nvidia_ctk_repository_url"],
         ),
     )
 
