@@ -17,7 +17,7 @@ from typing import Any
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
-from ansible_collections.tritonops.trtllm.plugins.plugin_utils._catalogue import load_catalogue
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils._catalogue import Catalogue, load_catalogue
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._converter import conversions
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._deployments import deployments_of
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._fleet import Host, Vendors, plan_fleet
@@ -48,17 +48,17 @@ class ActionModule(ActionBase):
 
     def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         result: dict[str, Any] = super().run(tmp, task_vars)
-        by_host = {"type": "dict", "default": {}}
+        mapping = {"type": "dict", "default": {}}
         _validated, arguments = self.validate_argument_spec(
             argument_spec={
                 "hosts": {"type": "list", "elements": "str", "required": True},
                 "others": {"type": "list", "elements": "str", "default": []},
-                "request": by_host,
+                "request": mapping,
                 "deployment": {"type": "str", "default": ""},
-                "host_facts": by_host,
+                "host_facts": mapping,
                 "host_facts_file": {"type": "path"},
                 "host_shape": {"type": "str"},
-                "bundles": by_host,
+                "bundles": mapping,
                 "show": {"type": "bool", "default": False},
                 "plan_file": {"type": "path"},
                 "record_file": {"type": "path"},
@@ -66,11 +66,11 @@ class ActionModule(ActionBase):
             mutually_exclusive=[("host_facts", "host_facts_file", "host_shape")],
         )
         variables = _Variables(task_vars or {}, self._templar.template, arguments["request"])
+        catalogue = load_catalogue()
         try:
-            facts, recorded = self._facts(arguments)
+            facts, recorded = self._facts(arguments, catalogue)
         except InputError as exc:
             raise AnsibleActionFail(str(exc)) from exc
-        catalogue = load_catalogue()
         hosts = {
             name: _host(variables.of(name), known, arguments["bundles"].get(name)) for name, known in facts.items()
         }
@@ -92,10 +92,10 @@ class ActionModule(ActionBase):
             result.update(fleet, warnings=_warnings(own))
         return result
 
-    def _facts(self, arguments: Mapping[str, Any]) -> tuple[dict[str, Any], Mapping[str, Any]]:
+    def _facts(self, arguments: Mapping[str, Any], catalogue: Catalogue) -> tuple[dict[str, Any], Mapping[str, Any]]:
         """Facts of the hosts, and of those of the others that were recorded; all that was recorded."""
         hosts, file = arguments["hosts"], arguments["host_facts_file"]
-        known = {**read_facts(hosts, file, arguments["host_shape"], load_catalogue()), **arguments["host_facts"]}
+        known = {**read_facts(hosts, file, arguments["host_shape"], catalogue), **arguments["host_facts"]}
         missing = [host for host in hosts if host not in known]
         if missing:
             where = f"{file} has" if file else "There are"

@@ -142,7 +142,7 @@ def plan_host(host: Host, catalogue: Catalogue, only: str = "") -> dict[str, Any
     needs = _needs(selected, [*deployments, *known.serving], _expected_count(deployments, catalogue))
     # What the deployments share is refused for each of them.
     found = [*general, *(refusal for plan in selected.values() for refusal in plan["refusals"])]
-    found += [] if found or len(needs) < 2 else _too_large_together(needs[0], known, host, catalogue)
+    found += [] if found or len(selected) < 2 else _too_large_together(needs[0], known, host, catalogue)
     refusals = [refusal for place, refusal in enumerate(found) if refusal not in found[:place]]
     # A bundle has what the vendors have.
     sources = [] if host.bundle else host.vendors.sources(bool(known.gpus))
