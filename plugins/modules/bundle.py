@@ -8,14 +8,15 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: bundle
 
-short_description: Put finished parts together to a bundle with a manifest
+short_description: Assemble a bundle from its parts
 
 version_added: "0.1.0"
 
 description:
-  - Makes one folder of finished parts (folders with C(artifact.json)) by hard links, which take no room, and writes a
-    manifest with size and sha256 of every file. It can be signed.
-  - The folder is made aside and has its name only when it is complete.
+  - Assembles parts, which are folders with a record C(artifact.json), in one folder and writes a manifest with size and
+    sha256 of every file. The manifest can be signed.
+  - Files are hard links to those of the parts, so they need no additional disk space.
+  - The folder is created under another name and renamed when it is complete.
 
 extends_documentation_fragment:
   - tritonops.trtllm.attributes
@@ -26,7 +27,7 @@ attributes:
   diff_mode:
     support: full
     details:
-      - Shows what goes into it.
+      - Shows what identifies the contents.
   idempotent:
     support: full
 
@@ -38,30 +39,31 @@ options:
     required: true
   about:
     description:
-      - What the bundle is for. Its keys are in the manifest.
+      - What the bundle is for. Its keys are added to the manifest.
     type: dict
     default: {}
   parts:
     description:
-      - What it has.
+      - The parts of the bundle.
     type: list
     elements: dict
     required: true
     suboptions:
       path:
         description:
-          - Folder in the bundle.
+          - Folder of the part in the bundle.
         type: str
         required: true
       src:
         description:
-          - Folder of the finished part.
+          - Folder of the part on this machine, made by M(tritonops.trtllm.bundle_part) or
+            M(tritonops.trtllm.hf_snapshot).
         type: path
         required: true
   gpg_key:
     description:
-      - The key to sign with, as C(gpg --local-user) takes it. Its secret part is in the keyring of the user that the
-        module runs as, or of its agent. Not signed when it is not given.
+      - The key to sign the manifest with, in a format that C(gpg --local-user) accepts. The module's user must have the
+        secret key in their keyring or agent. If not set, the manifest is not signed.
     type: str
 
 author:
@@ -69,12 +71,12 @@ author:
 
 seealso:
   - module: tritonops.trtllm.bundle_info
-  - module: tritonops.trtllm.bundle_packages
+  - module: tritonops.trtllm.bundle_part
 """
 
 EXAMPLES = r"""
 ---
-- name: Put the bundle together
+- name: Assemble the bundle
   tritonops.trtllm.bundle:
     dest: /srv/bundle
     about:
@@ -87,35 +89,34 @@ EXAMPLES = r"""
 
 RETURN = r"""
 files:
-  description: How many files it has. Zero in check mode before the first run.
+  description: Number of files. Zero in check mode before the first run.
   returned: success
   type: int
   sample: 187
 size:
-  description: Bytes of all its files.
+  description: Size of all files in bytes.
   returned: success
   type: int
   sample: 118472105984
 reason:
-  description: Why it was put together; null when it was there already.
+  description: Why the bundle was assembled; null if it was up to date.
   returned: success
   type: str
   sample: no bundle at /srv/bundle
 """
 
-import json
 import os
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._artifact import ArtifactError
+from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._artifact import ArtifactError, pretty
 from ansible_collections.tritonops.trtllm.plugins.module_utils.bundle._bundle import (
     MANIFEST,
     Bundle,
     Part,
     read_manifest,
 )
-from ansible_collections.tritonops.trtllm.plugins.module_utils.bundle._part import runner
+from ansible_collections.tritonops.trtllm.plugins.module_utils.bundle._command import runner
 
 
 def manifest_of(dest: str) -> dict[str, t.Any]:
@@ -143,7 +144,7 @@ def main() -> None:
 
     def sign(manifest: str) -> None:
         command = ["gpg", "--batch", "--yes", "--armor", "--detach-sign", "--local-user", key]
-        run([*command, "--output", f"{manifest}.asc", manifest], f"cannot sign by the key {key}")
+        run([*command, "--output", f"{manifest}.asc", manifest], f"cannot sign the manifest with the key {key}")
 
     try:
         before = manifest_of(dest)
@@ -158,12 +159,8 @@ def main() -> None:
         reason=reason,
         files=len(after.get("files", {})),
         size=after.get("size", 0),
-        diff={"before": _shown(before.get("inputs", {})), "after": _shown(bundle.inputs())},
+        diff={"before": pretty(before.get("inputs", {})), "after": pretty(bundle.inputs())},
     )
-
-
-def _shown(inputs: t.Mapping[str, t.Any]) -> str:
-    return json.dumps(inputs, indent=2, sort_keys=True) + "\n"
 
 
 if __name__ == "__main__":

@@ -8,14 +8,17 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: bundle_info
 
-short_description: Check a bundle file by file, and say what it has
+short_description: Verify the files of a bundle, and return its manifest
 
 version_added: "0.1.0"
 
 description:
-  - Compares every file of a bundle of M(tritonops.trtllm.bundle) with its manifest. Missing, changed and additional
-    files are one failure that names them all.
-  - Needs nothing but Python's standard library.
+  - Compares every file of a bundle, which M(tritonops.trtllm.bundle) assembled, with the manifest. Missing, changed and
+    unexpected files are reported in one failure.
+  - Nothing in a bundle is trusted before its signature and digests are verified. The manifest is only parsed if it has
+    the O(checksum) that M(tritonops.trtllm.bundle_signature) returned, and only returned if all files match it.
+  - Without O(checksum), the manifest is trusted as it is. Corruption is then detected, but not tampering.
+  - Only requires Python's standard library.
 
 extends_documentation_fragment:
   - tritonops.trtllm.attributes
@@ -29,12 +32,12 @@ options:
     required: true
   checksum:
     description:
-      - The sha256 that the manifest must have, such as that of a manifest whose signature was checked.
+      - The sha256 that the manifest must have, as returned by M(tritonops.trtllm.bundle_signature).
     type: str
   record:
     description:
-      - File to note in what was read. A file of the bundle that was not written to since is not read again.
-      - It belongs where nobody but root can write. Every file is read each time when it is not given.
+      - File for a record of verified files. These are not read again unless they have been written to since.
+      - Only root must be able to write to its folder. If not set, every file is read each time.
     type: path
 
 author:
@@ -42,38 +45,39 @@ author:
 
 seealso:
   - module: tritonops.trtllm.bundle
+  - module: tritonops.trtllm.bundle_signature
 """
 
 EXAMPLES = r"""
 ---
-- name: Check what was carried here
+- name: Verify the bundle
   tritonops.trtllm.bundle_info:
     path: /srv/bundle
   register: bundle
 
-- name: Say which systems it has packages for
+- name: Show the systems that it has packages for
   ansible.builtin.debug:
     msg: "{{ bundle.manifest.systems.keys() }}"
 """
 
 RETURN = r"""
 manifest:
-  description: The bundle's manifest, without the list of its files.
+  description: The manifest, without the list of files.
   returned: success
   type: dict
   sample: {"format": 1, "made": "2026-11-23T04:10:00+00:00", "model": {"name": "mixtral-8x7b-instruct"}}
 files:
-  description: How many files it has.
+  description: Number of files.
   returned: success
   type: int
   sample: 187
 size:
-  description: Bytes of all its files.
+  description: Size of all files in bytes.
   returned: success
   type: int
   sample: 118472105984
 hashed:
-  description: Bytes that had to be read.
+  description: Number of bytes that were read.
   returned: success
   type: int
   sample: 0

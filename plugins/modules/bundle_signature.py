@@ -8,13 +8,15 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: bundle_signature
 
-short_description: Check that a bundle's manifest is signed by a key
+short_description: Verify the signature of a bundle's manifest
 
 version_added: "0.1.0"
 
 description:
-  - Checks a detached signature by one key and no other, whatever keys the user has. Runs where C(gpg) is, such as on
-    the controller.
+  - Verifies that a key has signed a manifest, and returns the checksum of the manifest. With this checksum,
+    M(tritonops.trtllm.bundle_info) accepts no other manifest.
+  - Run it on the control node, because a bare host may not have C(gpg), and its keys cannot be trusted.
+  - The manifest is not parsed. Only the key in O(keyring) is used, never the user's own keys.
 
 extends_documentation_fragment:
   - tritonops.trtllm.attributes
@@ -28,17 +30,17 @@ options:
     required: true
   signature:
     description:
-      - The signature, in base64.
+      - The detached signature, in base64.
     type: str
     required: true
   keyring:
     description:
-      - File with the public key, as C(gpg --export) writes it, with or without C(--armor).
+      - File with the public key, as written by C(gpg --export), with or without C(--armor).
     type: path
     required: true
   fingerprint:
     description:
-      - Fingerprint of that key, with or without spaces.
+      - Fingerprint of the key, with or without spaces.
     type: str
     required: true
 
@@ -59,18 +61,24 @@ EXAMPLES = r"""
     src: /srv/bundle/manifest.json
   register: manifest
 
-- name: Read its signature
+- name: Read the signature
   ansible.builtin.slurp:
     src: /srv/bundle/manifest.json.asc
   register: signature
 
-- name: Check that our key signed it
+- name: Verify the signature
   tritonops.trtllm.bundle_signature:
     content: "{{ manifest.content }}"
     signature: "{{ signature.content }}"
     keyring: files/bundle.gpg
     fingerprint: 0123 4567 89AB CDEF 0123  4567 89AB CDEF 0123 4567
+  register: signed
   delegate_to: localhost
+
+- name: Verify the files of the bundle
+  tritonops.trtllm.bundle_info:
+    path: /srv/bundle
+    checksum: "{{ signed.checksum }}"
 """
 
 RETURN = r"""
@@ -81,43 +89,10 @@ checksum:
   sample: 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
 """
 
-import base64
-import hashlib
-import os
-import re
-import shutil
-import tempfile
-import typing as t
-
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.tritonops.trtllm.plugins.module_utils.bundle._bundle import BundleError
-from ansible_collections.tritonops.trtllm.plugins.module_utils.bundle._part import runner
-
-_VALID = re.compile(r"^\[GNUPG:\] VALIDSIG (\S+).* (\S+)$", re.MULTILINE)
-
-
-def signers(status: str) -> set[str]:
-    """Fingerprints of the key that made a good signature, and of the primary key it belongs to."""
-    # A signature by an expired or revoked key is valid, but not good.
-    if "[GNUPG:] GOODSIG " not in status:
-        return set()
-    return {fingerprint for found in _VALID.findall(status) for fingerprint in found}
-
-
-def check(params: t.Mapping[str, t.Any], run: t.Callable[..., str], home: str) -> str:
-    content = base64.b64decode(params["content"])
-    for name, text in (("manifest", content), ("signature", base64.b64decode(params["signature"]))):
-        with open(os.path.join(home, name), "wb") as stream:
-            stream.write(text)
-    gpg = ["gpg", "--homedir", home, "--batch", "--no-autostart"]
-    run([*gpg, "--import", params["keyring"]], f"cannot read the key {params['keyring']}")
-    files = [os.path.join(home, name) for name in ("signature", "manifest")]
-    status = run([*gpg, "--status-fd", "1", "--verify", *files], "the manifest's signature is not good")
-    wanted = re.sub(r"\s", "", params["fingerprint"]).upper()
-    if wanted not in signers(status):
-        found = ", ".join(sorted(signers(status))) or "no good key"
-        raise BundleError(f"the manifest is signed by {found}, not by {wanted}: do not use this bundle")
-    return hashlib.sha256(content).hexdigest()
+from ansible_collections.tritonops.trtllm.plugins.module_utils.bundle._command import runner
+from ansible_collections.tritonops.trtllm.plugins.module_utils.bundle._signature import verified_checksum
 
 
 def main() -> None:
@@ -130,16 +105,12 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    # Not below TMPDIR, whose path may be too long for the agent's socket: gpg then refuses to import a key.
-    home = tempfile.mkdtemp(dir="/tmp")
     try:
-        checksum = check(module.params, runner(module), home)
+        checksum = verified_checksum(**module.params, run=runner(module))
     except BundleError as exc:
         module.fail_json(msg=str(exc))
     except (OSError, ValueError) as exc:
-        module.fail_json(msg=f"the signature cannot be checked: {exc}")
-    finally:
-        shutil.rmtree(home, ignore_errors=True)
+        module.fail_json(msg=f"the signature cannot be verified: {exc}")
     module.exit_json(changed=False, checksum=checksum)
 
 

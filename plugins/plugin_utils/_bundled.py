@@ -4,7 +4,7 @@
 
 # This is PRIVATE to the collection: do not import it from outside.
 
-"""Planning with a bundle: what has to be in it, and a plan that takes everything out of it."""
+"""Planning with a bundle: what it must contain, and a plan that takes everything from it."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ Plan = Mapping[str, Any]
 VARIABLE = "trtllm_bundle"
 AGAIN = "make a bundle for it with bundle.yml"
 WEIGHTS, IMAGES, SOURCES = "weights", "images", "sources"
-FETCHED = ("hub", "registry", "reach")
+NETWORK_NEEDS = ("hub", "registry", "reach")
 
 
 @dataclass(frozen=True)
 class HostNeeds:
-    """What of a bundle depends on the host alone: system (debian-12), its Python (3.11), whose engine it gets."""
+    """What a bundle must support on a host: its system (debian-12), its Python (3.11) and the source of its Docker."""
 
     system: str
     python: str
@@ -32,13 +32,13 @@ class HostNeeds:
 
 
 def contents(plan: Plan) -> dict[str, Any]:
-    """What a deployment by this plan fetches: what a bundle says that it is for."""
+    """What a deployment of this plan downloads, as recorded in the manifest of a bundle."""
     image, templates = (plan["trtllm_backend"][name] for name in ("image", "templates"))
     weights, *tokenizer = plan["model_weights"]["snapshots"]
     return {
         "release": plan["release"],
         "model": dict(plan["model"]),
-        # Where an archive or a folder lies differs from machine to machine.
+        # Without the paths of archives, which differ between machines.
         "image": {"source": image["source"], "name": _image_name(plan)},
         "weights": snapshot(weights),
         "tokenizer": snapshot(tokenizer[0]) if tokenizer else {},
@@ -51,7 +51,7 @@ def _commits(plan: Plan) -> dict[str, str]:
 
 
 def _image_name(plan: Plan) -> str:
-    """A build is known by its sources: for which GPUs it is made is not known where the bundle is."""
+    """A built image is identified by its sources, because the GPUs are not known when the bundle is made."""
     image = plan["trtllm_backend"]["image"]
     if image["source"] == "build":
         return artifact_key(_commits(plan))
@@ -59,14 +59,14 @@ def _image_name(plan: Plan) -> str:
 
 
 def snapshot(wanted: Mapping[str, Any]) -> dict[str, str]:
-    """A snapshot of a hub, or a folder."""
+    """A snapshot from a hub, or a folder."""
     if wanted["src"]:
         return {"path": wanted["src"]}
     return {"repository": wanted["repository"], "revision": wanted["revision"]}
 
 
 def bundle_contents(plan: Plan, request: Mapping[str, Any]) -> dict[str, Any]:
-    """What bundle.yml has to fetch, and where in the bundle it goes."""
+    """What bundle.yml must download, and the folders of the bundle for the snapshots."""
     about = contents(plan)
     model = as_mapping(request.get("model"))
     config = model.get("config") if isinstance(model, Mapping) else None
@@ -78,34 +78,33 @@ def bundle_contents(plan: Plan, request: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def folder_of(wanted: Mapping[str, str]) -> str:
-    """Where a snapshot is in a bundle: one of a hub as in the cache of the hub's library, which finds it there."""
+    """The folder of a snapshot in a bundle. For a hub it has the layout of huggingface_hub's cache."""
     if "path" in wanted:
         return f"{WEIGHTS}/{artifact_key(wanted)}"
     return f"{WEIGHTS}/models--{wanted['repository'].replace('/', '--')}/snapshots/{wanted['revision']}"
 
 
 def mismatches(plan: Plan, manifest: Mapping[str, Any]) -> list[Refusal]:
-    """Why a bundle is not the one for this plan."""
-    asked = contents(plan)
+    """Why a bundle does not have the contents for this plan."""
     found = []
-    for name, wanted in asked.items():
+    for name, wanted in contents(plan).items():
         has = manifest.get(name)
         if has != wanted:
             message = (
-                f"the bundle is for {name} {_said(has)}, asked was {_said(wanted)}: {AGAIN}, or ask for what it has"
+                f"the bundle is for {name} {_shown(has)}, asked was {_shown(wanted)}: {AGAIN}, or ask for what it has"
             )
-            found.append(Refusal(VARIABLE, _said(has), message))
+            found.append(Refusal(VARIABLE, _shown(has), message))
     return found
 
 
-def _said(value: Any) -> str:
+def _shown(value: Any) -> str:
     if isinstance(value, Mapping):
         return " ".join(str(item) for item in value.values() if item) or "none"
     return str(value)
 
 
 def lacks(manifest: Mapping[str, Any], needs: HostNeeds, gpus: int) -> list[Refusal]:
-    """What this host would have to fetch all the same."""
+    """What the bundle lacks for this host."""
     found = []
     systems = manifest.get("systems", {})
     known = ", ".join(systems) or "none"
@@ -115,7 +114,7 @@ def lacks(manifest: Mapping[str, Any], needs: HostNeeds, gpus: int) -> list[Refu
         )
         found.append(Refusal(VARIABLE, known, message))
     else:
-        found += _engine_lacks(systems[needs.system], needs, gpus)
+        found += _docker_lacks(systems[needs.system], needs, gpus)
     pythons = manifest.get("pythons", [])
     if needs.python not in pythons:
         message = f"the bundle has wheels for Python {', '.join(pythons)}, this host has {needs.python}: "
@@ -123,7 +122,7 @@ def lacks(manifest: Mapping[str, Any], needs: HostNeeds, gpus: int) -> list[Refu
     return found
 
 
-def _engine_lacks(system: Mapping[str, Any], needs: HostNeeds, gpus: int) -> list[Refusal]:
+def _docker_lacks(system: Mapping[str, Any], needs: HostNeeds, gpus: int) -> list[Refusal]:
     found = []
     source = system["docker_source"]
     if needs.docker_source not in ("existing", source):
@@ -138,7 +137,7 @@ def _engine_lacks(system: Mapping[str, Any], needs: HostNeeds, gpus: int) -> lis
 
 
 def bundled_request(request: Mapping[str, Any], path: str, manifest: Mapping[str, Any]) -> dict[str, Any]:
-    """The request with all that is fetched out of the bundle at path."""
+    """The request with the bundle at path as the source of all downloads."""
     wanted = manifest["image"]
     given = as_mapping(request.get("image") or {})
     image = {
@@ -165,7 +164,7 @@ def bundled_request(request: Mapping[str, Any], path: str, manifest: Mapping[str
 
 
 def described_request(request: Mapping[str, Any], manifest: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The request; a model whose shape would be asked of the hub gets the config.json that the bundle has noted."""
+    """The request, with the config.json from the manifest if the model's shape would be looked up from the hub."""
     model = as_mapping(request.get("model"))
     config = manifest.get("config")
     if not config or not isinstance(model, Mapping) or {"preset", "shape", "config"} & set(model):
@@ -176,26 +175,26 @@ def described_request(request: Mapping[str, Any], manifest: Mapping[str, Any]) -
 def bundled_plan(
     request: Mapping[str, Any], bundle: Mapping[str, Any], plan: Callable[[Mapping[str, Any]], dict[str, Any]]
 ) -> dict[str, Any]:
-    """The plan that fetches nothing, or why the bundle at `bundle.path` will not do for it.
+    """The plan that downloads nothing, or a refused plan if the bundle is not suitable.
 
-    `bundle` has path, manifest and what HostNeeds has; `plan` makes a plan of a request.
+    `bundle` has the keys path and manifest, and the fields of HostNeeds. `plan` makes a plan for a request.
     """
     manifest = bundle["manifest"]
     request = described_request(request, manifest)
     weights = as_mapping(request.get("weights") or {})
-    # Nobody is asked for the model's shape either.
-    asked = {**request, "weights": {**weights, "offline": True}} if isinstance(weights, Mapping) else request
-    online = plan(asked)
+    # The model's shape must not be looked up from the hub either.
+    unbundled = {**request, "weights": {**weights, "offline": True}} if isinstance(weights, Mapping) else request
+    online = plan(unbundled)
     if online["refusals"]:
-        return _unfetched(online)
+        return _without_network_needs(online)
     needs = HostNeeds(**{name: bundle[name] for name in ("system", "python", "docker_source")})
     wrong = [*mismatches(online, manifest), *lacks(manifest, needs, online["gpus"])]
     if wrong:
-        return _unfetched({**online, "refusals": [refusal.as_dict() for refusal in wrong]})
+        return _without_network_needs({**online, "refusals": [refusal.as_dict() for refusal in wrong]})
     return plan(bundled_request(request, bundle["path"].rstrip("/"), manifest))
 
 
-def _unfetched(refused: Mapping[str, Any]) -> dict[str, Any]:
-    """A refused plan that was made as if there were no bundle: with one, nothing is asked for over the network."""
-    needs = {name: need for name, need in refused["needs"].items() if name not in FETCHED}
+def _without_network_needs(refused: Mapping[str, Any]) -> dict[str, Any]:
+    """A refused plan that was made without the bundle, without the needs that concern the network."""
+    needs = {name: need for name, need in refused["needs"].items() if name not in NETWORK_NEEDS}
     return {**refused, "needs": needs}

@@ -16,7 +16,7 @@ from typing import Any
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.module_utils.common.yaml import yaml_load
-from ansible_collections.tritonops.trtllm.plugins.modules.bundle_packages import REPOSITORY
+from ansible_collections.tritonops.trtllm.plugins.module_utils.bundle._packages import REPOSITORY
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._refusal import Checker, Refusal, hint
 
 COLLECTION = Path(__file__).resolve().parents[2]
@@ -132,7 +132,7 @@ VARIABLES: Mapping[str, Variable] = {
     "trtllm_host_facts_save": Variable("file on the control node to record host facts in"),
     "trtllm_plan_file": Variable("file on the control node to write the plan to, as JSON"),
     "trtllm_bundle": Variable("folder on the host with a bundle to install everything from"),
-    "trtllm_bundle_keyring": Variable("file on the host with the public key of the bundle's signature"),
+    "trtllm_bundle_keyring": Variable("file on the control node with the public key of the bundle's signature"),
     "trtllm_bundle_fingerprint": Variable("fingerprint of that key"),
     "trtllm_bundle_dest": Variable("folder that `bundle` writes the bundle to"),
     "trtllm_bundle_systems": Variable(

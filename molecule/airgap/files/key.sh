@@ -4,7 +4,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 # Usage: key.sh FOLDER
-# Makes a key in FOLDER/gnupg, with its public part in FOLDER/key.asc and its fingerprint in FOLDER/fingerprint.
+# Creates a key in FOLDER/gnupg, its public part in FOLDER/key.asc, and its fingerprint in FOLDER/fingerprint.
 
 set -euo pipefail
 export GNUPGHOME=$1/gnupg

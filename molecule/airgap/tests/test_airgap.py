@@ -13,7 +13,7 @@ BUNDLE = Path(__file__).parents[3] / ".cache" / "rehearsal" / "airgap" / "bundle
 
 
 def test_host_keeps_no_repository(host: Host) -> None:
-    """The bundle may be taken away; it is used where it is."""
+    """The bundle can be removed after the run."""
     assert host.run("grep --recursive --files-with-matches airgap /etc/apt").stdout == ""
 
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A model is served on a host without a network, and nothing ever tried to leave it."""
+"""A model is served on a host without a network, and the host has never tried to use the network."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def sent(host: Host) -> int:
 
 
 def test_nothing_left_the_host(host: Host) -> None:
-    """From before the first role on; names that were looked up count as well."""
+    """Since before the first role; DNS queries count too."""
     assert sent(host) == 0, host.run("journalctl --unit outside.service --output cat").stdout
 
 
@@ -34,7 +34,7 @@ def test_model_answers(host: Host) -> None:
     assert json.loads(asked.stdout)["text_output"], asked
 
 
-def test_what_leaves_is_counted(host: Host) -> None:
-    """Last, for it spoils the count."""
+def test_outgoing_packets_are_counted(host: Host) -> None:
+    """The last test, because it changes the count."""
     host.run("timeout 3 getent hosts registry.example.com")
     assert sent(host) > 0

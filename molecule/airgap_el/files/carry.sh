@@ -4,7 +4,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 # Usage: carry.sh FROM TO FOLDER
-# Copies a folder from one container to another one.
+# Copies FOLDER from the container FROM to the container TO.
 
 set -euo pipefail
 docker cp --quiet "$1:$3" - | docker cp --quiet - "$2:$(dirname "$3")"

@@ -7,13 +7,13 @@ from __future__ import annotations
 from testinfra.host import Host
 
 
-def test_engine_came_from_the_bundle(host: Host) -> None:
-    """Its package database knows the engine, and the host's own repositories are as they were."""
+def test_docker_is_installed_from_the_bundle(host: Host) -> None:
+    """The host's own repositories are not changed."""
     assert host.run("rpm -q docker-ce containerd.io").rc == 0
     assert host.file("/etc/yum.repos.d").listdir() == ["oracle-linux.repo"]
     assert host.file("/etc/yum.repos.d/oracle-linux.repo").contains("packages.example.com")
 
 
-def test_bundle_has_packages_whose_index_alone_is_signed(host: Host) -> None:
+def test_bundle_has_packages_of_which_only_the_index_is_signed(host: Host) -> None:
     names = host.file("/srv/bundle/packages/oraclelinux-9").listdir()
     assert "nvidia-container-toolkit-1.20.0-1.rpm" in names

@@ -29,12 +29,12 @@ NAMED = 5
 LAST_LINES = 8
 # In the words of git and git-lfs, what a person can do about it.
 REMEDIES = (
-    ("no space left", "free space in the root folder, or choose one on a larger file system"),
-    ("could not resolve host", "check the host's DNS and proxy settings (trtllm_proxy)"),
-    ("couldn't resolve host", "check the host's DNS and proxy settings (trtllm_proxy)"),
-    ("connection refused", "check that the git server runs and is reachable from the host"),
-    ("timed out", "check that the git server is reachable from the host, or set a proxy (trtllm_proxy)"),
-    ("certificate", "add the certificate authority of the git server to the host (trtllm_ca_bundle)"),
+    ("no space left", "free space, or choose a folder on a larger file system (trtllm_root or trtllm_bundle_dest)"),
+    ("could not resolve host", "check this machine's DNS and proxy settings (for a host: trtllm_proxy)"),
+    ("couldn't resolve host", "check this machine's DNS and proxy settings (for a host: trtllm_proxy)"),
+    ("connection refused", "check that the git server runs, and that this machine can reach it"),
+    ("timed out", "check that this machine can reach the git server, or set a proxy (for a host: trtllm_proxy)"),
+    ("certificate", "add the certificate authority of the git server to this machine (for a host: trtllm_ca_bundle)"),
     ("could not read username", "the repository is private or does not exist: correct trtllm_sources"),
     ("authentication failed", "the repository is private or does not exist: correct trtllm_sources"),
     ("early eof", "the connection broke: run again, what was fetched is kept"),
@@ -117,7 +117,7 @@ def is_local(url: str) -> bool:
 class Git:
     """Runs git with settings of its own, and nobody asked for a password."""
 
-    def __init__(self, module: AnsibleModule, config: str) -> None:
+    def __init__(self, module: AnsibleModule, config: str, **environment: str) -> None:
         self._module = module
         self._environment = {
             "GIT_CONFIG_GLOBAL": config,
@@ -127,6 +127,7 @@ class Git:
             "GIT_LFS_SKIP_SMUDGE": "1",
             "LANGUAGE": "C",
             "LC_ALL": "C.UTF-8",
+            **environment,
         }
 
     def attempt(self, folder: str, *arguments: str) -> tuple[int, str, str]:
@@ -145,6 +146,19 @@ class Git:
             raise git_error(f"cannot {what}", err or out)
         return out
 
+    def fetch_commit(self, folder: str, repository: str, commit: str, *options: str) -> None:
+        """Fetch a commit from the remote origin. If its server does not allow that, fetch all branches and tags."""
+        if self.attempt(folder, "fetch", "--quiet", *options, "origin", commit)[0]:
+            every = ("+refs/heads/*:refs/remotes/origin/*", "+refs/tags/*:refs/tags/*")
+            self.run(f"fetch {repository}", folder, "fetch", "--quiet", "origin", *every)
+            if not self.has_commit(folder, commit):
+                raise SourceError(
+                    f"{repository} does not have the commit {commit}: correct the commit in trtllm_sources"
+                )
+
+    def has_commit(self, folder: str, commit: str) -> bool:
+        return not self.attempt(folder, "cat-file", "-e", f"{commit}^{{commit}}")[0]
+
     def check_version(self, lfs: bool) -> None:
         try:
             text = self.run("ask git for its version", "/", "--version")
@@ -155,6 +169,14 @@ class Git:
             raise SourceError(f"{text.strip()} is too old: {'.'.join(map(str, LEAST_GIT))} or later is needed")
         if lfs and self.attempt("/", "lfs", "version")[0]:
             raise SourceError("git-lfs is not installed on the host: install it first, for the sources' large files")
+
+
+def open_git(module: AnsibleModule, draft: Draft, config: str, **environment: str) -> Git:
+    """Git with these settings, which are stored in the draft beside the payload."""
+    path = draft.path("gitconfig")
+    with open(path, "w", encoding="utf-8") as stream:
+        stream.write(config)
+    return Git(module, path, **environment)
 
 
 @dataclass(frozen=True)
@@ -178,10 +200,7 @@ class SourceRequest:
 def make_sources(request: SourceRequest, module: AnsibleModule, draft: Draft) -> dict[str, t.Any]:
     """Clone into the draft, going on where an earlier run was ended, and publish it."""
     progress = draft.begin(keep=True)
-    config = draft.path("gitconfig")
-    with open(config, "w", encoding="utf-8") as stream:
-        stream.write(settings(request.whole, request.mirrors, request.is_local))
-    git = Git(module, config)
+    git = open_git(module, draft, settings(request.whole, request.mirrors, request.is_local))
     git.check_version(lfs=request.whole)
     clone = _Clone(request, git, draft.payload)
     progress.start("clone")
@@ -232,15 +251,9 @@ class _Clone:
         ref = source.get("ref", "")
         if ref:
             self._check_ref(folder, source, ref)
-        elif git.attempt(folder, "cat-file", "-e", f"{commit}^{{commit}}")[0]:
-            self._fetch_commit(folder, repository, commit)
+        elif not git.has_commit(folder, commit):
+            git.fetch_commit(folder, repository, commit, "--depth", "1")
         git.run(f"check out {commit} of {repository}", folder, "checkout", "--quiet", "--force", "--detach", commit)
-
-    def _fetch_commit(self, folder: str, repository: str, commit: str) -> None:
-        """Not every server hands out a single commit."""
-        if self._git.attempt(folder, "fetch", "--quiet", "--depth", "1", "origin", commit)[0]:
-            every = ("+refs/heads/*:refs/remotes/origin/*", "+refs/tags/*:refs/tags/*")
-            self._git.run(f"fetch {repository}", folder, "fetch", "--quiet", "origin", *every)
 
     def _check_ref(self, folder: str, source: t.Mapping[str, str], ref: str) -> None:
         """A tag must point at the commit, a branch must have it."""

@@ -4,7 +4,7 @@
 
 # PRIVATE to the collection: may change without notice.
 
-"""A bundle: one folder with all that a deployment fetches, and a manifest that says what every file must be."""
+"""A bundle: a folder with everything that a deployment downloads, and a manifest with size and sha256 of every file."""
 
 from __future__ import annotations
 
@@ -41,17 +41,18 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._untrust
 FORMAT = 1
 MANIFEST = "manifest.json"
 SIGNATURE = "manifest.json.asc"
-# Neither is part of what the manifest can vouch for; the last is a file system's own.
+# The manifest cannot list these.
 UNLISTED = frozenset([MANIFEST, SIGNATURE])
+# The bundle can be the root of a file system, which has this folder.
 NOT_OURS = "lost+found"
-# A bundle on a failed disk has thousands of wrong files: the first ones say enough.
+# A bundle on a failed disk has thousands of wrong files.
 MOST_SHOWN = 20
 
 Files = t.Dict[str, t.Dict[str, t.Any]]
 
 
 class BundleError(ArtifactError):
-    """The bundle cannot be made, or is not what its manifest says."""
+    """The bundle cannot be made, or does not match its manifest."""
 
 
 # --- making --------------------------------------------------------------------------------------------------------
@@ -59,16 +60,16 @@ class BundleError(ArtifactError):
 
 @dataclass(frozen=True)
 class Part:
-    """A finished artifact (`src`) and the folder of the bundle that its files go to."""
+    """A complete artifact (`src`) and the folder of the bundle for its files."""
 
     path: str
     src: str
 
     def files(self) -> Files:
-        """By their names in the bundle; each was hashed when the part was made."""
+        """The files by their names in the bundle. They were hashed when the part was made."""
         record = read_artifact(self.src)
         if record is None:
-            raise BundleError(f"{self.src} is not finished: make it first")
+            raise BundleError(f"{self.src} is not a complete part: make it first")
         return {f"{self.path}/{name}": entry for name, entry in record["files"].items()}
 
     def inputs(self) -> dict[str, t.Any]:
@@ -77,7 +78,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Bundle:
-    """What a bundle is to hold. `about` is what it is for, as the manifest says it."""
+    """The contents of a bundle. `about` describes what it is for; its keys are in the manifest."""
 
     dest: str
     about: t.Mapping[str, t.Any]
@@ -88,21 +89,21 @@ class Bundle:
         return {"about": canonical(self.about), "parts": {part.path: part.inputs() for part in self.parts}}
 
     def stale(self) -> str | None:
-        """Why it has to be put together (a sentence), or None when it is there and as it should be."""
+        """Why the bundle must be assembled (a sentence), or None if it is up to date."""
         check_apart({"dest": self.dest}, {part.path: part.src for part in self.parts})
         if not os.path.lexists(os.path.join(self.dest, MANIFEST)):
             check_replaceable(self.dest, MANIFEST)
             return f"no bundle at {self.dest}"
         manifest = read_manifest(self.dest)
         if manifest.get("inputs") != self.inputs():
-            return "what goes into it has changed"
+            return "its contents have changed"
         if self.signed != os.path.exists(os.path.join(self.dest, SIGNATURE)):
-            return "it has to be signed" if self.signed else "it is signed"
+            return "it is not signed" if self.signed else "it is signed, but no key is set"
         wrong = presence_problems(self.dest, manifest["files"])
         return wrong[0] if wrong else None
 
     def assemble(self, sign: t.Callable[[str], None]) -> dict[str, t.Any]:
-        """Link the parts' files together aside, write the manifest, sign it, and give the folder its name."""
+        """Link the files of the parts in a partial folder, write and sign the manifest, and rename the folder."""
         with locked(self.dest):
             payload = make_partial(self.dest, self.inputs())
             files: Files = {}
@@ -130,7 +131,7 @@ class Bundle:
 
 
 def _link_files(part: Part, payload: str) -> None:
-    """Hard links take no room; where the parts are on another file system it is copies."""
+    """Hard links need no disk space. Parts on another file system are copied."""
     for name in (read_artifact(part.src) or {})["files"]:
         source, target = os.path.join(part.src, name), os.path.join(payload, part.path, name)
         os.makedirs(os.path.dirname(target), mode=0o755, exist_ok=True)
@@ -142,26 +143,36 @@ def _link_files(part: Part, payload: str) -> None:
 # --- checking ------------------------------------------------------------------------------------------------------
 
 
-def read_manifest(path: str, content: bytes | None = None) -> dict[str, t.Any]:
+def read_manifest(path: str) -> dict[str, t.Any]:
     """The manifest of the bundle at path."""
+    return parsed_manifest(path, _manifest_content(path))
+
+
+def _manifest_content(path: str) -> bytes:
     name = os.path.join(path, MANIFEST)
     try:
-        manifest = json.loads(content if content is not None else _read(name))
+        return _read(name)
     except OSError as exc:
         raise BundleError(
-            f"{path} is no bundle: {name} cannot be read ({exc.strerror}). Name the folder that bundle.yml made"
-            " (it has its name only when it is complete)"
+            f"{path} is not a bundle: {name} cannot be read ({exc.strerror or exc}). Set the folder that bundle.yml"
+            " wrote, which only exists when it is complete"
         ) from exc
+
+
+def parsed_manifest(path: str, content: bytes) -> dict[str, t.Any]:
+    name = os.path.join(path, MANIFEST)
+    try:
+        manifest = json.loads(content)
     except (ValueError, RecursionError) as exc:
-        raise BundleError(f"{name} is damaged: {exc}; bring the bundle again") from exc
+        raise BundleError(f"{name} is damaged: {exc}; copy the bundle again") from exc
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
         raise BundleError(
-            f"{name} has not the format {FORMAT} that this version of the collection reads: make the bundle with the"
-            " version that is to use it"
+            f"{name} does not have the format {FORMAT}, which this version of the collection reads: make the bundle"
+            " with the version that will use it"
         )
     files = manifest.get("files")
     if not (isinstance(files, dict) and all(map(_is_entry, files.values()))):
-        raise BundleError(f"{name} is damaged: it does not say what every file must be; bring the bundle again")
+        raise BundleError(f"{name} is damaged: it has no size and sha256 for every file; copy the bundle again")
     check_names(files, name)
     return manifest
 
@@ -176,7 +187,7 @@ def _read(name: str) -> bytes:
 
 
 def presence_problems(path: str, files: t.Mapping[str, t.Mapping[str, t.Any]]) -> list[str]:
-    """What can be told without reading: files that are missing, are too many, or have another size."""
+    """Problems that are found without reading files: missing and unexpected files, and wrong sizes."""
     found = {name: size for name, size in _files_below(path).items() if name not in UNLISTED}
     problems = []
     for name, entry in files.items():
@@ -190,7 +201,7 @@ def presence_problems(path: str, files: t.Mapping[str, t.Mapping[str, t.Any]]) -
 
 
 def _files_below(path: str) -> dict[str, int | None]:
-    """Size of every file below path, None for what is no regular file: a link could lead out of the bundle."""
+    """Size of every file below path; None if it is not a regular file, because a link can lead out of the bundle."""
     found: dict[str, int | None] = {}
     for folder, folders, names in os.walk(path):
         if folder == path and NOT_OURS in folders:
@@ -203,7 +214,7 @@ def _files_below(path: str) -> dict[str, int | None]:
 
 
 def stamps(path: str, names: t.Iterable[str]) -> dict[str, list[int]]:
-    """What changes when somebody writes to a file, whatever time they then give it."""
+    """Attributes of which at least one changes if a file is written to, even if its time is set back."""
     found = {}
     for name in names:
         status = os.lstat(os.path.join(path, name))
@@ -213,31 +224,29 @@ def stamps(path: str, names: t.Iterable[str]) -> dict[str, list[int]]:
 
 @dataclass(frozen=True)
 class Checked:
-    """What a check found. `hashed` is how many bytes were read for it."""
+    """A verified bundle. `hashed` is the number of bytes that were read."""
 
     manifest: dict[str, t.Any]
     hashed: int
 
 
 def check(path: str, checksum: str | None, record: str | None) -> Checked:
-    """Everything that is wrong with the bundle is one BundleError. `checksum`: the sha256 its manifest must have.
+    """Verify a bundle, and report all problems in one BundleError. `checksum` is the sha256 its manifest must have.
 
-    What `record` says was read before, and has not been touched since, is not read again.
+    Files that `record` lists as verified are not read again, unless they have been written to since.
     """
-    try:
-        content = _read(os.path.join(path, MANIFEST))
-    except OSError:
-        content = None
-    manifest = read_manifest(path, content)
-    digest = hashlib.sha256(content or b"").hexdigest()
+    content = _manifest_content(path)
+    digest = hashlib.sha256(content).hexdigest()
+    # Before the content is parsed: it is not trusted yet.
     if checksum and checksum != digest:
-        raise BundleError(f"{path}/{MANIFEST} is not the one whose signature was checked: it has changed meanwhile")
+        raise BundleError(f"{path}/{MANIFEST} is not the one whose signature was verified: it has changed since then")
+    manifest = parsed_manifest(path, content)
     files: Files = manifest["files"]
     wrong = presence_problems(path, files)
-    there = [name for name in files if not any(problem.startswith(f"{name} ") for problem in wrong)]
+    present = [name for name in files if not any(problem.startswith(f"{name} ") for problem in wrong)]
     known = _recorded(record, digest)
-    now = stamps(path, there)
-    unread = [name for name in there if now[name] != known.get(name)]
+    now = stamps(path, present)
+    unread = [name for name in present if now[name] != known.get(name)]
     digests = _hashed(path, unread, sum(files[name]["size"] for name in unread), record)
     wrong += [
         f"{name} has been changed: its sha256 is {digests[name]}" for name in unread if _differs(name, digests, files)
@@ -280,4 +289,4 @@ def _complaint(path: str, wrong: list[str]) -> str:
     if len(wrong) > MOST_SHOWN:
         shown.append(f"- and {len(wrong) - MOST_SHOWN} more")
     lines = "\n".join(shown)
-    return f"the bundle {path} is not as it was made:\n{lines}\nBring it again; nothing of it was used."
+    return f"the bundle {path} does not match its manifest:\n{lines}\nCopy it again; nothing in it was used."

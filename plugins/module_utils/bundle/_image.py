@@ -4,7 +4,7 @@
 
 # PRIVATE to the collection: may change without notice.
 
-"""An image as an archive that `docker load` takes: out of a registry, out of this machine's engine, or as it is."""
+"""The image of a bundle: an archive for `docker load`, from a registry, from Docker on this machine, or a given one."""
 
 from __future__ import annotations
 
@@ -16,22 +16,38 @@ from dataclasses import dataclass
 from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._artifact import Draft, check_space, linked
 from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._progress import bytes_in, sampled
 from ansible_collections.tritonops.trtllm.plugins.module_utils.bundle._bundle import BundleError
+from ansible_collections.tritonops.trtllm.plugins.module_utils.bundle._command import Run, runner
+from ansible_collections.tritonops.trtllm.plugins.module_utils.bundle._part import ArgumentSpec, Kind, Options
 from ansible_collections.tritonops.trtllm.plugins.module_utils.docker._containers import archive_ids
 
+if t.TYPE_CHECKING:
+    from ansible.module_utils.basic import AnsibleModule
+
 ARCHIVE = "image.tar"
-Run = t.Callable[..., str]
+SPEC: ArgumentSpec = {
+    "type": "dict",
+    "options": {
+        "source": {"type": "str", "choices": ["registry", "docker", "archive"], "required": True},
+        "name": {"type": "str", "default": ""},
+        "archive": {"type": "path"},
+        "digest": {"type": "str"},
+        "authfile": {"type": "path"},
+        "size": {"type": "int", "default": 0},
+    },
+    "required_if": [("source", "archive", ["archive", "digest"])],
+}
 
 
 @dataclass(frozen=True)
 class ImageSource:
-    """`name` is repository@digest or repository:tag (registry), or what the engine calls it (engine)."""
+    """`name` is repository@digest or repository:tag in a registry, or the image's name in Docker."""
 
     source: str
     name: str
     archive: str | None
     digest: str | None
     authfile: str | None
-    # What the image is known to take, before anything is fetched.
+    # Its expected size in bytes, checked against the free space before anything is downloaded.
     size: int
 
     @property
@@ -42,7 +58,7 @@ class ImageSource:
 
 
 class ImageArchive:
-    """Writes the archive by what the machine has: skopeo needs neither an engine nor root."""
+    """Writes the archive, with skopeo if it is installed, because that needs neither Docker nor root."""
 
     def __init__(self, source: ImageSource, run: Run, find: t.Callable[[str], str | None]) -> None:
         self._source = source
@@ -59,7 +75,7 @@ class ImageArchive:
         ids = sorted(archive_ids(archive))
         if image_id and image_id not in ids:
             raise BundleError(
-                f"the archive {archive} holds image {' or '.join(ids)}, not {image_id}: correct trtllm_image"
+                f"the archive {archive} contains the image {' or '.join(ids)}, not {image_id}: correct trtllm_image"
             )
         return draft.publish({"image_id": image_id or ids[0]}, progress)
 
@@ -67,7 +83,7 @@ class ImageArchive:
         return os.path.getsize(str(self._source.archive)) if self._source.source == "archive" else self._source.size
 
     def _write(self, archive: str) -> str | None:
-        """The id that the image has by whoever wrote the archive, where it says one."""
+        """Write the archive and return the id that the image must have, if it is known."""
         if self._source.source == "archive":
             if not linked(str(self._source.archive), archive):
                 shutil.copyfile(str(self._source.archive), archive)
@@ -78,22 +94,37 @@ class ImageArchive:
         if self._find("docker"):
             return self._save(archive)
         raise BundleError(
-            f"taking {self._source.name} to an archive needs skopeo or docker, and this machine has neither:"
-            " install one, or give an archive (trtllm_image: {source: archive, …})"
+            f"saving {self._source.name} to an archive requires skopeo or Docker, and this machine has neither:"
+            " install one of them, or set an archive (trtllm_image: {source: archive, …})"
         )
 
     def _copy(self, archive: str) -> None:
         credentials = [f"--authfile={self._source.authfile}"] if self._source.authfile else []
         command = ["skopeo", "copy", "--quiet", "--retry-times=3", *credentials]
-        way = [f"docker://{self._source.name}", f"docker-archive:{archive}"]
-        self._run([*command, *way], f"cannot fetch {self._source.name}")
+        transfer = [f"docker://{self._source.name}", f"docker-archive:{archive}"]
+        self._run([*command, *transfer], f"cannot download {self._source.name}")
 
     def _save(self, archive: str) -> str:
         name = self._source.name
         if self._source.source == "registry":
             config = ["--config", os.path.dirname(self._source.authfile)] if self._source.authfile else []
             self._run(["docker", *config, "pull", "--quiet", name], f"cannot pull {name}")
-        asked = ["docker", "image", "inspect", "--format", "{{.Id}}", name]
-        image_id = self._run(asked, f"the engine of this machine has no image {name}").strip()
+        inspect = ["docker", "image", "inspect", "--format", "{{.Id}}", name]
+        image_id = self._run(inspect, f"Docker on this machine does not have the image {name}").strip()
         self._run(["docker", "image", "save", "--output", archive, image_id], f"cannot save {name}")
         return image_id
+
+
+def inputs(options: Options) -> dict[str, t.Any]:
+    return ImageSource(**options).inputs
+
+
+def make(options: Options, module: AnsibleModule, draft: Draft) -> dict[str, t.Any]:
+    return ImageArchive(ImageSource(**options), runner(module), module.get_bin_path).make(draft)
+
+
+def results(record: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    return {"image_id": record.get("image_id")}
+
+
+KIND = Kind(SPEC, inputs, make, results)

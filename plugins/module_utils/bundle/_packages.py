@@ -4,11 +4,12 @@
 
 # PRIVATE to the collection: may change without notice.
 
-"""Packages of a distribution with all that they depend on, fetched without a machine that has it, as a repository."""
+"""The packages of a bundle: a repository for a distribution that this machine need not run."""
 
 from __future__ import annotations
 
 import glob
+import hashlib
 import os
 import re
 import shutil
@@ -18,24 +19,62 @@ from dataclasses import dataclass
 from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._artifact import Draft, check_space
 from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._progress import Progress, bytes_in, sampled
 from ansible_collections.tritonops.trtllm.plugins.module_utils.bundle._bundle import BundleError
+from ansible_collections.tritonops.trtllm.plugins.module_utils.bundle._command import Run, runner
+from ansible_collections.tritonops.trtllm.plugins.module_utils.bundle._part import (
+    ARCHITECTURE,
+    ArgumentSpec,
+    Kind,
+    Options,
+)
 
-# Runs a command and returns what it prints; BundleError when it fails.
-Run = t.Callable[..., str]
+if t.TYPE_CHECKING:
+    from ansible.module_utils.basic import AnsibleModule
+
+REPOSITORY: ArgumentSpec = {
+    "name": {"type": "str", "required": True},
+    "uris": {"type": "str"},
+    "suites": {"type": "str"},
+    "components": {"type": "str"},
+    "baseurl": {"type": "str"},
+    "key": {"type": "path", "no_log": False},
+    "key_url": {"type": "str", "no_log": False},
+    "signed": {"type": "str", "choices": ["packages", "index"]},
+}
+SPEC: ArgumentSpec = {
+    "type": "dict",
+    "options": {
+        "system": {"type": "str", "required": True},
+        "manager": {"type": "str", "choices": ["apt", "dnf"], "required": True},
+        "architecture": ARCHITECTURE,
+        "packages": {"type": "list", "elements": "str", "required": True},
+        "repositories": {
+            "type": "list",
+            "elements": "dict",
+            "required": True,
+            "options": REPOSITORY,
+            "mutually_exclusive": [("key", "key_url")],
+            "required_one_of": [("key", "key_url")],
+        },
+        "keys": {"type": "path", "no_log": False},
+    },
+}
 DEB_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 TOOLS = {
-    "apt-get": "apt-get, of Debian's apt",
-    "apt-ftparchive": "apt-ftparchive, of the package apt-utils",
+    "apt-get": "apt-get, from Debian's package apt",
+    "apt-ftparchive": "apt-ftparchive, from the package apt-utils",
     "dnf": "dnf 4",
-    "createrepo_c": "createrepo_c, of the package createrepo_c (Debian: createrepo-c)",
-    "rpmkeys": "rpmkeys, of the package rpm",
+    "createrepo_c": "createrepo_c, from the package createrepo_c (Debian: createrepo-c)",
+    "rpmkeys": "rpmkeys, from the package rpm",
 }
 _SIZE = re.compile(r"^'[^']+' \S+ (\d+)", re.MULTILINE)
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """The packages of a system. A repository of apt has uris, suites, components, key; one of dnf has baseurl, key,
-    and signed, which is index where its packages are not."""
+    """The packages of a system. A repository has uris, suites and components for apt, or baseurl and signed for dnf.
+
+    Its key is a file. `signed` is index if the packages themselves are not signed.
+    """
 
     system: str
     architecture: str
@@ -44,12 +83,12 @@ class Wanted:
 
     @property
     def release(self) -> str:
-        """The major version, which dnf calls releasever."""
+        """The major version, as dnf's releasever."""
         return self.system.rpartition("-")[2]
 
 
 class Packages:
-    """One fetching of packages, by one of the package managers."""
+    """Downloads packages with a package manager."""
 
     tools: tuple[str, ...] = ()
 
@@ -59,12 +98,12 @@ class Packages:
         missing = [TOOLS[tool] for tool in self.tools if not find(tool)]
         if missing:
             raise BundleError(
-                f"fetching packages of {wanted.system} takes {' and '.join(missing)}, which this machine has not:"
-                " install it, or make the bundle on a machine that has it (trtllm_bundle_host)"
+                f"downloading packages for {wanted.system} requires {' and '.join(missing)}, which this machine does"
+                " not have: install it, or make the bundle on a machine that has it (trtllm_bundle_host)"
             )
 
     def make(self, draft: Draft) -> dict[str, t.Any]:
-        """Fill the draft: what an earlier run has fetched already is not fetched again."""
+        """Fill and publish the draft, without downloading again what an interrupted run downloaded."""
         progress = draft.begin(keep=True)
         work = draft.path("work")
         os.makedirs(work, exist_ok=True)
@@ -81,14 +120,14 @@ class Packages:
         raise NotImplementedError
 
     def versions(self, payload: str) -> list[str]:
-        """The files' names say package and version."""
+        """The file names, which contain package and version."""
         return sorted(os.path.basename(name) for name in glob.glob(os.path.join(payload, self.pattern)))
 
     pattern = ""
 
 
 class Apt(Packages):
-    """By apt with lists, cache and status of its own. The status is empty, so that nothing is taken for installed."""
+    """Uses apt with its own lists, cache and status. The status is empty, so that no package counts as installed."""
 
     tools = ("apt-get", "apt-ftparchive")
     pattern = "*.deb"
@@ -97,18 +136,18 @@ class Apt(Packages):
         settings = self._prepare(work)
         archives = os.path.join(work, "var/cache/apt/archives")
         apt = ["apt-get", f"--config-file={settings}"]
-        # Without it a repository that cannot be reached is but a warning.
-        self._run([*apt, "--option=APT::Update::Error-Mode=any", "update"], "cannot fetch the lists of packages")
-        asked = [*apt, "install", "--yes", "--no-install-recommends"]
-        listed = self._run([*asked, "--print-uris", *self.wanted.packages], "cannot find all packages")
+        # Without this option, an unreachable repository is only a warning.
+        self._run([*apt, "--option=APT::Update::Error-Mode=any", "update"], "cannot download the package lists")
+        install = [*apt, "install", "--yes", "--no-install-recommends"]
+        listed = self._run([*install, "--print-uris", *self.wanted.packages], "cannot resolve the packages")
         missing = sum(int(size) for size in _SIZE.findall(listed))
         check_space(work, missing, f"the packages of {self.wanted.system}")
-        there = bytes_in(archives)
-        progress.start("download", total=there + missing, done=there)
+        done = bytes_in(archives)
+        progress.start("download", total=done + missing, done=done)
         with sampled(progress, lambda: bytes_in(archives)):
-            self._run([*asked, "--download-only", *self.wanted.packages], "cannot fetch the packages")
+            self._run([*install, "--download-only", *self.wanted.packages], "cannot download the packages")
         for package in glob.glob(os.path.join(archives, self.pattern)):
-            # The colon of an epoch, which apt writes as %3a, is none that every file system can take.
+            # Not every file system allows the colon of an epoch, which apt writes as %3a.
             os.rename(package, os.path.join(payload, os.path.basename(package).replace("%3a", "-")))
 
     def index(self, payload: str) -> None:
@@ -130,7 +169,7 @@ class Apt(Packages):
 
 
 def apt_settings(work: str, architecture: str) -> str:
-    """The machine's own settings, such as its proxy, stay; its repositories, keys and packages do not count."""
+    """The machine's own settings, such as its proxy, apply; its repositories, keys and packages do not."""
     return f"""\
 #clear APT::Architectures;
 #clear APT::Update;
@@ -154,7 +193,7 @@ Dir::Etc::preferencesparts "/dev/null";
 
 
 def apt_sources(wanted: Wanted) -> str:
-    """One deb822 paragraph a repository, each trusted by its own key alone."""
+    """One deb822 paragraph for each repository, which only its own key can sign."""
     paragraphs = []
     for repository in wanted.repositories:
         lines = [
@@ -170,7 +209,7 @@ def apt_sources(wanted: Wanted) -> str:
 
 
 class Dnf(Packages):
-    """By dnf into an empty root, so that nothing is taken for installed."""
+    """Uses dnf with an empty root, so that no package counts as installed."""
 
     tools = ("dnf", "createrepo_c", "rpmkeys")
     pattern = "*.rpm"
@@ -185,15 +224,15 @@ class Dnf(Packages):
             *(f"--setopt=cachedir={work}/cache", f"--releasever={self.wanted.release}"),
             *(f"--forcearch={self.wanted.architecture}", "--assumeyes", "--quiet"),
         ]
-        self._run([*dnf, "makecache"], "cannot fetch the lists of packages")
+        self._run([*dnf, "makecache"], "cannot download the package lists")
         progress.start("download")
         fetch = ["install", "--downloadonly", f"--downloaddir={payload}", *self.wanted.packages]
         with sampled(progress, lambda: bytes_in(payload)):
-            self._run([*dnf, *fetch], "cannot fetch the packages")
+            self._run([*dnf, *fetch], "cannot download the packages")
         self._check_signatures(work, payload, self._listed_by_signed_indexes(dnf))
 
     def _listed_by_signed_indexes(self, dnf: list[str]) -> set[str]:
-        """Files that no other repository has: dnf itself has compared them with the index."""
+        """Files that only repositories with a signed index offer: dnf itself has compared them with that index."""
         indexed = {repository["name"] for repository in self.wanted.repositories if repository.get("signed") == "index"}
         if not indexed:
             return set()
@@ -205,22 +244,21 @@ class Dnf(Packages):
         return {name for name, repositories in offering.items() if repositories <= indexed}
 
     def _check_signatures(self, work: str, payload: str, listed: set[str]) -> None:
-        """Of what an earlier run has fetched as well."""
+        """Includes packages that an interrupted run downloaded."""
         keys = [f"--dbpath={work}/keys"]
         for key in sorted({str(repository["key"]) for repository in self.wanted.repositories}):
             self._run(["rpmkeys", *keys, "--import", key], f"cannot read the key {key}")
-        there = sorted(glob.glob(os.path.join(payload, self.pattern)))
-        files = [file for file in there if os.path.basename(file) not in listed]
-        # A package without a signature has digests alone, and would pass.
+        downloaded = sorted(glob.glob(os.path.join(payload, self.pattern)))
+        files = [file for file in downloaded if os.path.basename(file) not in listed]
+        # Otherwise a package without a signature, which only has digests, would pass.
         level = ["--define", "_pkgverify_level all"]
         if files:
-            self._run(
-                ["rpmkeys", *keys, *level, "--checksig", *files], "a package is not signed by its repository's key"
-            )
+            checksig = ["rpmkeys", *keys, *level, "--checksig", *files]
+            self._run(checksig, "a package is not signed with its repository's key")
 
     def index(self, payload: str) -> None:
         shutil.rmtree(os.path.join(payload, "repodata"), ignore_errors=True)
-        self._run(["createrepo_c", "--quiet", "."], "cannot write the repository's index", cwd=payload)
+        self._run(["createrepo_c", "--quiet", "."], "cannot write the index of the repository", cwd=payload)
 
 
 def dnf_settings(work: str) -> str:
@@ -260,3 +298,36 @@ def _write(path: str, text: str) -> None:
 def _remove_file(path: str) -> None:
     if os.path.exists(path):
         os.unlink(path)
+
+
+def wanted_of(options: Options) -> Wanted:
+    repositories = [with_key(repository, options["keys"]) for repository in options["repositories"]]
+    return Wanted(options["system"], options["architecture"], options["packages"], repositories)
+
+
+def with_key(repository: t.Mapping[str, t.Any], keys: str | None) -> dict[str, t.Any]:
+    """The options of the repository that are set, with its key as a file."""
+    given = {name: value for name, value in repository.items() if value is not None}
+    if "key" in given:
+        return given
+    name = hashlib.sha256(given["key_url"].encode("utf-8")).hexdigest()
+    return {**given, "key": os.path.join(keys or "", f"{name}.asc")}
+
+
+def inputs(options: Options) -> dict[str, t.Any]:
+    wanted = wanted_of(options)
+    # The location of a key does not affect the packages.
+    repositories = [{name: value for name, value in each.items() if name != "key"} for each in wanted.repositories]
+    return {**vars(wanted), "packages": sorted(wanted.packages), "repositories": repositories}
+
+
+def make(options: Options, module: AnsibleModule, draft: Draft) -> dict[str, t.Any]:
+    manager = {"apt": Apt, "dnf": Dnf}[options["manager"]]
+    return manager(wanted_of(options), runner(module), module.get_bin_path).make(draft)
+
+
+def results(record: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    return {"packages": record.get("versions", [])}
+
+
+KIND = Kind(SPEC, inputs, make, results)

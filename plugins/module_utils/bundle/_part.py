@@ -4,58 +4,35 @@
 
 # PRIVATE to the collection: may change without notice.
 
-"""What the modules that make a part of a bundle have in common."""
+"""What the kinds of parts of a bundle have in common."""
 
 from __future__ import annotations
 
-import os
 import typing as t
+from dataclasses import dataclass
 
-from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._artifact import (
-    ArtifactError,
-    Draft,
-    difference,
-    ensure,
-    read_artifact,
-)
-from ansible_collections.tritonops.trtllm.plugins.module_utils.bundle._bundle import BundleError
+from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._artifact import Draft
 
-Artifact = t.Mapping[str, t.Any]
+if t.TYPE_CHECKING:
+    from ansible.module_utils.basic import AnsibleModule
+
+Options = t.Mapping[str, t.Any]
+ArgumentSpec = t.Dict[str, t.Any]
+ARCHITECTURE: ArgumentSpec = {"type": "str", "choices": ["x86_64", "aarch64"], "default": "x86_64"}
 
 
-def runner(module: AnsibleModule) -> t.Callable[..., str]:
-    """Runs a command of the machine; what it prints, or a BundleError with its own words."""
-
-    def run(command: list[str], failure: str, cwd: str | None = None) -> str:
-        code, printed, said = module.run_command(command, cwd=cwd, environ_update={"LC_ALL": "C"})
-        if code:
-            words = " ".join((said or printed).split())[-2000:]
-            raise BundleError(f"{failure}: {os.path.basename(command[0])} says: {words or f'exit code {code}'}")
-        return str(printed)
-
-    return run
+def no_results(_record: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    return {}
 
 
-def have_part(
-    module: AnsibleModule,
-    inputs: dict[str, t.Any],
-    make: t.Callable[[Draft], dict[str, t.Any]],
-    tell: t.Callable[[Artifact], dict[str, t.Any]] = lambda _artifact: {},
-) -> None:
-    """Have the artifact `dest`, and end the module. `tell` says what is in it; it sees none where none is there yet."""
-    dest = module.params["dest"]
-    before = read_artifact(dest)
-    try:
-        outcome = ensure(dest, inputs, make, check_mode=module.check_mode)
-    except ArtifactError as exc:
-        module.fail_json(msg=str(exc))
-    except OSError as exc:
-        module.fail_json(msg=f"cannot make {dest}: {exc}")
-    is_predicted = outcome.changed and module.check_mode
-    module.exit_json(
-        changed=outcome.changed,
-        reason=outcome.sentence,
-        diff=difference(before, dest, inputs, outcome.reason),
-        **tell({} if is_predicted else outcome.artifact or {}),
-    )
+@dataclass(frozen=True)
+class Kind:
+    """A kind of part, made from the options that `spec` describes."""
+
+    spec: ArgumentSpec
+    # What identifies the part.
+    inputs: t.Callable[[Options], dict[str, t.Any]]
+    # Fills and publishes the draft.
+    make: t.Callable[[Options, AnsibleModule, Draft], dict[str, t.Any]]
+    # What the module returns about the part's record, which is empty if the part does not exist yet.
+    results: t.Callable[[t.Mapping[str, t.Any]], dict[str, t.Any]] = no_results

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
 from pathlib import Path
 from typing import Any, Callable
 
@@ -16,25 +15,9 @@ import pytest
 from ansible.module_utils.testing import patch_module_args
 from ansible_collections.tritonops.trtllm.plugins.module_utils.backend import _sources
 from ansible_collections.tritonops.trtllm.plugins.modules import trtllm_sources
+from ansible_collections.tritonops.trtllm.tests.unit.support.git_repository import git, repository
 
 pytestmark = pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
-
-
-def git(folder: Path, *arguments: str) -> str:
-    identity = ["-c", "user.name=test", "-c", "user.email=test@localhost", "-c", "init.defaultBranch=main"]
-    command = ["git", "-C", str(folder), *identity, *arguments]
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
-
-
-def repository(folder: Path, files: dict[str, str]) -> str:
-    """A repository with one commit, which is returned."""
-    for name, content in files.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text(content)
-    git(folder, "init", "--quiet")
-    git(folder, "add", ".")
-    git(folder, "commit", "--quiet", "--message", "sources")
-    return git(folder, "rev-parse", "HEAD")
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 tritonops.trtllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the tools are told that fetch packages, wheels and images."""
+"""The commands and settings for downloading packages and wheels."""
 
 from __future__ import annotations
 
@@ -18,7 +18,6 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.bundle._packages 
     dnf_repositories,
 )
 from ansible_collections.tritonops.trtllm.plugins.module_utils.bundle._wheels import platforms, requirements_for
-from packaging.requirements import Requirement
 
 DEBIAN = Wanted(
     "debian-12",
@@ -41,7 +40,7 @@ ORACLE = Wanted(
 
 
 class Tools:
-    """Notes the commands; `answers` does what the first word of one would do."""
+    """Records the commands; `answers` replaces programs, by name."""
 
     def __init__(self, **answers: t.Callable[[list[str], str | None], str]) -> None:
         self.commands: list[list[str]] = []
@@ -72,7 +71,7 @@ def apt_get(folder: Path) -> t.Callable[[list[str], str | None], str]:
     return run
 
 
-def test_apt_trusts_each_repository_by_its_own_key(tmp_path: Path) -> None:
+def test_apt_trusts_each_repository_only_with_its_own_key(tmp_path: Path) -> None:
     draft = Draft(str(tmp_path / "packages"), {})
     tools = Tools(apt_get=apt_get(tmp_path), apt_ftparchive=lambda _command, cwd: f"index of {cwd}")
     seen = {}
@@ -88,12 +87,12 @@ def test_apt_trusts_each_repository_by_its_own_key(tmp_path: Path) -> None:
     assert seen["sources"].count("Components:") == 1
     assert 'AllowInsecureRepositories "false"' in seen["settings"]
     assert f'Dir::State::status "{draft.path("work")}/var/lib/dpkg/status"' in seen["settings"]
-    # A file system of other systems has no colon for a name.
+    # Not every file system allows colons in names.
     assert set(record["files"]) == {"docker.io_5-28_amd64.deb", "Packages", "Release"}
     assert tools.words("apt-get")[0][-2:] == ["--option=APT::Update::Error-Mode=any", "update"]
 
 
-def test_packages_that_do_not_fit_on_the_disk_are_not_fetched(tmp_path: Path) -> None:
+def test_packages_that_do_not_fit_on_the_disk_are_not_downloaded(tmp_path: Path) -> None:
     tools = Tools(
         apt_get=lambda command, _cwd: f"'http://d/a' a.deb {1 << 60} x\n" if "--print-uris" in command else ""
     )
@@ -102,7 +101,7 @@ def test_packages_that_do_not_fit_on_the_disk_are_not_fetched(tmp_path: Path) ->
     assert not [command for command in tools.commands if "--download-only" in command]
 
 
-def test_dnf_resolves_for_an_empty_host_and_checks_every_signature(tmp_path: Path) -> None:
+def test_dnf_resolves_for_an_empty_host_and_verifies_every_signature(tmp_path: Path) -> None:
     def dnf(command: list[str], _cwd: str | None) -> str:
         dest = next((word for word in command if word.startswith("--downloaddir=")), None)
         if dest:
@@ -119,8 +118,8 @@ def test_dnf_resolves_for_an_empty_host_and_checks_every_signature(tmp_path: Pat
     assert tools.commands.index(checks[2]) < tools.commands.index(tools.words("createrepo_c")[0])
 
 
-def test_packages_of_a_signed_index_need_no_signature_of_their_own(tmp_path: Path) -> None:
-    """Unless another repository has a file of that name, too: nobody knows then which one came."""
+def test_packages_in_a_signed_index_need_no_signature(tmp_path: Path) -> None:
+    """Unless another repository has a file with the same name, because either can have been downloaded."""
     files = ["docker-ce-1.rpm", "toolkit-1.rpm", "both-1.rpm"]
 
     def dnf(command: list[str], _cwd: str | None) -> str:
@@ -141,7 +140,7 @@ def test_packages_of_a_signed_index_need_no_signature_of_their_own(tmp_path: Pat
 
 
 @pytest.mark.parametrize(("kind", "wanted", "name"), [(Apt, DEBIAN, "apt-utils"), (Dnf, ORACLE, "createrepo-c")])
-def test_missing_tools_are_named(kind: t.Any, wanted: Wanted, name: str) -> None:
+def test_missing_programs_are_reported(kind: t.Any, wanted: Wanted, name: str) -> None:
     with pytest.raises(BundleError, match=name):
         kind(wanted, Tools(), lambda _tool: None)
 
@@ -160,8 +159,8 @@ requests==2.32.5 \\
 
 
 @pytest.mark.parametrize(("python", "version", "hashes"), [("3.9", "2.0.2", ["aa", "ab"]), ("3.11", "2.4.6", ["ba"])])
-def test_requirements_are_those_of_the_hosts_python(python: str, version: str, hashes: list[str]) -> None:
-    chosen = requirements_for(REQUIREMENTS, python, "x86_64", Requirement)
+def test_requirements_are_chosen_for_the_python_of_the_host(python: str, version: str, hashes: list[str]) -> None:
+    chosen = requirements_for(REQUIREMENTS, python, "x86_64")
     assert f"numpy=={version} " in chosen and "requests==2.32.5 " in chosen
     assert chosen.count("numpy") == 1 and "pywin32" not in chosen and ";" not in chosen
     assert [line.split(":")[1][:2] for line in chosen.splitlines() if "hash" in line] == [*hashes, "da"]
