@@ -13,7 +13,7 @@ options:
   log_patterns:
     description:
       - The known failures that are looked for in logs, as JSON. Not meant to be set in a task.
-      - The action plugin of the same name fills it in from the collection's catalogue (C(catalogue/log_patterns.yml)).
+      - The module's action plugin fills it in from the collection's catalogue (C(catalogue/log_patterns.yml)).
       - Its value is not logged, because of its length.
     type: str
 """
