@@ -149,7 +149,7 @@ facts:
           type: str
           sample: "13.1"
         devices:
-          description: The GPUs that answer, as M(tritonops.trtllm.gpu_info) returns them.
+          description: The GPUs that answer, as in RV(tritonops.trtllm.trtllm_host_info#module:host_facts.gpus).
           type: list
           elements: dict
           sample: []

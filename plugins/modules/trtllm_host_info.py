@@ -36,7 +36,6 @@ options:
 author:
   - tritonops.trtllm contributors (@tritonops)
 seealso:
-  - module: tritonops.trtllm.gpu_info
   - module: tritonops.trtllm.trtllm_plan
 """
 
@@ -62,23 +61,132 @@ host_facts:
   contains:
     gpus:
       description:
-        - The GPUs in the order in which C(nvidia-smi) counts them, as M(tritonops.trtllm.gpu_info) returns them.
+        - The GPUs, in the order of C(nvidia-smi). Without C(nvidia-smi) there are none.
+        - The values come from C(nvidia-smi -q -x). Compute capability and NVLinks, which it leaves out, come from
+          C(--query-gpu) and C(nvlink -s).
       type: list
       elements: dict
-      sample:
-        - index: 0
-          name: NVIDIA A100-SXM4-40GB
-          uuid: GPU-00000000-0000-4000-8000-000000000000
-          pci_bus_id: "00000000:0F:00.0"
-          memory_mib: 40960
-          memory_used_mib: 0
-          compute_capability: "8.0"
-          mig_mode: false
-          mig_devices: 0
-          persistence_mode: true
-          ecc_mode: true
-          ecc_uncorrected_volatile: 0
-          ecc_uncorrected_aggregate: 0
+      contains:
+        index:
+          description: Number of the GPU.
+          type: int
+          sample: 0
+        name:
+          description: Product name.
+          type: str
+          sample: NVIDIA A100-SXM4-40GB
+        uuid:
+          description: The GPU's UUID.
+          type: str
+          sample: GPU-00000000-0000-4000-8000-000000000000
+        pci_bus_id:
+          description: Address on the PCI bus.
+          type: str
+          sample: "00000000:0F:00.0"
+        memory_mib:
+          description: Memory of the GPU in MiB.
+          type: int
+          sample: 40960
+        memory_used_mib:
+          description: Memory in use in MiB.
+          type: int
+          sample: 0
+        compute_capability:
+          description: Compute capability, from C(nvidia-smi), or from the product name if C(nvidia-smi) is too old to return it.
+          type: str
+          sample: "8.0"
+        mig_mode:
+          description: Whether the GPU is split into MIG devices; V(null) if it does not support that.
+          type: bool
+          sample: false
+        mig_mode_pending:
+          description: Whether it will be split into MIG devices after the next reset.
+          type: bool
+          sample: false
+        mig_devices:
+          description: Number of MIG devices.
+          type: int
+          sample: 0
+        persistence_mode:
+          description: Whether the driver stays loaded while the GPU is not in use.
+          type: bool
+          sample: true
+        ecc_mode:
+          description: Whether memory errors are corrected; V(null) if the GPU does not support that.
+          type: bool
+          sample: true
+        ecc_uncorrected_volatile:
+          description: Uncorrected memory errors since the driver was loaded.
+          type: int
+          sample: 0
+        ecc_uncorrected_aggregate:
+          description: Uncorrected memory errors in the lifetime of the GPU.
+          type: int
+          sample: 0
+        ecc_sram_threshold_exceeded:
+          description: Whether the GPU had so many SRAM errors that it must be replaced; V(null) if it does not report this.
+          type: bool
+          sample: false
+        rows_remapped_uncorrected:
+          description: Memory rows that were replaced with spare rows because of an uncorrected error.
+          type: int
+          sample: 0
+        row_remapping_pending:
+          description: Whether a row will be replaced at the next reset; V(null) if the GPU does not support that.
+          type: bool
+          sample: false
+        row_remapping_failed:
+          description: Whether replacing a row failed; V(null) if the GPU does not support that.
+          type: bool
+          sample: false
+        page_retirement_pending:
+          description: Whether memory pages will be retired, on GPUs before the A100; V(null) on others.
+          type: bool
+          sample: null
+        recovery_action:
+          description:
+            - The recovery action that the driver requests; V(none) for none, V(null) if the driver does not report it.
+            - Drivers before 570 only report that a reset is required.
+          type: str
+          sample: none
+        performance_state:
+          description: Performance state; V(P0) is the fastest.
+          type: str
+          sample: P0
+        pcie_generation:
+          description: Current generation of the PCIe link. Many GPUs lower it while they are idle.
+          type: int
+          sample: 4
+        pcie_generation_max:
+          description: Highest generation that both the GPU and the host support.
+          type: int
+          sample: 4
+        pcie_width:
+          description: Current number of lanes of the PCIe link.
+          type: int
+          sample: 16
+        pcie_width_max:
+          description: Highest number of lanes that both the GPU and the host support.
+          type: int
+          sample: 16
+        fabric_state:
+          description:
+            - State of joining the NVLink fabric of an NVSwitch machine; V(Completed) when it has joined.
+            - V(null) on GPUs that do not report it, such as the A100, and on those without a fabric.
+          type: str
+          sample: null
+        fabric_status:
+          description: Result of joining the fabric, V(Success) or what failed; V(null) like RV(host_facts.gpus[].fabric_state).
+          type: str
+          sample: null
+        nvlinks_active:
+          description: NVLinks that are up; V(null) if there are none or the driver does not report them.
+          type: int
+          sample: 12
+        nvlinks_inactive:
+          description: NVLinks that are down; V(null) like RV(host_facts.gpus[].nvlinks_active).
+          type: int
+          sample: 0
     driver_version:
       description: Version of the GPUs' driver; V(null) without one.
       type: str

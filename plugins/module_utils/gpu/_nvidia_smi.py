@@ -32,7 +32,7 @@ def look_for_gpus(module: AnsibleModule, executable: str, timeout: int) -> dict[
             found = _query(module, path, timeout)
         except (CommandFailed, NvidiaSmiError) as exc:
             error = str(exc)
-    return {"present": bool(found["gpus"]), "error": error, **found}
+    return {"error": error, **found}
 
 
 def _query(module: AnsibleModule, executable: str, timeout: int) -> dict[str, t.Any]:
