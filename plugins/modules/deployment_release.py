@@ -127,6 +127,7 @@ import os
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.tritonops.trtllm.plugins.module_utils._module import run_module
 from ansible_collections.tritonops.trtllm.plugins.module_utils.host._host import RELEASES
 from ansible_collections.tritonops.trtllm.plugins.module_utils.host._listeners import command_of
 from ansible_collections.tritonops.trtllm.plugins.module_utils.release._served import (
@@ -182,6 +183,10 @@ def changed(module: AnsibleModule, path: str, before: Links, after: Links) -> di
 STATES = {"current": make_current, "proved": make_proved, "restored": restore}
 
 
+def run(module: AnsibleModule) -> dict[str, t.Any]:
+    return STATES[module.params["state"]](module, module.params["path"], module.params["release"])
+
+
 def main() -> None:
     name = {"type": "str", "default": ""}
     module = AnsibleModule(
@@ -199,12 +204,7 @@ def main() -> None:
         ],
         supports_check_mode=True,
     )
-    path, release = module.params["path"], module.params["release"]
-    try:
-        result = STATES[module.params["state"]](module, path, release)
-    except OSError as exc:
-        module.fail_json(msg=f"the release that {path} serves cannot be changed: {exc}")
-    module.exit_json(**result)
+    run_module(module, run, f"cannot change the release that {module.params['path']} serves")
 
 
 if __name__ == "__main__":

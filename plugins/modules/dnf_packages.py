@@ -120,10 +120,10 @@ transaction:
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule, env_fallback
+from ansible_collections.tritonops.trtllm.plugins.module_utils._module import ModuleFailure, run_module
 from ansible_collections.tritonops.trtllm.plugins.module_utils.host._dnf import (
     QUERY_FORMAT,
     Change,
-    DnfError,
     Package,
     diff,
     not_allowed,
@@ -177,7 +177,7 @@ class Dnf:
 
     def fail(self, out: str, err: str) -> t.NoReturn:
         words = err or out.strip()
-        raise DnfError(f"dnf cannot {self.what}: {words}\n{remedy(words)}")
+        raise ModuleFailure(f"dnf cannot {self.what}: {words}\n{remedy(words)}")
 
     def resolve(self) -> list[Change]:
         # The answer no ends dnf with an error of its own.
@@ -198,7 +198,7 @@ def refuse_removals(module: AnsibleModule, dnf: Dnf, changes: list[Change], inst
         allowed += [package.name for package in installed if any(map(package.matches, module.params["name"]))]
     unwanted = not_allowed(changes, allowed)
     if unwanted:
-        raise DnfError(
+        raise ModuleFailure(
             f"to {dnf.what}, dnf would also have to remove {', '.join(unwanted)}. Nothing was changed."
             " Name these packages in the option 'removable' if they may go."
         )
@@ -240,11 +240,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    try:
-        result = run(module)
-    except DnfError as exc:
-        module.fail_json(msg=str(exc))
-    module.exit_json(**result)
+    run_module(module, run, "cannot run dnf")
 
 
 if __name__ == "__main__":

@@ -105,8 +105,8 @@ import tempfile
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.tritonops.trtllm.plugins.module_utils._module import ModuleFailure, run_module
 from ansible_collections.tritonops.trtllm.plugins.module_utils.docker._daemon_config import (
-    DaemonConfigError,
     dump,
     merge,
     parse,
@@ -126,7 +126,7 @@ def docker_accepts(module: AnsibleModule, candidate: str) -> bool:
     words = (err.strip() or out.strip()).replace(candidate, module.params["path"])
     if "unknown flag: --validate" in words:
         return False
-    raise DaemonConfigError(
+    raise ModuleFailure(
         f"Docker refuses the new {module.params['path']}: {words}."
         " The file was left as it is: correct the option 'config'."
     )
@@ -148,6 +148,7 @@ def publish(module: AnsibleModule, candidate: str, path: str, exists: bool) -> s
     return backup
 
 
+@readable_by_everybody()
 def run(module: AnsibleModule) -> dict[str, t.Any]:
     path = os.path.realpath(module.params["path"])
     text = read(path)
@@ -185,14 +186,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    try:
-        with readable_by_everybody():
-            result = run(module)
-    except DaemonConfigError as exc:
-        module.fail_json(msg=str(exc))
-    except OSError as exc:
-        module.fail_json(msg=f"{module.params['path']} cannot be written: {exc}")
-    module.exit_json(**result)
+    run_module(module, run, f"cannot write {module.params['path']}")
 
 
 if __name__ == "__main__":

@@ -115,15 +115,12 @@ import time
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.tritonops.trtllm.plugins.module_utils._module import ModuleFailure, run_module
 
 SETTINGS = ["/etc/docker/daemon.json", "/etc/systemd/system/docker.service.d"]
 RUNNING = ("active", "activating", "reloading")
 # What `systemctl is-enabled` takes for enabled, too.
 ENABLED = ("enabled", "enabled-runtime", "static", "alias", "indirect", "generated")
-
-
-class ServiceError(Exception):
-    """Docker or another service did not do as told."""
 
 
 class Unit(t.NamedTuple):
@@ -187,7 +184,7 @@ class Systemd:
         rc, out, err = self.module.run_command([self.systemctl, *command])
         if rc != 0:
             words = err.strip() or out.strip()
-            raise ServiceError(
+            raise ModuleFailure(
                 f"systemctl {' '.join(command)} failed: {words}. See `journalctl -u {command[-1]}` on the host. A copy"
                 " of the settings before may be beside /etc/docker/daemon.json."
             )
@@ -248,7 +245,7 @@ def wait_for_answer(module: AnsibleModule) -> dict[str, t.Any]:
         info, words = ask(module, docker)
     if not info:
         unit = module.params["unit"]
-        raise ServiceError(
+        raise ModuleFailure(
             f"{unit} runs, but Docker did not answer within {module.params['timeout']} s: {words}."
             f" See `journalctl -u {unit}` on the host."
         )
@@ -260,7 +257,7 @@ def run(module: AnsibleModule) -> dict[str, t.Any]:
     systemd = Systemd(module)
     unit = systemd.look(params["unit"])
     if not (unit.exists or module.check_mode):
-        raise ServiceError(f"There is no {params['unit']} on this host: install Docker")
+        raise ModuleFailure(f"There is no {params['unit']} on this host: install Docker")
     newer = newer_than(unit.started, time.time(), params["files"]) if unit.running else []
     outdated = unit.running and params["apply_settings"] and (bool(newer) or (module.check_mode and params["pending"]))
     steps = Steps(enable=not unit.enabled, start=not unit.running, restart=outdated)
@@ -291,11 +288,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    try:
-        result = run(module)
-    except ServiceError as exc:
-        module.fail_json(msg=str(exc))
-    module.exit_json(**result)
+    run_module(module, run, f"cannot manage {module.params['unit']}")
 
 
 if __name__ == "__main__":

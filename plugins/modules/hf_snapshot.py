@@ -173,7 +173,7 @@ import os
 import traceback
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
-from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._artifact import ArtifactError
+from ansible_collections.tritonops.trtllm.plugins.module_utils._module import ModuleFailure, run_module
 from ansible_collections.tritonops.trtllm.plugins.module_utils.weights._hf_hub import (
     DEFAULT_ALLOW,
     DEFAULT_ENDPOINT,
@@ -227,10 +227,10 @@ def source_of(module: AnsibleModule) -> Source:
         return FolderSource(request)
     try:
         library = load_library(module.params["ca_bundle"])
-    except ImportError:
+    except ImportError as exc:
         if module.check_mode:
             return PredictedSource(request)
-        module.fail_json(msg=missing_required_lib("huggingface_hub"), exception=traceback.format_exc())
+        raise ModuleFailure(missing_required_lib("huggingface_hub"), exception=traceback.format_exc()) from exc
     if request.offline:
         return OfflineSource(request, library)
     if module.check_mode and token_file and not os.path.exists(token_file):
@@ -258,13 +258,7 @@ def main() -> None:
         required_one_of=[("repository", "src")],
         supports_check_mode=True,
     )
-    try:
-        result = snapshot(source_of(module))
-    except ArtifactError as exc:
-        module.fail_json(msg=str(exc))
-    except OSError as exc:
-        module.fail_json(msg=f"cannot make {module.params['dest']}: {exc}")
-    module.exit_json(**result)
+    run_module(module, lambda module: snapshot(source_of(module)), f"cannot create {module.params['dest']}")
 
 
 if __name__ == "__main__":

@@ -127,9 +127,10 @@ import tempfile
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.tritonops.trtllm.plugins.module_utils._module import ModuleFailure, run_module
 from ansible_collections.tritonops.trtllm.plugins.module_utils.host._root_folder import DEFAULT_ROOT
 from ansible_collections.tritonops.trtllm.plugins.module_utils.host._umask import readable_by_everybody
-from ansible_collections.tritonops.trtllm.plugins.module_utils.storage._facts import CannotLook, look
+from ansible_collections.tritonops.trtllm.plugins.module_utils.storage._facts import look
 from ansible_collections.tritonops.trtllm.plugins.module_utils.storage._model import (
     Host,
     Step,
@@ -143,10 +144,6 @@ SBIN = ["/sbin", "/usr/sbin", "/usr/local/sbin"]
 
 # An array that was not running shows what is on it when it runs; then a second round finishes.
 ROUNDS = 2
-
-
-class StorageError(Exception):
-    """What failed, and what to change."""
 
 
 class Storage:
@@ -167,7 +164,7 @@ class Storage:
     def plan(self, host: Host) -> Plan:
         planned = plan(host, self.wishes)
         if planned.refusals:
-            raise StorageError("nothing was touched:\n" + "\n".join(f"- {refusal}." for refusal in planned.refusals))
+            raise ModuleFailure("nothing was touched:\n" + "\n".join(f"- {refusal}." for refusal in planned.refusals))
         return planned
 
     def missing_programs(self, planned: Plan) -> list[str]:
@@ -177,7 +174,7 @@ class Storage:
     def carry_out(self, planned: Plan) -> None:
         missing = self.missing_programs(planned)
         if missing:
-            raise StorageError(f"nothing was touched: {', '.join(missing)} must be installed first")
+            raise ModuleFailure(f"nothing was touched: {', '.join(missing)} must be installed first")
         for step in planned.steps:
             if step.argv:
                 self._command(step)
@@ -187,7 +184,7 @@ class Storage:
     def _command(self, step: Step) -> None:
         code, out, err = self._run(list(step.argv))
         if code != 0:
-            raise StorageError(
+            raise ModuleFailure(
                 f"{step.why}, but '{describe(step)}' failed ({code}): {err.strip() or out.strip()}."
                 " What was done before that stays; remove the cause and run again, which goes on from here."
             )
@@ -239,6 +236,7 @@ def difference(host: Host, planned: Plan, steps: list[Step]) -> dict[str, str]:
     return {"before": "".join(lines), "after": "".join([*then, *(f"{describe(step)}\n" for step in steps)])}
 
 
+@readable_by_everybody()
 def run(module: AnsibleModule) -> dict[str, t.Any]:
     storage = Storage(module)
     host = storage.look()
@@ -254,7 +252,7 @@ def run(module: AnsibleModule) -> dict[str, t.Any]:
         steps += rest.steps
     if not module.check_mode and rest.steps:
         left = "; ".join(f"{step.why} ({describe(step)})" for step in rest.steps)
-        raise StorageError(f"every step was taken, and still there is to do: {left}. Look what undoes it")
+        raise ModuleFailure(f"every step was taken, and still there is to do: {left}. Look what undoes it")
     return {
         "changed": bool(steps),
         "steps": [as_dict(step) for step in steps],
@@ -275,14 +273,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    try:
-        with readable_by_everybody():
-            result = run(module)
-    except (StorageError, CannotLook) as exc:
-        module.fail_json(msg=str(exc))
-    except OSError as exc:
-        module.fail_json(msg=f"the host's storage cannot be changed: {exc}. Run again, which goes on from here.")
-    module.exit_json(**result)
+    run_module(module, run, "cannot change the host's storage", remedy="Run the task again; it continues from here.")
 
 
 if __name__ == "__main__":

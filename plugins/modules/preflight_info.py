@@ -190,6 +190,7 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.common.dict_transformations import dict_merge
+from ansible_collections.tritonops.trtllm.plugins.module_utils._module import run_module
 from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._live_host import LiveHost
 from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._needs import Needs, options_of
 from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._registry import judge
@@ -207,18 +208,19 @@ def argument_spec() -> dict[str, t.Any]:
     }
 
 
-def main() -> None:
-    module = AnsibleModule(argument_spec=argument_spec(), supports_check_mode=True)
+def run(module: AnsibleModule) -> dict[str, t.Any]:
     findings: list[dict[str, t.Any]] = []
     facts: dict[str, t.Any] = {}
-    try:
-        for needs in module.params["needs"]:
-            host = LiveHost(module, needs)
-            findings += [found for found in judge(host.needs, host.known) if found not in findings]
-            facts = dict_merge(facts, host.shown())
-    except (OSError, ValueError) as exc:
-        module.fail_json(msg=f"the host cannot be looked at: {exc}")
-    module.exit_json(changed=False, findings=findings, facts=facts)
+    for needs in module.params["needs"]:
+        host = LiveHost(module, needs)
+        findings += [found for found in judge(host.needs, host.known) if found not in findings]
+        facts = dict_merge(facts, host.shown())
+    return {"changed": False, "findings": findings, "facts": facts}
+
+
+def main() -> None:
+    module = AnsibleModule(argument_spec=argument_spec(), supports_check_mode=True)
+    run_module(module, run, "cannot check the host", errors=(OSError, ValueError))
 
 
 if __name__ == "__main__":

@@ -91,8 +91,10 @@ images:
   sample: [{"image": "registry.example.com/tritonserver@sha256:0123", "image_id": "sha256:4567"}]
 """
 
+import typing as t
+
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._errors import ArtifactError
+from ansible_collections.tritonops.trtllm.plugins.module_utils._module import ModuleFailure, run_module
 from ansible_collections.tritonops.trtllm.plugins.module_utils.host._host import is_deployment_name
 from ansible_collections.tritonops.trtllm.plugins.module_utils.host._root_folder import (
     KEEPABLE,
@@ -108,8 +110,17 @@ def remove(module: AnsibleModule) -> Removal:
     if name is None:
         return remove_ours(path, module.params["keep"], module.check_mode)
     if not is_deployment_name(name):
-        raise ArtifactError(f"{name!r} is not the name of a deployment")
+        raise ModuleFailure(f"{name!r} is not the name of a deployment")
     return remove_deployment(path, name, module.check_mode)
+
+
+def run(module: AnsibleModule) -> dict[str, t.Any]:
+    if module.params["state"] == "present":
+        removal, changed = Removal(), claim(module.params["path"], module.check_mode)
+    else:
+        removal = remove(module)
+        changed = bool(removal.removed)
+    return {"changed": changed, "removed": removal.removed, "left": removal.left, "images": removal.images}
 
 
 def main() -> None:
@@ -122,18 +133,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    path = module.params["path"]
-    try:
-        if module.params["state"] == "present":
-            removal, changed = Removal(), claim(path, module.check_mode)
-        else:
-            removal = remove(module)
-            changed = bool(removal.removed)
-    except ArtifactError as exc:
-        module.fail_json(msg=str(exc))
-    except OSError as exc:
-        module.fail_json(msg=f"cannot change {path}: {exc}")
-    module.exit_json(changed=changed, removed=removal.removed, left=removal.left, images=removal.images)
+    run_module(module, run, f"cannot change {module.params['path']}")
 
 
 if __name__ == "__main__":

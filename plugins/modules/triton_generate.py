@@ -162,6 +162,7 @@ import re
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible_collections.tritonops.trtllm.plugins.module_utils._module import ModuleFailure, run_module
 from ansible_collections.tritonops.trtllm.plugins.module_utils.docker._log_patterns import (
     LOG_PATTERNS_ARGUMENT,
     explain,
@@ -171,9 +172,7 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.triton import _co
 from ansible_collections.tritonops.trtllm.plugins.module_utils.triton._http import (
     REQUESTS_IMPORT_ERROR,
     Deadline,
-    Refused,
     TritonClient,
-    Unreachable,
 )
 
 
@@ -190,11 +189,32 @@ def complaint(params: t.Mapping[str, t.Any], answer: completion.Completion) -> s
     return None
 
 
-def check_pattern(module: AnsibleModule) -> None:
+def check_pattern(pattern: str | None) -> None:
     try:
-        re.compile(module.params["pattern"] or "")
+        re.compile(pattern or "")
     except re.error as exc:
-        module.fail_json(msg=f"pattern {module.params['pattern']!r} is not a regular expression: {exc}")
+        raise ModuleFailure(f"pattern {pattern!r} is not a regular expression: {exc}") from exc
+
+
+def run(module: AnsibleModule) -> dict[str, t.Any]:
+    if REQUESTS_IMPORT_ERROR:
+        raise ModuleFailure(missing_required_lib("requests"), exception=REQUESTS_IMPORT_ERROR)
+    params, log_patterns = module.params, log_patterns_of(module)
+    check_pattern(params["pattern"])
+    fields = ("model", "prompt", "max_tokens", "stream", "parameters")
+    names = ("text_input_field", "text_output_field", "max_tokens_field")
+    request = completion.Request(**{name: params[name] for name in fields + names})
+    where = f"model {params['model']} of {params['url']}"
+    try:
+        answer = completion.complete(TritonClient(params["url"], Deadline(params["timeout"])), request)
+    except ModuleFailure as exc:
+        known = explain(str(exc), log_patterns)
+        remedy = f" Known cause: {known[0]['cause']} Remedy: {known[0]['remedy']}" if known else ""
+        raise ModuleFailure(f"{where} gave no completion: {exc}.{remedy}", explanations=known) from exc
+    wrong = complaint(params, answer)
+    if wrong:
+        raise ModuleFailure(f"{where} gave a poor completion: {wrong}", explanations=[], **facts(answer))
+    return {"changed": False, **facts(answer)}
 
 
 def main() -> None:
@@ -216,25 +236,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    if REQUESTS_IMPORT_ERROR:
-        module.fail_json(msg=missing_required_lib("requests"), exception=REQUESTS_IMPORT_ERROR)
-    check_pattern(module)
-    log_patterns = log_patterns_of(module)
-    params = module.params
-    fields = ("model", "prompt", "max_tokens", "stream", "parameters")
-    names = ("text_input_field", "text_output_field", "max_tokens_field")
-    request = completion.Request(**{name: params[name] for name in fields + names})
-    where = f"model {params['model']} of {params['url']}"
-    try:
-        answer = completion.complete(TritonClient(params["url"], Deadline(params["timeout"])), request)
-    except (Refused, Unreachable, completion.CompletionError) as exc:
-        known = explain(str(exc), log_patterns)
-        remedy = f" Known cause: {known[0]['cause']} Remedy: {known[0]['remedy']}" if known else ""
-        module.fail_json(msg=f"{where} gave no completion: {exc}.{remedy}", explanations=known)
-    wrong = complaint(params, answer)
-    if wrong:
-        module.fail_json(msg=f"{where} gave a poor completion: {wrong}", explanations=[], **facts(answer))
-    module.exit_json(changed=False, **facts(answer))
+    run_module(module, run, f"cannot request a completion from {module.params['url']}")
 
 
 if __name__ == "__main__":

@@ -135,6 +135,7 @@ log:
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible_collections.tritonops.trtllm.plugins.module_utils._module import ModuleFailure, run_module
 from ansible_collections.tritonops.trtllm.plugins.module_utils.docker._log_patterns import (
     LOG_PATTERNS_ARGUMENT,
     log_patterns_of,
@@ -168,6 +169,32 @@ def facts(report: health.Report) -> dict[str, t.Any]:
     }
 
 
+def run(module: AnsibleModule) -> dict[str, t.Any]:
+    params, log_patterns = module.params, log_patterns_of(module)
+    if REQUESTS_IMPORT_ERROR:
+        raise ModuleFailure(missing_required_lib("requests"), exception=REQUESTS_IMPORT_ERROR)
+    if params["container"] and health.DOCKER_IMPORT_ERROR:
+        raise ModuleFailure(missing_required_lib("docker"), exception=health.DOCKER_IMPORT_ERROR)
+    client = TritonClient(params["url"], Deadline(params["deadline"]))
+    try:
+        report = health.wait_until_ready(client, params["models"], params["interval"], watches_of(module))
+    except health.HealthError as exc:
+        explanations = exc.explanations(log_patterns)
+        raise ModuleFailure(
+            f"Triton at {params['url']}: {exc.message(explanations)}",
+            reason=exc.reason,
+            explanations=explanations,
+            log=exc.log,
+            **facts(exc.report),
+        ) from exc
+    except Refused as exc:
+        hint = "where its model-repository API is restricted, name the models that it should have"
+        raise ModuleFailure(f"Triton at {params['url']} does not tell its state: {exc}; {hint}") from exc
+    except health.DockerError as exc:
+        raise ModuleFailure(f"cannot ask Docker about container {params['container']}: {exc}") from exc
+    return {"changed": False, **facts(report)}
+
+
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
@@ -181,29 +208,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    if REQUESTS_IMPORT_ERROR:
-        module.fail_json(msg=missing_required_lib("requests"), exception=REQUESTS_IMPORT_ERROR)
-    if module.params["container"] and health.DOCKER_IMPORT_ERROR:
-        module.fail_json(msg=missing_required_lib("docker"), exception=health.DOCKER_IMPORT_ERROR)
-    params, log_patterns = module.params, log_patterns_of(module)
-    client = TritonClient(params["url"], Deadline(params["deadline"]))
-    try:
-        report = health.wait_until_ready(client, params["models"], params["interval"], watches_of(module))
-    except health.HealthError as exc:
-        explanations = exc.explanations(log_patterns)
-        module.fail_json(
-            msg=f"Triton at {params['url']}: {exc.message(explanations)}",
-            reason=exc.reason,
-            explanations=explanations,
-            log=exc.log,
-            **facts(exc.report),
-        )
-    except Refused as exc:
-        hint = "where its model-repository API is restricted, name the models that it should have"
-        module.fail_json(msg=f"Triton at {params['url']} does not tell its state: {exc}; {hint}")
-    except health.DockerError as exc:
-        module.fail_json(msg=f"cannot ask Docker about container {params['container']}: {exc}")
-    module.exit_json(changed=False, **facts(report))
+    run_module(module, run, f"cannot check Triton at {module.params['url']}")
 
 
 if __name__ == "__main__":

@@ -270,8 +270,8 @@ import os
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible_collections.tritonops.trtllm.plugins.module_utils._module import ModuleFailure, run_module
 from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._artifact import (
-    ArtifactError,
     check_apart,
     check_engine_image,
     check_replaceable,
@@ -284,10 +284,7 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.host._listeners i
 from ansible_collections.tritonops.trtllm.plugins.module_utils.host._umask import readable_by_everybody
 from ansible_collections.tritonops.trtllm.plugins.module_utils.triton import _model_repository as repository
 from ansible_collections.tritonops.trtllm.plugins.module_utils.triton._llm_args import YAML_IMPORT_ERROR
-from ansible_collections.tritonops.trtllm.plugins.module_utils.triton._model_config import (
-    PROTOBUF_IMPORT_ERROR,
-    ConfigError,
-)
+from ansible_collections.tritonops.trtllm.plugins.module_utils.triton._model_config import PROTOBUF_IMPORT_ERROR
 
 # What a release takes out of a folder of weights, by the option that names the folder.
 SHARES = {share.name: share for share in (repository.TOKENIZER, repository.WEIGHTS)}
@@ -353,7 +350,7 @@ def check_paths(params: t.Mapping[str, t.Any]) -> None:
 def go_without(module: AnsibleModule, package: str, error: str, predictable: bool) -> None:
     """A package is not there yet: only check mode can do without it, and only where the outcome can be told."""
     if not (module.check_mode and predictable):
-        module.fail_json(msg=missing_required_lib(package), exception=error)
+        raise ModuleFailure(missing_required_lib(package), exception=error)
 
 
 def make_plan(module: AnsibleModule) -> repository.Plan:
@@ -396,13 +393,14 @@ def targets_of(module: AnsibleModule, plan: repository.Plan) -> list[Target]:
     return [*shares, Target(params["dest"], plan.tree)]
 
 
+@readable_by_everybody()
 def run(module: AnsibleModule) -> dict[str, t.Any]:
     """With a release, its folders take the place of the options that name them."""
     path = module.params["release_dir"]
     if not path:
         nowhere = [name for name in SHARES if module.params[name] and not module.params[f"{name}_dest"]]
         if nowhere:
-            module.fail_json(msg=f"{nowhere[0]} is to be linked, but {nowhere[0]}_dest does not say where: give it")
+            raise ModuleFailure(f"{nowhere[0]} is to be linked, but {nowhere[0]}_dest does not say where: give it")
         return make(module)
     release = Release.at(path)
     module.params.update(release.dests(module.params))
@@ -484,14 +482,7 @@ def main() -> None:
         required_by={"image_digest": ("engine",), **{f"{name}_dest": (name,) for name in SHARES}},
         supports_check_mode=True,
     )
-    try:
-        with readable_by_everybody():
-            result = run(module)
-    except (repository.RepositoryError, ConfigError, ArtifactError) as exc:
-        module.fail_json(msg=str(exc))
-    except OSError as exc:
-        module.fail_json(msg=f"cannot make {module.params['release_dir'] or module.params['dest']}: {exc}")
-    module.exit_json(**result)
+    run_module(module, run, f"cannot create {module.params['release_dir'] or module.params['dest']}")
 
 
 if __name__ == "__main__":

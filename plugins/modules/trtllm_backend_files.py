@@ -86,8 +86,8 @@ import traceback
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible_collections.tritonops.trtllm.plugins.module_utils._module import ModuleFailure, run_module
 from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._artifact import (
-    ArtifactError,
     Draft,
     difference,
     ensure,
@@ -111,6 +111,32 @@ def extract(spool: t.IO[bytes], payload: str) -> None:
             archive.extract(member, payload)
 
 
+def run(module: AnsibleModule) -> dict[str, t.Any]:
+    image, path, dest = (module.params[name] for name in ("image", "path", "dest"))
+    inputs = {"image": image, "path": path}
+
+    def make(draft: Draft) -> dict[str, t.Any]:
+        try:
+            sdk = load_sdk()
+        except ImportError as exc:
+            raise ModuleFailure(missing_required_lib("docker"), exception=traceback.format_exc()) from exc
+        progress = draft.begin()
+        with tempfile.TemporaryFile() as spool:
+            Engine(sdk).copy_out(image, path, spool)
+            spool.seek(0)
+            extract(spool, draft.payload)
+        return draft.publish({"image": image}, progress)
+
+    before = read_artifact(dest)
+    outcome = ensure(dest, inputs, make, check_mode=module.check_mode)
+    return {
+        "changed": outcome.changed,
+        "path": os.path.join(dest, os.path.basename(path)),
+        "reason": outcome.reason,
+        "diff": difference(before, dest, inputs, outcome.reason),
+    }
+
+
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
@@ -120,34 +146,8 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    image, path, dest = (module.params[name] for name in ("image", "path", "dest"))
-    inputs = {"image": image, "path": path}
-
-    def make(draft: Draft) -> dict[str, t.Any]:
-        try:
-            sdk = load_sdk()
-        except ImportError:
-            module.fail_json(msg=missing_required_lib("docker"), exception=traceback.format_exc())
-        progress = draft.begin()
-        with tempfile.TemporaryFile() as spool:
-            Engine(sdk).copy_out(image, path, spool)
-            spool.seek(0)
-            extract(spool, draft.payload)
-        return draft.publish({"image": image}, progress)
-
-    before = read_artifact(dest)
-    try:
-        outcome = ensure(dest, inputs, make, check_mode=module.check_mode)
-    except ArtifactError as exc:
-        module.fail_json(msg=str(exc))
-    except (OSError, tarfile.TarError) as exc:
-        module.fail_json(msg=f"cannot take {path} out of {image} to {dest}: {exc}")
-    module.exit_json(
-        changed=outcome.changed,
-        path=os.path.join(dest, os.path.basename(path)),
-        reason=outcome.reason,
-        diff=difference(before, dest, inputs, outcome.reason),
-    )
+    failure = "cannot copy {path} from {image} to {dest}".format(**module.params)
+    run_module(module, run, failure, errors=(OSError, tarfile.TarError))
 
 
 if __name__ == "__main__":

@@ -92,7 +92,7 @@ host_facts:
           type: int
           sample: 0
         compute_capability:
-          description: Compute capability, from C(nvidia-smi), or from the product name if C(nvidia-smi) is too old to return it.
+          description: Compute capability, from C(nvidia-smi) or, if that is too old, from the product name.
           type: str
           sample: "8.0"
         mig_mode:
@@ -124,7 +124,7 @@ host_facts:
           type: int
           sample: 0
         ecc_sram_threshold_exceeded:
-          description: Whether the GPU had so many SRAM errors that it must be replaced; V(null) if it does not report this.
+          description: Whether the GPU had so many SRAM errors that it must be replaced; V(null) if not reported.
           type: bool
           sample: false
         rows_remapped_uncorrected:
@@ -176,7 +176,9 @@ host_facts:
           type: str
           sample: null
         fabric_status:
-          description: Result of joining the fabric, V(Success) or what failed; V(null) like RV(host_facts.gpus[].fabric_state).
+          description:
+            - Result of joining the fabric, V(Success) or what failed; V(null) like
+              RV(host_facts.gpus[].fabric_state).
           type: str
           sample: null
         nvlinks_active:
@@ -252,6 +254,7 @@ import re
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.tritonops.trtllm.plugins.module_utils._module import run_module
 from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._room import STORAGE, place_of
 from ansible_collections.tritonops.trtllm.plugins.module_utils.gpu._nvidia_smi import look_for_gpus
 from ansible_collections.tritonops.trtllm.plugins.module_utils.host._host import (
@@ -296,7 +299,7 @@ def look(module: AnsibleModule) -> dict[str, t.Any]:
         "artifacts": artifacts(root),
         "deployments": current_releases(root),
     }
-    return {"host_facts": facts, "gpu_error": smi["error"]}
+    return {"changed": False, "host_facts": facts, "gpu_error": smi["error"]}
 
 
 def main() -> None:
@@ -309,11 +312,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    try:
-        result = look(module)
-    except OSError as exc:
-        module.fail_json(msg=f"the host cannot be looked at: {exc}")
-    module.exit_json(changed=False, **result)
+    run_module(module, look, "cannot get information about the host")
 
 
 if __name__ == "__main__":

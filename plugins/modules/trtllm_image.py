@@ -167,8 +167,10 @@ reason:
   sample: "image sha256:7788796a5b4c3d2e1f00f1e2d3c4b5a697887960f1e2d3c4b5a69788796a5b4c is not in the engine"
 """
 
+import typing as t
+
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._artifact import ArtifactError
+from ansible_collections.tritonops.trtllm.plugins.module_utils._module import run_module
 from ansible_collections.tritonops.trtllm.plugins.module_utils.docker._containers import Login, connect
 from ansible_collections.tritonops.trtllm.plugins.module_utils.docker._image import (
     REFUSE,
@@ -176,6 +178,16 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.docker._image imp
     image_request,
     image_result,
 )
+
+
+def run(module: AnsibleModule) -> dict[str, t.Any]:
+    names = ("reference", "digest", "dest", "source", "archive", "tag_moved")
+    login = Login(module.params["docker_config"], module.params["registry_auth"])
+    request = image_request(**{name: module.params[name] for name in names}, login=login, check_mode=module.check_mode)
+    result = image_result(request, connect(module, module.params["docker_host"]))
+    for warning in result.pop("warnings"):
+        module.warn(warning)
+    return result
 
 
 def main() -> None:
@@ -195,20 +207,7 @@ def main() -> None:
         mutually_exclusive=[("docker_config", "registry_auth")],
         supports_check_mode=True,
     )
-    names = ("reference", "digest", "dest", "source", "archive", "tag_moved")
-    login = Login(module.params["docker_config"], module.params["registry_auth"])
-    try:
-        request = image_request(
-            **{name: module.params[name] for name in names}, login=login, check_mode=module.check_mode
-        )
-        result = image_result(request, connect(module, module.params["docker_host"]))
-    except ArtifactError as exc:
-        module.fail_json(msg=str(exc))
-    except OSError as exc:
-        module.fail_json(msg=f"cannot make {module.params['dest']}: {exc}")
-    for warning in result.pop("warnings"):
-        module.warn(warning)
-    module.exit_json(**result)
+    run_module(module, run, f"cannot create {module.params['dest']}")
 
 
 if __name__ == "__main__":

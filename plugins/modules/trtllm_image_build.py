@@ -208,15 +208,26 @@ tool_log:
   sample: /opt/trtllm/logs/image-5b1f0c8a7e6d4c32.log
 """
 
+import typing as t
+
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._artifact import ArtifactError, canonical
-from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._step import StepError
+from ansible_collections.tritonops.trtllm.plugins.module_utils._module import run_module
+from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._artifact import canonical
 from ansible_collections.tritonops.trtllm.plugins.module_utils.backend._image_build import BuildRequest, build_result
 from ansible_collections.tritonops.trtllm.plugins.module_utils.docker._containers import Login, connect
 from ansible_collections.tritonops.trtllm.plugins.module_utils.docker._log_patterns import (
     LOG_PATTERNS_ARGUMENT,
     log_patterns_of,
 )
+
+
+def run(module: AnsibleModule) -> dict[str, t.Any]:
+    params = dict(module.params)
+    docker_host, login = params.pop("docker_host"), Login(text=params.pop("registry_auth"))
+    params["log_patterns"] = log_patterns_of(module)
+    params["build_args"] = {name: str(value) for name, value in canonical(params["build_args"]).items()}
+    request = BuildRequest(**params, login=login, check_mode=module.check_mode)
+    return build_result(request, module, connect(module, docker_host))
 
 
 def main() -> None:
@@ -242,20 +253,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    params = dict(module.params)
-    docker_host, login = params.pop("docker_host"), Login(text=params.pop("registry_auth"))
-    params["log_patterns"] = log_patterns_of(module)
-    params["build_args"] = {name: str(value) for name, value in canonical(params["build_args"]).items()}
-    try:
-        request = BuildRequest(**params, login=login, check_mode=module.check_mode)
-        result = build_result(request, module, connect(module, docker_host))
-    except StepError as exc:
-        module.fail_json(msg=str(exc), **exc.details)
-    except ArtifactError as exc:
-        module.fail_json(msg=str(exc))
-    except OSError as exc:
-        module.fail_json(msg=f"cannot build {params['name']}: {exc}")
-    module.exit_json(**result)
+    run_module(module, run, f"cannot build {module.params['name']}")
 
 
 if __name__ == "__main__":

@@ -107,9 +107,11 @@ reason:
   sample: no artifact at /opt/trtllm/backend/1bfa8ae2e30f5a1c
 """
 
+import typing as t
+
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.tritonops.trtllm.plugins.module_utils._module import run_module
 from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._artifact import (
-    ArtifactError,
     canonical,
     difference,
     ensure,
@@ -122,6 +124,23 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.backend._sources 
 )
 
 
+def run(module: AnsibleModule) -> dict[str, t.Any]:
+    dest = module.params["dest"]
+    request = SourceRequest(canonical(module.params["sources"]), module.params["whole"], module.params["mirrors"])
+    before = read_artifact(dest)
+    check_sources(request.sources)
+    outcome = ensure(
+        dest, request.inputs, lambda draft: make_sources(request, module, draft), check_mode=module.check_mode
+    )
+    return {
+        "changed": outcome.changed,
+        "path": dest,
+        "submodules": (outcome.artifact or {}).get("submodules", {}),
+        "reason": outcome.sentence,
+        "diff": difference(before, dest, request.inputs, outcome.reason),
+    }
+
+
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
@@ -132,25 +151,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    dest = module.params["dest"]
-    request = SourceRequest(canonical(module.params["sources"]), module.params["whole"], module.params["mirrors"])
-    before = read_artifact(dest)
-    try:
-        check_sources(request.sources)
-        outcome = ensure(
-            dest, request.inputs, lambda draft: make_sources(request, module, draft), check_mode=module.check_mode
-        )
-    except ArtifactError as exc:
-        module.fail_json(msg=str(exc))
-    except OSError as exc:
-        module.fail_json(msg=f"cannot make {dest}: {exc}")
-    module.exit_json(
-        changed=outcome.changed,
-        path=dest,
-        submodules=(outcome.artifact or {}).get("submodules", {}),
-        reason=outcome.sentence,
-        diff=difference(before, dest, request.inputs, outcome.reason),
-    )
+    run_module(module, run, f"cannot create {module.params['dest']}")
 
 
 if __name__ == "__main__":

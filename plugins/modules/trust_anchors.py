@@ -103,14 +103,18 @@ import tempfile
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.tritonops.trtllm.plugins.module_utils._module import ModuleFailure, run_module
 from ansible_collections.tritonops.trtllm.plugins.module_utils.host._umask import readable_by_everybody
 
 PREFIX = "trtllm-"
 SUFFIX = ".crt"
 
 
-class TrustError(Exception):
+class TrustError(ModuleFailure):
     """The system does not trust what it should."""
+
+    def __init__(self, cause: str) -> None:
+        super().__init__(f"The system's trust was not updated: {cause}.")
 
 
 def read_text(path: str) -> str:
@@ -154,6 +158,7 @@ def check_bundle(bundle: str, wanted: t.Mapping[str, str]) -> None:
         )
 
 
+@readable_by_everybody()
 def run(module: AnsibleModule) -> dict[str, t.Any]:
     params = module.params
     folder, bundle = params["folder"], params["bundle"]
@@ -203,14 +208,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    try:
-        with readable_by_everybody():
-            result = run(module)
-    except TrustError as exc:
-        module.fail_json(msg=f"The system's trust was not updated: {exc}.")
-    except OSError as exc:
-        module.fail_json(msg=f"cannot change {module.params['folder']}: {exc}")
-    module.exit_json(**result)
+    run_module(module, run, f"cannot change {module.params['folder']}")
 
 
 if __name__ == "__main__":

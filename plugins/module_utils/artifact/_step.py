@@ -12,6 +12,7 @@ import os
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.tritonops.trtllm.plugins.module_utils._module import run_module
 from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._artifact import (
     ArtifactError,
     Draft,
@@ -27,14 +28,6 @@ STEP_ARGUMENTS: dict[str, dict[str, t.Any]] = {
     "release": {"type": "str", "required": True},
     "verify": {"type": "bool", "default": False},
 }
-
-
-class StepError(ArtifactError):
-    """A failed step, with what a person may want to look at."""
-
-    def __init__(self, message: str, **details: t.Any) -> None:
-        super().__init__(message)
-        self.details = details
 
 
 class ArtifactStep:
@@ -92,12 +85,4 @@ class ArtifactStep:
 
 def run_step(module: AnsibleModule, make_step: t.Callable[[], ArtifactStep]) -> None:
     """What the main() of such a module does with its step."""
-    try:
-        result = make_step().result()
-    except StepError as exc:
-        module.fail_json(msg=str(exc), **exc.details)
-    except ArtifactError as exc:
-        module.fail_json(msg=str(exc))
-    except OSError as exc:
-        module.fail_json(msg=f"cannot make {module.params['dest']}: {exc}")
-    module.exit_json(**result)
+    run_module(module, lambda _module: make_step().result(), f"cannot create {module.params['dest']}")

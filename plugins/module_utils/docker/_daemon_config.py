@@ -9,9 +9,7 @@ import copy
 import json
 import typing as t
 
-
-class DaemonConfigError(Exception):
-    """The file cannot be worked with."""
+from ansible_collections.tritonops.trtllm.plugins.module_utils._module import ModuleFailure
 
 
 def parse(text: str, path: str) -> dict[str, t.Any]:
@@ -21,12 +19,12 @@ def parse(text: str, path: str) -> dict[str, t.Any]:
     try:
         config = json.loads(text)
     except json.JSONDecodeError as exc:
-        raise DaemonConfigError(
+        raise ModuleFailure(
             f"{path} is not valid JSON: line {exc.lineno}, column {exc.colno}: {exc.msg}."
             " It was left as it is: repair it, or move it away to start afresh."
         ) from exc
     if not isinstance(config, dict):
-        raise DaemonConfigError(
+        raise ModuleFailure(
             f"{path} holds a JSON {type(config).__name__} where the engine expects an object."
             " It was left as it is: repair it, or move it away."
         )
@@ -42,7 +40,7 @@ def read(path: str) -> str | None:
     except FileNotFoundError:
         return None
     except (OSError, UnicodeDecodeError) as exc:
-        raise DaemonConfigError(f"{path} cannot be read: {exc}") from exc
+        raise ModuleFailure(f"{path} cannot be read: {exc}") from exc
 
 
 def merge(current: t.Mapping[str, t.Any], wanted: t.Mapping[str, t.Any]) -> dict[str, t.Any]:

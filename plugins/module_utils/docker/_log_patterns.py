@@ -14,6 +14,7 @@ import os
 import re
 import typing as t
 
+from ansible_collections.tritonops.trtllm.plugins.module_utils._module import ModuleFailure
 from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._untrusted import open_regular
 
 if t.TYPE_CHECKING:
@@ -62,10 +63,10 @@ def read_log_patterns(text: str) -> LogPatterns:
 def log_patterns_of(module: AnsibleModule) -> LogPatterns:
     """The known failures that the module was given; none where it runs without its action plugin."""
     try:
-        known = read_log_patterns(module.params["log_patterns"] or "[]")
+        return read_log_patterns(module.params["log_patterns"] or "[]")
     except (KeyError, TypeError, ValueError, re.error) as exc:
-        module.fail_json(msg=f"log_patterns cannot be read: {exc!r}. Leave it out: the action plugin fills it in")
-    return known
+        message = f"log_patterns cannot be read: {exc!r}. Leave it out: the action plugin sets it"
+        raise ModuleFailure(message) from exc
 
 
 def _line_at(text: str, position: int) -> str:

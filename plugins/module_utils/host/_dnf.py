@@ -21,10 +21,6 @@ SECTIONS = (
 )
 
 
-class DnfError(Exception):
-    """Packages cannot be as wanted; the text says why and what to change."""
-
-
 class Package(t.NamedTuple):
     """An installed package."""
 

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.tritonops.trtllm.plugins.module_utils._module import ModuleFailure
+
 if t.TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
 
@@ -17,7 +19,7 @@ if t.TYPE_CHECKING:
 TIMED_OUT = (124, 137)
 
 
-class CommandFailed(Exception):
+class CommandFailed(ModuleFailure):
     """The command's own words."""
 
 

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from ansible_collections.tritonops.trtllm.plugins.module_utils._module import ModuleFailure
 from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact import _artifact
 from ansible_collections.tritonops.trtllm.plugins.module_utils.triton import _model_config, _model_repository
 from ansible_collections.tritonops.trtllm.plugins.modules import triton_model_repository
@@ -739,5 +740,5 @@ def test_templates_of_a_release_on_a_control_node(release: str, tmp_path: Path) 
             request = _model_repository.Request(
                 src=str(src), release=release, parameters=fewer, required=required_of(release)
             )
-            with pytest.raises(_model_repository.RepositoryError, match=f"of release {release}: model '{model}'"):
+            with pytest.raises(ModuleFailure, match=f"of release {release}: model '{model}'"):
                 _model_repository.plan_repository(request)

@@ -318,7 +318,7 @@ def test_a_source_that_may_not_be_read(refused, model, monkeypatch):
 def test_dest_below_a_file(run, tmp_path):
     (tmp_path / "file").touch()
     failed = run(dest=f"{tmp_path}/file/key")
-    assert failed["failed"] and failed["msg"].startswith(f"cannot make {tmp_path}/file/key: ")
+    assert failed["failed"] and failed["msg"].startswith(f"cannot create {tmp_path}/file/key: ")
 
 
 def test_no_room_from_the_start(refused, monkeypatch):
