@@ -117,107 +117,9 @@ transaction:
       name: docker-ce
 """
 
-import typing as t
-
 from ansible.module_utils.basic import AnsibleModule, env_fallback
-from ansible_collections.tritonops.trtllm.plugins.module_utils._module import ModuleFailure, run_module
-from ansible_collections.tritonops.trtllm.plugins.module_utils.host._dnf import (
-    QUERY_FORMAT,
-    Change,
-    Package,
-    diff,
-    not_allowed,
-    options,
-    parse_installed,
-    parse_transaction,
-    remedy,
-)
-
-# Their words are read.
-LOCALE = {"LANGUAGE": "C", "LC_ALL": "C"}
-
-
-def query_installed(module: AnsibleModule) -> list[Package]:
-    rpm = module.get_bin_path("rpm", required=True)
-    out = module.run_command([rpm, "-qa", "--qf", QUERY_FORMAT], check_rc=True, environ_update=LOCALE)[1]
-    return parse_installed(out)
-
-
-def is_provided(module: AnsibleModule, spec: str) -> bool:
-    """Whether an installed package has the file or feature."""
-    rpm = module.get_bin_path("rpm", required=True)
-    return module.run_command([rpm, "-q", "--whatprovides", spec], environ_update=LOCALE)[0] == 0
-
-
-def to_ask_for(module: AnsibleModule, installed: list[Package]) -> list[str]:
-    """The names that dnf has to be asked about."""
-    names: list[str] = module.params["name"]
-    state = module.params["state"]
-    if state == "latest":
-        return names
-    there = [spec for spec in names if any(package.matches(spec) for package in installed)]
-    if state == "absent":
-        return there
-    return [spec for spec in names if spec not in there and not is_provided(module, spec)]
-
-
-class Dnf:
-    """One command of dnf, first resolved and then carried out."""
-
-    def __init__(self, module: AnsibleModule, names: list[str]) -> None:
-        self.module = module
-        self.what = f"{'remove' if module.params['state'] == 'absent' else 'install'} {', '.join(names)}"
-        # -y is for the keys of repositories, which are asked about before the transaction.
-        self.argv = [module.get_bin_path("dnf", required=True), "-y", *options(module.params)]
-        self.command = ["remove" if module.params["state"] == "absent" else "install", *names]
-
-    def run(self, *flags: str) -> tuple[int, str, str]:
-        rc, out, err = self.module.run_command([*self.argv, *flags, *self.command], environ_update=LOCALE)
-        return rc, out, err.strip()
-
-    def fail(self, out: str, err: str) -> t.NoReturn:
-        words = err or out.strip()
-        raise ModuleFailure(f"dnf cannot {self.what}: {words}\n{remedy(words)}")
-
-    def resolve(self) -> list[Change]:
-        # The answer no ends dnf with an error of its own.
-        rc, out, err = self.run("--assumeno")
-        if rc != 0 and "Operation aborted" not in err:
-            self.fail(out, err)
-        return parse_transaction(out)
-
-    def carry_out(self) -> None:
-        rc, out, err = self.run()
-        if rc != 0:
-            self.fail(out, err)
-
-
-def refuse_removals(module: AnsibleModule, dnf: Dnf, changes: list[Change], installed: list[Package]) -> None:
-    allowed = list(module.params["removable"])
-    if module.params["state"] == "absent":
-        allowed += [package.name for package in installed if any(map(package.matches, module.params["name"]))]
-    unwanted = not_allowed(changes, allowed)
-    if unwanted:
-        raise ModuleFailure(
-            f"to {dnf.what}, dnf would also have to remove {', '.join(unwanted)}. Nothing was changed."
-            " Name these packages in the option 'removable' if they may go."
-        )
-
-
-def run(module: AnsibleModule) -> dict[str, t.Any]:
-    installed = query_installed(module)
-    names = to_ask_for(module, installed)
-    changes: list[Change] = []
-    if names:
-        dnf = Dnf(module, names)
-        changes = dnf.resolve()
-        refuse_removals(module, dnf, changes, installed)
-        if changes and not module.check_mode:
-            dnf.carry_out()
-    result: dict[str, t.Any] = {"changed": bool(changes), "transaction": [change._asdict() for change in changes]}
-    if module._diff:
-        result["diff"] = diff(installed, changes)
-    return result
+from ansible_collections.tritonops.trtllm.plugins.module_utils._module import run_module
+from ansible_collections.tritonops.trtllm.plugins.module_utils.host._dnf import ensure_packages
 
 
 def main() -> None:
@@ -240,7 +142,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    run_module(module, run, "cannot run dnf")
+    run_module(module, ensure_packages, "cannot run dnf")
 
 
 if __name__ == "__main__":

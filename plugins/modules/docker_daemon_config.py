@@ -100,79 +100,9 @@ backup_file:
   sample: /etc/docker/daemon.json.4242.2026-11-22@12:00:00~
 """
 
-import os
-import tempfile
-import typing as t
-
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.tritonops.trtllm.plugins.module_utils._module import ModuleFailure, run_module
-from ansible_collections.tritonops.trtllm.plugins.module_utils.docker._daemon_config import (
-    dump,
-    merge,
-    parse,
-    read,
-)
-from ansible_collections.tritonops.trtllm.plugins.module_utils.host._umask import readable_by_everybody
-
-
-def docker_accepts(module: AnsibleModule, candidate: str) -> bool:
-    """Whether Docker has checked the file; raises when it refuses it."""
-    dockerd = module.get_bin_path(module.params["dockerd"], opt_dirs=["/usr/sbin", "/usr/local/sbin"])
-    if dockerd is None:
-        return False
-    rc, out, err = module.run_command([dockerd, "--validate", "--config-file", candidate])
-    if rc == 0:
-        return True
-    words = (err.strip() or out.strip()).replace(candidate, module.params["path"])
-    if "unknown flag: --validate" in words:
-        return False
-    raise ModuleFailure(
-        f"Docker refuses the new {module.params['path']}: {words}."
-        " The file was left as it is: correct the option 'config'."
-    )
-
-
-def write_candidate(module: AnsibleModule, text: str) -> str:
-    """The new file in the module's own folder, which Ansible removes."""
-    handle, candidate = tempfile.mkstemp(dir=module.tmpdir, suffix=".json")
-    with os.fdopen(handle, "w", encoding="utf-8") as stream:
-        stream.write(text)
-    return candidate
-
-
-def publish(module: AnsibleModule, candidate: str, path: str, exists: bool) -> str | None:
-    """Put the file in place in one step. Returns the backup's name."""
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    backup = module.backup_local(path) if exists and module.params["backup"] else None
-    module.atomic_move(candidate, path)
-    return backup
-
-
-@readable_by_everybody()
-def run(module: AnsibleModule) -> dict[str, t.Any]:
-    path = os.path.realpath(module.params["path"])
-    text = read(path)
-    before = parse(text or "", path)
-    after = merge(before, module.params["config"])
-    changed = before != after
-    result: dict[str, t.Any] = {"changed": changed, "config": after, "validated": False}
-    if module._diff:
-        result["diff"] = {
-            "before_header": path,
-            "after_header": path,
-            "before": text or "",
-            "after": dump(after) if changed else text or "",
-        }
-    if not changed:
-        return result
-    candidate = write_candidate(module, dump(after))
-    if module.params["validate"]:
-        result["validated"] = docker_accepts(module, candidate)
-    if not module.check_mode:
-        backup = publish(module, candidate, path, text is not None)
-        if backup:
-            result["backup_file"] = backup
-    return result
+from ansible_collections.tritonops.trtllm.plugins.module_utils._module import run_module
+from ansible_collections.tritonops.trtllm.plugins.module_utils.docker._daemon_config import ensure_config
 
 
 def main() -> None:
@@ -186,7 +116,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    run_module(module, run, f"cannot write {module.params['path']}")
+    run_module(module, ensure_config, f"cannot write {module.params['path']}")
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
 # Copyright (c) 2026 tritonops.trtllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the logs of Triton, TensorRT-LLM and their build tools mean. Private to the collection.
+"""Explains the logs of Triton, TensorRT-LLM and their build tools. Private to the collection.
 
-The known failures are in catalogue/log_patterns.yml, on the control node. A module gets them in an option, which its
-action plugin fills in.
+The known failures are in catalogue/log_patterns.yml, on the control node. A module gets them in an option that its
+action plugin sets.
 """
 
 from __future__ import annotations
