@@ -7,13 +7,13 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: ca_certificates
-short_description: Have the system trust certification authorities of ours, and no longer those that were
+short_description: Add CA certificates to those that the system trusts, and remove them
 version_added: "0.1.0"
 description:
-  - Keeps one file for each certificate in the folder that the distribution has for local authorities, and runs the
-    distribution's own tool, which puts them into the bundle of all that the system trusts.
-  - Files in that folder are ours when their name begins with C(trtllm-); no other is touched.
-  - A run that was killed before the tool had done its work is made good by the next.
+  - Writes one file for each certificate to the distribution's folder for local CA certificates, and runs the
+    distribution's tool that adds them to the bundle of trusted certificates.
+  - Only files in that folder whose names begin with C(trtllm-) are changed or removed.
+  - If a run was killed before the tool had finished, the next run repeats it.
 extends_documentation_fragment:
   - tritonops.trtllm.attributes
 attributes:
@@ -28,7 +28,7 @@ attributes:
 options:
   certificates:
     description:
-      - All authorities of ours. What is not among them is taken out.
+      - All CA certificates to trust. Those of earlier runs that are not listed are removed.
     type: list
     elements: dict
     required: true
@@ -40,28 +40,28 @@ options:
         required: true
       content:
         description:
-          - One certificate, as PEM.
+          - One certificate in PEM format.
         type: str
         required: true
   folder:
     description:
-      - The distribution's folder for local authorities.
+      - The distribution's folder for local CA certificates.
     type: path
     required: true
   bundle:
     description:
-      - The file with everything that the system trusts, which the tool makes.
+      - The file with all trusted certificates, which the tool creates.
     type: path
     required: true
   update:
     description:
-      - The distribution's tool, with arguments, to run when something was added.
+      - The command to run after certificates were added.
     type: list
     elements: str
     required: true
   update_after_removal:
     description:
-      - The tool with other arguments for when something was taken out, or may have been. O(update) if not given.
+      - The command to run after certificates were, or may have been, removed. The default is O(update).
     type: list
     elements: str
 author:
@@ -72,7 +72,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Trust the company's authority on Debian
+- name: Trust the company's CA on Debian
   tritonops.trtllm.ca_certificates:
     certificates:
       - name: company
@@ -85,13 +85,13 @@ EXAMPLES = r"""
 
 RETURN = r"""
 added:
-  description: Names of the files that are new or have changed.
+  description: Names of the files that were added or changed.
   returned: success
   type: list
   elements: str
   sample: [trtllm-company.crt]
 removed:
-  description: Names of the files that were taken out.
+  description: Names of the files that were removed.
   returned: success
   type: list
   elements: str

@@ -7,21 +7,21 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: dnf_packages
-short_description: Install and remove packages by the command line of dnf
+short_description: Install and remove packages with the command line of dnf
 version_added: "0.1.0"
 description:
-  - Has packages in or out with dnf's and rpm's own programs. M(ansible.builtin.dnf) needs dnf's Python bindings for a
-    Python that ansible-core runs on; Enterprise Linux 8 has them for Python 3.6 only, which is too old.
-  - Every transaction is resolved before it is carried out. One that would remove what O(removable) does not allow is
-    refused, and nothing is changed then.
-  - Needs dnf 4, as Enterprise Linux 8 to 10 have it.
+  - Installs and removes packages by calling C(dnf) and C(rpm). M(ansible.builtin.dnf) needs dnf's Python bindings for
+    the Python that it runs on. Enterprise Linux 8 only has them for Python 3.6, which is too old for ansible-core.
+  - Every transaction is resolved before it is run. If it would remove packages that O(removable) does not allow, the
+    module fails and nothing is changed.
+  - Requires dnf 4, which Enterprise Linux 8 to 10 have.
 extends_documentation_fragment:
   - tritonops.trtllm.attributes
 attributes:
   check_mode:
     support: full
     details:
-      - The transaction is resolved and not carried out. Lists of packages that are out of date are fetched for that.
+      - The transaction is resolved, but not run. Outdated package lists are downloaded for that.
   diff_mode:
     support: full
   idempotent:
@@ -29,60 +29,60 @@ attributes:
 options:
   name:
     description:
-      - Packages, as dnf takes them. A name, V(name-version), V(name-version-release), each with an epoch and an
-        architecture if you like, also as a pattern such as V(docker-ce-28.5.*). A file or anything else that a package
-        provides will do.
-      - A version that is older than the installed one is installed in its place.
+      - Packages as C(dnf install) accepts them. That is a name, V(name-version) or V(name-version-release), optionally
+        with an epoch and an architecture, or a pattern such as V(docker-ce-28.5.*). Files and other things that
+        packages provide are also accepted.
+      - If the given version is older than the installed one, the package is downgraded.
     type: list
     elements: str
     required: true
   state:
     description:
-      - V(present) installs what is missing and leaves alone what is there in any version that fits O(name).
-      - V(latest) also brings the others up to date.
-      - V(absent) removes them. Dependencies that nobody needs any more stay.
+      - V(present) installs missing packages. Installed ones that match O(name) are kept in their version.
+      - V(latest) also updates installed packages.
+      - V(absent) removes the packages. Dependencies that are no longer needed are kept.
     type: str
     choices: [present, latest, absent]
     default: present
   removable:
     description:
-      - Names of packages, or patterns, that may be removed because something else cannot be installed beside them,
-        or because they cannot stay without what is removed. V(*) for all.
-      - Only with this does dnf consider removing anything to solve a conflict (C(--allowerasing)).
+      - Names or patterns of packages that may be removed because they conflict with a package to install, or depend on
+        a package to remove. Use V(*) for all.
+      - If it is set, dnf may remove packages to resolve conflicts (C(--allowerasing)).
     type: list
     elements: str
     default: []
   nobest:
     description:
-      - Take an older version where the newest cannot be installed.
+      - Whether to install an older version if the newest one cannot be installed.
     type: bool
     default: false
   install_weak_deps:
     description:
-      - Install what packages only recommend, too.
+      - Whether to install recommended packages, too.
     type: bool
     default: true
   refresh:
     description:
-      - Fetch the lists of packages even if they are not out of date.
+      - Whether to download the package lists even if they are not outdated.
     type: bool
     default: false
   reposdir:
     description:
-      - Folders with the definitions of repositories to use in place of the host's own.
-      - If not given, the environment variable E(TRITONOPS_DNF_REPOSDIR), which a play can set for all its tasks.
+      - Folders with repository definitions to use instead of the host's own.
+      - The default is the environment variable E(TRITONOPS_DNF_REPOSDIR), which a play can set for all its tasks.
     type: list
     elements: path
     default: []
   disablerepo:
     description:
-      - Repositories not to use, by id or pattern.
+      - IDs or patterns of repositories to disable.
     type: list
     elements: str
     default: []
   enablerepo:
     description:
-      - Repositories to use although they are not enabled, by id or pattern.
+      - IDs or patterns of repositories to enable.
     type: list
     elements: str
     default: []
@@ -93,12 +93,12 @@ author:
 """
 
 EXAMPLES = r"""
-- name: Have Docker's engine, in place of the distribution's runc
+- name: Install Docker, and remove the distribution's runc
   tritonops.trtllm.dnf_packages:
     name: [docker-ce-28.5.*, docker-ce-cli-28.5.*, containerd.io]
     removable: [runc, podman-docker]
 
-- name: Install git from a folder of packages and nothing else
+- name: Install git, using only the repositories of a folder
   tritonops.trtllm.dnf_packages:
     name: git
     reposdir: /srv/bundle/yum.repos.d
@@ -106,7 +106,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 transaction:
-  description: What was done (in check mode, what would be).
+  description: The changes that were made (in check mode, that would be made).
   returned: always
   type: list
   elements: dict

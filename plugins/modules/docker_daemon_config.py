@@ -10,11 +10,11 @@ module: docker_daemon_config
 short_description: Merge settings into Docker's daemon.json
 version_added: "0.1.0"
 description:
-  - Merges settings into Docker's configuration file and keeps all others. It is the one owner of that
-    file, so that several roles can each bring their keys and none removes those of another.
-  - The new file is checked by Docker itself where that can (C(dockerd --validate), Docker 23.0 and later)
-    before it takes the place of the old one.
-  - Does not restart Docker. M(tritonops.trtllm.docker_service) does, when the file is newer than the Docker service.
+  - Merges settings into Docker's configuration file and keeps all others, so that several roles can each set their own
+    keys.
+  - Docker validates the new file before it replaces the old one (C(dockerd --validate), Docker 23.0 and later).
+  - This module does not restart Docker. M(tritonops.trtllm.docker_service) does, if the file is newer than the running
+    Docker service.
 extends_documentation_fragment:
   - tritonops.trtllm.attributes
 attributes:
@@ -27,31 +27,31 @@ attributes:
 options:
   config:
     description:
-      - The settings, in the names of C(daemon.json).
-      - Dictionaries are merged at every level, lists and other values are replaced.
+      - The settings, with the keys of C(daemon.json).
+      - Dictionaries are merged at every level. Lists and other values are replaced.
       - V(null) removes a key.
     type: dict
     required: true
   path:
     description:
-      - Docker's configuration file. Its folder is made when it is missing.
-      - A symbolic link is followed, its target is written.
+      - Docker's configuration file. Its folder is created if it does not exist.
+      - If it is a symbolic link, its target is changed.
     type: path
     default: /etc/docker/daemon.json
   backup:
     description:
-      - Keep a copy of the old file, named after the time.
+      - Whether to keep a copy of the old file, with the time in its name.
     type: bool
     default: false
   validate:
     description:
-      - Let Docker check the new file before it is put in place.
-      - Nothing is checked when O(dockerd) is not installed or is older than 23.0. RV(validated) tells.
+      - Whether Docker must validate the new file before it is used.
+      - The file is not validated if O(dockerd) is not installed or is older than 23.0; see RV(validated).
     type: bool
     default: true
   dockerd:
     description:
-      - Name or path of the daemon's program.
+      - Name or path of the executable of the Docker daemon.
     type: str
     default: dockerd
 seealso:
@@ -68,7 +68,7 @@ EXAMPLES = r"""
       log-opts:
         max-size: 100m
 
-- name: Let containers use NVIDIA GPUs, and drop a registry mirror
+- name: Add the NVIDIA runtime, and remove the registry mirrors
   tritonops.trtllm.docker_daemon_config:
     config:
       runtimes:
@@ -81,7 +81,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 config:
-  description: The whole configuration as it is now (in check mode, as it would be).
+  description: The complete configuration after the change (in check mode, as it would be).
   returned: always
   type: dict
   sample:
@@ -89,13 +89,13 @@ config:
     log-opts:
       max-size: 100m
 validated:
-  description: Whether Docker has checked the new file.
+  description: Whether Docker validated the new file.
   returned: always
   type: bool
   sample: true
 backup_file:
   description: The copy of the old file.
-  returned: when O(backup=true) and the file was there and changed
+  returned: when O(backup=true) and an existing file was changed
   type: str
   sample: /etc/docker/daemon.json.4242.2026-11-22@12:00:00~
 """

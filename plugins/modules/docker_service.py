@@ -10,21 +10,20 @@ module: docker_service
 short_description: Keep the Docker service enabled, running and up to date with its settings
 version_added: "0.1.0"
 description:
-  - Enables and starts the Docker service, restarts it when its settings are newer than it, and waits until Docker
-    answers.
-  - The service is restarted when a file with its settings was written after it was started, and not otherwise.
-    Unlike a handler this is not forgotten when a play is killed between the change and the restart, and roles that each
-    bring settings share one restart.
-  - Services in O(drained_units) are stopped before a restart, by their own way of stopping, and started again after.
-    This is needed with C(live-restore) too, which keeps containers but not the client that a service runs.
-    Containers that belong to no such service stop with Docker, unless it has C(live-restore).
+  - Enables and starts the Docker service, restarts it if its settings are newer than the running service, and waits
+    until Docker answers.
+  - The service is only restarted if a file with its settings was changed after it was started. Unlike with a handler,
+    the restart is not lost if a play is killed after the change, and several roles share one restart.
+  - Services in O(drained_units) are stopped before a restart and started again after it. This is also necessary with
+    C(live-restore), which keeps containers but not the client that a service runs. Without C(live-restore), all other
+    containers stop with Docker.
 extends_documentation_fragment:
   - tritonops.trtllm.attributes
 attributes:
   check_mode:
     support: full
     details:
-      - Settings that check mode has not written are not seen; O(pending) tells of them.
+      - Check mode does not write settings, so the restart is only predicted if O(pending) is set.
   diff_mode:
     support: full
   idempotent:
@@ -32,26 +31,26 @@ attributes:
 options:
   apply_settings:
     description:
-      - Whether to restart a running service whose settings are newer than it.
+      - Whether to restart a running service if its settings are newer.
     type: bool
     default: true
   files:
     description:
-      - Files with settings, and folders of which every file is one. What is missing is passed over.
+      - Files with settings, and folders with such files. Missing ones are ignored.
     type: list
     elements: path
     default: [/etc/docker/daemon.json, /etc/systemd/system/docker.service.d]
   drained_units:
     description:
-      - Services to stop before a restart, in this order, if they are running. They are started again in the opposite
-        order, also when Docker does not come back.
-      - Patterns such as V(trtllm@*.service) stand for all running services that match.
+      - Running services to stop before a restart, in this order. They are started again in the opposite order, even if
+        the restart fails.
+      - Patterns such as V(trtllm@*.service) are allowed.
     type: list
     elements: str
     default: []
   pending:
     description:
-      - Whether settings were changed by this play, so that check mode can predict the restart. Used only in check mode.
+      - Whether this play changes settings. Only used in check mode, to predict the restart.
     type: bool
     default: false
   unit:
@@ -77,7 +76,7 @@ EXAMPLES = r"""
       log-driver: local
   register: docker_settings
 
-- name: Restart Docker for it, and stop the model's services properly before
+- name: Restart Docker if its settings changed, and stop the model servers first
   tritonops.trtllm.docker_service:
     pending: "{{ docker_settings is changed }}"
     drained_units: [trtllm@*.service]
@@ -85,7 +84,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 newer:
-  description: The files that were written after the service was started.
+  description: The files that were changed after the service was started.
   returned: success
   type: list
   elements: str
@@ -97,12 +96,12 @@ drained:
   elements: str
   sample: [trtllm@default.service]
 version:
-  description: The version of Docker that answers. Empty in check mode where it is not running.
+  description: The version of Docker. Empty in check mode if Docker is not running.
   returned: success
   type: str
   sample: 28.5.1
 runtimes:
-  description: The names of the runtimes that Docker can run containers with.
+  description: The names of the container runtimes that Docker knows.
   returned: success
   type: list
   elements: str

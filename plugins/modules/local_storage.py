@@ -7,19 +7,19 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: local_storage
-short_description: Grow the root file system to its disk, and make local drives one file system
+short_description: Grow the root file system, and combine local drives to one file system
 version_added: "0.1.0"
 description:
-  - Grows the root file system when its disk is larger than its partition, whether it is on a partition or on a linear
-    logical volume, ext4 or XFS. Where C(oci-growfs) is installed, that does it; what it leaves is done after it.
-  - Makes one XFS file system of local drives, with RAID0 over several, and mounts it by its UUID at every boot.
-  - All steps are planned before the first is taken. What cannot be done is refused with all reasons at once, and
-    nothing is touched then.
-  - A drive with anything on it (a signature, a partition table, a RAID member, a physical volume) is refused unless it
-    is named in O(drives) and confirmed in O(wipe). A drive that is in use is refused in any case.
-  - Array and file system are known again by their UUIDs, which follow from the drives they are made of. So a run that
-    was interrupted is finished by the next one, and nothing else is taken for them.
-  - It needs nothing but Python on the host to plan. RV(missing_programs) says what the steps need beside that.
+  - Grows the root file system if its disk is larger. It can be ext4 or XFS, on a partition or a linear logical volume.
+    If C(oci-growfs) is installed, it is run first.
+  - Creates one XFS file system on local drives, with RAID0 if there are several, and mounts it by UUID at boot.
+  - All steps are planned before the first one is run. If something is not possible, the module fails with all reasons
+    at once and changes nothing.
+  - Drives that are not empty (with a signature, a partition table, a RAID member or a physical volume) are refused
+    unless they are listed in both O(drives) and O(wipe). Drives that are in use are always refused.
+  - The UUIDs of the array and the file system are derived from the drives. This is how the next run recognises them,
+    and continues if a run was interrupted.
+  - Planning only needs Python on the host. RV(missing_programs) lists the programs that the steps need.
 extends_documentation_fragment:
   - tritonops.trtllm.attributes
 attributes:
@@ -32,36 +32,36 @@ attributes:
 options:
   grow_root:
     description:
-      - Let the root file system have all of its disk. A volume group's free space is taken, too.
-      - Less than 64 MiB are not worth a step.
+      - Whether to grow the root file system to the whole disk, including free space of its volume group.
+      - Less than 64 MiB of free space are ignored.
     type: bool
     default: false
   drives:
     description:
-      - The drives to make one file system of, by serial or by their names in C(/dev/disk/by-id).
-      - The single word V(empty_nvme) stands for all NVMe drives with nothing on them, and later for those that were
-        taken for O(mount).
+      - The drives to combine to one file system, by serial number or by name in C(/dev/disk/by-id).
+      - The single value V(empty_nvme) selects all empty NVMe drives; in later runs, the drives that were used for
+        O(mount).
       - None by default.
     type: list
     elements: str
     default: []
   mount:
     description:
-      - Where the file system is mounted.
+      - The mount point of the file system.
     type: path
     default: /opt/trtllm
   wipe:
     description:
-      - Serials, or names in C(/dev/disk/by-id), of drives among O(drives) that may lose what is on them.
-      - What this module has made of the same drives is never wiped.
+      - Drives of O(drives) whose contents may be deleted, by serial number or by name in C(/dev/disk/by-id).
+      - An array or file system that this module created from the same drives is never deleted.
     type: list
     elements: str
     default: []
   move:
     description:
-      - When there is something at O(mount) already, copy it to the new file system. The original stays beside it, with
-        C(.before-storage) appended to its name. Stop first what writes there.
-      - When V(false), that is refused, for the mount would hide it.
+      - Whether to copy files that exist at O(mount) to the new file system. The original folder is kept, with
+        C(.before-storage) appended to its name. Stop programs that write there first.
+      - If V(false), the module fails if there are such files, because the mount would hide them.
     type: bool
     default: false
 author:
@@ -69,11 +69,11 @@ author:
 """
 
 EXAMPLES = r"""
-- name: Let the root file system have all of the boot volume
+- name: Grow the root file system to the whole boot volume
   tritonops.trtllm.local_storage:
     grow_root: true
 
-- name: Have the folder on two drives, one of which may lose what is on it
+- name: Mount two drives, one of which is not empty and may be wiped
   tritonops.trtllm.local_storage:
     drives: [S4YPNE0R800001, S4YPNE0R800002]
     wipe: [S4YPNE0R800002]
@@ -83,14 +83,15 @@ EXAMPLES = r"""
 RETURN = r"""
 steps:
   description:
-    - What was done (in check mode, what would be), in this order. A step is a command, or a line that a file gets.
-    - Where an array of ours is not running, check mode cannot tell what comes after starting it.
+    - The steps that were run (in check mode, that would be run), in this order. A step is a command, or a line that is
+      added to a file.
+    - If an array of this module is not running, check mode does not know the steps after starting it.
   returned: always
   type: list
   elements: dict
   contains:
     why:
-      description: Why it is done.
+      description: The reason for the step.
       type: str
       sample: no partition has the 153.4 GiB behind /dev/sda3
     argv:
@@ -107,7 +108,7 @@ steps:
       type: str
       sample: UUID=0e2f4f4a-6d3b-5a8e-8a5c-1c1f7f3c2b9d /opt/trtllm xfs defaults,noatime,nofail 0 0
 predicted:
-  description: How much will be free on the file systems that are asked for, rather too little than too much.
+  description: The expected free space on the requested file systems, rather too low than too high.
   returned: always
   type: list
   elements: dict
@@ -115,7 +116,7 @@ predicted:
     - mount: /opt/trtllm
       free_bytes: 26700000000000
 missing_programs:
-  description: Programs that the steps need and the host has not.
+  description: Programs that the steps need and that are not installed.
   returned: always
   type: list
   elements: str

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: triton_generate
-short_description: Ask a Triton server for one completion
+short_description: Request a completion from a Triton server
 version_added: "0.1.0"
 description:
-  - Sends one prompt to the generate extension of a Triton server, and fails unless tokens come back, and a text that is
-    as expected.
-  - It changes nothing, so that it runs in check mode just the same.
+  - Sends a prompt to the generate extension of a Triton server, and fails unless it returns tokens and the expected
+    text.
+  - It changes nothing, so it does the same in check mode.
 requirements:
   - requests
 extends_documentation_fragment:
@@ -23,12 +23,12 @@ options:
   url:
     description:
       - The address of Triton's HTTP endpoint.
-      - Proxies of the environment are not used for an address of the loopback interface.
+      - Proxies from the environment are not used for loopback addresses.
     type: str
     default: http://127.0.0.1:8000
   model:
     description:
-      - The model to ask.
+      - The model to use.
     type: str
     default: ensemble
   prompt:
@@ -38,31 +38,31 @@ options:
     required: true
   max_tokens:
     description:
-      - How many tokens to generate at most.
+      - Maximum number of tokens to generate.
     type: int
     default: 64
   parameters:
     description:
-      - Further fields of the request, such as C(temperature). They win over what the module sends of itself.
+      - Further fields of the request, such as C(temperature). They override fields that the module sets itself.
     type: dict
     default: {}
   stream:
     description:
-      - Ask for a stream of events (C(generate_stream)), as a decoupled model can give one.
+      - Whether to request a stream of events (C(generate_stream)), which decoupled models support.
     type: bool
     default: false
   pattern:
     description:
-      - A regular expression that has to be found in the text.
+      - A regular expression that the text must contain.
     type: str
   min_tokens:
     description:
-      - How many tokens there have to be at least.
+      - Minimum number of tokens that must be returned.
     type: int
     default: 1
   timeout:
     description:
-      - How long it may take, in seconds.
+      - Maximum time for the completion, in seconds.
     type: float
     default: 120
   text_input_field:
@@ -77,7 +77,7 @@ options:
     default: text_output
   max_tokens_field:
     description:
-      - The model's input for O(max_tokens). The models of the LLM API call it V(sampling_param_max_tokens).
+      - The model's input for O(max_tokens). Models of the LLM API use V(sampling_param_max_tokens).
     type: str
     default: max_tokens
 author:
@@ -87,7 +87,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Ask a question
+- name: Request an answer
   tritonops.trtllm.triton_generate:
     prompt: What is cloud computing?
     max_tokens: 64
@@ -106,44 +106,44 @@ EXAMPLES = r"""
 
 RETURN = r"""
 text:
-  description: The text.
+  description: The text that was generated.
   returned: when the server answered
   type: str
   sample: Cloud computing is a technology that lets people use computers of others.
 tokens:
-  description: How many tokens were generated.
+  description: Number of generated tokens.
   returned: when the server answered
   type: int
   sample: 64
 counted_by:
   description: >-
-    What the tokens were counted by. V(log_probs) is exact, V(events) counts the events of a stream that have
+    How the tokens were counted. V(log_probs) is exact, V(events) counts the events of a stream that have
     text, V(words) counts words, of which there are at most as many as tokens.
   returned: when the server answered
   type: str
   sample: log_probs
 latency_seconds:
-  description: From the request to the end of the answer.
+  description: Seconds from the request to the end of the answer.
   returned: when the server answered
   type: float
   sample: 3.214
 tokens_per_second:
-  description: Tokens by latency; V(null) where the tokens are counted by words.
+  description: RV(tokens) divided by RV(latency_seconds); V(null) if words were counted.
   returned: when the server answered
   type: float
   sample: 19.91
 first_token_seconds:
-  description: From the request to the first event; V(null) without O(stream).
+  description: Seconds from the request to the first event; V(null) without O(stream).
   returned: when the server answered
   type: float
   sample: 0.152
 events:
-  description: How many answers the server gave; 1 without O(stream).
+  description: Number of events; 1 without O(stream).
   returned: when the server answered
   type: int
   sample: 64
 response:
-  description: The last answer as it came.
+  description: The last answer of the server.
   returned: when the server answered
   type: dict
   sample:
@@ -151,7 +151,7 @@ response:
     model_version: "1"
     text_output: Cloud computing is a technology that lets people use computers of others.
 explanations:
-  description: The known failures that the server's words show.
+  description: The known failures that match the server's error message.
   returned: failure
   type: list
   elements: dict

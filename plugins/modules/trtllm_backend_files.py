@@ -8,13 +8,13 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: trtllm_backend_files
 
-short_description: Take a folder, such as the model templates, out of a backend image
+short_description: Copy a folder, such as the model templates, out of a backend image
 
 version_added: "0.1.0"
 
 description:
-  - Copies a folder out of an image that Docker has, without running the image.
-  - Everything happens in O(dest) with C(.partial) appended, and is renamed when it is complete.
+  - Copies a folder out of an image that Docker has, without running it.
+  - The files are written to O(dest) with C(.partial) appended, which is renamed when it is complete.
 
 extends_documentation_fragment:
   - tritonops.trtllm.attributes
@@ -35,12 +35,12 @@ options:
     required: true
   path:
     description:
-      - Folder in the image. Its last part is its name in O(dest).
+      - Folder in the image. Its last component is its name in O(dest).
     type: str
     required: true
   dest:
     description:
-      - Folder that will hold it, beside C(artifact.json).
+      - Folder for the copy and C(artifact.json).
     type: path
     required: true
 
@@ -57,7 +57,7 @@ seealso:
 
 EXAMPLES = r"""
 ---
-- name: Take the templates out of the image
+- name: Copy the templates out of the image
   tritonops.trtllm.trtllm_backend_files:
     image: nvcr.io/nvidia/tritonserver@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef
     path: /app/all_models/inflight_batcher_llm
@@ -68,12 +68,12 @@ EXAMPLES = r"""
 
 RETURN = r"""
 path:
-  description: Where the folder is.
+  description: Path of the copied folder.
   returned: success
   type: str
   sample: /opt/trtllm/backend/77cde23a12854ac8/inflight_batcher_llm
 reason:
-  description: Why it was taken out of the image; null when it was there already.
+  description: Why the folder was copied; V(null) if it existed.
   returned: success
   type: str
   sample: no artifact at /opt/trtllm/backend/77cde23a12854ac8

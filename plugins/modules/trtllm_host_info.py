@@ -7,12 +7,14 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: trtllm_host_info
-short_description: Tell what a host has that a plan goes by
+short_description: Get the facts of a host that planning needs
 version_added: "0.1.0"
 description:
-  - Returns the GPUs, processors, memory and disk of a host, and the artifacts and releases that earlier runs have left
-    on it. Changes nothing, needs no privileges and nothing but Python on the host.
-  - What is returned in RV(host_facts) can be kept in a file, to plan for the host without contacting it.
+  - Returns the GPUs, processors, memory and disk of a host, and the artifacts and releases of earlier runs. It changes
+    nothing, needs no privileges, and only needs Python on the host.
+  - A host without C(nvidia-smi) is reported as a host without GPUs. If C(nvidia-smi) fails, its output is returned in
+    RV(gpu_error).
+  - RV(host_facts) can be saved in a file and used to plan for the host without a connection to it.
 extends_documentation_fragment:
   - tritonops.trtllm.attributes
   - tritonops.trtllm.attributes.info_module
@@ -20,7 +22,7 @@ extends_documentation_fragment:
 options:
   root:
     description:
-      - The folder on the host that everything of ours lives in. It need not exist.
+      - The root folder of the collection on the host. It does not have to exist.
     type: path
     default: /opt/trtllm
   executable:
@@ -30,7 +32,7 @@ options:
     default: nvidia-smi
   timeout:
     description:
-      - Seconds to wait for C(nvidia-smi), and for C(nvidia-ctk). One GPU in trouble can make them hang.
+      - Seconds to wait for C(nvidia-smi) and for C(nvidia-ctk). A faulty GPU can make them hang.
     type: int
     default: 120
 author:
@@ -40,12 +42,12 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Look at the host
+- name: Get information about the host
   tritonops.trtllm.trtllm_host_info:
     root: /opt/trtllm
   register: host_info
 
-- name: Keep what was found
+- name: Save it in a file
   ansible.builtin.copy:
     content: "{{ host_info.host_facts | ansible.builtin.to_nice_json }}\n"
     dest: "{{ inventory_hostname }}.json"
@@ -55,7 +57,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 host_facts:
-  description: What a plan goes by.
+  description: The facts that planning uses.
   returned: always
   type: dict
   contains:
@@ -190,47 +192,46 @@ host_facts:
           type: int
           sample: 0
     driver_version:
-      description: Version of the GPUs' driver; V(null) without one.
+      description: Version of the NVIDIA driver; V(null) if there is none.
       type: str
       sample: 570.124.06
     processors:
-      description: Processors as the system counts them.
+      description: Number of processors.
       type: int
       sample: 128
     memory_bytes:
-      description: Memory of the host in bytes; V(null) where the system does not tell.
+      description: Memory of the host in bytes; V(null) if unknown.
       type: int
       sample: 2199023255552
     disk_free_bytes:
-      description: What can still be written to the file system that has, or will have, O(root), in bytes.
+      description: Free space in bytes on the file system that contains, or will contain, O(root).
       type: int
       sample: 6800000000000
     container_toolkit:
-      description: Version of the NVIDIA Container Toolkit; V(null) without one.
+      description: Version of the NVIDIA Container Toolkit; V(null) if it is not installed.
       type: str
       sample: 1.17.8
     root:
-      description: The folder of O(root).
+      description: The value of O(root).
       type: str
       sample: /opt/trtllm
     root_foreign:
       description:
-        - Names in the folder of O(root) where it is not empty and has no mark of the collection; ten at most.
+        - Up to ten names in O(root), if it is not empty and not marked as a folder of the collection.
       type: list
       elements: str
       sample: []
     root_outdated:
       description:
-        - Names in the folder of O(root) that an earlier version of the collection has left there, whose layout is not
-          used any more.
+        - Names in O(root) from an earlier version of the collection, whose layout is no longer used.
       type: list
       elements: str
       sample: []
     artifacts:
       description:
-        - Folders below O(root) that are finished. These are artifacts with their record, clones of the backend's
-          sources, and releases.
-        - V(image/<key>) says that an image was fetched, not that the engine still has it.
+        - Complete folders below O(root). These are artifacts with their record, clones of the backend's sources, and
+          releases.
+        - V(image/<key>) means that an image was pulled, loaded or built, not that Docker still has it.
       type: list
       elements: str
       sample:
@@ -238,12 +239,12 @@ host_facts:
         - engine/c49b01ad7e3f5862
         - weights/00112233445566ff
     deployments:
-      description: By the name of each deployment, the id of the release that it serves. Empty where it serves none.
+      description: The ID of the release that each deployment serves, by name of the deployment; empty for none.
       type: dict
       sample:
         default: mixtral-8x7b-instruct-1.2.1-0f1e2d3c
 gpu_error:
-  description: What C(nvidia-smi) said when it failed; V(null) when it is absent or works.
+  description: Output of C(nvidia-smi) if it failed; V(null) if it works or is not installed.
   returned: always
   type: str
   sample: "Failed to initialize NVML: Driver/library version mismatch"
