@@ -142,7 +142,7 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.release._served i
 
 
 def runs(module: AnsibleModule, unit: str | None, folder: str) -> bool | None:
-    """By the command line of the unit's process, which names the folder that the container gets."""
+    """Whether the unit runs that release, because the command line of its process contains the folder."""
     if not unit:
         return None
     _rc, out, _err = module.run_command(["systemctl", "show", "--property", "MainPID", "--value", unit])

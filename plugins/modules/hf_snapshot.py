@@ -193,7 +193,7 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.weights._weights 
 
 
 def read_token(module: AnsibleModule) -> str | None:
-    """The token of the file or else of the environment, hidden from all output."""
+    """The token from the file or the environment, which is removed from all output."""
     path = module.params["token_file"]
     if path is None:
         token = os.environ.get("HF_TOKEN", "").strip()
@@ -202,9 +202,9 @@ def read_token(module: AnsibleModule) -> str | None:
             with open(path, encoding="utf-8") as stream:
                 token = stream.read().strip()
         except OSError as exc:
-            raise HubError(f"cannot read the token: {exc}; put it there, or correct token_file") from exc
+            raise HubError(f"cannot read the token: {exc}; create the file, or correct token_file") from exc
         if not token:
-            raise HubError(f"the file {path} (token_file) is empty: put the token there, or leave token_file out")
+            raise HubError(f"the file {path} (token_file) is empty: write the token to it, or do not set token_file")
     if token:
         module.no_log_values.add(token)
     return token or None

@@ -181,11 +181,11 @@ def facts(answer: completion.Completion) -> dict[str, t.Any]:
 
 
 def complaint(params: t.Mapping[str, t.Any], answer: completion.Completion) -> str | None:
-    """What is wrong with the answer, if anything."""
+    """Why the answer is not as requested; None if it is."""
     if answer.tokens < params["min_tokens"]:
-        return f"{answer.tokens} tokens came back, not {params['min_tokens']} or more; the text is: {answer.text!r}"
+        return f"{answer.tokens} tokens were returned, not {params['min_tokens']} or more; the text is: {answer.text!r}"
     if params["pattern"] and not re.search(params["pattern"], answer.text):
-        return f"the text does not match {params['pattern']!r}, it is: {answer.text!r}"
+        return f"the text does not match {params['pattern']!r}; it is: {answer.text!r}"
     return None
 
 
@@ -210,10 +210,10 @@ def run(module: AnsibleModule) -> dict[str, t.Any]:
     except ModuleFailure as exc:
         known = explain(str(exc), log_patterns)
         remedy = f" Known cause: {known[0]['cause']} Remedy: {known[0]['remedy']}" if known else ""
-        raise ModuleFailure(f"{where} gave no completion: {exc}.{remedy}", explanations=known) from exc
+        raise ModuleFailure(f"{where} returned no completion: {exc}.{remedy}", explanations=known) from exc
     wrong = complaint(params, answer)
     if wrong:
-        raise ModuleFailure(f"{where} gave a poor completion: {wrong}", explanations=[], **facts(answer))
+        raise ModuleFailure(f"{where} returned an unexpected completion: {wrong}", explanations=[], **facts(answer))
     return {"changed": False, **facts(answer)}
 
 

@@ -187,8 +187,8 @@ def run(module: AnsibleModule) -> dict[str, t.Any]:
             **facts(exc.report),
         ) from exc
     except Refused as exc:
-        hint = "where its model-repository API is restricted, name the models that it should have"
-        raise ModuleFailure(f"Triton at {params['url']} does not tell its state: {exc}; {hint}") from exc
+        hint = "if its model-repository API is restricted, set the models that it must have"
+        raise ModuleFailure(f"Triton at {params['url']} does not report its state: {exc}; {hint}") from exc
     except health.DockerError as exc:
         raise ModuleFailure(f"cannot ask Docker about container {params['container']}: {exc}") from exc
     return {"changed": False, **facts(report)}

@@ -98,9 +98,9 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.docker._container
 
 
 def extract(spool: t.IO[bytes], payload: str) -> None:
-    """Unpack the engine's tar of a folder; templates are data, readable whoever owned them in the image."""
+    """Unpack Docker's tar archive of a folder. All files become readable, whoever owns them in the image."""
     with tarfile.open(fileobj=spool) as archive:
-        # Older Pythons have no filters; what they would refuse is refused below for all of them.
+        # Older versions of Python have no filters; the names are checked below in any case.
         archive.extraction_filter = getattr(tarfile, "data_filter", lambda member, _path: member)
         members = [member for member in archive if member.isfile() or member.isdir()]
         files = [member.name for member in members if member.isfile()]

@@ -260,7 +260,7 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.checkpoint._weigh
 
 
 def check_checkpoint(folder: str, world_size: int) -> None:
-    """A configuration for so many ranks, and a sound header in each rank's file."""
+    """Check the number of ranks in the configuration, and the header of each rank's file."""
     check_world_size(read_config(folder).get("mapping", {}), world_size)
     for path in check_ranks(folder, ".safetensors", world_size):
         read_head(path, "convert the model again")
@@ -282,7 +282,7 @@ def make_step(module: AnsibleModule) -> ArtifactStep:
     misplaced = [name for name in ("image", "command", "backend_files") if module.params[name]]
     if misplaced:
         raise ArtifactError(
-            f"{', '.join(misplaced)}: of converter upstream; leave it out, or set converter to upstream"
+            f"{', '.join(misplaced)}: only for converter upstream; do not set it, or set converter to upstream"
         )
     return NativeStep(module, check_checkpoint)
 

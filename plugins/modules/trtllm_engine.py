@@ -129,7 +129,7 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.backend._tool_ste
 
 
 def check_engine(folder: str, world_size: int) -> None:
-    """A configuration of a build for so many ranks, and an engine for each."""
+    """Check the number of ranks in the configuration of the build, and the engine of each rank."""
     config = read_config(folder)
     if not isinstance(config.get("build_config"), dict):
         raise ArtifactError("config.json has no build_config")

@@ -274,7 +274,7 @@ MOST_FOREIGN = 10
 
 
 def container_toolkit(module: AnsibleModule) -> str | None:
-    """The version that nvidia-ctk says it is of; a broken one is as good as none."""
+    """The version that nvidia-ctk reports; None if it is missing or fails."""
     path = module.get_bin_path("nvidia-ctk")
     try:
         said = run_limited(module, [path, "--version"], module.params["timeout"]) if path else ""
