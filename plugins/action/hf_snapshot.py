@@ -8,4 +8,4 @@ from ansible_collections.tritonops.trtllm.plugins.plugin_utils._progress_action 
 
 
 class ActionModule(ProgressAction):
-    """Shows how far the module of the same name is."""
+    """Displays the progress of a module. meta/runtime.yml lists the other modules that use it."""

@@ -8,4 +8,4 @@ from ansible_collections.tritonops.trtllm.plugins.plugin_utils._log_patterns_act
 
 
 class ActionModule(LogPatternsAction):
-    """Passes the log patterns to the module of the same name."""
+    """Passes the log patterns to a module. meta/runtime.yml lists the other modules that use it."""

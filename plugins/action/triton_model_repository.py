@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Tells the module of the same name what the catalogue, which is on the controller only, knows of the release."""
+"""Passes data of the catalogue, which is only on the control node, to the module of the same name."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from ansible_collections.tritonops.trtllm.plugins.plugin_utils._refusal import h
 
 
 class ActionModule(NormalAction):
-    """Adds the placeholders that parse when they are left, but that the server cannot do without."""
+    """Adds the placeholders that the server needs although the configuration is valid without them."""
 
     def run(self, tmp: Any = None, task_vars: Any = None) -> Any:
         arguments = self._task.args
         release = str(arguments.get("release") or "").removeprefix("v")
-        # The LLM API's templates have no placeholders, and whoever lists them knows better.
+        # The templates of the LLM API have no placeholders, and a list in the task has precedence.
         if release and not arguments.get("required") and not arguments.get("llm_args"):
             releases = load_catalogue().releases
             if release not in releases:

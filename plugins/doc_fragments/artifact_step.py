@@ -6,30 +6,30 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """What the modules that make one artifact out of another have in common."""
+    """Options of the modules that create an artifact from another one."""
 
     DOCUMENTATION = r"""
 options:
   src:
     description:
-      - Folder with what is read; a tool in a container sees it read-only as C(/src).
-      - What went into it is part of what makes a new artifact necessary. When the folder of a finished artifact was
-        removed to free its space, its name still stands for it.
+      - Folder with the source; in the container of a tool it is C(/src) (read-only).
+      - Its inputs are part of the inputs of the new artifact. If the folder of a complete artifact was removed to free
+        space, its name is used instead.
     type: path
     required: true
   dest:
     description:
-      - Folder that will hold what is made, a tool's output as C(tool.log), and C(artifact.json).
+      - Folder for the new artifact, with C(artifact.json), and the output of a tool in C(tool.log).
     type: path
     required: true
   release:
     description:
-      - Release of the TensorRT-LLM backend that it is made for, such as V(0.17.0).
+      - TensorRT-LLM version that it is made for, such as V(0.17.0).
     type: str
     required: true
   verify:
     description:
-      - Hash the files of a finished O(dest) again, instead of looking at names and sizes only.
+      - Whether to verify the hashes of files in an existing O(dest), and not only their names and sizes.
     type: bool
     default: false
 attributes:
@@ -38,7 +38,7 @@ attributes:
   diff_mode:
     support: full
     details:
-      - Shows what identifies the artifact, not its content.
+      - Shows the inputs of the artifact, not its files.
   idempotent:
     support: full
 """

@@ -6,24 +6,24 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """What the modules that compare with free space are told of file systems to come."""
+    """The option for file systems that do not exist yet, of the modules that check free space."""
 
     DOCUMENTATION = r"""
 options:
   storage:
     description:
-      - File systems that are going to be made, or to grow, before anything is written. Their free space counts in place
-        of what is measured for paths below their mount points.
+      - File systems that will be created or grown before anything is written. Their free space is used for paths below
+        their mount points, instead of the current free space.
     type: list
     elements: dict
     default: []
     suboptions:
       mount:
-        description: Where the file system will be mounted.
+        description: Mount point of the file system.
         type: path
         required: true
       free_bytes:
-        description: What will be free on it, in bytes.
+        description: Future free space on it, in bytes.
         type: int
         required: true
 """

@@ -15,7 +15,7 @@ ROLE = Path(__file__).parents[2] / "roles/preflight/meta/argument_specs.yml"
 
 
 def _as_plugins_write_it(option: Mapping[str, Any]) -> dict[str, Any]:
-    """An option as a role describes it, with the other word that plugins have for the options of an option."""
+    """An option of a role in the format of plugins, which use `suboptions` for the options of an option."""
     rest = {key: value for key, value in option.items() if key != "options"}
     nested = {name: _as_plugins_write_it(entry) for name, entry in option.get("options", {}).items()}
     return {**rest, "suboptions": nested} if nested else rest
@@ -27,7 +27,7 @@ def _documentation() -> str:
 
 
 class ModuleDocFragment:
-    """What the role preflight hands on to its module is described by the role alone."""
+    """The options that the role preflight passes to its module are documented in the role."""
 
-    # With an annotation, as ansible-test reads plain assignments as text.
+    # Has an annotation because ansible-test reads plain assignments as text.
     DOCUMENTATION: str = _documentation()

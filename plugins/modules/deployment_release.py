@@ -7,12 +7,12 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: deployment_release
-short_description: Choose the release that a deployment serves
+short_description: Set the release that a deployment serves
 version_added: "0.1.0"
 description:
-  - A deployment has a folder C(releases), and two links. C(current) leads to the release that is served, C(previous) to
-    the one before it that has passed its proof.
-  - The links are replaced by renaming, so that there is always a release to serve. The service is not restarted.
+  - A deployment has a folder C(releases) and two symbolic links. C(current) points to the release that is served,
+    C(previous) to the last one before it that passed its proof.
+  - The links are replaced atomically, so that there always is a release to serve. The service is not restarted.
 extends_documentation_fragment:
   - tritonops.trtllm.attributes
 attributes:
@@ -34,51 +34,51 @@ options:
     type: str
   state:
     description:
-      - With V(current), the release is made the current one. The one that was current becomes the previous one if it
-        was proved.
-      - With V(proved), the release is marked as one that has passed its proof.
-      - With V(restored), the links become those of RV(fallback), which O(fallback) has.
+      - With V(current), the release becomes the current one. The one before it becomes the previous one if it was
+        proved.
+      - With V(proved), the release is marked as proved.
+      - With V(restored), the links are set to O(fallback).
     type: str
     choices: [current, proved, restored]
     default: current
   fallback:
     description:
-      - The RV(fallback) that the module has returned before.
+      - The value that the module returned before as RV(fallback).
     type: dict
     suboptions:
       current:
         description:
-          - The release that becomes the current one. If it is empty, none is.
+          - The release that becomes the current one. If it is empty, the link is removed.
         type: str
         default: ''
       previous:
         description:
-          - The release that becomes the previous one. If it is empty, none is.
+          - The release that becomes the previous one. If it is empty, the link is removed.
         type: str
         default: ''
   unit:
     description:
-      - With O(state=current), the systemd unit that serves, to find out which release it runs.
+      - With O(state=current), the systemd unit of the deployment, used to find out which release it runs.
     type: str
 author:
   - tritonops.trtllm contributors (@tritonops)
 """
 
 EXAMPLES = r"""
-- name: Make a release the current one
+- name: Switch to a release
   tritonops.trtllm.deployment_release:
     path: /opt/trtllm/deployments/default
     release: mixtral-8x7b-instruct-1.2.1-50c1c1ce
     unit: trtllm@default.service
   register: switched
 
-- name: Record that it has passed its proof
+- name: Mark it as proved
   tritonops.trtllm.deployment_release:
     path: /opt/trtllm/deployments/default
     release: mixtral-8x7b-instruct-1.2.1-50c1c1ce
     state: proved
 
-- name: Go back
+- name: Switch back
   tritonops.trtllm.deployment_release:
     path: /opt/trtllm/deployments/default
     fallback: "{{ switched.fallback }}"
@@ -87,37 +87,37 @@ EXAMPLES = r"""
 
 RETURN = r"""
 current:
-  description: The release that is current now; empty for none.
+  description: The current release; empty if there is none.
   returned: success
   type: str
   sample: mixtral-8x7b-instruct-1.2.1-50c1c1ce
 previous:
-  description: The one before it; empty for none.
+  description: The previous release; empty if there is none.
   returned: success
   type: str
   sample: mixtral-8x7b-instruct-1.2.1-9e3e8b9f
 fallback:
   description:
-    - The links to go back to if the release fails its proof. Only a release that was proved is gone back to. Without
-      C(current) there is none.
+    - The links to restore if the release fails its proof. They only name releases that were proved. Without C(current)
+      there is no such release.
   returned: with O(state=current)
   type: dict
   contains:
     current:
-      description: The release.
+      description: The current release.
       type: str
       sample: mixtral-8x7b-instruct-1.2.1-9e3e8b9f
     previous:
-      description: The one before it.
+      description: The previous release.
       type: str
       sample: ''
 proved:
-  description: Whether the release has passed its proof.
+  description: Whether the release passed its proof.
   returned: with O(state=current)
   type: bool
   sample: false
 running:
-  description: Whether O(unit) runs this release; V(null) where it does not run at all.
+  description: Whether O(unit) runs this release; V(null) if it is not running.
   returned: with O(state=current)
   type: bool
   sample: true
@@ -127,6 +127,7 @@ import os
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.tritonops.trtllm.plugins.module_utils._module import run_module
 from ansible_collections.tritonops.trtllm.plugins.module_utils.host._host import RELEASES
 from ansible_collections.tritonops.trtllm.plugins.module_utils.host._listeners import command_of
 from ansible_collections.tritonops.trtllm.plugins.module_utils.release._served import (
@@ -141,7 +142,7 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.release._served i
 
 
 def runs(module: AnsibleModule, unit: str | None, folder: str) -> bool | None:
-    """By the command line of the unit's process, which names the folder that the container gets."""
+    """Whether the unit runs that release, because the command line of its process contains the folder."""
     if not unit:
         return None
     _rc, out, _err = module.run_command(["systemctl", "show", "--property", "MainPID", "--value", unit])
@@ -182,6 +183,10 @@ def changed(module: AnsibleModule, path: str, before: Links, after: Links) -> di
 STATES = {"current": make_current, "proved": make_proved, "restored": restore}
 
 
+def run(module: AnsibleModule) -> dict[str, t.Any]:
+    return STATES[module.params["state"]](module, module.params["path"], module.params["release"])
+
+
 def main() -> None:
     name = {"type": "str", "default": ""}
     module = AnsibleModule(
@@ -199,12 +204,7 @@ def main() -> None:
         ],
         supports_check_mode=True,
     )
-    path, release = module.params["path"], module.params["release"]
-    try:
-        result = STATES[module.params["state"]](module, path, release)
-    except OSError as exc:
-        module.fail_json(msg=f"the release that {path} serves cannot be changed: {exc}")
-    module.exit_json(**result)
+    run_module(module, run, f"cannot change the release that {module.params['path']} serves")
 
 
 if __name__ == "__main__":

@@ -7,21 +7,21 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: dnf_packages
-short_description: Install and remove packages by the command line of dnf
+short_description: Install and remove packages with the command line of dnf
 version_added: "0.1.0"
 description:
-  - Has packages in or out with dnf's and rpm's own programs. M(ansible.builtin.dnf) needs dnf's Python bindings for a
-    Python that ansible-core runs on; Enterprise Linux 8 has them for Python 3.6 only, which is too old.
-  - Every transaction is resolved before it is carried out. One that would remove what O(removable) does not allow is
-    refused, and nothing is changed then.
-  - Needs dnf 4, as Enterprise Linux 8 to 10 have it.
+  - Installs and removes packages by calling C(dnf) and C(rpm). M(ansible.builtin.dnf) needs dnf's Python bindings for
+    the Python that it runs on. Enterprise Linux 8 only has them for Python 3.6, which is too old for ansible-core.
+  - Every transaction is resolved before it is run. If it would remove packages that O(removable) does not allow, the
+    module fails and nothing is changed.
+  - Requires dnf 4, which Enterprise Linux 8 to 10 have.
 extends_documentation_fragment:
   - tritonops.trtllm.attributes
 attributes:
   check_mode:
     support: full
     details:
-      - The transaction is resolved and not carried out. Lists of packages that are out of date are fetched for that.
+      - The transaction is resolved, but not run. Outdated package lists are downloaded for that.
   diff_mode:
     support: full
   idempotent:
@@ -29,60 +29,60 @@ attributes:
 options:
   name:
     description:
-      - Packages, as dnf takes them. A name, V(name-version), V(name-version-release), each with an epoch and an
-        architecture if you like, also as a pattern such as V(docker-ce-28.5.*). A file or anything else that a package
-        provides will do.
-      - A version that is older than the installed one is installed in its place.
+      - Packages as C(dnf install) accepts them. That is a name, V(name-version) or V(name-version-release), optionally
+        with an epoch and an architecture, or a pattern such as V(docker-ce-28.5.*). Files and other things that
+        packages provide are also accepted.
+      - If the given version is older than the installed one, the package is downgraded.
     type: list
     elements: str
     required: true
   state:
     description:
-      - V(present) installs what is missing and leaves alone what is there in any version that fits O(name).
-      - V(latest) also brings the others up to date.
-      - V(absent) removes them. Dependencies that nobody needs any more stay.
+      - V(present) installs missing packages. Installed ones that match O(name) are kept in their version.
+      - V(latest) also updates installed packages.
+      - V(absent) removes the packages. Dependencies that are no longer needed are kept.
     type: str
     choices: [present, latest, absent]
     default: present
   removable:
     description:
-      - Names of packages, or patterns, that may be removed because something else cannot be installed beside them,
-        or because they cannot stay without what is removed. V(*) for all.
-      - Only with this does dnf consider removing anything to solve a conflict (C(--allowerasing)).
+      - Names or patterns of packages that may be removed because they conflict with a package to install, or depend on
+        a package to remove. Use V(*) for all.
+      - If it is set, dnf may remove packages to resolve conflicts (C(--allowerasing)).
     type: list
     elements: str
     default: []
   nobest:
     description:
-      - Take an older version where the newest cannot be installed.
+      - Whether to install an older version if the newest one cannot be installed.
     type: bool
     default: false
   install_weak_deps:
     description:
-      - Install what packages only recommend, too.
+      - Whether to install recommended packages, too.
     type: bool
     default: true
   refresh:
     description:
-      - Fetch the lists of packages even if they are not out of date.
+      - Whether to download the package lists even if they are not outdated.
     type: bool
     default: false
   reposdir:
     description:
-      - Folders with the definitions of repositories to use in place of the host's own.
-      - If not given, the environment variable E(TRITONOPS_DNF_REPOSDIR), which a play can set for all its tasks.
+      - Folders with repository definitions to use instead of the host's own.
+      - The default is the environment variable E(TRITONOPS_DNF_REPOSDIR), which a play can set for all its tasks.
     type: list
     elements: path
     default: []
   disablerepo:
     description:
-      - Repositories not to use, by id or pattern.
+      - IDs or patterns of repositories to disable.
     type: list
     elements: str
     default: []
   enablerepo:
     description:
-      - Repositories to use although they are not enabled, by id or pattern.
+      - IDs or patterns of repositories to enable.
     type: list
     elements: str
     default: []
@@ -93,12 +93,12 @@ author:
 """
 
 EXAMPLES = r"""
-- name: Have Docker's engine, in place of the distribution's runc
+- name: Install Docker, and remove the distribution's runc
   tritonops.trtllm.dnf_packages:
     name: [docker-ce-28.5.*, docker-ce-cli-28.5.*, containerd.io]
     removable: [runc, podman-docker]
 
-- name: Install git from a folder of packages and nothing else
+- name: Install git, using only the repositories of a folder
   tritonops.trtllm.dnf_packages:
     name: git
     reposdir: /srv/bundle/yum.repos.d
@@ -106,7 +106,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 transaction:
-  description: What was done (in check mode, what would be).
+  description: The changes that were made (in check mode, that would be made).
   returned: always
   type: list
   elements: dict
@@ -117,107 +117,9 @@ transaction:
       name: docker-ce
 """
 
-import typing as t
-
 from ansible.module_utils.basic import AnsibleModule, env_fallback
-from ansible_collections.tritonops.trtllm.plugins.module_utils.host._dnf import (
-    QUERY_FORMAT,
-    Change,
-    DnfError,
-    Package,
-    diff,
-    not_allowed,
-    options,
-    parse_installed,
-    parse_transaction,
-    remedy,
-)
-
-# Their words are read.
-LOCALE = {"LANGUAGE": "C", "LC_ALL": "C"}
-
-
-def query_installed(module: AnsibleModule) -> list[Package]:
-    rpm = module.get_bin_path("rpm", required=True)
-    out = module.run_command([rpm, "-qa", "--qf", QUERY_FORMAT], check_rc=True, environ_update=LOCALE)[1]
-    return parse_installed(out)
-
-
-def is_provided(module: AnsibleModule, spec: str) -> bool:
-    """Whether an installed package has the file or feature."""
-    rpm = module.get_bin_path("rpm", required=True)
-    return module.run_command([rpm, "-q", "--whatprovides", spec], environ_update=LOCALE)[0] == 0
-
-
-def to_ask_for(module: AnsibleModule, installed: list[Package]) -> list[str]:
-    """The names that dnf has to be asked about."""
-    names: list[str] = module.params["name"]
-    state = module.params["state"]
-    if state == "latest":
-        return names
-    there = [spec for spec in names if any(package.matches(spec) for package in installed)]
-    if state == "absent":
-        return there
-    return [spec for spec in names if spec not in there and not is_provided(module, spec)]
-
-
-class Dnf:
-    """One command of dnf, first resolved and then carried out."""
-
-    def __init__(self, module: AnsibleModule, names: list[str]) -> None:
-        self.module = module
-        self.what = f"{'remove' if module.params['state'] == 'absent' else 'install'} {', '.join(names)}"
-        # -y is for the keys of repositories, which are asked about before the transaction.
-        self.argv = [module.get_bin_path("dnf", required=True), "-y", *options(module.params)]
-        self.command = ["remove" if module.params["state"] == "absent" else "install", *names]
-
-    def run(self, *flags: str) -> tuple[int, str, str]:
-        rc, out, err = self.module.run_command([*self.argv, *flags, *self.command], environ_update=LOCALE)
-        return rc, out, err.strip()
-
-    def fail(self, out: str, err: str) -> t.NoReturn:
-        words = err or out.strip()
-        raise DnfError(f"dnf cannot {self.what}: {words}\n{remedy(words)}")
-
-    def resolve(self) -> list[Change]:
-        # The answer no ends dnf with an error of its own.
-        rc, out, err = self.run("--assumeno")
-        if rc != 0 and "Operation aborted" not in err:
-            self.fail(out, err)
-        return parse_transaction(out)
-
-    def carry_out(self) -> None:
-        rc, out, err = self.run()
-        if rc != 0:
-            self.fail(out, err)
-
-
-def refuse_removals(module: AnsibleModule, dnf: Dnf, changes: list[Change], installed: list[Package]) -> None:
-    allowed = list(module.params["removable"])
-    if module.params["state"] == "absent":
-        allowed += [package.name for package in installed if any(map(package.matches, module.params["name"]))]
-    unwanted = not_allowed(changes, allowed)
-    if unwanted:
-        raise DnfError(
-            f"to {dnf.what}, dnf would also have to remove {', '.join(unwanted)}. Nothing was changed."
-            " Name these packages in the option 'removable' if they may go."
-        )
-
-
-def run(module: AnsibleModule) -> dict[str, t.Any]:
-    installed = query_installed(module)
-    names = to_ask_for(module, installed)
-    changes: list[Change] = []
-    if names:
-        dnf = Dnf(module, names)
-        changes = dnf.resolve()
-        refuse_removals(module, dnf, changes, installed)
-        if changes and not module.check_mode:
-            dnf.carry_out()
-    result: dict[str, t.Any] = {"changed": bool(changes), "transaction": [change._asdict() for change in changes]}
-    if module._diff:
-        result["diff"] = diff(installed, changes)
-    return result
+from ansible_collections.tritonops.trtllm.plugins.module_utils._module import run_module
+from ansible_collections.tritonops.trtllm.plugins.module_utils.host._dnf import ensure_packages
 
 
 def main() -> None:
@@ -240,11 +142,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    try:
-        result = run(module)
-    except DnfError as exc:
-        module.fail_json(msg=str(exc))
-    module.exit_json(**result)
+    run_module(module, ensure_packages, "cannot run dnf")
 
 
 if __name__ == "__main__":

@@ -10,11 +10,11 @@ module: docker_daemon_config
 short_description: Merge settings into Docker's daemon.json
 version_added: "0.1.0"
 description:
-  - Merges settings into Docker's configuration file and keeps all others. It is the one owner of that
-    file, so that several roles can each bring their keys and none removes those of another.
-  - The new file is checked by Docker itself where that can (C(dockerd --validate), Docker 23.0 and later)
-    before it takes the place of the old one.
-  - Does not restart Docker. M(tritonops.trtllm.docker_service) does, when the file is newer than the Docker service.
+  - Merges settings into Docker's configuration file and keeps all others, so that several roles can each set their own
+    keys.
+  - Docker validates the new file before it replaces the old one (C(dockerd --validate), Docker 23.0 and later).
+  - This module does not restart Docker. M(tritonops.trtllm.docker_service) does, if the file is newer than the running
+    Docker service.
 extends_documentation_fragment:
   - tritonops.trtllm.attributes
 attributes:
@@ -27,31 +27,31 @@ attributes:
 options:
   config:
     description:
-      - The settings, in the names of C(daemon.json).
-      - Dictionaries are merged at every level, lists and other values are replaced.
+      - The settings, with the keys of C(daemon.json).
+      - Dictionaries are merged at every level. Lists and other values are replaced.
       - V(null) removes a key.
     type: dict
     required: true
   path:
     description:
-      - Docker's configuration file. Its folder is made when it is missing.
-      - A symbolic link is followed, its target is written.
+      - Docker's configuration file. Its folder is created if it does not exist.
+      - If it is a symbolic link, its target is changed.
     type: path
     default: /etc/docker/daemon.json
   backup:
     description:
-      - Keep a copy of the old file, named after the time.
+      - Whether to keep a copy of the old file, with the time in its name.
     type: bool
     default: false
   validate:
     description:
-      - Let Docker check the new file before it is put in place.
-      - Nothing is checked when O(dockerd) is not installed or is older than 23.0. RV(validated) tells.
+      - Whether Docker must validate the new file before it is used.
+      - The file is not validated if O(dockerd) is not installed or is older than 23.0; see RV(validated).
     type: bool
     default: true
   dockerd:
     description:
-      - Name or path of the daemon's program.
+      - Name or path of the executable of the Docker daemon.
     type: str
     default: dockerd
 seealso:
@@ -68,7 +68,7 @@ EXAMPLES = r"""
       log-opts:
         max-size: 100m
 
-- name: Let containers use NVIDIA GPUs, and drop a registry mirror
+- name: Add the NVIDIA runtime, and remove the registry mirrors
   tritonops.trtllm.docker_daemon_config:
     config:
       runtimes:
@@ -81,7 +81,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 config:
-  description: The whole configuration as it is now (in check mode, as it would be).
+  description: The complete configuration after the change (in check mode, as it would be).
   returned: always
   type: dict
   sample:
@@ -89,89 +89,20 @@ config:
     log-opts:
       max-size: 100m
 validated:
-  description: Whether Docker has checked the new file.
+  description: Whether Docker validated the new file.
   returned: always
   type: bool
   sample: true
 backup_file:
   description: The copy of the old file.
-  returned: when O(backup=true) and the file was there and changed
+  returned: when O(backup=true) and an existing file was changed
   type: str
   sample: /etc/docker/daemon.json.4242.2026-11-22@12:00:00~
 """
 
-import os
-import tempfile
-import typing as t
-
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.tritonops.trtllm.plugins.module_utils.docker._daemon_config import (
-    DaemonConfigError,
-    dump,
-    merge,
-    parse,
-    read,
-)
-from ansible_collections.tritonops.trtllm.plugins.module_utils.host._umask import readable_by_everybody
-
-
-def docker_accepts(module: AnsibleModule, candidate: str) -> bool:
-    """Whether Docker has checked the file; raises when it refuses it."""
-    dockerd = module.get_bin_path(module.params["dockerd"], opt_dirs=["/usr/sbin", "/usr/local/sbin"])
-    if dockerd is None:
-        return False
-    rc, out, err = module.run_command([dockerd, "--validate", "--config-file", candidate])
-    if rc == 0:
-        return True
-    words = (err.strip() or out.strip()).replace(candidate, module.params["path"])
-    if "unknown flag: --validate" in words:
-        return False
-    raise DaemonConfigError(
-        f"Docker refuses the new {module.params['path']}: {words}."
-        " The file was left as it is: correct the option 'config'."
-    )
-
-
-def write_candidate(module: AnsibleModule, text: str) -> str:
-    """The new file in the module's own folder, which Ansible removes."""
-    handle, candidate = tempfile.mkstemp(dir=module.tmpdir, suffix=".json")
-    with os.fdopen(handle, "w", encoding="utf-8") as stream:
-        stream.write(text)
-    return candidate
-
-
-def publish(module: AnsibleModule, candidate: str, path: str, exists: bool) -> str | None:
-    """Put the file in place in one step. Returns the backup's name."""
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    backup = module.backup_local(path) if exists and module.params["backup"] else None
-    module.atomic_move(candidate, path)
-    return backup
-
-
-def run(module: AnsibleModule) -> dict[str, t.Any]:
-    path = os.path.realpath(module.params["path"])
-    text = read(path)
-    before = parse(text or "", path)
-    after = merge(before, module.params["config"])
-    changed = before != after
-    result: dict[str, t.Any] = {"changed": changed, "config": after, "validated": False}
-    if module._diff:
-        result["diff"] = {
-            "before_header": path,
-            "after_header": path,
-            "before": text or "",
-            "after": dump(after) if changed else text or "",
-        }
-    if not changed:
-        return result
-    candidate = write_candidate(module, dump(after))
-    if module.params["validate"]:
-        result["validated"] = docker_accepts(module, candidate)
-    if not module.check_mode:
-        backup = publish(module, candidate, path, text is not None)
-        if backup:
-            result["backup_file"] = backup
-    return result
+from ansible_collections.tritonops.trtllm.plugins.module_utils._module import run_module
+from ansible_collections.tritonops.trtllm.plugins.module_utils.docker._daemon_config import ensure_config
 
 
 def main() -> None:
@@ -185,14 +116,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    try:
-        with readable_by_everybody():
-            result = run(module)
-    except DaemonConfigError as exc:
-        module.fail_json(msg=str(exc))
-    except OSError as exc:
-        module.fail_json(msg=f"{module.params['path']} cannot be written: {exc}")
-    module.exit_json(**result)
+    run_module(module, ensure_config, f"cannot write {module.params['path']}")
 
 
 if __name__ == "__main__":

@@ -8,16 +8,16 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: hf_snapshot
 
-short_description: Have a model's files on the host, at a pinned revision
+short_description: Download a model from Hugging Face at a pinned revision
 
 version_added: "0.1.0"
 
 description:
-  - Fetches the safetensors weights, the tokenizer and the configuration of a Hugging Face model repository with
-    C(huggingface_hub), and checks size and digest of every file itself against what the hub says.
-  - Everything happens in O(dest) with C(.partial) appended, and is renamed when it is complete; an interrupted
-    download goes on where it broke off.
-  - Source can be the hub, a mirror of it, what is on the host already (O(offline=true)), or a folder (O(src)).
+  - Downloads the safetensors weights, the tokenizer and the configuration of a Hugging Face model repository with
+    C(huggingface_hub), and verifies the size and digest of every file against those of the hub.
+  - The files are downloaded to O(dest) with C(.partial) appended, which is renamed when it is complete. The next run
+    continues an interrupted download.
+  - The source is the hub, a mirror of it, files that are on the host already (O(offline=true)), or a folder (O(src)).
 
 extends_documentation_fragment:
   - tritonops.trtllm.attributes
@@ -26,29 +26,29 @@ attributes:
   check_mode:
     support: full
     details:
-      - The hub is asked as in a real run, so that a refused token or a wrong revision shows.
-      - Without C(huggingface_hub) on the host, or without the file O(token_file), only O(dest) is looked at.
+      - The hub is asked as in a normal run, so that a rejected token or a wrong revision is reported.
+      - Without C(huggingface_hub) on the host, or without the file O(token_file), only O(dest) is checked.
   diff_mode:
     support: full
   idempotent:
     support: full
     details:
-      - A branch or tag as O(revision) is resolved in every run and may have moved; a commit cannot.
+      - If O(revision) is a branch or tag, it is resolved in every run, and may have moved.
 
 options:
   repository:
     description:
-      - Repository of the model on the hub, as V(organisation/name).
+      - Repository of the model on the hub, in the form V(organisation/name).
       - Required unless O(src) is given.
     type: str
   revision:
     description:
-      - A commit (40 hexadecimal digits) is recommended; a branch or a tag is resolved to one.
+      - A commit (40 hexadecimal digits), which is recommended, or a branch or tag, which is resolved to a commit.
     type: str
     default: main
   dest:
     description:
-      - Folder that will hold the model's files and C(artifact.json).
+      - Folder for the model's files and C(artifact.json).
     type: path
     required: true
   src:
@@ -62,44 +62,44 @@ options:
     default: https://huggingface.co
   offline:
     description:
-      - Use no network, only what is in O(dest), in its C(.partial) folder or in O(cache_dir).
+      - Whether to only use files in O(dest), in its C(.partial) folder or in O(cache_dir), and no network.
     type: bool
     default: false
   cache_dir:
     description:
-      - A cache of C(huggingface_hub) on the host to take files from. Nothing is written to it.
-      - If not given, that is the library's own default, C(~/.cache/huggingface/hub).
+      - A cache of C(huggingface_hub) on the host to copy files from. Nothing is written to it.
+      - The default is that of the library, C(~/.cache/huggingface/hub).
     type: path
   token_file:
     description:
-      - File on the host that holds the token for private and gated models.
-      - If not given, the environment variable E(HF_TOKEN) of the module is used. Prefer the file, for Ansible puts
-        a task's C(environment) on command lines.
+      - File on the host with the token for private and gated models.
+      - The default is the environment variable E(HF_TOKEN). A file is safer, because Ansible writes the
+        C(environment) of a task to command lines.
     type: path
   allow_patterns:
     description:
-      - Files to fetch, as shell patterns; C(*) also matches C(/).
-      - If not given, safetensors weights, tokenizer and configuration.
+      - Shell patterns of the files to download; C(*) also matches C(/).
+      - By default, safetensors weights, tokenizer and configuration.
     type: list
     elements: str
   ignore_patterns:
     description:
-      - Files not to fetch, of those that O(allow_patterns) names.
-      - If not given, the same weights in other formats, such as V(*.bin), V(*.pt), V(*.gguf) and V(original/*).
+      - Shell patterns of files to exclude from those that match O(allow_patterns).
+      - By default, the same weights in other formats, such as V(*.bin), V(*.pt), V(*.gguf) and V(original/*).
     type: list
     elements: str
   ca_bundle:
     description:
-      - File on the host with the certificates of the authorities to trust, in place of the built-in ones.
+      - File on the host with CA certificates to use instead of the built-in ones.
     type: path
   max_workers:
     description:
-      - Number of files to fetch at the same time.
+      - Number of files to download at the same time.
     type: int
     default: 4
   verify:
     description:
-      - Hash the files of a finished O(dest) again, instead of looking at names and sizes only.
+      - Whether to verify the hashes of files in an existing O(dest), and not only their names and sizes.
     type: bool
     default: false
 
@@ -115,7 +115,7 @@ seealso:
 
 EXAMPLES = r"""
 ---
-- name: Fetch a gated model at a commit
+- name: Download a gated model at a commit
   tritonops.trtllm.hf_snapshot:
     repository: mistralai/Mixtral-8x7B-Instruct-v0.1
     revision: 1e637f2d7cb0a9d6fb1922f305cb784995190a83
@@ -124,7 +124,7 @@ EXAMPLES = r"""
   vars:
     ansible_python_interpreter: /opt/trtllm/venv/bin/python
 
-- name: Take a model from a folder of the host
+- name: Copy a model from a folder on the host
   tritonops.trtllm.hf_snapshot:
     src: /srv/models/mixtral
     dest: /opt/trtllm/weights/mixtral
@@ -137,33 +137,33 @@ path:
   type: str
   sample: /opt/trtllm/weights/3f2a9c0d1b7e4865
 commit:
-  description: The commit that O(revision) stands for; null for a folder (O(src)).
+  description: The commit of O(revision); V(null) for a folder (O(src)).
   returned: success
   type: str
   sample: 1e637f2d7cb0a9d6fb1922f305cb784995190a83
 files:
-  description: Names of the files. Empty in check mode when they are yet to be fetched.
+  description: Names of the files. Empty in check mode if they would have to be downloaded.
   returned: success
   type: list
   elements: str
   sample: [config.json, model.safetensors, tokenizer.json]
 total_size:
-  description: Bytes of all files.
+  description: Size of all files in bytes.
   returned: success
   type: int
   sample: 269060552
 downloaded:
-  description: Bytes that this run has fetched; less than RV(total_size) when an earlier run was gone on with.
+  description: Bytes that this run downloaded; less than RV(total_size) if it continued an earlier run.
   returned: success
   type: int
   sample: 269060552
 reason:
-  description: Why the files had to be fetched; null when they were there.
+  description: Why the files had to be downloaded; V(null) if they existed.
   returned: success
   type: str
   sample: "no artifact at /opt/trtllm/weights/3f2a9c0d1b7e4865"
 artifact:
-  description: Content of C(artifact.json), with size and SHA-256 of each file; null when there is none yet.
+  description: Content of C(artifact.json), with size and SHA-256 of each file; V(null) if it does not exist yet.
   returned: success
   type: dict
   sample: {"key": "3f2a9c0d1b7e4865", "duration_seconds": 41.3}
@@ -173,7 +173,7 @@ import os
 import traceback
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
-from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._artifact import ArtifactError
+from ansible_collections.tritonops.trtllm.plugins.module_utils._module import ModuleFailure, run_module
 from ansible_collections.tritonops.trtllm.plugins.module_utils.weights._hf_hub import (
     DEFAULT_ALLOW,
     DEFAULT_ENDPOINT,
@@ -193,7 +193,7 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.weights._weights 
 
 
 def read_token(module: AnsibleModule) -> str | None:
-    """The token of the file or else of the environment, hidden from all output."""
+    """The token from the file or the environment, which is removed from all output."""
     path = module.params["token_file"]
     if path is None:
         token = os.environ.get("HF_TOKEN", "").strip()
@@ -202,9 +202,9 @@ def read_token(module: AnsibleModule) -> str | None:
             with open(path, encoding="utf-8") as stream:
                 token = stream.read().strip()
         except OSError as exc:
-            raise HubError(f"cannot read the token: {exc}; put it there, or correct token_file") from exc
+            raise HubError(f"cannot read the token: {exc}; create the file, or correct token_file") from exc
         if not token:
-            raise HubError(f"the file {path} (token_file) is empty: put the token there, or leave token_file out")
+            raise HubError(f"the file {path} (token_file) is empty: write the token to it, or do not set token_file")
     if token:
         module.no_log_values.add(token)
     return token or None
@@ -227,10 +227,10 @@ def source_of(module: AnsibleModule) -> Source:
         return FolderSource(request)
     try:
         library = load_library(module.params["ca_bundle"])
-    except ImportError:
+    except ImportError as exc:
         if module.check_mode:
             return PredictedSource(request)
-        module.fail_json(msg=missing_required_lib("huggingface_hub"), exception=traceback.format_exc())
+        raise ModuleFailure(missing_required_lib("huggingface_hub"), exception=traceback.format_exc()) from exc
     if request.offline:
         return OfflineSource(request, library)
     if module.check_mode and token_file and not os.path.exists(token_file):
@@ -258,13 +258,7 @@ def main() -> None:
         required_one_of=[("repository", "src")],
         supports_check_mode=True,
     )
-    try:
-        result = snapshot(source_of(module))
-    except ArtifactError as exc:
-        module.fail_json(msg=str(exc))
-    except OSError as exc:
-        module.fail_json(msg=f"cannot make {module.params['dest']}: {exc}")
-    module.exit_json(**result)
+    run_module(module, lambda module: snapshot(source_of(module)), f"cannot create {module.params['dest']}")
 
 
 if __name__ == "__main__":

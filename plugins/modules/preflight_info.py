@@ -7,13 +7,13 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: preflight_info
-short_description: Find out what would stop a deployment on a host, all of it at once
+short_description: Find everything that would prevent a deployment on a host
 version_added: "0.1.0"
 description:
-  - Checks a host before anything is changed on it, and returns every obstacle with what to do about it.
-  - It needs nothing but Python on the host. It fails only if the host cannot be looked at. Obstacles are returned, so
-    that the caller decides.
-  - Only what O(needs) names is checked. Every check is described in C(docs/operations.md) of the collection.
+  - Checks a host before anything is changed on it, and returns every problem with its remedy.
+  - Only needs Python on the host. Problems are returned and do not fail the module. It only fails if the host cannot be
+    checked.
+  - Only checks what is listed in O(needs). All checks are described in C(docs/operations.md) of the collection.
 extends_documentation_fragment:
   - tritonops.trtllm.attributes
   - tritonops.trtllm.attributes.info_module
@@ -22,21 +22,21 @@ extends_documentation_fragment:
 options:
   token:
     description:
-      - The access token for O(needs.hub), in place of the one in O(needs.hub.token_file).
+      - The access token for O(needs.hub), instead of the one in O(needs.hub.token_file).
     type: str
   ca_bundle:
     description:
-      - File with the certificates to trust in place of the system's, for everything that is asked over the network.
-      - The proxy variables of the environment are honoured.
+      - File with CA certificates to use for all connections instead of the system's.
+      - The proxy variables of the environment are used, too.
     type: path
   timeout:
     description:
-      - Seconds to wait for each answer over the network.
+      - Seconds to wait for each answer from the network.
     type: int
     default: 20
   command_timeout:
     description:
-      - Seconds to wait for each of the programs that are asked. One GPU in trouble can make them hang.
+      - Seconds to wait for each program that is run. A faulty GPU can make them hang.
     type: int
     default: 120
 author:
@@ -44,7 +44,7 @@ author:
 """
 
 EXAMPLES = r"""
-- name: Check whether a small model could be served here
+- name: Check whether the host can serve a small model
   tritonops.trtllm.preflight_info:
     needs:
       - ports:
@@ -64,7 +64,7 @@ EXAMPLES = r"""
         systemd: true
   register: preflight
 
-- name: Check whether the GPUs are healthy and what they should be
+- name: Check the number, kind and health of the GPUs
   tritonops.trtllm.preflight_info:
     needs:
       - gpus:
@@ -74,7 +74,7 @@ EXAMPLES = r"""
         units: [triton.service]
   register: gpus
 
-- name: Show what is wrong
+- name: Show the problems
   ansible.builtin.debug:
     msg: "{{ item.message }}; {{ item.remedy }}"
   loop: "{{ preflight.findings }}"
@@ -82,17 +82,17 @@ EXAMPLES = r"""
 
 RETURN = r"""
 findings:
-  description: The obstacles; empty when there are none.
+  description: The problems that were found.
   returned: always
   type: list
   elements: dict
   contains:
     id:
-      description: Name of the check that found it.
+      description: Name of the check that found the problem.
       type: str
       sample: port_taken
     severity:
-      description: V(error) for what will stop the deployment, V(warning) for what may.
+      description: V(error) if the deployment would fail, V(warning) if it may fail.
       type: str
       sample: error
     message:
@@ -100,15 +100,15 @@ findings:
       type: str
       sample: "port 8000 on 127.0.0.1 (HTTP) is taken by pid 4242: nginx: master process (it listens on 0.0.0.0)"
     remedy:
-      description: What to do about it.
+      description: How to fix it.
       type: str
       sample: stop it, or choose another port in needs.ports
     waivable:
-      description: Whether the deployment may go on in spite of it, if somebody takes responsibility for that.
+      description: Whether users can accept the problem and deploy nevertheless.
       type: bool
       sample: true
 facts:
-  description: What was looked up for the checks.
+  description: The facts that the checks used.
   returned: always
   type: dict
   contains:
@@ -125,23 +125,23 @@ facts:
       type: int
       sample: 25208512512
     clock_synchronised:
-      description: Whether something keeps the clock right; V(null) where nothing tells. Only with O(needs.clock).
+      description: Whether the clock is synchronised; V(null) if unknown. Only with O(needs.clock).
       type: bool
       sample: true
     selinux_enforcing:
-      description: Whether SELinux enforces its rules. Only with O(needs.root).
+      description: Whether SELinux is in enforcing mode. Only with O(needs.root).
       type: bool
       sample: false
     firewalld:
-      description: Whether firewalld runs. Only with O(needs.ports).
+      description: Whether firewalld is running. Only with O(needs.ports).
       type: bool
       sample: false
     gpus:
-      description: The GPUs and what belongs to them. Only with O(needs.gpus).
+      description: The GPUs and their driver. Only with O(needs.gpus).
       type: dict
       contains:
         driver_version:
-          description: Version of the kernel driver; V(null) where it does not answer.
+          description: Version of the kernel driver; V(null) if it does not answer.
           type: str
           sample: 590.48.01
         cuda_version:
@@ -149,27 +149,27 @@ facts:
           type: str
           sample: "13.1"
         devices:
-          description: The GPUs that answer, as M(tritonops.trtllm.gpu_info) returns them.
+          description: The GPUs that answer, like RV(tritonops.trtllm.trtllm_host_info#module:host_facts.gpus).
           type: list
           elements: dict
           sample: []
         on_bus:
-          description: How many GPUs are on the PCI bus, whether they answer or not.
+          description: Number of GPUs on the PCI bus, including those that do not answer.
           type: int
           sample: 8
         switches:
-          description: How many NVSwitches are on the PCI bus.
+          description: Number of NVSwitches on the PCI bus.
           type: int
           sample: 6
         fabric_manager:
-          description: The state of the fabric manager's unit, and its version. V(null) without NVSwitches.
+          description: State and version of the fabric manager's unit; V(null) without NVSwitches.
           type: dict
           sample:
             load: loaded
             active: active
             version: 590.48.01
         xids:
-          description: The driver's errors in the kernel's log since boot, by GPU and code.
+          description: Errors of the driver in the kernel log since boot, by GPU and code.
           type: list
           elements: dict
           sample:
@@ -177,7 +177,7 @@ facts:
               code: 79
               times: 1
     disk:
-      description: The file systems that O(needs.disk) is about.
+      description: The file systems of O(needs.disk).
       type: list
       elements: dict
       sample:
@@ -190,6 +190,7 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.common.dict_transformations import dict_merge
+from ansible_collections.tritonops.trtllm.plugins.module_utils._module import run_module
 from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._live_host import LiveHost
 from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._needs import Needs, options_of
 from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._registry import judge
@@ -207,18 +208,19 @@ def argument_spec() -> dict[str, t.Any]:
     }
 
 
-def main() -> None:
-    module = AnsibleModule(argument_spec=argument_spec(), supports_check_mode=True)
+def run(module: AnsibleModule) -> dict[str, t.Any]:
     findings: list[dict[str, t.Any]] = []
     facts: dict[str, t.Any] = {}
-    try:
-        for needs in module.params["needs"]:
-            host = LiveHost(module, needs)
-            findings += [found for found in judge(host.needs, host.known) if found not in findings]
-            facts = dict_merge(facts, host.shown())
-    except (OSError, ValueError) as exc:
-        module.fail_json(msg=f"the host cannot be looked at: {exc}")
-    module.exit_json(changed=False, findings=findings, facts=facts)
+    for needs in module.params["needs"]:
+        host = LiveHost(module, needs)
+        findings += [found for found in judge(host.needs, host.known) if found not in findings]
+        facts = dict_merge(facts, host.shown())
+    return {"changed": False, "findings": findings, "facts": facts}
+
+
+def main() -> None:
+    module = AnsibleModule(argument_spec=argument_spec(), supports_check_mode=True)
+    run_module(module, run, "cannot check the host", errors=(OSError, ValueError))
 
 
 if __name__ == "__main__":

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: root_folder
-short_description: Claim the root folder, or remove what the collection has put there
+short_description: Create the root folder, or remove the files of the collection from it
 version_added: "0.1.0"
 description:
-  - The root folder has everything that the collection makes on a host. A file named C(.trtllm) in it says that the
-    folder belongs to the collection.
-  - With O(state=absent) only names of the collection are removed, and in them only what has a record of the
-    collection. What others have put there stays, and is reported in RV(left).
+  - The root folder contains everything that the collection creates on a host. The file C(.trtllm) in it marks it as a
+    folder of the collection.
+  - With O(state=absent), only names that the collection uses are removed, and in their folders only what has a record
+    of the collection. Other files are kept, and returned in RV(left).
 extends_documentation_fragment:
   - tritonops.trtllm.attributes
 attributes:
@@ -31,25 +31,24 @@ options:
     required: true
   state:
     description:
-      - With V(present), the folder is made if it does not exist, and marked if it is empty. A folder of the system, and
-        one that others use already, stay without the mark.
-      - With V(absent), what the collection has put there is removed. The folder itself stays. A folder of the system,
-        and one that is not empty and has no mark, fail the module before anything is removed.
+      - With V(present), the folder is created if it does not exist, and marked if it is empty. System folders and
+        folders that contain other files are not marked.
+      - With V(absent), the files of the collection are removed. The folder itself is kept. If it is a system folder, or
+        is not empty and has no mark, the module fails and removes nothing.
     type: str
     choices: [present, absent]
     default: present
   keep:
     description:
-      - With O(state=absent), names below the folder that are kept. The mark is kept with them, and with what others
-        have put there.
+      - With O(state=absent), names in the folder to keep. The mark is kept as long as the folder is not empty.
     type: list
     elements: str
     choices: [image, backend, weights, checkpoint, engine, deployments, venv, logs, secrets]
     default: []
   deployment:
     description:
-      - With O(state=absent), the name of the deployment that is removed, in place of everything. Weights, checkpoints,
-        engines and images stay, as other deployments may use them.
+      - With O(state=absent), only remove this deployment. Weights, checkpoints, engines and images are kept, because
+        other deployments may use them.
     type: str
 author:
   - tritonops.trtllm contributors (@tritonops)
@@ -57,7 +56,7 @@ author:
 
 EXAMPLES = r"""
 ---
-- name: Make the root folder
+- name: Create the root folder
   tritonops.trtllm.root_folder:
     path: /opt/trtllm
 
@@ -70,29 +69,31 @@ EXAMPLES = r"""
 
 RETURN = r"""
 removed:
-  description: Entries of the folder that were removed, or would be in check mode.
+  description: Entries of the folder that were removed (in check mode, that would be removed).
   returned: success
   type: list
   elements: str
   sample: [/opt/trtllm/engine, /opt/trtllm/.trtllm]
 left:
-  description: Paths below names of the collection, and other entries of the folder, that others have put there.
+  description: Paths that do not belong to the collection and were kept.
   returned: success
   type: list
   elements: str
   sample: [/opt/trtllm/weights/my-model, /opt/trtllm/notes.txt]
 images:
   description:
-    - With O(state=absent), the images that the folder has records of. What was fetched or built has C(image_id), too;
-      what a killed run was to fetch or build has C(image) only.
+    - With O(state=absent), the images of the records in the folder. Images that were pulled, loaded or built also have
+      C(image_id); those of an interrupted run only have C(image).
   returned: success
   type: list
   elements: dict
   sample: [{"image": "registry.example.com/tritonserver@sha256:0123", "image_id": "sha256:4567"}]
 """
 
+import typing as t
+
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._errors import ArtifactError
+from ansible_collections.tritonops.trtllm.plugins.module_utils._module import ModuleFailure, run_module
 from ansible_collections.tritonops.trtllm.plugins.module_utils.host._host import is_deployment_name
 from ansible_collections.tritonops.trtllm.plugins.module_utils.host._root_folder import (
     KEEPABLE,
@@ -108,8 +109,17 @@ def remove(module: AnsibleModule) -> Removal:
     if name is None:
         return remove_ours(path, module.params["keep"], module.check_mode)
     if not is_deployment_name(name):
-        raise ArtifactError(f"{name!r} is not the name of a deployment")
+        raise ModuleFailure(f"{name!r} is not the name of a deployment")
     return remove_deployment(path, name, module.check_mode)
+
+
+def run(module: AnsibleModule) -> dict[str, t.Any]:
+    if module.params["state"] == "present":
+        removal, changed = Removal(), claim(module.params["path"], module.check_mode)
+    else:
+        removal = remove(module)
+        changed = bool(removal.removed)
+    return {"changed": changed, "removed": removal.removed, "left": removal.left, "images": removal.images}
 
 
 def main() -> None:
@@ -122,18 +132,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    path = module.params["path"]
-    try:
-        if module.params["state"] == "present":
-            removal, changed = Removal(), claim(path, module.check_mode)
-        else:
-            removal = remove(module)
-            changed = bool(removal.removed)
-    except ArtifactError as exc:
-        module.fail_json(msg=str(exc))
-    except OSError as exc:
-        module.fail_json(msg=f"cannot change {path}: {exc}")
-    module.exit_json(changed=changed, removed=removal.removed, left=removal.left, images=removal.images)
+    run_module(module, run, f"cannot change {module.params['path']}")
 
 
 if __name__ == "__main__":

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: triton_generate
-short_description: Ask a Triton server for one completion
+short_description: Request a completion from a Triton server
 version_added: "0.1.0"
 description:
-  - Sends one prompt to the generate extension of a Triton server, and fails unless tokens come back, and a text that is
-    as expected.
-  - It changes nothing, so that it runs in check mode just the same.
+  - Sends a prompt to the generate extension of a Triton server, and fails unless it returns tokens and the expected
+    text.
+  - It changes nothing, so it does the same in check mode.
 requirements:
   - requests
 extends_documentation_fragment:
@@ -23,12 +23,12 @@ options:
   url:
     description:
       - The address of Triton's HTTP endpoint.
-      - Proxies of the environment are not used for an address of the loopback interface.
+      - Proxies from the environment are not used for loopback addresses.
     type: str
     default: http://127.0.0.1:8000
   model:
     description:
-      - The model to ask.
+      - The model to use.
     type: str
     default: ensemble
   prompt:
@@ -38,31 +38,31 @@ options:
     required: true
   max_tokens:
     description:
-      - How many tokens to generate at most.
+      - Maximum number of tokens to generate.
     type: int
     default: 64
   parameters:
     description:
-      - Further fields of the request, such as C(temperature). They win over what the module sends of itself.
+      - Further fields of the request, such as C(temperature). They override fields that the module sets itself.
     type: dict
     default: {}
   stream:
     description:
-      - Ask for a stream of events (C(generate_stream)), as a decoupled model can give one.
+      - Whether to request a stream of events (C(generate_stream)), which decoupled models support.
     type: bool
     default: false
   pattern:
     description:
-      - A regular expression that has to be found in the text.
+      - A regular expression that the text must contain.
     type: str
   min_tokens:
     description:
-      - How many tokens there have to be at least.
+      - Minimum number of tokens that must be returned.
     type: int
     default: 1
   timeout:
     description:
-      - How long it may take, in seconds.
+      - Maximum time for the completion, in seconds.
     type: float
     default: 120
   text_input_field:
@@ -77,7 +77,7 @@ options:
     default: text_output
   max_tokens_field:
     description:
-      - The model's input for O(max_tokens). The models of the LLM API call it V(sampling_param_max_tokens).
+      - The model's input for O(max_tokens). Models of the LLM API use V(sampling_param_max_tokens).
     type: str
     default: max_tokens
 author:
@@ -87,7 +87,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Ask a question
+- name: Request an answer
   tritonops.trtllm.triton_generate:
     prompt: What is cloud computing?
     max_tokens: 64
@@ -106,44 +106,44 @@ EXAMPLES = r"""
 
 RETURN = r"""
 text:
-  description: The text.
+  description: The text that was generated.
   returned: when the server answered
   type: str
   sample: Cloud computing is a technology that lets people use computers of others.
 tokens:
-  description: How many tokens were generated.
+  description: Number of generated tokens.
   returned: when the server answered
   type: int
   sample: 64
 counted_by:
   description: >-
-    What the tokens were counted by. V(log_probs) is exact, V(events) counts the events of a stream that have
+    How the tokens were counted. V(log_probs) is exact, V(events) counts the events of a stream that have
     text, V(words) counts words, of which there are at most as many as tokens.
   returned: when the server answered
   type: str
   sample: log_probs
 latency_seconds:
-  description: From the request to the end of the answer.
+  description: Seconds from the request to the end of the answer.
   returned: when the server answered
   type: float
   sample: 3.214
 tokens_per_second:
-  description: Tokens by latency; V(null) where the tokens are counted by words.
+  description: RV(tokens) divided by RV(latency_seconds); V(null) if words were counted.
   returned: when the server answered
   type: float
   sample: 19.91
 first_token_seconds:
-  description: From the request to the first event; V(null) without O(stream).
+  description: Seconds from the request to the first event; V(null) without O(stream).
   returned: when the server answered
   type: float
   sample: 0.152
 events:
-  description: How many answers the server gave; 1 without O(stream).
+  description: Number of events; 1 without O(stream).
   returned: when the server answered
   type: int
   sample: 64
 response:
-  description: The last answer as it came.
+  description: The last answer of the server.
   returned: when the server answered
   type: dict
   sample:
@@ -151,7 +151,7 @@ response:
     model_version: "1"
     text_output: Cloud computing is a technology that lets people use computers of others.
 explanations:
-  description: The known failures that the server's words show.
+  description: The known failures that match the server's error message.
   returned: failure
   type: list
   elements: dict
@@ -162,6 +162,7 @@ import re
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible_collections.tritonops.trtllm.plugins.module_utils._module import ModuleFailure, run_module
 from ansible_collections.tritonops.trtllm.plugins.module_utils.docker._log_patterns import (
     LOG_PATTERNS_ARGUMENT,
     explain,
@@ -171,9 +172,7 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.triton import _co
 from ansible_collections.tritonops.trtllm.plugins.module_utils.triton._http import (
     REQUESTS_IMPORT_ERROR,
     Deadline,
-    Refused,
     TritonClient,
-    Unreachable,
 )
 
 
@@ -182,19 +181,40 @@ def facts(answer: completion.Completion) -> dict[str, t.Any]:
 
 
 def complaint(params: t.Mapping[str, t.Any], answer: completion.Completion) -> str | None:
-    """What is wrong with the answer, if anything."""
+    """Why the answer is not as requested; None if it is."""
     if answer.tokens < params["min_tokens"]:
-        return f"{answer.tokens} tokens came back, not {params['min_tokens']} or more; the text is: {answer.text!r}"
+        return f"{answer.tokens} tokens were returned, not {params['min_tokens']} or more; the text is: {answer.text!r}"
     if params["pattern"] and not re.search(params["pattern"], answer.text):
-        return f"the text does not match {params['pattern']!r}, it is: {answer.text!r}"
+        return f"the text does not match {params['pattern']!r}; it is: {answer.text!r}"
     return None
 
 
-def check_pattern(module: AnsibleModule) -> None:
+def check_pattern(pattern: str | None) -> None:
     try:
-        re.compile(module.params["pattern"] or "")
+        re.compile(pattern or "")
     except re.error as exc:
-        module.fail_json(msg=f"pattern {module.params['pattern']!r} is not a regular expression: {exc}")
+        raise ModuleFailure(f"pattern {pattern!r} is not a regular expression: {exc}") from exc
+
+
+def run(module: AnsibleModule) -> dict[str, t.Any]:
+    if REQUESTS_IMPORT_ERROR:
+        raise ModuleFailure(missing_required_lib("requests"), exception=REQUESTS_IMPORT_ERROR)
+    params, log_patterns = module.params, log_patterns_of(module)
+    check_pattern(params["pattern"])
+    fields = ("model", "prompt", "max_tokens", "stream", "parameters")
+    names = ("text_input_field", "text_output_field", "max_tokens_field")
+    request = completion.Request(**{name: params[name] for name in fields + names})
+    where = f"model {params['model']} of {params['url']}"
+    try:
+        answer = completion.complete(TritonClient(params["url"], Deadline(params["timeout"])), request)
+    except ModuleFailure as exc:
+        known = explain(str(exc), log_patterns)
+        remedy = f" Known cause: {known[0]['cause']} Remedy: {known[0]['remedy']}" if known else ""
+        raise ModuleFailure(f"{where} returned no completion: {exc}.{remedy}", explanations=known) from exc
+    wrong = complaint(params, answer)
+    if wrong:
+        raise ModuleFailure(f"{where} returned an unexpected completion: {wrong}", explanations=[], **facts(answer))
+    return {"changed": False, **facts(answer)}
 
 
 def main() -> None:
@@ -216,25 +236,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    if REQUESTS_IMPORT_ERROR:
-        module.fail_json(msg=missing_required_lib("requests"), exception=REQUESTS_IMPORT_ERROR)
-    check_pattern(module)
-    log_patterns = log_patterns_of(module)
-    params = module.params
-    fields = ("model", "prompt", "max_tokens", "stream", "parameters")
-    names = ("text_input_field", "text_output_field", "max_tokens_field")
-    request = completion.Request(**{name: params[name] for name in fields + names})
-    where = f"model {params['model']} of {params['url']}"
-    try:
-        answer = completion.complete(TritonClient(params["url"], Deadline(params["timeout"])), request)
-    except (Refused, Unreachable, completion.CompletionError) as exc:
-        known = explain(str(exc), log_patterns)
-        remedy = f" Known cause: {known[0]['cause']} Remedy: {known[0]['remedy']}" if known else ""
-        module.fail_json(msg=f"{where} gave no completion: {exc}.{remedy}", explanations=known)
-    wrong = complaint(params, answer)
-    if wrong:
-        module.fail_json(msg=f"{where} gave a poor completion: {wrong}", explanations=[], **facts(answer))
-    module.exit_json(changed=False, **facts(answer))
+    run_module(module, run, f"cannot request a completion from {module.params['url']}")
 
 
 if __name__ == "__main__":

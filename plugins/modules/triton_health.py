@@ -10,12 +10,11 @@ module: triton_health
 short_description: Wait until a Triton server and its models are ready
 version_added: "0.1.0"
 description:
-  - Waits until the server is live, then ready, then every model is READY and takes requests.
-  - Fails at once, not at the deadline, when waiting is in vain, that is when a model is UNAVAILABLE with a reason, when
-    the systemd unit has failed, stopped or been restarted, or when the container has exited, been restarted or is
-    missing.
-  - The message has the server's own reason, and for known failures the cause and the remedy.
-  - It changes nothing, so that it runs in check mode just the same.
+  - Waits until the server is live, then ready, then every model is READY and accepts requests.
+  - Fails immediately if waiting is useless, because a model is UNAVAILABLE with a reason, the systemd unit failed,
+    stopped or was restarted, or the container exited, was restarted or does not exist.
+  - The error message contains the reason that the server gives, and for known failures the cause and the remedy.
+  - It changes nothing, so it does the same in check mode.
 requirements:
   - requests
   - docker (the Docker SDK for Python), only with O(container)
@@ -27,33 +26,33 @@ options:
   url:
     description:
       - The address of Triton's HTTP endpoint.
-      - Proxies of the environment are not used for an address of the loopback interface.
+      - Proxies from the environment are not used for loopback addresses.
     type: str
     default: http://127.0.0.1:8000
   models:
     description:
-      - The models that have to be ready; by default all that the server has loaded or tried to load.
+      - The models that must be ready; by default all that the server loaded or tried to load.
     type: list
     elements: str
     default: []
   deadline:
     description:
-      - How long to wait at most, in seconds. A server that hangs does not make it longer.
+      - Maximum time to wait, in seconds, even if the server does not respond.
     type: float
     default: 600
   interval:
     description:
-      - The pause between two looks, in seconds.
+      - The time between two checks, in seconds.
     type: float
     default: 1
   unit:
     description:
-      - The systemd unit that runs the server, to notice its end and read its journal.
+      - The systemd unit of the server. If it is set, the module notices when it ends, and reads its journal.
     type: str
   container:
     description:
-      - The name of the server's container, to notice its end and read its log.
-      - Together with O(unit) it may be missing at first, for the unit makes it.
+      - The name of the server's container. If it is set, the module notices when it ends, and reads its log.
+      - If O(unit) is also set, the container does not have to exist at first, because the unit creates it.
     type: str
 author:
   - tritonops.trtllm contributors (@tritonops)
@@ -62,7 +61,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Wait for a server that a systemd unit runs
+- name: Wait for the server of a systemd unit
   tritonops.trtllm.triton_health:
     models: [ensemble, preprocessing, tensorrt_llm, postprocessing]
     unit: trtllm.service
@@ -87,7 +86,7 @@ ready:
   sample: true
 models:
   description: >-
-    The models looked at. A state is as in the server's index, V(NOT READY) if the model itself says so, or empty.
+    The models that were checked. C(state) is as in the server's index, V(NOT READY) if the model says so, or empty.
   returned: always
   type: list
   elements: dict
@@ -97,12 +96,12 @@ models:
       state: READY
       reason: ""
 waited:
-  description: How long it took, in seconds.
+  description: The time that it took, in seconds.
   returned: always
   type: float
   sample: 12.3
 server:
-  description: What the server says of itself (name, version, extensions); empty if it does not answer.
+  description: Name, version and extensions of the server; empty if it does not answer.
   returned: always
   type: dict
   sample:
@@ -110,18 +109,18 @@ server:
     version: 2.51.0
     extensions: [model_repository, statistics]
 reason:
-  description: The server's own words.
+  description: The reason that the server gives.
   returned: failure
   type: str
   sample: "failed to load 'tensorrt_llm' version 1: Internal: MPI size 1 != TP size 8 * PP size 1"
 explanations:
-  description: The known failures that the log shows, earliest first.
+  description: The known failures that were found in the log, earliest first.
   returned: failure
   type: list
   elements: dict
   sample:
     - id: mpi_world_size
-      cause: tritonserver was started with another number of ranks than the engine was built for.
+      cause: tritonserver was started with a different number of ranks than the engine was built for.
       remedy: Start as many ranks as the engine has.
       line: "MPI size 1 != TP size 8 * PP size 1"
 log:
@@ -135,6 +134,7 @@ log:
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible_collections.tritonops.trtllm.plugins.module_utils._module import ModuleFailure, run_module
 from ansible_collections.tritonops.trtllm.plugins.module_utils.docker._log_patterns import (
     LOG_PATTERNS_ARGUMENT,
     log_patterns_of,
@@ -168,6 +168,32 @@ def facts(report: health.Report) -> dict[str, t.Any]:
     }
 
 
+def run(module: AnsibleModule) -> dict[str, t.Any]:
+    params, log_patterns = module.params, log_patterns_of(module)
+    if REQUESTS_IMPORT_ERROR:
+        raise ModuleFailure(missing_required_lib("requests"), exception=REQUESTS_IMPORT_ERROR)
+    if params["container"] and health.DOCKER_IMPORT_ERROR:
+        raise ModuleFailure(missing_required_lib("docker"), exception=health.DOCKER_IMPORT_ERROR)
+    client = TritonClient(params["url"], Deadline(params["deadline"]))
+    try:
+        report = health.wait_until_ready(client, params["models"], params["interval"], watches_of(module))
+    except health.HealthError as exc:
+        explanations = exc.explanations(log_patterns)
+        raise ModuleFailure(
+            f"Triton at {params['url']}: {exc.message(explanations)}",
+            reason=exc.reason,
+            explanations=explanations,
+            log=exc.log,
+            **facts(exc.report),
+        ) from exc
+    except Refused as exc:
+        hint = "if its model-repository API is restricted, set the models that it must have"
+        raise ModuleFailure(f"Triton at {params['url']} does not report its state: {exc}; {hint}") from exc
+    except health.DockerError as exc:
+        raise ModuleFailure(f"cannot ask Docker about container {params['container']}: {exc}") from exc
+    return {"changed": False, **facts(report)}
+
+
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
@@ -181,29 +207,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    if REQUESTS_IMPORT_ERROR:
-        module.fail_json(msg=missing_required_lib("requests"), exception=REQUESTS_IMPORT_ERROR)
-    if module.params["container"] and health.DOCKER_IMPORT_ERROR:
-        module.fail_json(msg=missing_required_lib("docker"), exception=health.DOCKER_IMPORT_ERROR)
-    params, log_patterns = module.params, log_patterns_of(module)
-    client = TritonClient(params["url"], Deadline(params["deadline"]))
-    try:
-        report = health.wait_until_ready(client, params["models"], params["interval"], watches_of(module))
-    except health.HealthError as exc:
-        explanations = exc.explanations(log_patterns)
-        module.fail_json(
-            msg=f"Triton at {params['url']}: {exc.message(explanations)}",
-            reason=exc.reason,
-            explanations=explanations,
-            log=exc.log,
-            **facts(exc.report),
-        )
-    except Refused as exc:
-        hint = "where its model-repository API is restricted, name the models that it should have"
-        module.fail_json(msg=f"Triton at {params['url']} does not tell its state: {exc}; {hint}")
-    except health.DockerError as exc:
-        module.fail_json(msg=f"cannot ask Docker about container {params['container']}: {exc}")
-    module.exit_json(changed=False, **facts(report))
+    run_module(module, run, f"cannot check Triton at {module.params['url']}")
 
 
 if __name__ == "__main__":

@@ -7,17 +7,17 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: triton_model_repository
-short_description: Make a Triton model repository from a release's templates
+short_description: Create a Triton model repository from templates
 version_added: "0.1.0"
 description:
-  - Fills the C(${placeholder}) marks in the C(config.pbtxt) of every model, changes fields, copies the models' other
-    files, and hard-links an engine, the files of a tokenizer and weights.
-  - Placeholders are read from the templates at hand, so that it takes those of any release.
-  - Every configuration is checked with Triton's own C(ModelConfig) message, and the ensemble's steps against the models
-    they name, before anything is written. All problems are reported at once.
+  - Fills in the placeholders (C(${placeholder})) in the C(config.pbtxt) of every model, sets fields, copies the models'
+    other files, and hard-links an engine, the files of a tokenizer and weights.
+  - Placeholders are read from the templates, so templates of any TensorRT-LLM version can be used.
+  - Before anything is written, all configurations are validated with Triton's C(ModelConfig) message, and the steps of
+    the ensemble with the models that they name. All problems are reported at once.
   - The repository is built in C(<dest>.partial) and renamed, so that O(dest) is always complete.
 requirements:
-  - tritonclient[grpc]; not needed in check mode where O(dest) does not exist yet
+  - tritonclient[grpc]; not needed in check mode if O(dest) does not exist yet
   - protobuf
   - PyYAML, for O(llm_args)
 extends_documentation_fragment:
@@ -26,86 +26,86 @@ attributes:
   check_mode:
     support: full
     details:
-      - Without the Python packages the configurations are rendered and compared but not validated; a warning says so.
-      - Where O(src), O(engine), O(tokenizer) or O(weights) is still to be made by an earlier task and O(dest) does not
-        exist, the prediction is that O(dest) will be made.
+      - Without the Python packages, the configurations are rendered and compared but not validated, with a warning.
+      - If O(src), O(engine), O(tokenizer) or O(weights) does not exist yet, and neither does O(dest), the module
+        predicts that O(dest) will be created.
   diff_mode:
     support: full
   idempotent:
     support: full
   action:
-    description: Has an action plugin, which reads the catalogue on the controller.
+    description: Has an action plugin, which reads the catalogue on the control node.
     support: partial
 options:
   src:
     description:
-      - The folder of model templates, such as C(all_models/inflight_batcher_llm) of the TensorRT-LLM backend.
+      - The folder with model templates, such as C(all_models/inflight_batcher_llm) of the TensorRT-LLM backend.
     type: path
     required: true
   dest:
     description:
-      - The folder of the model repository. It is replaced as a whole when anything in it differs.
-      - A folder that has anything but models in it is refused.
+      - The folder of the model repository. The whole folder is replaced if anything in it differs.
+      - The module fails if the folder contains anything but models.
       - Required unless O(release_dir) is given.
     type: path
   release_dir:
     description:
-      - A folder to make a release in, in place of O(dest), O(tokenizer_dest) and O(weights_dest). It gets the folders
+      - A folder for a release, instead of O(dest), O(tokenizer_dest) and O(weights_dest). It will contain the folders
         C(model_repository), C(tokenizer) and C(weights), and the file C(release.json) with O(manifest).
-      - It is made in C(<release_dir>.partial) and renamed when all of it is there.
+      - It is created in C(<release_dir>.partial) and renamed when it is complete.
     type: path
   manifest:
     description:
-      - What the release is made of. Only used with O(release_dir).
+      - The inputs of the release, which are recorded. Only used with O(release_dir).
     type: dict
     default: {}
   release:
     description:
-      - The release that O(src) belongs to, such as V(0.9.0). With it, the placeholders that this release's templates
-        cannot do without are demanded (C(catalogue/releases)).
+      - The TensorRT-LLM version of O(src), such as V(0.9.0). If it is set, the placeholders that the templates of this
+        version need must be filled in (C(catalogue/releases)).
     type: str
     default: ''
   parameters:
     description:
-      - The values of placeholders, as model to placeholder to value. V(null) leaves a placeholder unfilled.
-      - A placeholder outside quotes must be filled. One inside quotes may be left; the backend takes it for unset.
+      - The values of placeholders, by model and placeholder. V(null) leaves a placeholder unfilled.
+      - Placeholders outside quotes must be filled in. Those inside quotes may be left; the backend treats them as
+        unset.
       - A value for a placeholder that the template does not have is an error.
-      - Values are escaped as the place in the template demands, so that they may contain anything.
-      - Comments, order and layout of the template stay as they are.
+      - Values may contain any characters, because they are escaped.
+      - Comments, order and layout of the template are kept.
     type: dict
     default: {}
   overrides:
     description:
-      - Fields of the configuration to set after the placeholders, as model to a tree of fields of C(ModelConfig).
-      - Messages are merged, lists are replaced. C(parameters) is a mapping of key to its C(string_value), which is
-        merged; V(null) removes an entry.
-      - A field that is changed is written anew, without comments inside of it; everything else stays as it is in the
-        template.
+      - Fields of the configuration to set after the placeholders, by model, as a tree of fields of C(ModelConfig).
+      - Messages are merged, lists are replaced. C(parameters) maps keys to their C(string_value) and is merged; V(null)
+        removes an entry.
+      - Comments inside a changed field are lost; everything else in the template is kept.
     type: dict
     default: {}
   llm_args:
     description:
-      - What is merged over the C(1/model.yaml) of a template, with which the LLM API is configured, as model to a tree
-        of keys. Mappings are merged, everything else is replaced; V(null) removes a key.
-      - The file is written anew, without the comments after its head.
-      - A model whose template has no such file is an error.
+      - Settings to merge into the C(1/model.yaml) of a template, which configures the LLM API, by model. Mappings are
+        merged, everything else is replaced; V(null) removes a key.
+      - Comments in the file, except those at its beginning, are lost.
+      - It is an error if the template of the model has no such file.
     type: dict
     default: {}
   required:
     description:
-      - Placeholders that must be filled although the configuration would parse without, as model to a list of names.
-        By default those that the catalogue has for O(release). Models that O(src) does not have are passed over.
+      - Lists of placeholders that must be filled in even if the configuration is valid without them, by model. The
+        default is those that the catalogue lists for O(release). Models that O(src) does not have are ignored.
     type: dict
     default: {}
   models:
     description:
-      - The models to take from O(src); all of them by default.
+      - The models of O(src) to use; by default all of them.
     type: list
     elements: str
     default: []
   engine:
     description:
-      - The folder of a built engine. Its C(config.json) and C(rank*.engine) are put into version 1 of O(engine_model).
+      - The folder of an engine. Its C(config.json) and C(rank*.engine) become version 1 of O(engine_model).
     type: path
   engine_model:
     description:
@@ -114,12 +114,11 @@ options:
     default: tensorrt_llm
   image_digest:
     description:
-      - The digest of the image that is going to serve; an O(engine) that another image built is refused.
+      - The digest of the image that will serve the model. The module fails if O(engine) was built with another image.
     type: str
   tokenizer:
     description:
-      - The folder of the model's weights. Its tokenizer and configuration files are put into O(tokenizer_dest), its
-        weights are not.
+      - The folder of the model's weights. Only its tokenizer and configuration files are linked to O(tokenizer_dest).
     type: path
   tokenizer_dest:
     description:
@@ -127,8 +126,8 @@ options:
     type: path
   weights:
     description:
-      - The folder of the model's weights. All its files but C(artifact.json) and what is in hidden folders are put into
-        O(weights_dest), for the LLM API, which loads them itself.
+      - The folder of the model's weights. All its files except C(artifact.json) and hidden folders are linked to
+        O(weights_dest), from which the LLM API loads them.
     type: path
   weights_dest:
     description:
@@ -136,8 +135,8 @@ options:
     type: path
   hard_link:
     description:
-      - Hard-link the engine, the tokenizer and the weights, so that they take no room of their own.
-      - Across file systems they are copied. With V(false) they are always copied.
+      - Whether to hard-link the engine, the tokenizer and the weights, so that they need no additional disk space.
+      - If they are on another file system, or with V(false), they are copied.
     type: bool
     default: true
 author:
@@ -145,7 +144,7 @@ author:
 """
 
 EXAMPLES = r"""
-- name: Make the model repository of a release
+- name: Create the model repository of a release
   tritonops.trtllm.triton_model_repository:
     src: /opt/trtllm/backend/0123456789abcdef/all_models/inflight_batcher_llm
     dest: /opt/trtllm/deployments/default/releases/one/model_repository
@@ -181,7 +180,7 @@ EXAMPLES = r"""
     tokenizer: /opt/trtllm/weights/00112233445566ff
     tokenizer_dest: /opt/trtllm/deployments/default/releases/one/tokenizer
 
-- name: Change fields that no placeholder reaches
+- name: Set fields that have no placeholder
   tritonops.trtllm.triton_model_repository:
     src: /opt/templates
     dest: /opt/models
@@ -194,7 +193,7 @@ EXAMPLES = r"""
         parameters:
           gpt_model_path: /opt/models/tensorrt_llm/1
 
-- name: Make the model repository of the LLM API, which needs no engine
+- name: Create a model repository for the LLM API, which needs no engine
   tritonops.trtllm.triton_model_repository:
     src: /opt/trtllm/backend/0123456789abcdef/llmapi
     dest: /opt/trtllm/deployments/default/releases/two/model_repository
@@ -217,7 +216,7 @@ EXAMPLES = r"""
   hosts: localhost
   gather_facts: false
   tasks:
-    - name: Render them
+    - name: Create the model repository
       tritonops.trtllm.triton_model_repository:
         src: "{{ playbook_dir }}/templates"
         dest: "{{ playbook_dir }}/models"
@@ -241,15 +240,15 @@ weights_path:
   type: str
   sample: /opt/trtllm/deployments/default/releases/one/weights
 models:
-  description: By name, the sha256 of each model's configuration and the placeholders that were left in it.
-  returned: success, unless in check mode the sources are still to be made
+  description: The sha256 of each model's configuration and its unfilled placeholders, by name of the model.
+  returned: success, except in check mode if the sources do not exist yet
   type: dict
   sample:
     ensemble:
       config_sha256: 5c0b32c9a1e3a2a0a6f30fd3b79c3c0a2d26a5a4ab6ed8bd3b1f5a0fd2a7a1d4
       placeholders_unfilled: []
 changed_files:
-  description: Paths, relative to their folder, that are new, different or gone.
+  description: Paths that were added, changed or removed, relative to their folder.
   returned: success
   type: list
   elements: str
@@ -260,201 +259,15 @@ reason:
   type: str
   sample: /opt/trtllm/deployments/default/releases/one/model_repository does not exist
 release:
-  description: The release as given.
+  description: The value of O(release).
   returned: success
   type: str
   sample: v0.16.0
 """
 
-import os
-import typing as t
-
-from ansible.module_utils.basic import AnsibleModule, missing_required_lib
-from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._artifact import (
-    ArtifactError,
-    check_apart,
-    check_engine_image,
-    check_replaceable,
-    locked,
-    pretty,
-    write_json,
-)
-from ansible_collections.tritonops.trtllm.plugins.module_utils.host._host import RELEASE_JSON, UNFINISHED, is_release
-from ansible_collections.tritonops.trtllm.plugins.module_utils.host._listeners import read_text
-from ansible_collections.tritonops.trtllm.plugins.module_utils.host._umask import readable_by_everybody
-from ansible_collections.tritonops.trtllm.plugins.module_utils.triton import _model_repository as repository
-from ansible_collections.tritonops.trtllm.plugins.module_utils.triton._llm_args import YAML_IMPORT_ERROR
-from ansible_collections.tritonops.trtllm.plugins.module_utils.triton._model_config import (
-    PROTOBUF_IMPORT_ERROR,
-    ConfigError,
-)
-
-# What a release takes out of a folder of weights, by the option that names the folder.
-SHARES = {share.name: share for share in (repository.TOKENIZER, repository.WEIGHTS)}
-PATHS = ("path", *(f"{name}_path" for name in SHARES))
-
-
-class Target(t.NamedTuple):
-    """A folder that this module owns, and what it is to consist of."""
-
-    dest: str
-    tree: repository.Tree
-
-    def reason(self, changed: t.Sequence[str]) -> str:
-        if not os.path.isdir(self.dest):
-            return f"{self.dest} does not exist"
-        return f"{self.dest} differs in {', '.join(changed)}"
-
-
-class Release(t.NamedTuple):
-    """The folder of a release; aside while it is not finished."""
-
-    path: str
-    finished: bool
-
-    @classmethod
-    def at(cls, path: str) -> Release:
-        return cls(path, is_release(path))
-
-    @property
-    def folder(self) -> str:
-        return self.path if self.finished else self.path + UNFINISHED
-
-    def dests(self, params: t.Mapping[str, t.Any]) -> dict[str, str]:
-        """The options of the folders in it."""
-        shared = {f"{name}_dest": os.path.join(self.folder, name) for name in SHARES if params[name]}
-        return {"dest": os.path.join(self.folder, "model_repository"), **shared}
-
-    def record(self, manifest: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
-        """Write the manifest where it differs, and give the folder its name."""
-        record = os.path.join(self.folder, RELEASE_JSON)
-        before, after = read_text(record), pretty(manifest)
-        if not check_mode and before != after:
-            write_json(record, manifest)
-        if not check_mode and not self.finished:
-            os.rename(self.folder, self.path)
-        header = os.path.join(self.path, RELEASE_JSON)
-        diff = {"before_header": header, "after_header": header, "before": before, "after": after}
-        return {"changed": before != after or not self.finished, "diff": [diff] if before != after else []}
-
-
-def absent_sources(params: t.Mapping[str, t.Any]) -> list[str]:
-    sources = [params[name] for name in ("src", "engine", *SHARES) if params[name]]
-    return [source for source in dict.fromkeys(sources) if not os.path.isdir(source)]
-
-
-def check_paths(params: t.Mapping[str, t.Any]) -> None:
-    dests = {name: params[name] for name in ("dest", *(f"{name}_dest" for name in SHARES)) if params[name]}
-    check_apart(dests, {name: params[name] for name in ("src", "engine", *SHARES) if params[name]})
-    for dest in dests.values():
-        check_replaceable(dest)
-
-
-def go_without(module: AnsibleModule, package: str, error: str, predictable: bool) -> None:
-    """A package is not there yet: only check mode can do without it, and only where the outcome can be told."""
-    if not (module.check_mode and predictable):
-        module.fail_json(msg=missing_required_lib(package), exception=error)
-
-
-def make_plan(module: AnsibleModule) -> repository.Plan:
-    """Render everything, with as much validation as the host's packages allow."""
-    params = module.params
-    overrides, required, llm_args = params["overrides"], params["required"], params["llm_args"]
-    exists = os.path.isdir(params["dest"])
-    if YAML_IMPORT_ERROR and llm_args:
-        go_without(module, "PyYAML", YAML_IMPORT_ERROR, predictable=not exists)
-        llm_args = {}
-    if PROTOBUF_IMPORT_ERROR:
-        go_without(module, "tritonclient[grpc]", PROTOBUF_IMPORT_ERROR, predictable=not (overrides and exists))
-        module.warn("The configurations are not validated, for the Python package tritonclient[grpc] is not there yet.")
-        if overrides:
-            # They cannot be applied, and what they fill cannot be known: only "dest does not exist" is predicted.
-            overrides, required = {}, {}
-    request = repository.Request(
-        src=params["src"],
-        parameters=params["parameters"],
-        overrides=overrides,
-        llm_args=llm_args,
-        required=required,
-        models=params["models"],
-        release=params["release"],
-        engine=params["engine"] or "",
-        engine_model=params["engine_model"],
-        hard_link=params["hard_link"],
-    )
-    return repository.plan_repository(request, validate=not PROTOBUF_IMPORT_ERROR)
-
-
-def targets_of(module: AnsibleModule, plan: repository.Plan) -> list[Target]:
-    """Tokenizer and weights first: whoever sees the repository finds them there."""
-    params = module.params
-    shares = [
-        Target(params[f"{name}_dest"], share.plan(params[name], params["hard_link"]))
-        for name, share in SHARES.items()
-        if params[name]
-    ]
-    return [*shares, Target(params["dest"], plan.tree)]
-
-
-def run(module: AnsibleModule) -> dict[str, t.Any]:
-    """With a release, its folders take the place of the options that name them."""
-    path = module.params["release_dir"]
-    if not path:
-        nowhere = [name for name in SHARES if module.params[name] and not module.params[f"{name}_dest"]]
-        if nowhere:
-            module.fail_json(msg=f"{nowhere[0]} is to be linked, but {nowhere[0]}_dest does not say where: give it")
-        return make(module)
-    release = Release.at(path)
-    module.params.update(release.dests(module.params))
-    if not module.check_mode:
-        os.makedirs(release.folder, mode=0o755, exist_ok=True)
-    made = make(module)
-    recorded = release.record(module.params["manifest"], module.check_mode)
-    # They have been renamed.
-    paths = {name: made[name] and made[name].replace(release.folder, path, 1) for name in PATHS}
-    changed = made["changed"] or recorded["changed"]
-    return {**made, **paths, "changed": changed, "diff": [*made["diff"], *recorded["diff"]]}
-
-
-def make(module: AnsibleModule) -> dict[str, t.Any]:
-    params = module.params
-    result = {
-        "path": params["dest"],
-        "tokenizer_path": params["tokenizer_dest"],
-        "weights_path": params["weights_dest"],
-        "release": params["release"],
-    }
-    check_paths(params)
-    absent = absent_sources(params)
-    if module.check_mode and absent and not os.path.isdir(params["dest"]):
-        reason = f"{params['dest']} does not exist; neither does {', '.join(absent)} yet"
-        diff = {"before_header": params["dest"], "after_header": params["dest"], "before": "", "after": f"{reason}\n"}
-        return {**result, "changed": True, "changed_files": [], "reason": reason, "diff": [diff]}
-    if params["engine"] and params["image_digest"]:
-        check_engine_image(params["engine"], params["image_digest"])
-    plan = make_plan(module)
-    outcome = converge(targets_of(module, plan), module.check_mode)
-    return {**result, **outcome, "models": plan.models()}
-
-
-def converge(targets: t.Sequence[Target], check_mode: bool) -> dict[str, t.Any]:
-    changed_files, reasons, diff = [], [], []
-    for target in targets:
-        changed = target.tree.changes(target.dest)
-        if not changed:
-            continue
-        changed_files += changed
-        reasons.append(target.reason(changed))
-        diff += target.tree.diff(target.dest, changed)
-        if not check_mode:
-            with locked(target.dest):
-                repository.publish(target.tree, target.dest)
-    return {
-        "changed": bool(changed_files),
-        "changed_files": changed_files,
-        "reason": "; ".join(reasons) or None,
-        "diff": diff,
-    }
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.tritonops.trtllm.plugins.module_utils._module import run_module
+from ansible_collections.tritonops.trtllm.plugins.module_utils.triton._release_folder import SHARES, ensure_repository
 
 
 def main() -> None:
@@ -484,14 +297,7 @@ def main() -> None:
         required_by={"image_digest": ("engine",), **{f"{name}_dest": (name,) for name in SHARES}},
         supports_check_mode=True,
     )
-    try:
-        with readable_by_everybody():
-            result = run(module)
-    except (repository.RepositoryError, ConfigError, ArtifactError) as exc:
-        module.fail_json(msg=str(exc))
-    except OSError as exc:
-        module.fail_json(msg=f"cannot make {module.params['release_dir'] or module.params['dest']}: {exc}")
-    module.exit_json(**result)
+    run_module(module, ensure_repository, f"cannot create {module.params['release_dir'] or module.params['dest']}")
 
 
 if __name__ == "__main__":

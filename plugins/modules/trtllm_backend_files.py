@@ -8,13 +8,13 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: trtllm_backend_files
 
-short_description: Take a folder, such as the model templates, out of a backend image
+short_description: Copy a folder, such as the model templates, out of a backend image
 
 version_added: "0.1.0"
 
 description:
-  - Copies a folder out of an image that Docker has, without running the image.
-  - Everything happens in O(dest) with C(.partial) appended, and is renamed when it is complete.
+  - Copies a folder out of an image that Docker has, without running it.
+  - The files are written to O(dest) with C(.partial) appended, which is renamed when it is complete.
 
 extends_documentation_fragment:
   - tritonops.trtllm.attributes
@@ -35,12 +35,12 @@ options:
     required: true
   path:
     description:
-      - Folder in the image. Its last part is its name in O(dest).
+      - Folder in the image. Its last component is its name in O(dest).
     type: str
     required: true
   dest:
     description:
-      - Folder that will hold it, beside C(artifact.json).
+      - Folder for the copy and C(artifact.json).
     type: path
     required: true
 
@@ -57,7 +57,7 @@ seealso:
 
 EXAMPLES = r"""
 ---
-- name: Take the templates out of the image
+- name: Copy the templates out of the image
   tritonops.trtllm.trtllm_backend_files:
     image: nvcr.io/nvidia/tritonserver@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef
     path: /app/all_models/inflight_batcher_llm
@@ -68,12 +68,12 @@ EXAMPLES = r"""
 
 RETURN = r"""
 path:
-  description: Where the folder is.
+  description: Path of the copied folder.
   returned: success
   type: str
   sample: /opt/trtllm/backend/77cde23a12854ac8/inflight_batcher_llm
 reason:
-  description: Why it was taken out of the image; null when it was there already.
+  description: Why the folder was copied; V(null) if it existed.
   returned: success
   type: str
   sample: no artifact at /opt/trtllm/backend/77cde23a12854ac8
@@ -86,8 +86,8 @@ import traceback
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible_collections.tritonops.trtllm.plugins.module_utils._module import ModuleFailure, run_module
 from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._artifact import (
-    ArtifactError,
     Draft,
     difference,
     ensure,
@@ -98,9 +98,9 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.docker._container
 
 
 def extract(spool: t.IO[bytes], payload: str) -> None:
-    """Unpack the engine's tar of a folder; templates are data, readable whoever owned them in the image."""
+    """Unpack Docker's tar archive of a folder. All files become readable, whoever owns them in the image."""
     with tarfile.open(fileobj=spool) as archive:
-        # Older Pythons have no filters; what they would refuse is refused below for all of them.
+        # Older versions of Python have no filters; the names are checked below in any case.
         archive.extraction_filter = getattr(tarfile, "data_filter", lambda member, _path: member)
         members = [member for member in archive if member.isfile() or member.isdir()]
         files = [member.name for member in members if member.isfile()]
@@ -109,6 +109,32 @@ def extract(spool: t.IO[bytes], payload: str) -> None:
         for member in members:
             member.mode = 0o755 if member.isdir() else 0o644
             archive.extract(member, payload)
+
+
+def run(module: AnsibleModule) -> dict[str, t.Any]:
+    image, path, dest = (module.params[name] for name in ("image", "path", "dest"))
+    inputs = {"image": image, "path": path}
+
+    def make(draft: Draft) -> dict[str, t.Any]:
+        try:
+            sdk = load_sdk()
+        except ImportError as exc:
+            raise ModuleFailure(missing_required_lib("docker"), exception=traceback.format_exc()) from exc
+        progress = draft.begin()
+        with tempfile.TemporaryFile() as spool:
+            Engine(sdk).copy_out(image, path, spool)
+            spool.seek(0)
+            extract(spool, draft.payload)
+        return draft.publish({"image": image}, progress)
+
+    before = read_artifact(dest)
+    outcome = ensure(dest, inputs, make, check_mode=module.check_mode)
+    return {
+        "changed": outcome.changed,
+        "path": os.path.join(dest, os.path.basename(path)),
+        "reason": outcome.reason,
+        "diff": difference(before, dest, inputs, outcome.reason),
+    }
 
 
 def main() -> None:
@@ -120,34 +146,8 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    image, path, dest = (module.params[name] for name in ("image", "path", "dest"))
-    inputs = {"image": image, "path": path}
-
-    def make(draft: Draft) -> dict[str, t.Any]:
-        try:
-            sdk = load_sdk()
-        except ImportError:
-            module.fail_json(msg=missing_required_lib("docker"), exception=traceback.format_exc())
-        progress = draft.begin()
-        with tempfile.TemporaryFile() as spool:
-            Engine(sdk).copy_out(image, path, spool)
-            spool.seek(0)
-            extract(spool, draft.payload)
-        return draft.publish({"image": image}, progress)
-
-    before = read_artifact(dest)
-    try:
-        outcome = ensure(dest, inputs, make, check_mode=module.check_mode)
-    except ArtifactError as exc:
-        module.fail_json(msg=str(exc))
-    except (OSError, tarfile.TarError) as exc:
-        module.fail_json(msg=f"cannot take {path} out of {image} to {dest}: {exc}")
-    module.exit_json(
-        changed=outcome.changed,
-        path=os.path.join(dest, os.path.basename(path)),
-        reason=outcome.reason,
-        diff=difference(before, dest, inputs, outcome.reason),
-    )
+    failure = "cannot copy {path} from {image} to {dest}".format(**module.params)
+    run_module(module, run, failure, errors=(OSError, tarfile.TarError))
 
 
 if __name__ == "__main__":

@@ -13,14 +13,13 @@ short_description: Convert a model's weights to a TensorRT-LLM checkpoint
 version_added: "0.1.0"
 
 description:
-  - Cuts and casts the safetensors files of a Hugging Face model into C(config.json) and a C(rank<N>.safetensors) for
-    each rank, bit by bit as the release's own converter does. That takes neither a GPU nor a container, and memory for
-    a few blocks only; it works on any Linux machine with Python, such as the control node.
-  - With O(converter=upstream) it runs the release's own C(convert_checkpoint.py) in the backend's container instead,
-    without network or privileges.
-  - Everything happens in O(dest) with C(.partial) appended; the checkpoint is verified (configuration, header of each
-    rank's file) and then renamed. A second run with the same inputs does nothing; one after an interruption starts
-    anew.
+  - Converts the safetensors files of a Hugging Face model to C(config.json) and a C(rank<N>.safetensors) for each rank.
+    The result is identical to that of upstream's converter, bit by bit. This needs no GPU, no container and little
+    memory, and works on any Linux machine with Python, such as the control node.
+  - With O(converter=upstream), C(convert_checkpoint.py) of the TensorRT-LLM version is run in a container of the
+    backend image instead, without network or privileges.
+  - The checkpoint is written to O(dest) with C(.partial) appended, verified (configuration, header of each rank's file)
+    and renamed. A second run with the same inputs does nothing. After an interrupted run, the next one starts again.
 
 extends_documentation_fragment:
   - tritonops.trtllm.attributes
@@ -31,98 +30,100 @@ extends_documentation_fragment:
 options:
   src:
     description:
-      - Folder of the model; the tool of O(converter=upstream) sees it read-only as C(/src).
-      - For V(native) it has C(config.json) and safetensors files, any number of them. Files that only Python's pickle
-        can read (C(.bin), C(.pt)) are refused, for reading them runs what is in them.
-      - What went into it is part of what makes a new artifact necessary. When the folder of a finished artifact was
-        removed to free its space, its name still stands for it.
+      - Folder of the model; in the container of O(converter=upstream) it is C(/src) (read-only).
+      - For V(native), it must contain C(config.json) and one or more safetensors files. Pickle files (C(.bin), C(.pt))
+        are refused, because reading them runs code that they contain.
+      - Its inputs are part of the inputs of the checkpoint. If the folder of complete weights was removed to free
+        space, its name is used instead.
   converter:
     description:
-      - Who writes the checkpoint.
-      - V(native) is the collection's own converter, for Llama, Mistral, Mixtral and Qwen2 in float16, bfloat16 and
-        float32. The model must not be quantised, and the release 0.9.0 or later.
-      - V(upstream) is the one of the release, for everything else that it can do. It needs O(image) and O(command).
+      - The converter to use.
+      - V(native) is the converter of this collection, for Llama, Mistral, Mixtral and Qwen2 in float16, bfloat16 and
+        float32, without quantisation, for TensorRT-LLM 0.9.0 and later.
+      - V(upstream) is the converter of the TensorRT-LLM version, for everything else. It needs O(image) and O(command).
     type: str
     choices: [native, upstream]
     default: native
   dtype:
     description:
-      - What the checkpoint computes in. V(auto) keeps 16-bit weights as they are and makes 32-bit ones float16.
-      - Finite values that float16 cannot hold become infinite, as with upstream; they are counted and warned about.
+      - Data type of the checkpoint. V(auto) keeps 16-bit weights and converts 32-bit weights to float16.
+      - Finite values that are too large for float16 become infinite, as with upstream's converter. The module warns
+        about them and returns their number.
       - For O(converter=native).
     type: str
     choices: [auto, float16, bfloat16, float32]
     default: auto
   tp_size:
     description:
-      - Ranks that share each layer (tensor parallel). They must divide the attention heads, and the KV heads or be a
-        multiple of them, in which case each KV head is on several ranks.
+      - Number of ranks that share each layer (tensor parallel). It must divide the number of attention heads. It must
+        also divide the number of KV heads, or be a multiple of it; in that case each KV head is on several ranks.
       - For O(converter=native).
     type: int
     default: 1
   pp_size:
     description:
-      - Groups of ranks that the layers are spread over (pipeline parallel). They must divide the layers.
+      - Number of stages that the layers are distributed over (pipeline parallel). It must divide the number of layers.
       - For O(converter=native).
     type: int
     default: 1
   moe_tp_size:
     description:
-      - Of the O(tp_size) ranks, how many share each expert. If not given, what O(moe_ep_size) leaves.
-      - For O(converter=native) and a mixture of experts. Before release 0.11.0 it is 1 or O(tp_size).
+      - Number of the O(tp_size) ranks that share each expert. The default is O(tp_size) divided by O(moe_ep_size).
+      - For O(converter=native) and a mixture of experts. Before TensorRT-LLM 0.11.0, it must be 1 or O(tp_size).
     type: int
   moe_ep_size:
     description:
-      - Of the O(tp_size) ranks, how many the experts are spread over. If not given, what O(moe_tp_size) leaves, or 1.
-      - For O(converter=native) and a mixture of experts. Before release 0.11.0 it is 1 or O(tp_size).
+      - Number of the O(tp_size) ranks that the experts are distributed over. The default is O(tp_size) divided by
+        O(moe_tp_size), or 1.
+      - For O(converter=native) and a mixture of experts. Before TensorRT-LLM 0.11.0, it must be 1 or O(tp_size).
     type: int
   use_parallel_embedding:
     description:
-      - Whether the embedding is cut over the ranks of a stage, instead of being on each of them.
+      - Whether to split the embedding over the ranks of a stage, instead of repeating it on each of them.
       - For O(converter=native).
     type: bool
     default: false
   embedding_sharding_dim:
     description:
-      - With O(use_parallel_embedding), whether rows (the vocabulary, V(0)) or columns (V(1)) are cut.
+      - With O(use_parallel_embedding), whether to split rows (the vocabulary, V(0)) or columns (V(1)).
       - For O(converter=native).
     type: int
     choices: [0, 1]
     default: 0
   use_embedding_sharing:
     description:
-      - Leave the head out where it is the embedding and every rank has the same part of both, for releases 0.14 to
-        0.16.
+      - Whether to omit the head if it is the same as the embedding and every rank has the same part of both, for
+        TensorRT-LLM 0.14 to 0.16.
       - For O(converter=native).
     type: bool
     default: false
   workers:
     description:
-      - Threads that read and write. If not given, two for each processor that may be used, 8 at most.
+      - Number of threads that read and write. The default is two for each available processor, but at most 8.
       - For O(converter=native).
     type: int
   checksums:
     description:
-      - Whether to record the sha256 of what was written, which O(verify) compares. That reads it once more and takes
-        about as long as converting. With V(upstream), and with O(verify), it is always done.
+      - Whether to record the sha256 of the written files, which O(verify) compares. This reads the files again and
+        takes about as long as the conversion. It is always done with O(converter=upstream) and with O(verify).
       - For O(converter=native).
     type: bool
     default: false
   image:
     description:
-      - The backend image to run, by id or V(repository@sha256:…). It must be in the engine.
-      - For O(converter=upstream), which needs it.
+      - The backend image to run, by ID or V(repository@sha256:…). Docker must have it already.
+      - Required for O(converter=upstream).
     type: str
   command:
     description:
       - The tool and its arguments. It reads from C(/src) and writes to C(/dest).
-      - For O(converter=upstream), which needs it.
+      - Required for O(converter=upstream).
     type: list
     elements: str
   backend_files:
     description:
-      - Clone of the backend on the host, for releases whose image lacks the examples; the tool sees it read-only as
-        C(/backend).
+      - Clone of the backend on the host, for TensorRT-LLM versions whose image does not contain the examples. In the
+        container it is C(/backend) (read-only).
       - For O(converter=upstream).
     type: path
 
@@ -140,7 +141,7 @@ seealso:
 
 EXAMPLES = r"""
 ---
-- name: Convert Mixtral for eight GPUs, on the machine that Ansible runs on
+- name: Convert Mixtral for eight GPUs, on the control node
   tritonops.trtllm.trtllm_checkpoint:
     src: /srv/models/Mixtral-8x7B-Instruct-v0.1
     dest: /srv/checkpoints/mixtral-tp8
@@ -149,7 +150,7 @@ EXAMPLES = r"""
     tp_size: 8
   delegate_to: localhost
 
-- name: Spread the experts over the GPUs instead of cutting each of them
+- name: Distribute the experts over the GPUs instead of splitting each of them
   tritonops.trtllm.trtllm_checkpoint:
     src: /opt/trtllm/weights/3f2a9c0d1b7e4865
     dest: /opt/trtllm/checkpoint/0c8a4e21f7d3b659
@@ -160,7 +161,7 @@ EXAMPLES = r"""
   vars:
     ansible_python_interpreter: /opt/trtllm/venv/bin/python
 
-- name: Quantise the weights to 8 bits on the way, which only the release's own converter can
+- name: Quantise the weights to 8 bits, which only upstream's converter can do
   tritonops.trtllm.trtllm_checkpoint:
     converter: upstream
     src: /opt/trtllm/weights/3f2a9c0d1b7e4865
@@ -194,7 +195,7 @@ path:
   type: str
   sample: /opt/trtllm/checkpoint/5d0c1f6b2a8e9734
 reason:
-  description: Why the checkpoint had to be made; null when it was there.
+  description: Why the checkpoint had to be created; V(null) if it existed.
   returned: success
   type: str
   sample: "inputs changed: command"
@@ -205,7 +206,7 @@ command:
   elements: str
   sample: [python3, /app/examples/llama/convert_checkpoint.py, --model_dir, /src, --output_dir, /dest]
 duration:
-  description: Seconds that it took; null when there was nothing to do.
+  description: Duration in seconds; V(null) if there was nothing to do.
   returned: success
   type: float
   sample: 341.7
@@ -215,13 +216,13 @@ world_size:
   type: int
   sample: 8
 total_size:
-  description: Bytes of all files.
+  description: Size of all files in bytes.
   returned: success
   type: int
   sample: 93405585408
 overflowed:
   description:
-    - By tensor of the source, how many finite values of it became infinite in float16.
+    - Number of finite values that became infinite in float16, by tensor of the source.
   returned: success, for O(converter=native)
   type: dict
   sample: {model.layers.1.block_sparse_moe.experts.3.w2.weight: 2}
@@ -259,7 +260,7 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.checkpoint._weigh
 
 
 def check_checkpoint(folder: str, world_size: int) -> None:
-    """A configuration for so many ranks, and a sound header in each rank's file."""
+    """Check the number of ranks in the configuration, and the header of each rank's file."""
     check_world_size(read_config(folder).get("mapping", {}), world_size)
     for path in check_ranks(folder, ".safetensors", world_size):
         read_head(path, "convert the model again")
@@ -281,7 +282,7 @@ def make_step(module: AnsibleModule) -> ArtifactStep:
     misplaced = [name for name in ("image", "command", "backend_files") if module.params[name]]
     if misplaced:
         raise ArtifactError(
-            f"{', '.join(misplaced)}: of converter upstream; leave it out, or set converter to upstream"
+            f"{', '.join(misplaced)}: only for converter upstream; do not set it, or set converter to upstream"
         )
     return NativeStep(module, check_checkpoint)
 

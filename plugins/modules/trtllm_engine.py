@@ -13,10 +13,10 @@ short_description: Build TensorRT-LLM engines from a checkpoint
 version_added: "0.1.0"
 
 description:
-  - Runs the release's own C(trtllm-build) in the backend's container, without network or privileges.
-  - Everything happens in O(dest) with C(.partial) appended; the engine is verified (configuration, a file for each
-    rank) and then renamed. A second run with the same inputs does nothing.
-  - An engine works only with the image and the kind of GPU that it was built with; both are part of its inputs.
+  - Runs C(trtllm-build) of the TensorRT-LLM version in a container of the backend image, without network or privileges.
+  - The engine is built in O(dest) with C(.partial) appended, verified (configuration, a file for each rank) and
+    renamed. A second run with the same inputs does nothing.
+  - An engine only works with the image and the GPU model that it was built with, so both are part of its inputs.
 
 extends_documentation_fragment:
   - tritonops.trtllm.attributes
@@ -27,7 +27,7 @@ extends_documentation_fragment:
 options:
   image:
     description:
-      - The backend image to run, by id or V(repository@sha256:…). It must be in the engine.
+      - The backend image to run, by ID or V(repository@sha256:…). Docker must have it already.
     type: str
     required: true
   command:
@@ -38,7 +38,7 @@ options:
     required: true
   gpu:
     description:
-      - Name of the GPU the engine is built for, such as V(NVIDIA A100-SXM4-40GB). Another name makes another engine.
+      - Name of the GPU that the engine is built for, such as V(NVIDIA A100-SXM4-40GB). It is part of the inputs.
     type: str
 
 author:
@@ -78,7 +78,7 @@ path:
   type: str
   sample: /opt/trtllm/engine/c49b01ad7e3f5862
 reason:
-  description: Why the engines had to be built; null when they were there.
+  description: Why the engines had to be built; V(null) if they existed.
   returned: success
   type: str
   sample: "inputs changed: image"
@@ -89,7 +89,7 @@ command:
   elements: str
   sample: [trtllm-build, --checkpoint_dir, /src, --output_dir, /dest, --gemm_plugin, float16]
 duration:
-  description: Seconds that it took; null when there was nothing to do.
+  description: Duration in seconds; V(null) if there was nothing to do.
   returned: success
   type: float
   sample: 1284.2
@@ -99,7 +99,7 @@ world_size:
   type: int
   sample: 8
 total_size:
-  description: Bytes of all files.
+  description: Size of all files in bytes.
   returned: success
   type: int
   sample: 93502316544
@@ -129,7 +129,7 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.backend._tool_ste
 
 
 def check_engine(folder: str, world_size: int) -> None:
-    """A configuration of a build for so many ranks, and an engine for each."""
+    """Check the number of ranks in the configuration of the build, and the engine of each rank."""
     config = read_config(folder)
     if not isinstance(config.get("build_config"), dict):
         raise ArtifactError("config.json has no build_config")

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: trtllm_host_info
-short_description: Tell what a host has that a plan goes by
+short_description: Get the facts of a host that planning needs
 version_added: "0.1.0"
 description:
-  - Returns the GPUs, processors, memory and disk of a host, and the artifacts and releases that earlier runs have left
-    on it. Changes nothing, needs no privileges and nothing but Python on the host.
-  - What is returned in RV(host_facts) can be kept in a file, to plan for the host without contacting it.
+  - Returns the GPUs, processors, memory and disk of a host, and the artifacts and releases of earlier runs. It changes
+    nothing, needs no privileges, and only needs Python on the host.
+  - A host without C(nvidia-smi) is reported as a host without GPUs. If C(nvidia-smi) fails, its output is returned in
+    RV(gpu_error).
+  - RV(host_facts) can be saved in a file and used to plan for the host without a connection to it.
 extends_documentation_fragment:
   - tritonops.trtllm.attributes
   - tritonops.trtllm.attributes.info_module
@@ -20,7 +22,7 @@ extends_documentation_fragment:
 options:
   root:
     description:
-      - The folder on the host that everything of ours lives in. It need not exist.
+      - The root folder of the collection on the host. It does not have to exist.
     type: path
     default: /opt/trtllm
   executable:
@@ -30,23 +32,22 @@ options:
     default: nvidia-smi
   timeout:
     description:
-      - Seconds to wait for C(nvidia-smi), and for C(nvidia-ctk). One GPU in trouble can make them hang.
+      - Seconds to wait for C(nvidia-smi) and for C(nvidia-ctk). A faulty GPU can make them hang.
     type: int
     default: 120
 author:
   - tritonops.trtllm contributors (@tritonops)
 seealso:
-  - module: tritonops.trtllm.gpu_info
   - module: tritonops.trtllm.trtllm_plan
 """
 
 EXAMPLES = r"""
-- name: Look at the host
+- name: Get information about the host
   tritonops.trtllm.trtllm_host_info:
     root: /opt/trtllm
   register: host_info
 
-- name: Keep what was found
+- name: Save it in a file
   ansible.builtin.copy:
     content: "{{ host_info.host_facts | ansible.builtin.to_nice_json }}\n"
     dest: "{{ inventory_hostname }}.json"
@@ -56,71 +57,181 @@ EXAMPLES = r"""
 
 RETURN = r"""
 host_facts:
-  description: What a plan goes by.
+  description: The facts that planning uses.
   returned: always
   type: dict
   contains:
     gpus:
       description:
-        - The GPUs in the order in which C(nvidia-smi) counts them, as M(tritonops.trtllm.gpu_info) returns them.
+        - The GPUs, in the order of C(nvidia-smi). Without C(nvidia-smi) there are none.
+        - The values come from C(nvidia-smi -q -x). Compute capability and NVLinks, which it leaves out, come from
+          C(--query-gpu) and C(nvlink -s).
       type: list
       elements: dict
-      sample:
-        - index: 0
-          name: NVIDIA A100-SXM4-40GB
-          uuid: GPU-00000000-0000-4000-8000-000000000000
-          pci_bus_id: "00000000:0F:00.0"
-          memory_mib: 40960
-          memory_used_mib: 0
-          compute_capability: "8.0"
-          mig_mode: false
-          mig_devices: 0
-          persistence_mode: true
-          ecc_mode: true
-          ecc_uncorrected_volatile: 0
-          ecc_uncorrected_aggregate: 0
+      contains:
+        index:
+          description: Number of the GPU.
+          type: int
+          sample: 0
+        name:
+          description: Product name.
+          type: str
+          sample: NVIDIA A100-SXM4-40GB
+        uuid:
+          description: The GPU's UUID.
+          type: str
+          sample: GPU-00000000-0000-4000-8000-000000000000
+        pci_bus_id:
+          description: Address on the PCI bus.
+          type: str
+          sample: "00000000:0F:00.0"
+        memory_mib:
+          description: Memory of the GPU in MiB.
+          type: int
+          sample: 40960
+        memory_used_mib:
+          description: Memory in use in MiB.
+          type: int
+          sample: 0
+        compute_capability:
+          description: Compute capability, from C(nvidia-smi) or, if that is too old, from the product name.
+          type: str
+          sample: "8.0"
+        mig_mode:
+          description: Whether the GPU is split into MIG devices; V(null) if it does not support that.
+          type: bool
+          sample: false
+        mig_mode_pending:
+          description: Whether it will be split into MIG devices after the next reset.
+          type: bool
+          sample: false
+        mig_devices:
+          description: Number of MIG devices.
+          type: int
+          sample: 0
+        persistence_mode:
+          description: Whether the driver stays loaded while the GPU is not in use.
+          type: bool
+          sample: true
+        ecc_mode:
+          description: Whether memory errors are corrected; V(null) if the GPU does not support that.
+          type: bool
+          sample: true
+        ecc_uncorrected_volatile:
+          description: Uncorrected memory errors since the driver was loaded.
+          type: int
+          sample: 0
+        ecc_uncorrected_aggregate:
+          description: Uncorrected memory errors in the lifetime of the GPU.
+          type: int
+          sample: 0
+        ecc_sram_threshold_exceeded:
+          description: Whether the GPU had so many SRAM errors that it must be replaced; V(null) if not reported.
+          type: bool
+          sample: false
+        rows_remapped_uncorrected:
+          description: Memory rows that were replaced with spare rows because of an uncorrected error.
+          type: int
+          sample: 0
+        row_remapping_pending:
+          description: Whether a row will be replaced at the next reset; V(null) if the GPU does not support that.
+          type: bool
+          sample: false
+        row_remapping_failed:
+          description: Whether replacing a row failed; V(null) if the GPU does not support that.
+          type: bool
+          sample: false
+        page_retirement_pending:
+          description: Whether memory pages will be retired, on GPUs before the A100; V(null) on others.
+          type: bool
+          sample: null
+        recovery_action:
+          description:
+            - The recovery action that the driver requests; V(none) for none, V(null) if the driver does not report it.
+            - Drivers before 570 only report that a reset is required.
+          type: str
+          sample: none
+        performance_state:
+          description: Performance state; V(P0) is the fastest.
+          type: str
+          sample: P0
+        pcie_generation:
+          description: Current generation of the PCIe link. Many GPUs lower it while they are idle.
+          type: int
+          sample: 4
+        pcie_generation_max:
+          description: Highest generation that both the GPU and the host support.
+          type: int
+          sample: 4
+        pcie_width:
+          description: Current number of lanes of the PCIe link.
+          type: int
+          sample: 16
+        pcie_width_max:
+          description: Highest number of lanes that both the GPU and the host support.
+          type: int
+          sample: 16
+        fabric_state:
+          description:
+            - State of joining the NVLink fabric of an NVSwitch machine; V(Completed) when it has joined.
+            - V(null) on GPUs that do not report it, such as the A100, and on those without a fabric.
+          type: str
+          sample: null
+        fabric_status:
+          description:
+            - Result of joining the fabric, V(Success) or what failed; V(null) like
+              RV(host_facts.gpus[].fabric_state).
+          type: str
+          sample: null
+        nvlinks_active:
+          description: NVLinks that are up; V(null) if there are none or the driver does not report them.
+          type: int
+          sample: 12
+        nvlinks_inactive:
+          description: NVLinks that are down; V(null) like RV(host_facts.gpus[].nvlinks_active).
+          type: int
+          sample: 0
     driver_version:
-      description: Version of the GPUs' driver; V(null) without one.
+      description: Version of the NVIDIA driver; V(null) if there is none.
       type: str
       sample: 570.124.06
     processors:
-      description: Processors as the system counts them.
+      description: Number of processors.
       type: int
       sample: 128
     memory_bytes:
-      description: Memory of the host in bytes; V(null) where the system does not tell.
+      description: Memory of the host in bytes; V(null) if unknown.
       type: int
       sample: 2199023255552
     disk_free_bytes:
-      description: What can still be written to the file system that has, or will have, O(root), in bytes.
+      description: Free space in bytes on the file system that contains, or will contain, O(root).
       type: int
       sample: 6800000000000
     container_toolkit:
-      description: Version of the NVIDIA Container Toolkit; V(null) without one.
+      description: Version of the NVIDIA Container Toolkit; V(null) if it is not installed.
       type: str
       sample: 1.17.8
     root:
-      description: The folder of O(root).
+      description: The value of O(root).
       type: str
       sample: /opt/trtllm
     root_foreign:
       description:
-        - Names in the folder of O(root) where it is not empty and has no mark of the collection; ten at most.
+        - Up to ten names in O(root), if it is not empty and not marked as a folder of the collection.
       type: list
       elements: str
       sample: []
     root_outdated:
       description:
-        - Names in the folder of O(root) that an earlier version of the collection has left there, whose layout is not
-          used any more.
+        - Names in O(root) from an earlier version of the collection, whose layout is no longer used.
       type: list
       elements: str
       sample: []
     artifacts:
       description:
-        - Folders below O(root) that are finished. These are artifacts with their record, clones of the backend's
-          sources, and releases.
-        - V(image/<key>) says that an image was fetched, not that the engine still has it.
+        - Complete folders below O(root). These are artifacts with their record, clones of the backend's sources, and
+          releases.
+        - V(image/<key>) means that an image was pulled, loaded or built, not that Docker still has it.
       type: list
       elements: str
       sample:
@@ -128,12 +239,12 @@ host_facts:
         - engine/c49b01ad7e3f5862
         - weights/00112233445566ff
     deployments:
-      description: By the name of each deployment, the id of the release that it serves. Empty where it serves none.
+      description: The ID of the release that each deployment serves, by name of the deployment; empty for none.
       type: dict
       sample:
         default: mixtral-8x7b-instruct-1.2.1-0f1e2d3c
 gpu_error:
-  description: What C(nvidia-smi) said when it failed; V(null) when it is absent or works.
+  description: Output of C(nvidia-smi) if it failed; V(null) if it works or is not installed.
   returned: always
   type: str
   sample: "Failed to initialize NVML: Driver/library version mismatch"
@@ -144,6 +255,7 @@ import re
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.tritonops.trtllm.plugins.module_utils._module import run_module
 from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._room import STORAGE, place_of
 from ansible_collections.tritonops.trtllm.plugins.module_utils.gpu._nvidia_smi import look_for_gpus
 from ansible_collections.tritonops.trtllm.plugins.module_utils.host._host import (
@@ -162,7 +274,7 @@ MOST_FOREIGN = 10
 
 
 def container_toolkit(module: AnsibleModule) -> str | None:
-    """The version that nvidia-ctk says it is of; a broken one is as good as none."""
+    """The version that nvidia-ctk reports; None if it is missing or fails."""
     path = module.get_bin_path("nvidia-ctk")
     try:
         said = run_limited(module, [path, "--version"], module.params["timeout"]) if path else ""
@@ -188,7 +300,7 @@ def look(module: AnsibleModule) -> dict[str, t.Any]:
         "artifacts": artifacts(root),
         "deployments": current_releases(root),
     }
-    return {"host_facts": facts, "gpu_error": smi["error"]}
+    return {"changed": False, "host_facts": facts, "gpu_error": smi["error"]}
 
 
 def main() -> None:
@@ -201,11 +313,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    try:
-        result = look(module)
-    except OSError as exc:
-        module.fail_json(msg=f"the host cannot be looked at: {exc}")
-    module.exit_json(changed=False, **result)
+    run_module(module, look, "cannot get information about the host")
 
 
 if __name__ == "__main__":

@@ -8,17 +8,16 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: trtllm_image
 
-short_description: Have a backend image in the Docker engine, by digest
+short_description: Pull, load or verify a backend image by digest
 
 version_added: "0.1.0"
 
 description:
   - Pulls an image from a registry by the digest of its manifest, or loads it from an archive of C(docker save) and
-    makes sure that it is the image with the id that was asked for.
-  - Where only a tag is given, the registry is asked which digest that stands for, and that is recorded. From then on
-    the image goes by the recorded digest, also when it has to be pulled again. A tag that was moved since is refused;
-    see O(tag_moved).
-  - A record of it is kept in O(dest); the image itself is in the engine.
+    checks that it has the requested ID.
+  - If only a tag is given, its digest is looked up in the registry and recorded. Later runs use the recorded digest,
+    even if the image has to be pulled again. If the tag was moved since, the module fails; see O(tag_moved).
+  - The record is in O(dest); the image itself is in Docker.
 
 extends_documentation_fragment:
   - tritonops.trtllm.attributes
@@ -27,8 +26,8 @@ attributes:
   check_mode:
     support: full
     details:
-      - Without an engine or the Docker SDK for Python on the host, only O(dest) is looked at.
-      - A registry is asked for a tag only whose digest is recorded.
+      - Without Docker or the Docker SDK for Python on the host, only O(dest) is checked.
+      - A tag is only looked up in the registry if its digest is recorded.
   diff_mode:
     support: full
     details:
@@ -47,49 +46,51 @@ options:
     description:
       - Name of the image in its registry, such as V(nvcr.io/nvidia/tritonserver).
       - Without O(digest) it must have a tag, as in V(nvcr.io/nvidia/tritonserver:25.12-trtllm-python-py3), or a digest.
-        With a digest, a tag in it is not looked at.
+        With a digest, its tag is ignored.
       - Required for O(source=registry).
     type: str
   digest:
     description:
-      - For O(source=registry) the digest of the manifest, for O(source=archive) the id that the image must have;
-        V(sha256:) and 64 hexadecimal digits.
-      - Required for O(source=archive). For O(source=registry) it makes the inventory say which image that is; otherwise
-        the first run on each host does.
+      - For O(source=registry), the digest of the manifest. For O(source=archive), the ID that the image must have. Both
+        are V(sha256:) and 64 hexadecimal digits.
+      - Required for O(source=archive). For O(source=registry), it makes all hosts use the same image. Without it, the
+        first run on each host looks up the tag.
     type: str
   archive:
     description:
-      - Archive of C(docker save) on the host, plain or compressed.
+      - Archive of C(docker save) on the host, optionally compressed.
       - Required for O(source=archive).
     type: path
   dest:
     description:
-      - Folder that will hold the record, C(artifact.json).
+      - Folder for the record, C(artifact.json).
     type: path
     required: true
   docker_config:
     description:
-      - File on the host as C(docker login) writes it, with the registry's credentials.
-      - If not given, that is C(~/.docker/config.json) when it exists.
+      - File on the host with the registry's credentials, as written by C(docker login).
+      - The default is C(~/.docker/config.json), if it exists.
     type: path
   registry_auth:
     description:
-      - Credentials for the registry, for this pull only. They are held in memory and written nowhere on the host.
-      - Either what C(docker login) writes into C(config.json), with an entry of the registry; or two lines, user name
-        and password. For NVIDIA's registry (V(nvcr.io)) the user name is V($oauthtoken), the password the API key.
+      - Credentials for the registry, for this pull only. They are not written to any file on the host.
+      - Either the content of C(config.json) as written by C(docker login), with an entry for the registry, or two lines
+        with the user name and the password. For NVIDIA's registry (V(nvcr.io)), the user name is V($oauthtoken) and the
+        password is the API key.
     type: str
   tag_moved:
     description:
-      - What to do when the tag in O(reference) stands for another image than when its digest was recorded.
-      - V(refuse) fails. Where the registry cannot be asked and the image is there, it only warns.
-      - V(keep) does not ask, and goes on with the recorded image.
-      - To take the new image, set O(digest) to it, so that what was built by the old one is built anew.
+      - What to do if the tag in O(reference) was moved to a different image after its digest was recorded.
+      - With V(refuse), the module fails. If the registry cannot be reached and Docker has the image, it only warns.
+      - With V(keep), the recorded image is used without asking the registry.
+      - To use the new image, set O(digest) to its digest. Everything that was built with the old image is then built
+        again.
     type: str
     choices: [refuse, keep]
     default: refuse
   docker_host:
     description:
-      - URL of the Docker engine. If not given, the environment variable E(DOCKER_HOST), or the local socket.
+      - URL of the Docker daemon. The default is the environment variable E(DOCKER_HOST), or the local socket.
     type: str
 
 requirements:
@@ -104,7 +105,7 @@ seealso:
 
 EXAMPLES = r"""
 ---
-- name: Pull the backend's image
+- name: Pull the backend image
   tritonops.trtllm.trtllm_image:
     source: registry
     reference: nvcr.io/nvidia/tritonserver
@@ -113,7 +114,7 @@ EXAMPLES = r"""
   vars:
     ansible_python_interpreter: /opt/trtllm/venv/bin/python
 
-- name: Pull the image that a tag stands for now, with NVIDIA's API key, and notice when the tag is moved
+- name: Pull an image by tag with NVIDIA's API key, and record its digest
   tritonops.trtllm.trtllm_image:
     source: registry
     reference: nvcr.io/nvidia/tritonserver:25.12-trtllm-python-py3
@@ -123,11 +124,11 @@ EXAMPLES = r"""
     ansible_python_interpreter: /opt/trtllm/venv/bin/python
   register: image
 
-- name: Say which image it is
+- name: Show the digest of the image
   ansible.builtin.debug:
     var: image.image
 
-- name: Load it from an archive on a host without a registry
+- name: Load the image from an archive
   tritonops.trtllm.trtllm_image:
     source: archive
     archive: /srv/images/backend.tar
@@ -140,13 +141,13 @@ EXAMPLES = r"""
 RETURN = r"""
 image:
   description:
-    - What to run, as V(repository@sha256:…) or V(sha256:…).
-    - In check mode it is O(reference), as long as no run has looked up its tag.
+    - The image to run, in the form V(repository@sha256:…) or V(sha256:…).
+    - In check mode it is O(reference) until a run has looked up its tag.
   returned: success
   type: str
   sample: nvcr.io/nvidia/tritonserver@sha256:0f1e2d3c4b5a69788796a5b4c3d2e1f00f1e2d3c4b5a69788796a5b4c3d2e1f0
 image_id:
-  description: Id of the image in the engine; null while it is not there.
+  description: ID of the image in Docker; V(null) if Docker does not have it.
   returned: success
   type: str
   sample: sha256:7788796a5b4c3d2e1f00f1e2d3c4b5a697887960f1e2d3c4b5a69788796a5b4c
@@ -156,19 +157,21 @@ labels:
   type: dict
   sample: {"com.nvidia.build.ref": "abcdef"}
 size:
-  description: Bytes of the image in the engine; null while it is not there.
+  description: Size of the image in bytes; V(null) if Docker does not have it.
   returned: success
   type: int
   sample: 38654705664
 reason:
-  description: Why the image had to be fetched; null when it was there.
+  description: Why the image had to be pulled or loaded; V(null) if Docker had it.
   returned: success
   type: str
   sample: "image sha256:7788796a5b4c3d2e1f00f1e2d3c4b5a697887960f1e2d3c4b5a69788796a5b4c is not in the engine"
 """
 
+import typing as t
+
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._artifact import ArtifactError
+from ansible_collections.tritonops.trtllm.plugins.module_utils._module import run_module
 from ansible_collections.tritonops.trtllm.plugins.module_utils.docker._containers import Login, connect
 from ansible_collections.tritonops.trtllm.plugins.module_utils.docker._image import (
     REFUSE,
@@ -176,6 +179,16 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.docker._image imp
     image_request,
     image_result,
 )
+
+
+def run(module: AnsibleModule) -> dict[str, t.Any]:
+    names = ("reference", "digest", "dest", "source", "archive", "tag_moved")
+    login = Login(module.params["docker_config"], module.params["registry_auth"])
+    request = image_request(**{name: module.params[name] for name in names}, login=login, check_mode=module.check_mode)
+    result = image_result(request, connect(module, module.params["docker_host"]))
+    for warning in result.pop("warnings"):
+        module.warn(warning)
+    return result
 
 
 def main() -> None:
@@ -195,20 +208,7 @@ def main() -> None:
         mutually_exclusive=[("docker_config", "registry_auth")],
         supports_check_mode=True,
     )
-    names = ("reference", "digest", "dest", "source", "archive", "tag_moved")
-    login = Login(module.params["docker_config"], module.params["registry_auth"])
-    try:
-        request = image_request(
-            **{name: module.params[name] for name in names}, login=login, check_mode=module.check_mode
-        )
-        result = image_result(request, connect(module, module.params["docker_host"]))
-    except ArtifactError as exc:
-        module.fail_json(msg=str(exc))
-    except OSError as exc:
-        module.fail_json(msg=f"cannot make {module.params['dest']}: {exc}")
-    for warning in result.pop("warnings"):
-        module.warn(warning)
-    module.exit_json(**result)
+    run_module(module, run, f"cannot create {module.params['dest']}")
 
 
 if __name__ == "__main__":

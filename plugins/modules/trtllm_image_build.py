@@ -8,18 +8,18 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: trtllm_image_build
 
-short_description: Build a backend image from the sources of its release
+short_description: Build a backend image from the sources of a TensorRT-LLM version
 
 version_added: "0.1.0"
 
 description:
-  - Builds by BuildKit, with the release's own Dockerfile (up to 0.19.0) or its Makefile (from 0.20.0 on).
-  - What upstream's files cannot be told is added beside them, and the clone is not changed. Where the Dockerfile takes
-    no options for the script that compiles, it is called with them in a copy. Certificates and constraints for pip get
-    into an image that takes the place of the base image.
-  - A run that was ended is continued by the next out of the engine's layer cache.
-  - Proxies in the module's environment reach every step of the build, and are not in the image's history.
-  - A record of the image is kept in O(dest); the image itself is in the engine.
+  - Builds the image with BuildKit and upstream's Dockerfile (up to 0.19.0) or Makefile (0.20.0 and later).
+  - The clone is not changed. If the Dockerfile has no arguments for the options of the script that compiles, a copy
+    of it with these options is used. CA certificates and pip constraints are added to an image that replaces the
+    base image.
+  - After an interrupted run, the next one continues with Docker's layer cache.
+  - Proxies in the module's environment are used in every step of the build, and are not stored in the image's history.
+  - The record of the image is in O(dest); the image itself is in Docker.
 
 extends_documentation_fragment:
   - tritonops.trtllm.attributes
@@ -29,7 +29,7 @@ attributes:
   check_mode:
     support: full
     details:
-      - Without an engine or the Docker SDK for Python on the host, only O(dest) is looked at.
+      - Without Docker or the Docker SDK for Python on the host, only O(dest) is checked.
   diff_mode:
     support: full
     details:
@@ -40,27 +40,27 @@ attributes:
 options:
   src:
     description:
-      - The clone, as M(tritonops.trtllm.trtllm_sources) makes it with C(whole).
+      - The clone that M(tritonops.trtllm.trtllm_sources) created with C(whole).
     type: path
     required: true
   name:
     description:
-      - Name and tag that the image gets.
+      - Name and tag of the new image.
     type: str
     required: true
   dest:
     description:
-      - Folder that will hold the record, C(artifact.json).
+      - Folder for the record, C(artifact.json).
     type: path
     required: true
   log:
     description:
-      - File that the build's output is appended to.
+      - File to append the output of the build to.
     type: path
     required: true
   dockerfile:
     description:
-      - The Dockerfile, in the clone; with O(directory) the one that the Makefile uses.
+      - Path of the Dockerfile in the clone; with O(directory), the one that the Makefile uses.
     type: str
     required: true
   directory:
@@ -70,56 +70,57 @@ options:
     default: ""
   target:
     description:
-      - With O(directory) the Makefile's target, otherwise a stage of O(dockerfile); the last one if empty.
+      - With O(directory), the target of the Makefile. Otherwise a stage of O(dockerfile); the last one if empty.
     type: str
     default: ""
   build_args:
     description:
-      - Further build arguments. Not for secrets, for they are in the image's history.
+      - Further build arguments. Do not use them for secrets, because they are stored in the image's history.
     type: dict
     default: {}
   cuda_architectures:
     description:
-      - For which GPUs to compile, such as V(80-real) for A100, V(89-real) for L40S, V(90-real) for H100; more than one
-        separated by semicolons. If empty, for all that upstream names, which takes hours.
+      - GPU architectures to compile for, separated by semicolons, such as V(80-real) for A100, V(89-real) for L40S and
+        V(90-real) for H100. If empty, upstream's list, which takes hours.
     type: str
     default: ""
   jobs:
     description:
-      - How many compilers run at once. Upstream's own is one for each processor; each may take some GB of memory.
+      - Number of compilers to run at the same time, each of which can need some GB of memory. Upstream's default is one
+        for each processor.
     type: int
   pip_constraints:
     description:
-      - Constraints that every pip of the build obeys, such as V(numpy<2).
+      - Constraints for every pip of the build, such as V(numpy<2).
     type: list
     elements: str
     default: []
   ca_bundle:
     description:
-      - File on the host with certificates in PEM form that every step of the build, and the image, trust in addition.
+      - File on the host with CA certificates in PEM format that every step of the build, and the image, trust, too.
     type: path
   network:
     description:
-      - Docker's network mode while building.
+      - Docker's network mode during the build.
     type: str
     default: default
   registry_auth:
     description:
       - Credentials for the registry of the base images, as in M(tritonops.trtllm.trtllm_image). The base images are
-        then pulled first, and the build itself sees no credentials.
+        then pulled before the build, which itself has no credentials.
     type: str
   expected_bytes:
     description:
-      - Free bytes that the engine's data folder must have before the build.
+      - Free space in bytes that Docker's data folder must have before the build.
     type: int
   docker_host:
     description:
-      - URL of the Docker engine. If not given, the environment variable E(DOCKER_HOST), or the local socket.
+      - URL of the Docker daemon. The default is the environment variable E(DOCKER_HOST), or the local socket.
     type: str
 
 requirements:
   - docker >= 7.0 (the Docker SDK for Python)
-  - Docker's command line, with buildx from version 23 on
+  - Docker's command line; from version 23 on with buildx
   - make, with O(directory)
 
 author:
@@ -132,7 +133,7 @@ seealso:
 
 EXAMPLES = r"""
 ---
-- name: Build the image of release 0.9.0 for A100
+- name: Build the image of TensorRT-LLM 0.9.0 for A100
   tritonops.trtllm.trtllm_image_build:
     src: /opt/trtllm/backend/1bfa8ae2e30f5a1c
     dockerfile: dockerfile/Dockerfile.trt_llm_backend
@@ -145,7 +146,7 @@ EXAMPLES = r"""
   vars:
     ansible_python_interpreter: /opt/trtllm/venv/bin/python
 
-- name: Build the image of release 1.0.0, which has a Makefile for it
+- name: Build the image of TensorRT-LLM 1.0.0, which has a Makefile
   tritonops.trtllm.trtllm_image_build:
     src: /opt/trtllm/backend/4cc0e21f7a9b6d58
     directory: tensorrt_llm/docker
@@ -161,38 +162,38 @@ EXAMPLES = r"""
 
 RETURN = r"""
 image:
-  description: The image's id; in check mode O(name), as long as it is not built.
+  description: ID of the image; in check mode O(name) if it is not built yet.
   returned: success
   type: str
   sample: sha256:7788796a5b4c3d2e1f00f1e2d3c4b5a697887960f1e2d3c4b5a69788796a5b4c
 name:
-  description: Its name and tag.
+  description: Name and tag of the image.
   returned: success
   type: str
   sample: tritonops/backend:0.9.0
 commit:
-  description: The commit that it was built from; null before.
+  description: The commit that the image was built from; V(null) if it is not built yet.
   returned: success
   type: str
   sample: 76464e9be06600f3979acad9c14857938a66ff9f
 command:
-  description: What built it.
+  description: The command that built the image.
   returned: always
   type: list
   elements: str
   sample: [docker, build, --progress, plain]
 duration:
-  description: Seconds that building took; null when it was there.
+  description: Duration of the build in seconds; V(null) if the image existed.
   returned: success
   type: float
   sample: 3747.0
 log:
-  description: File with the build's output.
+  description: File with the output of the build.
   returned: success
   type: str
   sample: /opt/trtllm/logs/image-5b1f0c8a7e6d4c32.log
 reason:
-  description: Why it had to be built; null when it was there.
+  description: Why the image had to be built; V(null) if it existed.
   returned: success
   type: str
   sample: no artifact at /opt/trtllm/image/5b1f0c8a7e6d4c32
@@ -208,15 +209,26 @@ tool_log:
   sample: /opt/trtllm/logs/image-5b1f0c8a7e6d4c32.log
 """
 
+import typing as t
+
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._artifact import ArtifactError, canonical
-from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._step import StepError
+from ansible_collections.tritonops.trtllm.plugins.module_utils._module import run_module
+from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._artifact import canonical
 from ansible_collections.tritonops.trtllm.plugins.module_utils.backend._image_build import BuildRequest, build_result
 from ansible_collections.tritonops.trtllm.plugins.module_utils.docker._containers import Login, connect
 from ansible_collections.tritonops.trtllm.plugins.module_utils.docker._log_patterns import (
     LOG_PATTERNS_ARGUMENT,
     log_patterns_of,
 )
+
+
+def run(module: AnsibleModule) -> dict[str, t.Any]:
+    params = dict(module.params)
+    docker_host, login = params.pop("docker_host"), Login(text=params.pop("registry_auth"))
+    params["log_patterns"] = log_patterns_of(module)
+    params["build_args"] = {name: str(value) for name, value in canonical(params["build_args"]).items()}
+    request = BuildRequest(**params, login=login, check_mode=module.check_mode)
+    return build_result(request, module, connect(module, docker_host))
 
 
 def main() -> None:
@@ -242,20 +254,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    params = dict(module.params)
-    docker_host, login = params.pop("docker_host"), Login(text=params.pop("registry_auth"))
-    params["log_patterns"] = log_patterns_of(module)
-    params["build_args"] = {name: str(value) for name, value in canonical(params["build_args"]).items()}
-    try:
-        request = BuildRequest(**params, login=login, check_mode=module.check_mode)
-        result = build_result(request, module, connect(module, docker_host))
-    except StepError as exc:
-        module.fail_json(msg=str(exc), **exc.details)
-    except ArtifactError as exc:
-        module.fail_json(msg=str(exc))
-    except OSError as exc:
-        module.fail_json(msg=f"cannot build {params['name']}: {exc}")
-    module.exit_json(**result)
+    run_module(module, run, f"cannot build {module.params['name']}")
 
 
 if __name__ == "__main__":

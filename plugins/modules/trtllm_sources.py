@@ -8,17 +8,17 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: trtllm_sources
 
-short_description: Clone the sources of a backend release at their commits, large files included
+short_description: Clone the sources of a TensorRT-LLM version at pinned commits, with git-lfs objects
 
 version_added: "0.1.0"
 
 description:
-  - Clones the TensorRT-LLM backend at a commit, and checks that the tag still points at it.
-  - With O(whole), all submodules are cloned as well, and the objects of git-lfs are fetched; files that remain pointers
-    are named, and are an error.
-  - Everything happens in O(dest) with C(.partial) appended, and is renamed when it is complete. A run that was ended is
-    continued by the next.
-  - Git's settings of the user hold, but are not changed; C(git lfs install) writes into settings for the clone alone.
+  - Clones the TensorRT-LLM backend at a commit, and checks that its tag still points to it.
+  - With O(whole), all submodules are cloned, too, and the objects of git-lfs are downloaded. The module fails if files
+    are still pointers after that, and names them.
+  - The clone is created in O(dest) with C(.partial) appended, which is renamed when it is complete. The next run
+    continues an interrupted one.
+  - The user's Git settings are used, but not changed; C(git lfs install) only changes settings of the clone.
 
 extends_documentation_fragment:
   - tritonops.trtllm.attributes
@@ -27,7 +27,7 @@ attributes:
   check_mode:
     support: full
     details:
-      - Neither git nor a server is needed for it.
+      - It needs neither git nor a network.
   diff_mode:
     support: full
     details:
@@ -38,25 +38,25 @@ attributes:
 options:
   sources:
     description:
-      - What to clone, as C(backend) and C(tensorrt_llm), each with C(repository) (a URL, or the path of a repository on
-        the host) and C(commit).
-      - C(ref), where it is given, is a tag that must point at the commit, or a branch that must have it.
+      - The repositories C(backend) and C(tensorrt_llm), each with C(repository) (a URL, or a path on the host) and
+        C(commit).
+      - C(ref) is optional. It is a tag that must point to the commit, or a branch that must contain it.
     type: dict
     required: true
   whole:
     description:
-      - Whether to have all submodules and the objects of git-lfs, as building an image needs them.
-      - Otherwise TensorRT-LLM is cloned at its commit, without its submodules; that is enough for templates and tools.
+      - Whether to include all submodules and the objects of git-lfs, which are needed to build an image.
+      - Otherwise TensorRT-LLM is cloned without its submodules, which is sufficient for templates and tools.
     type: bool
     default: false
   mirrors:
     description:
-      - Beginnings of URLs, and what to use in their place; for submodules as well.
+      - URL prefixes and their replacements, which are also used for submodules.
     type: dict
     default: {}
   dest:
     description:
-      - Folder of the clone. Its record is C(artifact.json) in there.
+      - Folder for the clone and its record, C(artifact.json).
     type: path
     required: true
 
@@ -73,7 +73,7 @@ seealso:
 
 EXAMPLES = r"""
 ---
-- name: Clone what an image is built from
+- name: Clone the sources of an image
   tritonops.trtllm.trtllm_sources:
     sources:
       backend:
@@ -91,7 +91,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 path:
-  description: Where the clone is.
+  description: Path of the clone, O(dest).
   returned: success
   type: str
   sample: /opt/trtllm/backend/1bfa8ae2e30f5a1c
@@ -101,15 +101,17 @@ submodules:
   type: dict
   sample: {"tensorrt_llm": "250d9c293d5edbc2a45c20775b3150b1eb68b364"}
 reason:
-  description: Why it had to be cloned; null when it was there.
+  description: Why the sources had to be cloned; V(null) if they existed.
   returned: success
   type: str
   sample: no artifact at /opt/trtllm/backend/1bfa8ae2e30f5a1c
 """
 
+import typing as t
+
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.tritonops.trtllm.plugins.module_utils._module import run_module
 from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._artifact import (
-    ArtifactError,
     canonical,
     difference,
     ensure,
@@ -122,6 +124,23 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.backend._sources 
 )
 
 
+def run(module: AnsibleModule) -> dict[str, t.Any]:
+    dest = module.params["dest"]
+    request = SourceRequest(canonical(module.params["sources"]), module.params["whole"], module.params["mirrors"])
+    before = read_artifact(dest)
+    check_sources(request.sources)
+    outcome = ensure(
+        dest, request.inputs, lambda draft: make_sources(request, module, draft), check_mode=module.check_mode
+    )
+    return {
+        "changed": outcome.changed,
+        "path": dest,
+        "submodules": (outcome.artifact or {}).get("submodules", {}),
+        "reason": outcome.sentence,
+        "diff": difference(before, dest, request.inputs, outcome.reason),
+    }
+
+
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
@@ -132,25 +151,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    dest = module.params["dest"]
-    request = SourceRequest(canonical(module.params["sources"]), module.params["whole"], module.params["mirrors"])
-    before = read_artifact(dest)
-    try:
-        check_sources(request.sources)
-        outcome = ensure(
-            dest, request.inputs, lambda draft: make_sources(request, module, draft), check_mode=module.check_mode
-        )
-    except ArtifactError as exc:
-        module.fail_json(msg=str(exc))
-    except OSError as exc:
-        module.fail_json(msg=f"cannot make {dest}: {exc}")
-    module.exit_json(
-        changed=outcome.changed,
-        path=dest,
-        submodules=(outcome.artifact or {}).get("submodules", {}),
-        reason=outcome.sentence,
-        diff=difference(before, dest, request.inputs, outcome.reason),
-    )
+    run_module(module, run, f"cannot create {module.params['dest']}")
 
 
 if __name__ == "__main__":

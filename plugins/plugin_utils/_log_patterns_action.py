@@ -4,7 +4,7 @@
 
 # This is PRIVATE to the collection: do not import it from outside.
 
-"""Passes the catalogue's log patterns to a module: the catalogue is on the control node only."""
+"""Passes the catalogue's log patterns to a module, because the catalogue is only on the control node."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from typing import Any
 from ansible.plugins.action.normal import ActionModule as NormalAction
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._catalogue import load_log_patterns
 
-# Of an entry, what a module needs.
+# The fields of an entry that modules need.
 FIELDS = ("name", "patterns", "cause", "remedy", "follow_up")
 
 
 def log_patterns_option() -> str:
-    """The catalogue's log patterns as the modules' option log_patterns takes them."""
+    """The value of the modules' option log_patterns."""
     return json.dumps([{name: entry[name] for name in FIELDS if name in entry} for entry in load_log_patterns()])
 
 

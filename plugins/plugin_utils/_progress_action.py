@@ -4,7 +4,7 @@
 
 # PRIVATE to the collection: may change without notice.
 
-"""Runs a module as usual and shows, while it runs, the progress that it writes on the host."""
+"""Runs a module normally and displays the progress that it writes on the host meanwhile."""
 
 from __future__ import annotations
 
@@ -20,34 +20,34 @@ from ansible.utils.display import Display
 from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._progress import progress_line
 
 POLL_INTERVAL = 2.0
-# Lines come thick at first and thin out: an hour's step must not fill a log.
+# Lines become less frequent, so that a step of an hour does not fill a log.
 LONGEST_SILENCE = 30.0
-# A poll that hangs must not hold the task up.
+# A poll that hangs must not delay the task.
 JOIN_TIMEOUT = 5.0
 
 display = Display()
 
 
 class Reading(t.NamedTuple):
-    """The progress and the host's clock when it was read."""
+    """The progress, and the host's time when it was read."""
 
     progress: dict[str, t.Any]
     now: float
 
 
 def parse_reading(output: str) -> Reading | None:
-    """The last two lines of `cat progress.json; echo; date +%s`; None when there is no progress (yet)."""
+    """The last two lines of `cat progress.json; echo; date +%s`; None if there is no progress (yet)."""
     lines = [line for line in output.splitlines() if line.strip()]
     try:
         progress = json.loads(lines[-2])
-        # The host's clock is what the progress was written by; ours may differ.
+        # The times in the progress are those of the host, whose clock may differ from ours.
         return Reading({**progress, "started": float(progress["started"])}, float(lines[-1]))
     except (IndexError, KeyError, TypeError, ValueError):
         return None
 
 
 class Narrator:
-    """Decides which readings become a line."""
+    """Decides which readings are displayed."""
 
     def __init__(self, say: t.Callable[[str], None]) -> None:
         self._say = say
@@ -59,7 +59,7 @@ class Narrator:
         if self._since is None:
             self._since = reading.now - 2 * POLL_INTERVAL
         if reading.progress["updated"] < self._since:
-            # What a killed run has left, until ours clears it away.
+            # The progress of a killed run, until the module removes it.
             return
         line = progress_line(reading.progress, reading.now, self._shown.progress if self._shown else None)
         if line != self._line and self._due(reading):
@@ -74,7 +74,7 @@ class Narrator:
 
 
 class ProgressAction(NormalAction):
-    """Base of the actions of modules with a `dest` whose .partial holds a progress.json."""
+    """Base of the actions of modules with a `dest` whose .partial folder contains a progress.json."""
 
     def run(self, tmp: t.Any = None, task_vars: t.Any = None) -> t.Any:
         dest = self._task.args.get("dest")
@@ -82,7 +82,7 @@ class ProgressAction(NormalAction):
             return super().run(tmp, task_vars)
         stop = threading.Event()
         host = str((task_vars or {}).get("inventory_hostname", ""))
-        # The copied context: parts of ansible-core ask it which task they work for.
+        # Parts of ansible-core look up the current task in the context.
         watch = (self._probe()._watch, host, dest, stop)
         thread = threading.Thread(target=copy_context().run, args=watch, name="progress", daemon=True)
         thread.start()
@@ -93,10 +93,10 @@ class ProgressAction(NormalAction):
             thread.join(JOIN_TIMEOUT)
 
     def _probe(self) -> ProgressAction:
-        """A copy of this action that can run commands meanwhile.
+        """A copy of this action that can run commands at the same time.
 
-        Connection and become plugin keep the state of the command they run (prompt, success marker) on
-        themselves: the module's and the poll's must not be the same objects.
+        Connection and become plugins store the state of their command (prompt, success marker), so the module and the
+        poll must not use the same objects.
         """
         probe = copy.copy(self)
         probe._connection = copy.copy(self._connection)
@@ -113,5 +113,5 @@ class ProgressAction(NormalAction):
                 if reading and not stop.is_set():
                     narrator.hear(reading)
             except Exception as exc:
-                # The display is a courtesy: whatever happens to it, the task goes on.
+                # A failure to display progress must not fail the task.
                 display.vvv(f"{host} | progress cannot be read: {exc}")

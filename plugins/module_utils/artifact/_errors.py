@@ -3,10 +3,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 # PRIVATE to the collection: may change without notice.
-"""The error that every step raises for what a person has to change."""
+"""The error of all code that creates or reads artifacts."""
 
 from __future__ import annotations
 
+from ansible_collections.tritonops.trtllm.plugins.module_utils._module import ModuleFailure
 
-class ArtifactError(Exception):
-    """What failed and what to change, in sentences a person can act on."""
+
+class ArtifactError(ModuleFailure):
+    """An artifact cannot be created or used."""

@@ -4,7 +4,7 @@
 
 # PRIVATE to the collection: may change without notice.
 
-"""A step that makes an artifact out of another folder: what converting and building have in common."""
+"""Steps that create an artifact from another folder, such as converting and building."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import os
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.tritonops.trtllm.plugins.module_utils._module import run_module
 from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._artifact import (
     ArtifactError,
     Draft,
@@ -29,16 +30,8 @@ STEP_ARGUMENTS: dict[str, dict[str, t.Any]] = {
 }
 
 
-class StepError(ArtifactError):
-    """A failed step, with what a person may want to look at."""
-
-    def __init__(self, message: str, **details: t.Any) -> None:
-        super().__init__(message)
-        self.details = details
-
-
 class ArtifactStep:
-    """One making of the artifact `dest`. `command` is what runs for it, empty where nothing does."""
+    """Creates the artifact `dest`. `command` is the command that does it; empty if there is none."""
 
     def __init__(self, module: AnsibleModule, command: list[str], world_size: int) -> None:
         self._module = module
@@ -49,19 +42,19 @@ class ArtifactStep:
         self._inputs: dict[str, t.Any] = canonical(self.inputs())
 
     def inputs(self) -> dict[str, t.Any]:
-        """What identifies the artifact."""
+        """The inputs that identify the artifact."""
         raise NotImplementedError
 
     def sources(self) -> dict[str, str]:
-        """The folders that it is made from, by option."""
+        """The source folders, by option."""
         return {"src": self._params["src"]}
 
     def make(self, draft: Draft) -> dict[str, t.Any]:
-        """Fill the draft and publish it."""
+        """Write the files of the draft and publish it."""
         raise NotImplementedError
 
     def further_results(self, artifact: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
-        """What only this kind of step has to tell."""
+        """Results that only this kind of step has."""
         return {}
 
     def result(self) -> dict[str, t.Any]:
@@ -70,7 +63,7 @@ class ArtifactStep:
             self._dest, self._inputs, self.make, self._params["verify"], self._module.check_mode, self.sources()
         )
         was_made = outcome.changed and not self._module.check_mode
-        # In check mode there may be an older one, which tells nothing of what would be made.
+        # In check mode, an older artifact says nothing about the one that would be created.
         artifact = (outcome.artifact if was_made or not outcome.changed else None) or {}
         return {
             "changed": outcome.changed,
@@ -87,17 +80,9 @@ class ArtifactStep:
     def _check_source(self) -> None:
         src = self._params["src"]
         if not os.path.isdir(src):
-            raise ArtifactError(f"the source {src} does not exist any more: make it again first")
+            raise ArtifactError(f"the source {src} no longer exists: create it again first")
 
 
 def run_step(module: AnsibleModule, make_step: t.Callable[[], ArtifactStep]) -> None:
-    """What the main() of such a module does with its step."""
-    try:
-        result = make_step().result()
-    except StepError as exc:
-        module.fail_json(msg=str(exc), **exc.details)
-    except ArtifactError as exc:
-        module.fail_json(msg=str(exc))
-    except OSError as exc:
-        module.fail_json(msg=f"cannot make {module.params['dest']}: {exc}")
-    module.exit_json(**result)
+    """Run the step of a module, and end the module."""
+    run_module(module, lambda _module: make_step().result(), f"cannot create {module.params['dest']}")

@@ -30,7 +30,6 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._artifac
     state_of,
 )
 from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._progress import Progress, sampled
-from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._step import StepError
 from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._untrusted import (
     open_appending,
     open_regular,
@@ -308,7 +307,7 @@ class _Build:
             )
         if code:
             what = f"{' '.join(command[:2])} failed with exit code {code}"
-            raise StepError(
+            raise ArtifactError(
                 failure_text(what, log_tail(request.log, begin), request.log, request.log_patterns),
                 rc=code,
                 command=command,

@@ -28,7 +28,6 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._progres
 from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._step import (
     STEP_ARGUMENTS,
     ArtifactStep,
-    StepError,
 )
 from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._untrusted import check_tree, set_modes
 from ansible_collections.tritonops.trtllm.plugins.module_utils.docker._containers import (
@@ -144,7 +143,7 @@ class ToolStep(ArtifactStep):
         except ImportError:
             missing = missing_required_lib("docker"), traceback.format_exc()
         if missing:
-            self._module.fail_json(msg=missing[0], exception=missing[1])
+            raise ArtifactError(missing[0], exception=missing[1])
         return sdk
 
     def _tool(self, draft: Draft) -> Tool:
@@ -183,15 +182,15 @@ class ToolStep(ArtifactStep):
         script = command[1] if len(command) > 1 and command[0].startswith("python") else command[0]
         return os.path.basename(script)
 
-    def _failure(self, exc: ToolFailed, log: str) -> StepError:
+    def _failure(self, exc: ToolFailed, log: str) -> ArtifactError:
         what = f"{self._command_name} failed with exit code {exc.exit_code}"
         if exc.exit_code == KILLED:
             by = "the kernel's out-of-memory killer" if exc.out_of_memory else "signal 9"
             return self._step_error(f"{what}, ended by {by}. Remedy: {MEMORY_REMEDY}", log, exc.exit_code)
         return self._step_error(what, log, exc.exit_code)
 
-    def _step_error(self, what: str, log: str, exit_code: int = 0) -> StepError:
-        return StepError(
+    def _step_error(self, what: str, log: str, exit_code: int = 0) -> ArtifactError:
+        return ArtifactError(
             failure_text(what, log_tail(log), log, self._log_patterns),
             rc=exit_code,
             command=self._params["command"],

@@ -96,7 +96,7 @@ class NativeStep(ArtifactStep):
         self._check_source()
         for library, missing in (("ml_dtypes", MISSING_LIBRARY), ("safetensors", MISSING_SAFETENSORS)):
             if missing:
-                self._module.fail_json(msg=missing_required_lib(library), exception=missing)
+                raise ArtifactError(missing_required_lib(library), exception=missing)
         conversion = prepare(Request(params["src"], params["release"], params["dtype"], self._cut))
         progress = draft.begin()
         try:

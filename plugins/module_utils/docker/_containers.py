@@ -231,9 +231,9 @@ def connect(module: AnsibleModule, docker_host: str | None) -> Engine | None:
     """The engine; None in check mode on a host that has none yet."""
     try:
         return Engine(load_sdk(), docker_host)
-    except ImportError:
+    except ImportError as exc:
         if not module.check_mode:
-            module.fail_json(msg=missing_required_lib("docker"), exception=traceback.format_exc())
+            raise EngineError(missing_required_lib("docker"), exception=traceback.format_exc()) from exc
     except EngineError:
         if not module.check_mode:
             raise

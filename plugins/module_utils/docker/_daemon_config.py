@@ -7,46 +7,50 @@ from __future__ import annotations
 
 import copy
 import json
+import os
+import tempfile
 import typing as t
 
+from ansible_collections.tritonops.trtllm.plugins.module_utils._module import ModuleFailure
+from ansible_collections.tritonops.trtllm.plugins.module_utils.host._umask import readable_by_everybody
 
-class DaemonConfigError(Exception):
-    """The file cannot be worked with."""
+if t.TYPE_CHECKING:
+    from ansible.module_utils.basic import AnsibleModule
 
 
 def parse(text: str, path: str) -> dict[str, t.Any]:
-    """The configuration in the text. The engine takes an empty file for an empty configuration, so do we."""
+    """The configuration in the text. Docker treats an empty file as an empty configuration."""
     if not text.strip():
         return {}
     try:
         config = json.loads(text)
     except json.JSONDecodeError as exc:
-        raise DaemonConfigError(
+        raise ModuleFailure(
             f"{path} is not valid JSON: line {exc.lineno}, column {exc.colno}: {exc.msg}."
-            " It was left as it is: repair it, or move it away to start afresh."
+            " It was not changed: repair it, or move it away to start with an empty configuration."
         ) from exc
     if not isinstance(config, dict):
-        raise DaemonConfigError(
-            f"{path} holds a JSON {type(config).__name__} where the engine expects an object."
-            " It was left as it is: repair it, or move it away."
+        raise ModuleFailure(
+            f"{path} holds a JSON {type(config).__name__} where Docker expects an object."
+            " It was not changed: repair it, or move it away."
         )
     return config
 
 
 def read(path: str) -> str | None:
-    """The file's text, or None when there is none."""
+    """The text of the file, or None if it does not exist."""
     try:
-        # The engine skips a byte order mark too.
+        # Docker skips a byte order mark, too.
         with open(path, encoding="utf-8-sig") as stream:
             return stream.read()
     except FileNotFoundError:
         return None
     except (OSError, UnicodeDecodeError) as exc:
-        raise DaemonConfigError(f"{path} cannot be read: {exc}") from exc
+        raise ModuleFailure(f"{path} cannot be read: {exc}") from exc
 
 
 def merge(current: t.Mapping[str, t.Any], wanted: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
-    """Objects are merged, everything else is replaced, a null removes the key; what is not mentioned stays."""
+    """Merge objects and replace all other values; a null removes its key. Other keys are kept."""
     merged = copy.deepcopy(dict(current))
     for key, value in wanted.items():
         if value is None:
@@ -54,7 +58,7 @@ def merge(current: t.Mapping[str, t.Any], wanted: t.Mapping[str, t.Any]) -> dict
         elif isinstance(value, dict):
             below = merged.get(key)
             merged_below = merge(below if isinstance(below, dict) else {}, value)
-            # Removing a key below a parent that is not there must not make the parent.
+            # Removing a key must not create its parent.
             if merged_below or key in merged or not value:
                 merged[key] = merged_below
         else:
@@ -63,5 +67,65 @@ def merge(current: t.Mapping[str, t.Any], wanted: t.Mapping[str, t.Any]) -> dict
 
 
 def dump(config: t.Mapping[str, t.Any]) -> str:
-    """As nvidia-ctk writes it (four spaces), so that a person's diff shows what changed and no more."""
+    """In the format of nvidia-ctk (four spaces), so that a diff only shows real changes."""
     return json.dumps(config, indent=4) + "\n"
+
+
+def docker_accepts(module: AnsibleModule, candidate: str) -> bool:
+    """Whether Docker can validate the file; fails if Docker rejects it."""
+    dockerd = module.get_bin_path(module.params["dockerd"], opt_dirs=["/usr/sbin", "/usr/local/sbin"])
+    if dockerd is None:
+        return False
+    rc, out, err = module.run_command([dockerd, "--validate", "--config-file", candidate])
+    if rc == 0:
+        return True
+    words = (err.strip() or out.strip()).replace(candidate, module.params["path"])
+    if "unknown flag: --validate" in words:
+        return False
+    raise ModuleFailure(
+        f"Docker refuses the new {module.params['path']}: {words}."
+        " The file was not changed: correct the option 'config'."
+    )
+
+
+def write_candidate(module: AnsibleModule, text: str) -> str:
+    """Write the new file to the module's temporary folder, which Ansible removes."""
+    handle, candidate = tempfile.mkstemp(dir=module.tmpdir, suffix=".json")
+    with os.fdopen(handle, "w", encoding="utf-8") as stream:
+        stream.write(text)
+    return candidate
+
+
+def publish(module: AnsibleModule, candidate: str, path: str, exists: bool) -> str | None:
+    """Replace the file in one step; returns the name of the backup."""
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    backup = module.backup_local(path) if exists and module.params["backup"] else None
+    module.atomic_move(candidate, path)
+    return backup
+
+
+@readable_by_everybody()
+def ensure_config(module: AnsibleModule) -> dict[str, t.Any]:
+    path = os.path.realpath(module.params["path"])
+    text = read(path)
+    before = parse(text or "", path)
+    after = merge(before, module.params["config"])
+    changed = before != after
+    result: dict[str, t.Any] = {"changed": changed, "config": after, "validated": False}
+    if module._diff:
+        result["diff"] = {
+            "before_header": path,
+            "after_header": path,
+            "before": text or "",
+            "after": dump(after) if changed else text or "",
+        }
+    if not changed:
+        return result
+    candidate = write_candidate(module, dump(after))
+    if module.params["validate"]:
+        result["validated"] = docker_accepts(module, candidate)
+    if not module.check_mode:
+        backup = publish(module, candidate, path, text is not None)
+        if backup:
+            result["backup_file"] = backup
+    return result

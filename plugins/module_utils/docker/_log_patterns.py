@@ -1,10 +1,10 @@
 # Copyright (c) 2026 tritonops.trtllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the logs of Triton, TensorRT-LLM and their build tools mean. Private to the collection.
+"""Explains the logs of Triton, TensorRT-LLM and their build tools. Private to the collection.
 
-The known failures are in catalogue/log_patterns.yml, on the control node. A module gets them in an option, which its
-action plugin fills in.
+The known failures are in catalogue/log_patterns.yml, on the control node. A module gets them in an option that its
+action plugin sets.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import os
 import re
 import typing as t
 
+from ansible_collections.tritonops.trtllm.plugins.module_utils._module import ModuleFailure
 from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._untrusted import open_regular
 
 if t.TYPE_CHECKING:
@@ -62,10 +63,10 @@ def read_log_patterns(text: str) -> LogPatterns:
 def log_patterns_of(module: AnsibleModule) -> LogPatterns:
     """The known failures that the module was given; none where it runs without its action plugin."""
     try:
-        known = read_log_patterns(module.params["log_patterns"] or "[]")
+        return read_log_patterns(module.params["log_patterns"] or "[]")
     except (KeyError, TypeError, ValueError, re.error) as exc:
-        module.fail_json(msg=f"log_patterns cannot be read: {exc!r}. Leave it out: the action plugin fills it in")
-    return known
+        message = f"log_patterns cannot be read: {exc!r}. Leave it out: the action plugin sets it"
+        raise ModuleFailure(message) from exc
 
 
 def _line_at(text: str, position: int) -> str:

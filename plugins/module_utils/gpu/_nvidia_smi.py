@@ -4,7 +4,7 @@
 
 # PRIVATE to the collection: may change without notice.
 
-"""Asking C(nvidia-smi) about a host's GPUs."""
+"""Runs nvidia-smi to get information about the GPUs of a host."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if t.TYPE_CHECKING:
 
 
 def look_for_gpus(module: AnsibleModule, executable: str, timeout: int) -> dict[str, t.Any]:
-    """What nvidia-smi says; neither its absence nor its failure is an error of ours."""
+    """The output of nvidia-smi. If it is missing or fails, that is not an error of the module."""
     found: dict[str, t.Any] = {"driver_version": None, "cuda_version": None, "gpus": [], "processes": []}
     error = None
     path = module.get_bin_path(executable)
@@ -32,7 +32,7 @@ def look_for_gpus(module: AnsibleModule, executable: str, timeout: int) -> dict[
             found = _query(module, path, timeout)
         except (CommandFailed, NvidiaSmiError) as exc:
             error = str(exc)
-    return {"present": bool(found["gpus"]), "error": error, **found}
+    return {"error": error, **found}
 
 
 def _query(module: AnsibleModule, executable: str, timeout: int) -> dict[str, t.Any]:
@@ -40,7 +40,7 @@ def _query(module: AnsibleModule, executable: str, timeout: int) -> dict[str, t.
         return run_limited(module, [executable, *arguments], timeout)
 
     def ask_if_known(*arguments: str) -> str:
-        """The XML has neither compute capability nor links, and not every driver knows the question."""
+        """For compute capability and links, which are not in the XML, and which old drivers do not know."""
         try:
             return ask(*arguments)
         except CommandFailed:

@@ -12,8 +12,10 @@ import re
 import typing as t
 import xml.etree.ElementTree as ET
 
+from ansible_collections.tritonops.trtllm.plugins.module_utils._module import ModuleFailure
 
-class NvidiaSmiError(Exception):
+
+class NvidiaSmiError(ModuleFailure):
     """The output is not what nvidia-smi prints."""
 
 

@@ -9,9 +9,16 @@ import re
 import typing as t
 from fnmatch import fnmatchcase
 
+from ansible_collections.tritonops.trtllm.plugins.module_utils._module import ModuleFailure
+
+if t.TYPE_CHECKING:
+    from ansible.module_utils.basic import AnsibleModule
+
+# Their output is parsed.
+LOCALE = {"LANGUAGE": "C", "LC_ALL": "C"}
 QUERY_FORMAT = r"%{NAME}\t%{EPOCHNUM}\t%{VERSION}\t%{RELEASE}\t%{ARCH}\n"
 
-# The headings of dnf's table of a transaction, and what is done to the packages below them.
+# The headings in dnf's table of a transaction, and the action for the packages below each.
 SECTIONS = (
     (re.compile(r"Install.*:$"), "install"),
     (re.compile(r"Upgrading:$"), "upgrade"),
@@ -19,10 +26,6 @@ SECTIONS = (
     (re.compile(r"Reinstalling:$"), "reinstall"),
     (re.compile(r"Removing.*:$"), "remove"),
 )
-
-
-class DnfError(Exception):
-    """Packages cannot be as wanted; the text says why and what to change."""
 
 
 class Package(t.NamedTuple):
@@ -39,7 +42,7 @@ class Package(t.NamedTuple):
         return f"{epoch}{self.version}-{self.release}"
 
     def matches(self, spec: str) -> bool:
-        """Whether the package is what dnf means by `spec`: a name, maybe with version, release, architecture."""
+        """Whether dnf would match the package with `spec`: a name, maybe with version, release and architecture."""
         versions = [f"{epoch}{self.version}" for epoch in ("", f"{self.epoch}:")]
         names = [self.name]
         for version in versions:
@@ -48,7 +51,7 @@ class Package(t.NamedTuple):
 
 
 class Change(t.NamedTuple):
-    """What a transaction does to one package."""
+    """What a transaction does with one package."""
 
     action: str
     name: str
@@ -57,13 +60,13 @@ class Change(t.NamedTuple):
 
 
 def parse_installed(text: str) -> list[Package]:
-    """The answer to `rpm -qa` in QUERY_FORMAT; keys that rpm holds as packages are left out."""
+    """The output of `rpm -qa` in QUERY_FORMAT, without the keys that rpm stores as packages."""
     packages = [Package(*line.split("\t")) for line in text.splitlines() if line]
     return [package for package in packages if package.name != "gpg-pubkey"]
 
 
 def parse_transaction(text: str) -> list[Change]:
-    """The table that dnf shows before it asks whether it may."""
+    """The table that dnf prints before it asks for confirmation."""
     table = text.partition("Dependencies resolved.")[2].partition("Transaction Summary")[0]
     changes = []
     action: str | None = None
@@ -72,7 +75,7 @@ def parse_transaction(text: str) -> list[Change]:
         if line[:1].strip():
             action = next((action for heading, action in SECTIONS if heading.match(line)), None)
         elif action:
-            # A row whose name is too long goes on in the next line.
+            # A row with a long name continues on the next line.
             words += line.split()
             if words[:1] == ["replacing"] and len(words) == 3:
                 name, arch = words[1].rsplit(".", 1)
@@ -85,7 +88,7 @@ def parse_transaction(text: str) -> list[Change]:
 
 
 def options(params: dict[str, t.Any]) -> list[str]:
-    """The options of dnf that a module's parameters stand for."""
+    """The options of dnf for the parameters of the module."""
     flags = [f"--disablerepo={name}" for name in params["disablerepo"]]
     flags += [f"--enablerepo={name}" for name in params["enablerepo"]]
     if params["reposdir"]:
@@ -99,7 +102,7 @@ def options(params: dict[str, t.Any]) -> list[str]:
     if params["nobest"]:
         flags.append("--nobest")
     elif params["state"] == "latest":
-        # Without it an installed package is good enough for dnf.
+        # Without it, dnf accepts any installed version.
         flags.append("--best")
     if params["removable"]:
         flags.append("--allowerasing")
@@ -107,22 +110,22 @@ def options(params: dict[str, t.Any]) -> list[str]:
 
 
 def not_allowed(changes: list[Change], allowed: list[str]) -> list[str]:
-    """The packages that a transaction removes and nobody said may go."""
+    """The packages that a transaction would remove without being allowed to."""
     removed = sorted({change.name for change in changes if change.action == "remove"})
     return [name for name in removed if not any(fnmatchcase(name, pattern) for pattern in allowed)]
 
 
 def remedy(words: str) -> str:
-    """What to change about a transaction that cannot be."""
+    """What to change, based on the error message of dnf."""
     if "Unable to find a match" in words:
-        return "Correct the names, or add or enable the repository that has them."
+        return "Correct the names, or add or enable the repository that has these packages."
     if "conflict" in words or "obsoletes" in words:
-        return "Name in 'removable' what may be removed for it, or set 'nobest' where an older version will do."
+        return "Add packages that may be removed to 'removable', or set 'nobest' if an older version is sufficient."
     if "GPG" in words or "public key" in words.lower():
-        return "Import the key that the repository is really signed with, after checking it."
+        return "Verify the key that signs the repository, and import it."
     if "Cannot download" in words or "Failed to download" in words or "Curl error" in words:
-        return "See that the host reaches its repositories, by a proxy if it needs one, or disable the others."
-    return "Correct what dnf says, and run this again."
+        return "Check that the host can reach its repositories, by a proxy if necessary, or disable the others."
+    return "Fix what dnf reports, and run the task again."
 
 
 def listing(packages: t.Iterable[tuple[str, str]]) -> str:
@@ -130,8 +133,91 @@ def listing(packages: t.Iterable[tuple[str, str]]) -> str:
 
 
 def diff(installed: list[Package], changes: list[Change]) -> dict[str, str]:
-    """Before and after of the packages that a transaction touches."""
+    """The packages of a transaction before and after."""
     touched = {(change.name, change.arch) for change in changes}
     before = [(package.name, package.evr()) for package in installed if (package.name, package.arch) in touched]
     after = [(change.name, change.evr) for change in changes if change.action != "remove"]
     return {"before": listing(before), "after": listing(after)}
+
+
+def query_installed(module: AnsibleModule) -> list[Package]:
+    rpm = module.get_bin_path("rpm", required=True)
+    out = module.run_command([rpm, "-qa", "--qf", QUERY_FORMAT], check_rc=True, environ_update=LOCALE)[1]
+    return parse_installed(out)
+
+
+def is_provided(module: AnsibleModule, spec: str) -> bool:
+    """Whether an installed package provides the file or feature."""
+    rpm = module.get_bin_path("rpm", required=True)
+    return module.run_command([rpm, "-q", "--whatprovides", spec], environ_update=LOCALE)[0] == 0
+
+
+def to_ask_for(module: AnsibleModule, installed: list[Package]) -> list[str]:
+    """The names to pass to dnf."""
+    names: list[str] = module.params["name"]
+    state = module.params["state"]
+    if state == "latest":
+        return names
+    there = [spec for spec in names if any(package.matches(spec) for package in installed)]
+    if state == "absent":
+        return there
+    return [spec for spec in names if spec not in there and not is_provided(module, spec)]
+
+
+class Dnf:
+    """One command of dnf, which is first resolved and then run."""
+
+    def __init__(self, module: AnsibleModule, names: list[str]) -> None:
+        self.module = module
+        self.what = f"{'remove' if module.params['state'] == 'absent' else 'install'} {', '.join(names)}"
+        # -y accepts the keys of repositories, for which dnf asks before the transaction.
+        self.argv = [module.get_bin_path("dnf", required=True), "-y", *options(module.params)]
+        self.command = ["remove" if module.params["state"] == "absent" else "install", *names]
+
+    def run(self, *flags: str) -> tuple[int, str, str]:
+        rc, out, err = self.module.run_command([*self.argv, *flags, *self.command], environ_update=LOCALE)
+        return rc, out, err.strip()
+
+    def fail(self, out: str, err: str) -> t.NoReturn:
+        words = err or out.strip()
+        raise ModuleFailure(f"dnf cannot {self.what}: {words}\n{remedy(words)}")
+
+    def resolve(self) -> list[Change]:
+        # After the answer "no", dnf ends with this error.
+        rc, out, err = self.run("--assumeno")
+        if rc != 0 and "Operation aborted" not in err:
+            self.fail(out, err)
+        return parse_transaction(out)
+
+    def carry_out(self) -> None:
+        rc, out, err = self.run()
+        if rc != 0:
+            self.fail(out, err)
+
+
+def refuse_removals(module: AnsibleModule, dnf: Dnf, changes: list[Change], installed: list[Package]) -> None:
+    allowed = list(module.params["removable"])
+    if module.params["state"] == "absent":
+        allowed += [package.name for package in installed if any(map(package.matches, module.params["name"]))]
+    unwanted = not_allowed(changes, allowed)
+    if unwanted:
+        raise ModuleFailure(
+            f"to {dnf.what}, dnf would also have to remove {', '.join(unwanted)}. Nothing was changed."
+            " Add these packages to the option 'removable' if they may be removed."
+        )
+
+
+def ensure_packages(module: AnsibleModule) -> dict[str, t.Any]:
+    installed = query_installed(module)
+    names = to_ask_for(module, installed)
+    changes: list[Change] = []
+    if names:
+        dnf = Dnf(module, names)
+        changes = dnf.resolve()
+        refuse_removals(module, dnf, changes, installed)
+        if changes and not module.check_mode:
+            dnf.carry_out()
+    result: dict[str, t.Any] = {"changed": bool(changes), "transaction": [change._asdict() for change in changes]}
+    if module._diff:
+        result["diff"] = diff(installed, changes)
+    return result

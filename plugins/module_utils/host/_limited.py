@@ -4,25 +4,27 @@
 
 # PRIVATE to the collection: may change without notice.
 
-"""Commands that only look, and get a time limit for it: one GPU in trouble can make its tools hang."""
+"""Runs commands that only read, with a time limit, because a faulty GPU can make its tools hang."""
 
 from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.tritonops.trtllm.plugins.module_utils._module import ModuleFailure
+
 if t.TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
 
-# What coreutils' timeout ends with: by the first signal, and by the second.
+# Exit codes of coreutils' timeout after the first and after the second signal.
 TIMED_OUT = (124, 137)
 
 
-class CommandFailed(Exception):
-    """The command's own words."""
+class CommandFailed(ModuleFailure):
+    """The command failed; the message is its output."""
 
 
 def run_limited(module: AnsibleModule, command: t.Sequence[str], timeout: int) -> str:
-    """What the command prints."""
+    """The output of the command."""
     code, out, err = module.run_command(["timeout", "--kill-after=5", str(timeout), *command])
     if code in TIMED_OUT:
         raise CommandFailed(f"{' '.join(command)} did not answer within {timeout} s")
@@ -33,7 +35,7 @@ def run_limited(module: AnsibleModule, command: t.Sequence[str], timeout: int) -
 
 
 def answer_of(module: AnsibleModule, timeout: int, program: str, *arguments: str) -> str | None:
-    """What a program says that may be absent, or fail; then None."""
+    """The output of a program; None if it is not installed or fails."""
     path = module.get_bin_path(program)
     try:
         return run_limited(module, [path, *arguments], timeout) if path else None

@@ -15,6 +15,7 @@ import os
 import re
 import typing as t
 
+from ansible_collections.tritonops.trtllm.plugins.module_utils._module import ModuleFailure
 from ansible_collections.tritonops.trtllm.plugins.module_utils.storage._model import (
     Device,
     Folder,
@@ -38,10 +39,6 @@ DEBIAN_CONF, OTHER_CONF = "/etc/mdadm/mdadm.conf", "/etc/mdadm.conf"
 FOUND, NOTHING, SEVERAL = 0, 2, 8
 
 JSON = t.Dict[str, t.Any]
-
-
-class CannotLook(Exception):
-    """A program that has to answer did not."""
 
 
 class Runner(t.Protocol):
@@ -164,9 +161,9 @@ def _answer(run: Runner, argv: list[str]) -> str:
     try:
         code, out, err = run(argv)
     except FileNotFoundError as exc:
-        raise CannotLook(f"{argv[0]} is not installed, and the host's storage cannot be seen without it") from exc
+        raise ModuleFailure(f"{argv[0]} is not installed, and the host's storage cannot be seen without it") from exc
     if code != 0:
-        raise CannotLook(f"'{' '.join(argv)}' failed: {err.strip() or out.strip()}")
+        raise ModuleFailure(f"'{' '.join(argv)}' failed: {err.strip() or out.strip()}")
     return out
 
 
@@ -174,7 +171,7 @@ def probed(run: Runner, device: Device) -> Device:
     """The device with what is on it; the kernel's and udev's memory of that may be old."""
     code, out, err = run(["blkid", "--probe", "--output", "export", device.path])
     if code not in (FOUND, NOTHING, SEVERAL):
-        raise CannotLook(f"{device.path} cannot be probed: {err.strip() or code}")
+        raise ModuleFailure(f"{device.path} cannot be probed: {err.strip() or code}")
     sysfs = f"/sys/class/block/{device.name}"
     return device._replace(
         **parse_blkid(code, out),

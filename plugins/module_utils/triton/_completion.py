@@ -12,11 +12,8 @@ import time
 import typing as t
 from dataclasses import dataclass, field
 
+from ansible_collections.tritonops.trtllm.plugins.module_utils._module import ModuleFailure
 from ansible_collections.tritonops.trtllm.plugins.module_utils.triton._http import TritonClient
-
-
-class CompletionError(Exception):
-    """The request cannot be made to this model."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +87,7 @@ def _check_inputs(request: Request, inputs: t.Sequence[str]) -> None:
     wanted = {"text_input_field": request.text_input_field, "max_tokens_field": request.max_tokens_field}
     wrong = [f"{option} is '{name}'" for option, name in wanted.items() if name not in inputs]
     if wrong:
-        raise CompletionError(
+        raise ModuleFailure(
             f"model {request.model} has no such input: {', '.join(wrong)}; its inputs are {', '.join(inputs)}"
         )
 

@@ -14,6 +14,7 @@ import typing as t
 from dataclasses import dataclass, field
 from http import HTTPStatus
 
+from ansible_collections.tritonops.trtllm.plugins.module_utils._module import ModuleFailure
 from ansible_collections.tritonops.trtllm.plugins.module_utils.docker._log_patterns import (
     LogPatterns,
     explain,
@@ -47,7 +48,7 @@ UNIT_PROPERTIES = (
 Run = t.Callable[[t.List[str]], t.Tuple[int, str, str]]
 
 
-class HealthError(Exception):
+class HealthError(ModuleFailure):
     """Why the server is not going to be ready, with what was reached and what the log says."""
 
     def __init__(
@@ -77,7 +78,7 @@ class HealthError(Exception):
         return " ".join(part if part.endswith((".", "\n")) else f"{part}." for part in parts)
 
 
-class DockerError(Exception):
+class DockerError(ModuleFailure):
     """Docker itself cannot be asked."""
 
 

@@ -18,6 +18,8 @@ from contextlib import contextmanager
 from http import HTTPStatus
 from urllib.parse import quote, urlsplit
 
+from ansible_collections.tritonops.trtllm.plugins.module_utils._module import ModuleFailure
+
 REQUESTS_IMPORT_ERROR: str | None = None
 try:
     import requests
@@ -29,11 +31,11 @@ ANSWER_SECONDS = 5.0
 SHORTEST_SECONDS = 0.1
 
 
-class Unreachable(Exception):
+class Unreachable(ModuleFailure):
     """Nobody answers: not started yet, gone, or stuck."""
 
 
-class Refused(Exception):
+class Refused(ModuleFailure):
     """The server answered, in its own words, that it will not."""
 
     def __init__(self, words: str, status: int) -> None:

@@ -13,6 +13,7 @@ import re
 import traceback
 import typing as t
 
+from ansible_collections.tritonops.trtllm.plugins.module_utils._module import ModuleFailure
 from ansible_collections.tritonops.trtllm.plugins.module_utils.triton._config_text import exchange, fields
 
 PROTOBUF_IMPORT_ERROR: str | None = None
@@ -31,7 +32,7 @@ _ESCAPES = {"\\": "\\\\", '"': '\\"', "'": "\\'", "\n": "\\n", "\r": "\\r", "\t"
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\\\"']")
 
 
-class ConfigError(Exception):
+class ConfigError(ModuleFailure):
     """Everything that is wrong with a configuration, a sentence each."""
 
     def __init__(self, problems: t.Sequence[str]) -> None:

@@ -15,6 +15,7 @@ import shutil
 import typing as t
 from dataclasses import dataclass, field
 
+from ansible_collections.tritonops.trtllm.plugins.module_utils._module import ModuleFailure
 from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact import _artifact
 from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._untrusted import path_below
 from ansible_collections.tritonops.trtllm.plugins.module_utils.triton import _llm_args, _model_config
@@ -25,10 +26,6 @@ ENGINE_FILES = ("config.json", "rank*.engine")
 TOKENIZER_FILES = ("*.json", "*.model", "*.tiktoken", "*.txt", "*.jinja")
 NOT_TOKENIZER_FILES = ("artifact.json", "*.index.json", "README*", "LICENSE*", "requirements*")
 VOCABULARIES = ("tokenizer.json", "*.model", "vocab.*", "*.tiktoken")
-
-
-class RepositoryError(Exception):
-    """What keeps the repository from being made, in sentences a person can act on."""
 
 
 @dataclass(frozen=True)
@@ -179,7 +176,7 @@ def plan_repository(request: Request, validate: bool = True) -> Plan:
         problems += _add_engine(tree, request, chosen)
     if problems:
         origin = f"{request.src}{f' of release {request.release}' if request.release else ''}"
-        raise RepositoryError(f"cannot make a model repository from {origin}: {'; '.join(problems)}")
+        raise ModuleFailure(f"cannot make a model repository from {origin}: {'; '.join(problems)}")
     return Plan(tree, configs)
 
 
@@ -209,10 +206,10 @@ class Share:
 
     def plan(self, folder: str, hard_link: bool) -> Tree:
         if not os.path.isdir(folder):
-            raise RepositoryError(f"{self.name} {folder} is not a folder: download the model first")
+            raise ModuleFailure(f"{self.name} {folder} is not a folder: download the model first")
         paths = sorted(path for path in _walk(folder)[0] if self.takes(path))
         if not any(_matches(path, self.marks) for path in paths):
-            raise RepositoryError(
+            raise ModuleFailure(
                 f"{folder} has no {self.name} (none of {', '.join(self.marks)}): download the model's files again"
             )
         tree = Tree()
@@ -234,17 +231,17 @@ def publish(tree: Tree, dest: str) -> None:
         _artifact.replace_folder(payload, dest)
         _artifact.remove(os.path.dirname(payload))
     except OSError as exc:
-        raise RepositoryError(f"cannot write {dest}: {exc}") from exc
+        raise ModuleFailure(f"cannot write {dest}: {exc}") from exc
 
 
 def _models_in(src: str) -> list[str]:
     if not os.path.isdir(src):
-        raise RepositoryError(
+        raise ModuleFailure(
             f"src {src} is not a folder: name the folder of model templates, such as inflight_batcher_llm"
         )
     models = [name for name in sorted(os.listdir(src)) if is_model(os.path.join(src, name))]
     if not models:
-        raise RepositoryError(f"src {src} has no model: none of its folders has a {CONFIG}")
+        raise ModuleFailure(f"src {src} has no model: none of its folders has a {CONFIG}")
     return models
 
 
@@ -380,7 +377,7 @@ def _read_text(path: str) -> str:
     try:
         return _read(path).decode("utf-8")
     except UnicodeDecodeError as exc:
-        raise RepositoryError(f"{path} is not UTF-8 text: {exc}") from exc
+        raise ModuleFailure(f"{path} is not UTF-8 text: {exc}") from exc
 
 
 def _shown(content: bytes) -> str:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 tritonops.trtllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The rehearsal's nvidia-smi on this machine, and hosts as gpu_info returns them."""
+"""The rehearsal's nvidia-smi on this machine, and its GPUs as look_for_gpus returns them."""
 
 from __future__ import annotations
 
@@ -37,4 +37,4 @@ def answers(kind: Model = A100, **described: t.Any) -> Found:
     recorded = Recording(kind, **described)
     csv = "\n".join(f"{row['uuid']}, {row['compute_cap']}" for row in recorded.rows())
     found = parse_query(recorded.query(), parse_compute_capabilities(csv), parse_links(recorded.links()))
-    return {"present": bool(found["gpus"]), "error": None, **found}
+    return {"error": None, **found}

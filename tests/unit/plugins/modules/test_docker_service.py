@@ -13,6 +13,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from ansible_collections.tritonops.trtllm.plugins.module_utils.docker import _service
 from ansible_collections.tritonops.trtllm.plugins.modules import docker_service
 from ansible_collections.tritonops.trtllm.tests.unit.support.module_run import Result, failure, run_module
 
@@ -91,7 +92,7 @@ def fixture_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
     seconds = iter(range(1000))
     clocks = SimpleNamespace(time=time.time, monotonic=lambda: UPTIME + next(seconds), sleep=lambda _seconds: None)
-    monkeypatch.setattr(docker_service, "time", clocks)
+    monkeypatch.setattr(_service, "time", clocks)
     return Host(tmp_path)
 
 

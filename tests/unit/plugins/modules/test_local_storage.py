@@ -9,7 +9,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.tritonops.trtllm.plugins.module_utils.storage import _storage
+from ansible_collections.tritonops.trtllm.plugins.module_utils.storage import _change, _storage
 from ansible_collections.tritonops.trtllm.plugins.module_utils.storage._drives import filesystem_uuid
 from ansible_collections.tritonops.trtllm.plugins.module_utils.storage._model import Device, Host, Mount
 from ansible_collections.tritonops.trtllm.plugins.modules import local_storage
@@ -43,8 +43,8 @@ class Machine:
 
     def is_the_host(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(_storage, "FSTAB", str(self.fstab))
-        monkeypatch.setattr(local_storage, "look", self.look)
-        monkeypatch.setattr(local_storage, "SBIN", [])
+        monkeypatch.setattr(_change, "look", self.look)
+        monkeypatch.setattr(_change, "SBIN", [])
         monkeypatch.setenv("PATH", f"{self.programs}:/usr/bin:/bin")
 
     def called(self) -> list[str]:
@@ -143,9 +143,10 @@ def test_a_step_that_fails_says_why_and_the_next_run_goes_on(
 def test_a_step_without_effect_is_found_out(machine: Machine, capsys: pytest.CaptureFixture[str]) -> None:
     # A mount that says that it is done and is not.
     (machine.programs / "mount").write_text("#!/bin/sh\n")
-    assert f"still there is to do: the file system is at {PLACE}" in failure(local_storage, capsys, **WISHES).replace(
+    message = failure(local_storage, capsys, **WISHES).replace(
         f"the mount has a place, {PLACE} (mkdir --parents {PLACE}); ", ""
     )
+    assert f"there is still something to do: the file system is at {PLACE}" in message
 
 
 class Booted(Machine):

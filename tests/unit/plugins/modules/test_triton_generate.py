@@ -114,7 +114,7 @@ def test_words_are_counted_where_there_is_nothing_else(stub: TritonStub, generat
     result = generate()
     assert (result["tokens"], result["counted_by"], result["tokens_per_second"]) == (4, "words", None)
     stub.routes[GENERATE] = as_json({"text_output": PROMPT})
-    assert "0 tokens came back, not 1 or more" in generate()["msg"]
+    assert "0 tokens were returned, not 1 or more" in generate()["msg"]
 
 
 def test_several_beams_give_the_first(stub: TritonStub, generate: t.Callable[..., Result]) -> None:
@@ -130,13 +130,13 @@ def test_parameters_win(stub: TritonStub, generate: t.Callable[..., Result]) -> 
 
 def test_too_few_tokens(generate: t.Callable[..., Result]) -> None:
     result = generate(min_tokens=5)
-    assert result["failed"] and "4 tokens came back, not 5 or more; the text is: ' word0 word1" in result["msg"]
+    assert result["failed"] and "4 tokens were returned, not 5 or more; the text is: ' word0 word1" in result["msg"]
     assert result["text"] == " word0 word1 word2 word3"
 
 
 def test_another_text_than_expected(generate: t.Callable[..., Result]) -> None:
     message = generate(pattern="(?i)cloud")["msg"]
-    assert "the text does not match '(?i)cloud', it is: ' word0 word1 word2 word3'" in message
+    assert "the text does not match '(?i)cloud'; it is: ' word0 word1 word2 word3'" in message
 
 
 def test_no_pattern(generate: t.Callable[..., Result]) -> None:
@@ -181,7 +181,7 @@ def test_an_error_in_a_stream(stub: TritonStub, generate: t.Callable[..., Result
     stub.routes[STREAM] = RECORDED["stream_error"]
     assert "Prompt length (2000) exceeds" in generate(stream=True)["msg"]
     stub.routes[STREAM] = as_events({"text_output": "a", "output_log_probs": -1}, {"error": "out of blocks"})
-    assert "gave no completion: out of blocks" in generate(stream=True)["msg"]
+    assert "returned no completion: out of blocks" in generate(stream=True)["msg"]
 
 
 def test_an_unknown_model(generate: t.Callable[..., Result]) -> None:

@@ -228,7 +228,7 @@ def test_the_deadline_says_what_is_missing(
 def test_a_restricted_index(stub: TritonStub, health: t.Callable[..., Result]) -> None:
     stub.routes["POST /v2/repository/index"] = as_json({"error": "This API is restricted"}, status=403)
     assert not health(models=["ensemble"]).get("failed")
-    assert "This API is restricted; where its model-repository API is restricted, name the models" in health()["msg"]
+    assert "This API is restricted; if its model-repository API is restricted, set the models" in health()["msg"]
 
 
 def test_a_unit_that_fails_during_the_wait(

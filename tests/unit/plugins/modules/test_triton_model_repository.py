@@ -18,8 +18,13 @@ from pathlib import Path
 
 import pytest
 import yaml
+from ansible_collections.tritonops.trtllm.plugins.module_utils._module import ModuleFailure
 from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact import _artifact
-from ansible_collections.tritonops.trtllm.plugins.module_utils.triton import _model_config, _model_repository
+from ansible_collections.tritonops.trtllm.plugins.module_utils.triton import (
+    _model_config,
+    _model_repository,
+    _release_folder,
+)
 from ansible_collections.tritonops.trtllm.plugins.modules import triton_model_repository
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._catalogue import load_catalogue
 from ansible_collections.tritonops.trtllm.tests.unit.support import upstream
@@ -314,8 +319,8 @@ def test_a_release_whose_run_was_killed_is_finished_by_the_next(
     folder = site.dest.parent
     where = {
         "repository": (_model_repository, "publish"),
-        "record": (triton_model_repository, "write_json"),
-        "rename": (triton_model_repository.os, "rename"),
+        "record": (_release_folder, "write_json"),
+        "rename": (_release_folder.os, "rename"),
     }[at]
     with monkeypatch.context() as patch, pytest.raises(Killed):
         real = getattr(*where)
@@ -371,7 +376,7 @@ def test_either_a_release_or_a_repository(site: Site, make: t.Callable[..., Resu
     assert "one of the following is required: dest, release_dir" in make({"src": str(site.src)})["msg"]
     without = site.everything()
     del without["tokenizer_dest"]
-    assert "tokenizer is to be linked, but tokenizer_dest does not say where" in make(without)["msg"]
+    assert "tokenizer is set without tokenizer_dest" in make(without)["msg"]
 
 
 def test_a_killed_run_leaves_no_trace(site: Site, make: t.Callable[..., Result]) -> None:
@@ -494,7 +499,7 @@ def test_llm_args_that_cannot_be_merged(site: Site, make: t.Callable[..., Result
 
 
 def test_llm_args_without_yaml(site: Site, make: t.Callable[..., Result], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(triton_model_repository, "YAML_IMPORT_ERROR", "no yaml")
+    monkeypatch.setattr(_release_folder, "YAML_IMPORT_ERROR", "no yaml")
     assert make(site.arguments(), check=True)["changed"]
     arguments = site.llm_api({"model": "/x"})
     assert "PyYAML" in make(arguments)["msg"]
@@ -533,7 +538,7 @@ def test_weights_and_tokenizer_of_one_folder(site: Site, make: t.Callable[..., R
 def test_weights_that_are_none(site: Site, make: t.Callable[..., Result]) -> None:
     missing = site.arguments(weights=site.weights / "no", weights_dest=site.served_weights)
     assert f"weights {site.weights / 'no'} is not a folder: download the model first" in make(missing)["msg"]
-    assert make(missing, check=True)["reason"].endswith(f"neither does {site.weights / 'no'} yet")
+    assert make(missing, check=True)["reason"].endswith(f"nor does {site.weights / 'no'} yet")
     message = make(site.arguments(weights=site.src, weights_dest=site.served_weights))["msg"]
     assert f"{site.src} has no weights (none of config.json)" in message
     assert "weights_dest" in make(site.arguments(weights=site.weights))["msg"]
@@ -610,13 +615,13 @@ def test_templates_that_are_none(site: Site, make: t.Callable[..., Result]) -> N
 
 def test_check_mode_before_anything_is_there(site: Site, make: t.Callable[..., Result]) -> None:
     result = make(site.everything(src=site.src / "no", engine=site.engine / "no"), check=True)
-    assert result["changed"] and f"neither does {site.src / 'no'}, {site.engine / 'no'} yet" in result["reason"]
+    assert result["changed"] and f"nor does {site.src / 'no'}, {site.engine / 'no'} yet" in result["reason"]
 
 
 def test_without_protobuf(site: Site, make: t.Callable[..., Result], monkeypatch: pytest.MonkeyPatch) -> None:
     arguments = site.arguments()
     overridden = site.arguments(overrides={"tensorrt_llm": {"max_batch_size": 2}})
-    monkeypatch.setattr(triton_model_repository, "PROTOBUF_IMPORT_ERROR", "no protobuf")
+    monkeypatch.setattr(_release_folder, "PROTOBUF_IMPORT_ERROR", "no protobuf")
     monkeypatch.setattr(_model_config, "parse", None)
     assert "tritonclient" in make(arguments)["msg"] and not site.dest.exists()
     for wanted in (arguments, overridden):
@@ -624,7 +629,7 @@ def test_without_protobuf(site: Site, make: t.Callable[..., Result], monkeypatch
         assert result["changed"] and "not validated" in str(result["warnings"])
     monkeypatch.undo()
     make(arguments)
-    monkeypatch.setattr(triton_model_repository, "PROTOBUF_IMPORT_ERROR", "no protobuf")
+    monkeypatch.setattr(_release_folder, "PROTOBUF_IMPORT_ERROR", "no protobuf")
     assert make(arguments, check=True)["changed"] is False
     # What the overrides would make of it cannot be told.
     assert "tritonclient" in make(overridden, check=True)["msg"]
@@ -739,5 +744,5 @@ def test_templates_of_a_release_on_a_control_node(release: str, tmp_path: Path) 
             request = _model_repository.Request(
                 src=str(src), release=release, parameters=fewer, required=required_of(release)
             )
-            with pytest.raises(_model_repository.RepositoryError, match=f"of release {release}: model '{model}'"):
+            with pytest.raises(ModuleFailure, match=f"of release {release}: model '{model}'"):
                 _model_repository.plan_repository(request)

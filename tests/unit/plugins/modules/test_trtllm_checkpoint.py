@@ -272,9 +272,9 @@ def test_a_damaged_model(refused, model, damage, words):
         ({"world_size": 8}, "world_size 8 is not tp_size 2 times pp_size 1: say these two"),
         ({"workers": 0}, "workers must be at least 1, it is 0"),
         ({"dtype": "int8"}, "value of dtype must be one of: auto, float16, bfloat16, float32, got: int8"),
-        ({"image": "x"}, "image: of converter upstream; leave it out, or set converter to upstream"),
+        ({"image": "x"}, "image: only for converter upstream; do not set it, or set converter to upstream"),
         ({"src": "/nowhere/model"}, "the source /nowhere/model does not exist: make it first, or correct src"),
-        ({"src": "/nowhere/0123456789abcdef"}, "the source /nowhere/0123456789abcdef does not exist any more"),
+        ({"src": "/nowhere/0123456789abcdef"}, "the source /nowhere/0123456789abcdef no longer exists"),
     ],
 )
 def test_what_cannot_be_asked_for(refused, asked, words):
@@ -318,7 +318,7 @@ def test_a_source_that_may_not_be_read(refused, model, monkeypatch):
 def test_dest_below_a_file(run, tmp_path):
     (tmp_path / "file").touch()
     failed = run(dest=f"{tmp_path}/file/key")
-    assert failed["failed"] and failed["msg"].startswith(f"cannot make {tmp_path}/file/key: ")
+    assert failed["failed"] and failed["msg"].startswith(f"cannot create {tmp_path}/file/key: ")
 
 
 def test_no_room_from_the_start(refused, monkeypatch):

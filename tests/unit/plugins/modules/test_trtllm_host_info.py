@@ -12,7 +12,8 @@ from types import SimpleNamespace
 
 import pytest
 from ansible_collections.tritonops.trtllm.plugins.modules import trtllm_host_info
-from ansible_collections.tritonops.trtllm.rehearsal.gpu.recordings import A100, Recording
+from ansible_collections.tritonops.trtllm.rehearsal.gpu.recordings import A100, RECORDINGS, Recording
+from ansible_collections.tritonops.trtllm.tests.unit.support.gpu_stand_in import install
 from ansible_collections.tritonops.trtllm.tests.unit.support.module_run import Result, run_module
 
 KEY, OTHER_KEY = "0123456789abcdef", "fedcba9876543210"
@@ -90,11 +91,46 @@ def test_gpus_and_toolkit(look: t.Callable[..., Result], programs: t.Callable[..
     assert (facts["driver_version"], facts["container_toolkit"]) == ("580.95.05", "1.17.8")
 
 
+@pytest.mark.parametrize(
+    ("recording", "gpus", "links"), [("a100", 8, 12), ("a100-535", 8, 12), ("h100", 8, 18), ("l40s", 4, None)]
+)
+def test_what_hosts_have(
+    recording: str, gpus: int, links: int | None, look: t.Callable[..., Result], tmp_path: Path
+) -> None:
+    """The stand-in only takes the arguments that the real program takes."""
+    result = look(executable=install(tmp_path, recording))
+    assert (result["changed"], result["gpu_error"]) == (False, None)
+    found = result["host_facts"]["gpus"]
+    assert [gpu["nvlinks_active"] for gpu in found] == [links] * gpus
+    assert {gpu["compute_capability"] for gpu in found} == {RECORDINGS[recording]["gpus"][0]["compute_cap"]}
+
+
+@pytest.mark.parametrize("recording", ["driver-mismatch", "driver-not-loaded"])
+def test_a_driver_in_trouble_is_quoted(recording: str, look: t.Callable[..., Result], tmp_path: Path) -> None:
+    result = look(executable=install(tmp_path, recording))
+    assert (result["host_facts"]["gpus"], result["gpu_error"]) == ([], RECORDINGS[recording]["error"]["text"])
+
+
+def test_a_driver_that_does_not_know_compute_cap(
+    look: t.Callable[..., Result], programs: t.Callable[..., None], tmp_path: Path
+) -> None:
+    (tmp_path / "xml").write_text(Recording(A100).query())
+    answer = f'[ "$1" = -q ] && exec cat "{tmp_path}/xml"'
+    programs(nvidia_smi=f'#!/bin/sh\n{answer}\necho "Field compute_cap is not a valid field"; exit 2\n')
+    assert look()["host_facts"]["gpus"][0]["compute_capability"] == "8.0"
+
+
 def test_a_failing_driver_is_quoted(look: t.Callable[..., Result], programs: t.Callable[..., None]) -> None:
     programs(nvidia_smi="#!/bin/sh\necho 'Failed to initialize NVML'; exit 18\n", nvidia_ctk="#!/bin/sh\nexit 1\n")
     result = look()
+    assert not result.get("failed")
     assert result["gpu_error"] == "Failed to initialize NVML"
     assert (result["host_facts"]["gpus"], result["host_facts"]["container_toolkit"]) == ([], None)
+
+
+def test_a_hanging_driver_is_given_up(look: t.Callable[..., Result], programs: t.Callable[..., None]) -> None:
+    programs(nvidia_smi="#!/bin/sh\nexec sleep 60\n")
+    assert "did not answer within 1 s" in look(timeout=1)["gpu_error"]
 
 
 def test_what_earlier_runs_have_left(look: t.Callable[..., Result], tmp_path: Path) -> None:

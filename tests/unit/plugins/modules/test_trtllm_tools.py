@@ -403,7 +403,7 @@ def test_bad_input(run, engine, tmp_path, arguments, words):
 def test_a_source_removed_for_its_space(run, engine, tmp_path):
     engine.tool = convert
     assert run(check=True, src="/gone/0123456789abcdef")["changed"]
-    assert "does not exist any more" in run(src="/gone/0123456789abcdef")["msg"]
+    assert "no longer exists" in run(src="/gone/0123456789abcdef")["msg"]
 
 
 def test_no_image(run, monkeypatch, engine):

@@ -9,7 +9,6 @@ import json
 import os
 import subprocess
 import sys
-from importlib import import_module
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -18,9 +17,9 @@ import pytest
 from ansible.plugins.action.normal import ActionModule as NormalAction
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._catalogue import load_log_patterns
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._log_patterns_action import log_patterns_option
+from ansible_collections.tritonops.trtllm.tests.unit.support.action_plugins import action_of
 from ansible_collections.tritonops.trtllm.tests.unit.support.triton_stub import RECORDED, TritonStub
 
-COLLECTION = "ansible_collections.tritonops.trtllm"
 MODULES = Path(__file__).parents[4] / "plugins" / "modules"
 EXPLAINING = sorted(path.stem for path in MODULES.glob("*.py") if "tritonops.trtllm.log_patterns" in path.read_text())
 
@@ -29,8 +28,7 @@ def passed_to(module: str, monkeypatch: pytest.MonkeyPatch, **arguments: Any) ->
     monkeypatch.setattr(NormalAction, "run", lambda self, _tmp, _vars: self._task.args)
     task = SimpleNamespace(args=arguments, check_mode=True)
     unused = SimpleNamespace()
-    action = import_module(f"{COLLECTION}.plugins.action.{module}").ActionModule
-    return action(task, unused, unused, unused, unused, unused).run()
+    return action_of(module)(task, unused, unused, unused, unused, unused).run()
 
 
 def test_the_modules_are_found() -> None:

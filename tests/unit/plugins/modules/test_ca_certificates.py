@@ -10,7 +10,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.tritonops.trtllm.plugins.modules import trust_anchors
+from ansible_collections.tritonops.trtllm.plugins.modules import ca_certificates
 from ansible_collections.tritonops.trtllm.tests.unit.support.module_run import Result, failure, run_module
 
 PEM = "-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n"
@@ -47,12 +47,12 @@ class System:
         }
 
     def run(self, *certificates: dict[str, str], check: bool = False) -> Result:
-        result = run_module(trust_anchors, self._capsys, check=check, **self.arguments(certificates))
+        result = run_module(ca_certificates, self._capsys, check=check, **self.arguments(certificates))
         assert not result.get("failed"), result
         return result
 
     def failure(self, *certificates: dict[str, str]) -> str:
-        return failure(trust_anchors, self._capsys, **self.arguments(certificates))
+        return failure(ca_certificates, self._capsys, **self.arguments(certificates))
 
     def runs_of_the_tool(self) -> list[str]:
         return self.log.read_text().splitlines() if self.log.exists() else []
