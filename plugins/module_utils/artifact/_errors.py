@@ -9,4 +9,4 @@ from __future__ import annotations
 
 
 class ArtifactError(Exception):
-    """What failed and what to change, in sentences a person can act on."""
+    """What failed and what to change, written for the user."""

@@ -4,7 +4,7 @@
 
 # PRIVATE to the collection: may change without notice.
 
-"""A step that makes an artifact out of another folder: what converting and building have in common."""
+"""A step that makes an artifact from another folder, such as converting a checkpoint or building an engine."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ STEP_ARGUMENTS: dict[str, dict[str, t.Any]] = {
 
 
 class StepError(ArtifactError):
-    """A failed step, with what a person may want to look at."""
+    """A failed step; `details` are returned by the module in addition to the message."""
 
     def __init__(self, message: str, **details: t.Any) -> None:
         super().__init__(message)
@@ -38,7 +38,7 @@ class StepError(ArtifactError):
 
 
 class ArtifactStep:
-    """One making of the artifact `dest`. `command` is what runs for it, empty where nothing does."""
+    """One run that makes the artifact `dest`. `command` is empty if the step runs no tool."""
 
     def __init__(self, module: AnsibleModule, command: list[str], world_size: int) -> None:
         self._module = module
@@ -53,15 +53,15 @@ class ArtifactStep:
         raise NotImplementedError
 
     def sources(self) -> dict[str, str]:
-        """The folders that it is made from, by option."""
+        """The folders that it reads, by option."""
         return {"src": self._params["src"]}
 
     def make(self, draft: Draft) -> dict[str, t.Any]:
         """Fill the draft and publish it."""
         raise NotImplementedError
 
-    def further_results(self, artifact: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
-        """What only this kind of step has to tell."""
+    def extra_results(self, artifact: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+        """Results that only this kind of step returns."""
         return {}
 
     def result(self) -> dict[str, t.Any]:
@@ -70,7 +70,7 @@ class ArtifactStep:
             self._dest, self._inputs, self.make, self._params["verify"], self._module.check_mode, self.sources()
         )
         was_made = outcome.changed and not self._module.check_mode
-        # In check mode there may be an older one, which tells nothing of what would be made.
+        # In check mode this may be an older artifact, which says nothing about the one that would be made.
         artifact = (outcome.artifact if was_made or not outcome.changed else None) or {}
         return {
             "changed": outcome.changed,
@@ -81,17 +81,17 @@ class ArtifactStep:
             "world_size": self._world_size,
             "total_size": sum(entry["size"] for entry in artifact.get("files", {}).values()),
             "diff": difference(before, self._dest, self._inputs, outcome.reason),
-            **self.further_results(artifact),
+            **self.extra_results(artifact),
         }
 
     def _check_source(self) -> None:
         src = self._params["src"]
         if not os.path.isdir(src):
-            raise ArtifactError(f"the source {src} does not exist any more: make it again first")
+            raise ArtifactError(f"the source {src} no longer exists: create it again first")
 
 
 def run_step(module: AnsibleModule, make_step: t.Callable[[], ArtifactStep]) -> None:
-    """What the main() of such a module does with its step."""
+    """Run the step and exit the module."""
     try:
         result = make_step().result()
     except StepError as exc:
@@ -99,5 +99,5 @@ def run_step(module: AnsibleModule, make_step: t.Callable[[], ArtifactStep]) -> 
     except ArtifactError as exc:
         module.fail_json(msg=str(exc))
     except OSError as exc:
-        module.fail_json(msg=f"cannot make {module.params['dest']}: {exc}")
+        module.fail_json(msg=f"cannot create {module.params['dest']}: {exc}")
     module.exit_json(**result)

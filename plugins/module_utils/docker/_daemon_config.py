@@ -1,7 +1,7 @@
 # Copyright (c) 2026 tritonops.trtllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Reading, merging and writing the Docker engine's daemon.json. Pure, except for reading the file."""
+"""Reads, merges and formats Docker's daemon.json."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import typing as t
 
 
 class DaemonConfigError(Exception):
-    """The file cannot be worked with."""
+    """The file cannot be read, or is not a JSON object."""
 
 
 def parse(text: str, path: str) -> dict[str, t.Any]:
-    """The configuration in the text. The engine takes an empty file for an empty configuration, so do we."""
+    """The configuration in the text. An empty file is an empty configuration, as it is for Docker."""
     if not text.strip():
         return {}
     try:
@@ -23,20 +23,20 @@ def parse(text: str, path: str) -> dict[str, t.Any]:
     except json.JSONDecodeError as exc:
         raise DaemonConfigError(
             f"{path} is not valid JSON: line {exc.lineno}, column {exc.colno}: {exc.msg}."
-            " It was left as it is: repair it, or move it away to start afresh."
+            " It was not changed: repair it, or move it away to start with an empty configuration."
         ) from exc
     if not isinstance(config, dict):
         raise DaemonConfigError(
-            f"{path} holds a JSON {type(config).__name__} where the engine expects an object."
-            " It was left as it is: repair it, or move it away."
+            f"{path} contains a JSON {type(config).__name__}, but Docker expects an object."
+            " It was not changed: repair it, or move it away."
         )
     return config
 
 
 def read(path: str) -> str | None:
-    """The file's text, or None when there is none."""
+    """The file's text; None if it does not exist."""
     try:
-        # The engine skips a byte order mark too.
+        # Docker skips a byte order mark, too.
         with open(path, encoding="utf-8-sig") as stream:
             return stream.read()
     except FileNotFoundError:
@@ -46,7 +46,7 @@ def read(path: str) -> str | None:
 
 
 def merge(current: t.Mapping[str, t.Any], wanted: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
-    """Objects are merged, everything else is replaced, a null removes the key; what is not mentioned stays."""
+    """Merge `wanted` into `current`: objects are merged, other values replaced, and null removes a key."""
     merged = copy.deepcopy(dict(current))
     for key, value in wanted.items():
         if value is None:
@@ -54,7 +54,7 @@ def merge(current: t.Mapping[str, t.Any], wanted: t.Mapping[str, t.Any]) -> dict
         elif isinstance(value, dict):
             below = merged.get(key)
             merged_below = merge(below if isinstance(below, dict) else {}, value)
-            # Removing a key below a parent that is not there must not make the parent.
+            # Removing a key must not create a missing parent.
             if merged_below or key in merged or not value:
                 merged[key] = merged_below
         else:
@@ -63,5 +63,5 @@ def merge(current: t.Mapping[str, t.Any], wanted: t.Mapping[str, t.Any]) -> dict
 
 
 def dump(config: t.Mapping[str, t.Any]) -> str:
-    """As nvidia-ctk writes it (four spaces), so that a person's diff shows what changed and no more."""
+    """The text of the file, indented like nvidia-ctk's, so that a diff only shows actual changes."""
     return json.dumps(config, indent=4) + "\n"
