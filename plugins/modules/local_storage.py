@@ -90,9 +90,9 @@ steps:
   elements: dict
   contains:
     why:
-      description: Why it is done.
+      description: What the step is for.
       type: str
-      sample: no partition has the 153.4 GiB behind /dev/sda3
+      sample: grow partition /dev/sda3 by 153.4 GiB
     argv:
       description: The command.
       type: list
@@ -129,11 +129,11 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.tritonops.trtllm.plugins.module_utils.host._root_folder import DEFAULT_ROOT
 from ansible_collections.tritonops.trtllm.plugins.module_utils.host._umask import readable_by_everybody
-from ansible_collections.tritonops.trtllm.plugins.module_utils.storage._facts import CannotLook, look
+from ansible_collections.tritonops.trtllm.plugins.module_utils.storage._facts import FactsError, read_host
 from ansible_collections.tritonops.trtllm.plugins.module_utils.storage._model import (
     Host,
+    Request,
     Step,
-    Wishes,
     readable,
 )
 from ansible_collections.tritonops.trtllm.plugins.module_utils.storage._storage import Plan, plan
@@ -153,7 +153,7 @@ class Storage:
     def __init__(self, module: AnsibleModule) -> None:
         self.module = module
         params = module.params
-        self.wishes = Wishes(
+        self.wishes = Request(
             grow_root=params["grow_root"],
             drives=tuple(params["drives"]),
             mount=os.path.normpath(params["mount"]),
@@ -162,7 +162,7 @@ class Storage:
         )
 
     def look(self) -> Host:
-        return look(self._run, self.wishes.mount)
+        return read_host(self._run, self.wishes.mount)
 
     def plan(self, host: Host) -> Plan:
         planned = plan(host, self.wishes)
@@ -188,7 +188,7 @@ class Storage:
         code, out, err = self._run(list(step.argv))
         if code != 0:
             raise StorageError(
-                f"{step.why}, but '{describe(step)}' failed ({code}): {err.strip() or out.strip()}."
+                f"cannot {step.purpose}: '{describe(step)}' failed ({code}): {err.strip() or out.strip()}."
                 " What was done before that stays; remove the cause and run again, which goes on from here."
             )
         # The next step may need the name that udev is about to give.
@@ -228,7 +228,7 @@ def describe(step: Step) -> str:
 
 def as_dict(step: Step) -> dict[str, t.Any]:
     chosen = {"argv": list(step.argv)} if step.argv else {"path": step.path, "line": step.line}
-    return {"why": step.why, **chosen}
+    return {"why": step.purpose, **chosen}
 
 
 def difference(host: Host, planned: Plan, steps: list[Step]) -> dict[str, str]:
@@ -253,7 +253,7 @@ def run(module: AnsibleModule) -> dict[str, t.Any]:
         rest = storage.plan(storage.look()._replace(oci_growfs=""))
         steps += rest.steps
     if not module.check_mode and rest.steps:
-        left = "; ".join(f"{step.why} ({describe(step)})" for step in rest.steps)
+        left = "; ".join(f"{step.purpose} ({describe(step)})" for step in rest.steps)
         raise StorageError(f"every step was taken, and still there is to do: {left}. Look what undoes it")
     return {
         "changed": bool(steps),
@@ -278,7 +278,7 @@ def main() -> None:
     try:
         with readable_by_everybody():
             result = run(module)
-    except (StorageError, CannotLook) as exc:
+    except (StorageError, FactsError) as exc:
         module.fail_json(msg=str(exc))
     except OSError as exc:
         module.fail_json(msg=f"the host's storage cannot be changed: {exc}. Run again, which goes on from here.")

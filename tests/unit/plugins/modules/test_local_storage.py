@@ -43,7 +43,7 @@ class Machine:
 
     def is_the_host(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(_storage, "FSTAB", str(self.fstab))
-        monkeypatch.setattr(local_storage, "look", self.look)
+        monkeypatch.setattr(local_storage, "read_host", self.look)
         monkeypatch.setattr(local_storage, "SBIN", [])
         monkeypatch.setenv("PATH", f"{self.programs}:/usr/bin:/bin")
 
@@ -126,7 +126,7 @@ def test_missing_programs_are_told_in_check_mode_and_needed_in_a_run(
 
 def test_a_refusal_touches_nothing(machine: Machine, capsys: pytest.CaptureFixture[str]) -> None:
     message = failure(local_storage, capsys, **{**WISHES, "drives": ["S1", "S9"]})
-    assert "nothing was touched" in message and "S9, which this host has not" in message
+    assert "nothing was touched" in message and "S9, but this host only has" in message
     assert machine.called() == []
 
 
@@ -143,9 +143,9 @@ def test_a_step_that_fails_says_why_and_the_next_run_goes_on(
 def test_a_step_without_effect_is_found_out(machine: Machine, capsys: pytest.CaptureFixture[str]) -> None:
     # A mount that says that it is done and is not.
     (machine.programs / "mount").write_text("#!/bin/sh\n")
-    assert f"still there is to do: the file system is at {PLACE}" in failure(local_storage, capsys, **WISHES).replace(
-        f"the mount has a place, {PLACE} (mkdir --parents {PLACE}); ", ""
-    )
+    message = failure(local_storage, capsys, **WISHES)
+    message = message.replace(f"create the mount point {PLACE} (mkdir --parents {PLACE}); ", "")
+    assert f"still there is to do: mount the file system at {PLACE}" in message
 
 
 class Booted(Machine):

@@ -10,13 +10,13 @@ import typing as t
 
 import pytest
 from ansible_collections.tritonops.trtllm.plugins.module_utils.storage._facts import (
-    CannotLook,
-    look,
+    FactsError,
     parse_blkid,
     parse_filesystem_size,
     parse_findmnt,
     parse_lsblk,
     parse_volume,
+    read_host,
 )
 from ansible_collections.tritonops.trtllm.plugins.module_utils.storage._model import Mount, Physical
 
@@ -149,7 +149,7 @@ NO_MOUNT: JSON = {"filesystems": []}
 
 def test_a_host_is_looked_at() -> None:
     programs = Programs(findmnt=NO_MOUNT, lsblk=tree(), blkid=(0, "TYPE=xfs\nUUID=a-b\n", ""))
-    host = look(programs, "/no/such/folder")
+    host = read_host(programs, "/no/such/folder")
     assert {device.signature for device in host.devices} == {"xfs"}
     assert host.folder.kind == "missing" and host.volume is None
 
@@ -163,5 +163,5 @@ def test_a_host_is_looked_at() -> None:
     ],
 )
 def test_what_cannot_be_seen_is_said(programs: Programs, words: str) -> None:
-    with pytest.raises(CannotLook, match=words):
-        look(programs, "/opt/trtllm")
+    with pytest.raises(FactsError, match=words):
+        read_host(programs, "/opt/trtllm")
