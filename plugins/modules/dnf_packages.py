@@ -126,11 +126,11 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.host._dnf import 
     DnfError,
     Package,
     diff,
-    not_allowed,
     options,
     parse_installed,
     parse_transaction,
     remedy,
+    unexpected_removals,
 )
 
 # Their words are read.
@@ -196,7 +196,7 @@ def refuse_removals(module: AnsibleModule, dnf: Dnf, changes: list[Change], inst
     allowed = list(module.params["removable"])
     if module.params["state"] == "absent":
         allowed += [package.name for package in installed if any(map(package.matches, module.params["name"]))]
-    unwanted = not_allowed(changes, allowed)
+    unwanted = unexpected_removals(changes, allowed)
     if unwanted:
         raise DnfError(
             f"to {dnf.what}, dnf would also have to remove {', '.join(unwanted)}. Nothing was changed."

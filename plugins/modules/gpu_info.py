@@ -205,7 +205,7 @@ processes:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.tritonops.trtllm.plugins.module_utils.gpu._nvidia_smi import look_for_gpus
+from ansible_collections.tritonops.trtllm.plugins.module_utils.gpu._nvidia_smi import query_gpus
 
 
 def main() -> None:
@@ -216,7 +216,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    module.exit_json(changed=False, **look_for_gpus(module, module.params["executable"], module.params["timeout"]))
+    module.exit_json(changed=False, **query_gpus(module, module.params["executable"], module.params["timeout"]))
 
 
 if __name__ == "__main__":

@@ -98,7 +98,7 @@ findings:
     message:
       description: What was found.
       type: str
-      sample: "port 8000 on 127.0.0.1 (HTTP) is taken by pid 4242: nginx: master process (it listens on 0.0.0.0)"
+      sample: "port 8000 on 127.0.0.1 (HTTP) is used by pid 4242: nginx: master process (it listens on 0.0.0.0)"
     remedy:
       description: What to do about it.
       type: str
@@ -214,8 +214,8 @@ def main() -> None:
     try:
         for needs in module.params["needs"]:
             host = LiveHost(module, needs)
-            findings += [found for found in judge(host.needs, host.known) if found not in findings]
-            facts = dict_merge(facts, host.shown())
+            findings += [found for found in judge(host.needs, host.fact) if found not in findings]
+            facts = dict_merge(facts, host.as_result())
     except (OSError, ValueError) as exc:
         module.fail_json(msg=f"the host cannot be looked at: {exc}")
     module.exit_json(changed=False, findings=findings, facts=facts)

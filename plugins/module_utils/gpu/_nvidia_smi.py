@@ -4,7 +4,7 @@
 
 # PRIVATE to the collection: may change without notice.
 
-"""Asking C(nvidia-smi) about a host's GPUs."""
+"""Runs `nvidia-smi`."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.gpu._nvidia_smi_o
     parse_links,
     parse_query,
 )
-from ansible_collections.tritonops.trtllm.plugins.module_utils.host._limited import CommandFailed, run_limited
+from ansible_collections.tritonops.trtllm.plugins.module_utils.host._timeout import CommandFailed, run_with_timeout
 
 if t.TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
 
 
-def look_for_gpus(module: AnsibleModule, executable: str, timeout: int) -> dict[str, t.Any]:
-    """What nvidia-smi says; neither its absence nor its failure is an error of ours."""
+def query_gpus(module: AnsibleModule, executable: str, timeout: int) -> dict[str, t.Any]:
+    """The facts from nvidia-smi. `error` says why it failed; a missing nvidia-smi is not an error."""
     found: dict[str, t.Any] = {"driver_version": None, "cuda_version": None, "gpus": [], "processes": []}
     error = None
     path = module.get_bin_path(executable)
@@ -37,10 +37,10 @@ def look_for_gpus(module: AnsibleModule, executable: str, timeout: int) -> dict[
 
 def _query(module: AnsibleModule, executable: str, timeout: int) -> dict[str, t.Any]:
     def ask(*arguments: str) -> str:
-        return run_limited(module, [executable, *arguments], timeout)
+        return run_with_timeout(module, [executable, *arguments], timeout)
 
     def ask_if_known(*arguments: str) -> str:
-        """The XML has neither compute capability nor links, and not every driver knows the question."""
+        """For what is not in the XML; not every driver supports these options."""
         try:
             return ask(*arguments)
         except CommandFailed:

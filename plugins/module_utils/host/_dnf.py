@@ -1,7 +1,7 @@
 # Copyright (c) 2026 tritonops.trtllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What rpm and dnf (version 4) say on their command lines, and what to ask them."""
+"""Options and output of rpm and dnf (version 4)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from fnmatch import fnmatchcase
 
 QUERY_FORMAT = r"%{NAME}\t%{EPOCHNUM}\t%{VERSION}\t%{RELEASE}\t%{ARCH}\n"
 
-# The headings of dnf's table of a transaction, and what is done to the packages below them.
+# Headings in dnf's table of a transaction, with the action for the packages below them.
 SECTIONS = (
     (re.compile(r"Install.*:$"), "install"),
     (re.compile(r"Upgrading:$"), "upgrade"),
@@ -22,7 +22,7 @@ SECTIONS = (
 
 
 class DnfError(Exception):
-    """Packages cannot be as wanted; the text says why and what to change."""
+    """Why the packages cannot be in the wanted state, and what to change."""
 
 
 class Package(t.NamedTuple):
@@ -39,7 +39,7 @@ class Package(t.NamedTuple):
         return f"{epoch}{self.version}-{self.release}"
 
     def matches(self, spec: str) -> bool:
-        """Whether the package is what dnf means by `spec`: a name, maybe with version, release, architecture."""
+        """Whether dnf's `spec` matches: a name, optionally with version, release and architecture."""
         versions = [f"{epoch}{self.version}" for epoch in ("", f"{self.epoch}:")]
         names = [self.name]
         for version in versions:
@@ -57,13 +57,13 @@ class Change(t.NamedTuple):
 
 
 def parse_installed(text: str) -> list[Package]:
-    """The answer to `rpm -qa` in QUERY_FORMAT; keys that rpm holds as packages are left out."""
+    """The output of `rpm -qa` in QUERY_FORMAT, without the GPG keys that rpm lists as packages."""
     packages = [Package(*line.split("\t")) for line in text.splitlines() if line]
     return [package for package in packages if package.name != "gpg-pubkey"]
 
 
 def parse_transaction(text: str) -> list[Change]:
-    """The table that dnf shows before it asks whether it may."""
+    """The table that dnf prints before it asks for confirmation."""
     table = text.partition("Dependencies resolved.")[2].partition("Transaction Summary")[0]
     changes = []
     action: str | None = None
@@ -72,7 +72,7 @@ def parse_transaction(text: str) -> list[Change]:
         if line[:1].strip():
             action = next((action for heading, action in SECTIONS if heading.match(line)), None)
         elif action:
-            # A row whose name is too long goes on in the next line.
+            # A row with a long name continues on the next line.
             words += line.split()
             if words[:1] == ["replacing"] and len(words) == 3:
                 name, arch = words[1].rsplit(".", 1)
@@ -85,7 +85,7 @@ def parse_transaction(text: str) -> list[Change]:
 
 
 def options(params: dict[str, t.Any]) -> list[str]:
-    """The options of dnf that a module's parameters stand for."""
+    """The dnf options for the module's parameters."""
     flags = [f"--disablerepo={name}" for name in params["disablerepo"]]
     flags += [f"--enablerepo={name}" for name in params["enablerepo"]]
     if params["reposdir"]:
@@ -99,30 +99,32 @@ def options(params: dict[str, t.Any]) -> list[str]:
     if params["nobest"]:
         flags.append("--nobest")
     elif params["state"] == "latest":
-        # Without it an installed package is good enough for dnf.
+        # Without it, dnf accepts an installed package as it is.
         flags.append("--best")
     if params["removable"]:
         flags.append("--allowerasing")
     return flags
 
 
-def not_allowed(changes: list[Change], allowed: list[str]) -> list[str]:
-    """The packages that a transaction removes and nobody said may go."""
+def unexpected_removals(changes: list[Change], allowed: list[str]) -> list[str]:
+    """The packages that a transaction removes although they match none of the patterns in `allowed`."""
     removed = sorted({change.name for change in changes if change.action == "remove"})
     return [name for name in removed if not any(fnmatchcase(name, pattern) for pattern in allowed)]
 
 
 def remedy(words: str) -> str:
-    """What to change about a transaction that cannot be."""
+    """What to change after a transaction failed with this message."""
     if "Unable to find a match" in words:
         return "Correct the names, or add or enable the repository that has them."
     if "conflict" in words or "obsoletes" in words:
-        return "Name in 'removable' what may be removed for it, or set 'nobest' where an older version will do."
+        return "List packages that may be removed in 'removable', or set 'nobest' if an older version is acceptable."
     if "GPG" in words or "public key" in words.lower():
-        return "Import the key that the repository is really signed with, after checking it."
+        return "Check and import the key that the repository is signed with."
     if "Cannot download" in words or "Failed to download" in words or "Curl error" in words:
-        return "See that the host reaches its repositories, by a proxy if it needs one, or disable the others."
-    return "Correct what dnf says, and run this again."
+        return (
+            "Check that the host can reach its repositories (through a proxy if necessary), or disable those it cannot."
+        )
+    return "Fix the cause that dnf reports, and run again."
 
 
 def listing(packages: t.Iterable[tuple[str, str]]) -> str:
@@ -130,7 +132,7 @@ def listing(packages: t.Iterable[tuple[str, str]]) -> str:
 
 
 def diff(installed: list[Package], changes: list[Change]) -> dict[str, str]:
-    """Before and after of the packages that a transaction touches."""
+    """The packages that a transaction changes, before and after."""
     touched = {(change.name, change.arch) for change in changes}
     before = [(package.name, package.evr()) for package in installed if (package.name, package.arch) in touched]
     after = [(change.name, change.evr) for change in changes if change.action != "remove"]

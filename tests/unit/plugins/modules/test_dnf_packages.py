@@ -154,9 +154,9 @@ def test_what_nobody_said_may_go_stops_it_before_anything_is_done(
     [
         ("Error: Unable to find a match: gitty", "enable the repository"),
         ("Error: package containerd.io conflicts with runc", "'removable'"),
-        ("Error: GPG check FAILED", "really signed with"),
-        ("Curl error (6): Could not resolve host", "reaches its repositories"),
-        ("Error: something else", "Correct what dnf says"),
+        ("Error: GPG check FAILED", "Check and import the key"),
+        ("Curl error (6): Could not resolve host", "reach its repositories"),
+        ("Error: something else", "Fix the cause that dnf reports"),
     ],
 )
 def test_what_dnf_refuses_is_told_in_its_words_with_a_remedy(

@@ -66,4 +66,4 @@ def test_failing_nvidia_smi_is_quoted(look: Look) -> None:
 
 
 def test_hanging_nvidia_smi_is_given_up(look: Look) -> None:
-    assert "did not answer within 1 s" in look("exec sleep 60", timeout=1)["error"]
+    assert "did not finish within 1 s" in look("exec sleep 60", timeout=1)["error"]
