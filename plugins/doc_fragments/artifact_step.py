@@ -6,30 +6,30 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """What the modules that make one artifact out of another have in common."""
+    """Options of the modules that make an artifact from another one."""
 
     DOCUMENTATION = r"""
 options:
   src:
     description:
-      - Folder with what is read; a tool in a container sees it read-only as C(/src).
-      - What went into it is part of what makes a new artifact necessary. When the folder of a finished artifact was
-        removed to free its space, its name still stands for it.
+      - Folder of the source. It is mounted read-only as C(/src) in the container of a tool.
+      - If the source changes, a new artifact is made. A finished artifact that was removed to free its space is still
+        identified by the name of its folder.
     type: path
     required: true
   dest:
     description:
-      - Folder that will hold what is made, a tool's output as C(tool.log), and C(artifact.json).
+      - Folder to create, with the artifact, the output of the tool in C(tool.log), and C(artifact.json).
     type: path
     required: true
   release:
     description:
-      - Release of the TensorRT-LLM backend that it is made for, such as V(0.17.0).
+      - Version of the TensorRT-LLM backend that the artifact is made for, such as V(0.17.0).
     type: str
     required: true
   verify:
     description:
-      - Hash the files of a finished O(dest) again, instead of looking at names and sizes only.
+      - Whether to compare the checksums of the files in O(dest), instead of only names and sizes.
     type: bool
     default: false
 attributes:
@@ -38,7 +38,7 @@ attributes:
   diff_mode:
     support: full
     details:
-      - Shows what identifies the artifact, not its content.
+      - Shows the inputs of the artifact, not its content.
   idempotent:
     support: full
 """

@@ -6,14 +6,14 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """What the modules that compare with free space are told of file systems to come."""
+    """The option of modules that check free space, for file systems that will be created or grown."""
 
     DOCUMENTATION = r"""
 options:
   storage:
     description:
-      - File systems that are going to be made, or to grow, before anything is written. Their free space counts in place
-        of what is measured for paths below their mount points.
+      - File systems that will be created or grown before anything is written. For paths below their mount points, this
+        free space is used instead of the current one.
     type: list
     elements: dict
     default: []
@@ -23,7 +23,7 @@ options:
         type: path
         required: true
       free_bytes:
-        description: What will be free on it, in bytes.
+        description: The free space that it will have, in bytes.
         type: int
         required: true
 """

@@ -6,14 +6,14 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """What the modules that explain a log are told of known failures."""
+    """The option of modules that explain failures in logs."""
 
     DOCUMENTATION = r"""
 options:
   log_patterns:
     description:
-      - The known failures that are looked for in logs, as JSON. Not meant to be set in a task.
-      - The action plugin of the same name fills it in from the collection's catalogue (C(catalogue/log_patterns.yml)).
-      - Its value is not logged, because of its length.
+      - The known failures to search for in logs, as JSON. Do not set this in a task.
+      - The action plugin of the same name sets it from the collection's catalogue (C(catalogue/log_patterns.yml)).
+      - The value is not logged because of its length.
     type: str
 """

@@ -15,7 +15,7 @@ ROLE = Path(__file__).parents[2] / "roles/preflight/meta/argument_specs.yml"
 
 
 def _as_plugins_write_it(option: Mapping[str, Any]) -> dict[str, Any]:
-    """An option as a role describes it, with the other word that plugins have for the options of an option."""
+    """An option of a role as an option of a plugin, where nested `options` are called `suboptions`."""
     rest = {key: value for key, value in option.items() if key != "options"}
     nested = {name: _as_plugins_write_it(entry) for name, entry in option.get("options", {}).items()}
     return {**rest, "suboptions": nested} if nested else rest
@@ -27,7 +27,7 @@ def _documentation() -> str:
 
 
 class ModuleDocFragment:
-    """What the role preflight hands on to its module is described by the role alone."""
+    """The option `needs`, whose only description is in the argument spec of the role preflight."""
 
-    # With an annotation, as ansible-test reads plain assignments as text.
+    # Annotated, because ansible-test only accepts a literal in a plain assignment.
     DOCUMENTATION: str = _documentation()

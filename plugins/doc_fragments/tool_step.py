@@ -6,52 +6,52 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """What the modules that run a tool of the release in its container have in common."""
+    """Options of the modules that run a tool in a container of the backend image."""
 
     DOCUMENTATION = r"""
 options:
   image_digest:
     description:
-      - What identifies the image, when that is not O(image) itself.
+      - Digest that identifies the image, if it is not in O(image).
     type: str
   world_size:
     description:
-      - Number of ranks (tensor parallel times pipeline parallel), each of which leaves a file.
+      - Number of ranks (tensor parallelism times pipeline parallelism). The tool must write a file for each.
     type: int
     default: 1
   gpus:
     description:
-      - GPUs the tool may use, as indices or UUIDs, or V(all). None if empty.
+      - GPUs that the tool may use, as indices or UUIDs, or V(all). If empty, it has no GPUs.
     type: list
     elements: str
     default: []
   shm_size:
     description:
-      - Size of C(/dev/shm) in the container, as C(docker run --shm-size) takes it.
+      - Size of C(/dev/shm) in the container, in the notation of C(docker run --shm-size).
     type: str
     default: 2g
   ulimits:
     description:
-      - Limits in the container, as C(docker run --ulimit) takes them.
+      - Limits in the container, in the notation of C(docker run --ulimit).
     type: list
     elements: str
     default: [memlock=-1, stack=67108864]
   env:
     description:
-      - Environment of the tool. Nothing secret may be in it; names that look so are refused.
+      - Environment variables of the tool. They must not contain secrets; names that look like secrets are refused.
     type: dict
     default: {}
   user:
     description:
-      - User and group to run the tool as, in numbers, as V(uid) or V(uid:gid). If not given, the image's own.
+      - User and group to run the tool as, as numbers, in the form V(uid) or V(uid:gid). Defaults to the image's user.
     type: str
   expected_bytes:
     description:
-      - About how many bytes the tool will write. Progress is measured by it, and free space is checked before.
+      - Approximate size of the output, in bytes. It is used for the progress and to check free space in advance.
     type: int
   docker_host:
     description:
-      - URL of the Docker engine. If not given, the environment variable E(DOCKER_HOST), or the local socket.
+      - URL of the Docker daemon. Defaults to the environment variable E(DOCKER_HOST), or to the local socket.
     type: str
 requirements:
   - docker >= 7.0 (the Docker SDK for Python)
