@@ -7,13 +7,13 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: stage_times
 type: aggregate
-short_description: Shows how long each stage of a run took
+short_description: Show the duration of each stage of a run
 version_added: 0.1.0
 description:
-  - At the end of a run, prints the time that each stage took and the sum, in the order in which they began.
-  - A stage is a role; the tasks of a play that belong to no role are a stage named for the play.
+  - At the end of a run, prints the duration of each stage, in the order in which the stages started, and the total.
+  - A stage is a role. Tasks of a play that are not in a role are a stage with the name of the play.
 requirements:
-  - V(tritonops.trtllm.stage_times) in the setting C(callbacks_enabled) of C([defaults]).
+  - Add V(tritonops.trtllm.stage_times) to C(callbacks_enabled) in the section C([defaults]) of C(ansible.cfg).
 author:
   - tritonops.trtllm contributors (@tritonops)
 """
@@ -25,7 +25,7 @@ from ansible.plugins.callback import CallbackBase
 
 
 class CallbackModule(CallbackBase):
-    """Charges the time since the last event to the stage that was running."""
+    """Adds the time since the last event to the stage that was running."""
 
     CALLBACK_VERSION = 2.0
     CALLBACK_TYPE = "aggregate"
@@ -61,7 +61,7 @@ class CallbackModule(CallbackBase):
 
 
 def table(seconds: dict[str, float]) -> list[str]:
-    """One line for each stage and one for their sum; nothing when nothing ran."""
+    """A heading, a line for each stage and one for the total; empty if nothing ran."""
     if not seconds:
         return []
     rows = [*seconds.items(), ("total", sum(seconds.values()))]

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """Descriptions of the attributes every module declares its support for."""
+    """Descriptions of the attributes of all modules."""
 
     DOCUMENTATION = r"""
 options: {}

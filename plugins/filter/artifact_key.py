@@ -12,7 +12,7 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._artifac
 
 def key_of(inputs: t.Any) -> str:
     if not isinstance(inputs, t.Mapping):
-        raise AnsibleFilterError(f"artifact_key needs a dictionary of inputs, not {type(inputs).__name__}")
+        raise AnsibleFilterError(f"artifact_key requires a dictionary of inputs, not {type(inputs).__name__}")
     try:
         return artifact_key(inputs)
     except (TypeError, ValueError) as exc:

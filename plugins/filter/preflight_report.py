@@ -12,7 +12,7 @@ from ansible_collections.tritonops.trtllm.plugins.plugin_utils._preflight_report
 
 def preflight_report(found: t.Any, waive: t.Iterable[str] = (), refusals: t.Iterable[t.Any] = ()) -> dict[str, t.Any]:
     if not isinstance(found, t.Mapping):
-        raise AnsibleFilterError(f"preflight_report needs what preflight_info returns, not {type(found).__name__}")
+        raise AnsibleFilterError(f"preflight_report requires the result of preflight_info, not {type(found).__name__}")
     return report_of(found, waive, refusals)
 
 

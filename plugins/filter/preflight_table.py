@@ -12,7 +12,7 @@ from ansible_collections.tritonops.trtllm.plugins.plugin_utils._preflight_report
 
 def preflight_table(reports: t.Any) -> list[str]:
     if not isinstance(reports, t.Mapping):
-        raise AnsibleFilterError(f"preflight_table needs reports by host, not {type(reports).__name__}")
+        raise AnsibleFilterError(f"preflight_table requires reports by host, not {type(reports).__name__}")
     return table_of(reports)
 
 

@@ -6,29 +6,28 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: hosts
-short_description: The hosts of a play, as a pattern that must match
+short_description: Return a host pattern, or fail if it matches no hosts
 version_added: "0.1.0"
 description:
-  - For the keyword C(hosts) of a play. Ansible skips a play whose pattern matches no host, and reports success. This
-    lookup fails instead, before the play begins, and says what to change.
-  - The pattern may name groups that do not exist, as long as a host is left. C(--limit) is taken into account.
-  - Nothing is checked where Ansible only parses or lists tasks (C(--syntax-check), C(--list-tasks), C(--list-tags)).
+  - For the keyword C(hosts) of a play. Ansible skips a play whose pattern matches no hosts, and reports success. This
+    lookup fails instead, before the play starts, and says what to change.
+  - The pattern can contain groups that do not exist, as long as it matches a host. C(--limit) is taken into account.
+  - Nothing is checked if Ansible only parses or lists tasks (C(--syntax-check), C(--list-tasks), C(--list-tags)).
 options:
   _terms:
     description:
-      - The name of the variable that has the pattern, if there is one. The variable must be known without a host, for
-        example as an extra variable.
+      - The name of the variable with the pattern, if there is one. It must be available without a host, for example as
+        an extra variable.
     type: list
     elements: str
   default:
     description:
-      - The pattern where the variable is not set.
+      - The pattern if the variable is not set.
     type: str
     required: true
   without_inventory:
     description:
-      - The pattern where the variable is not set and no inventory is given, so that there is only the implicit
-        localhost.
+      - The pattern if the variable is not set and there is no inventory, only the implicit localhost.
       - By default this is an error.
     type: str
 author:
@@ -36,7 +35,7 @@ author:
 """
 
 EXAMPLES = r"""
-- name: Do something on the hosts that serve models
+- name: Run on the hosts that serve models
   hosts: "{{ lookup('tritonops.trtllm.hosts', 'trtllm_hosts', default='trtllm') }}"
   tasks: []
 """
@@ -57,7 +56,7 @@ from ansible.inventory.manager import InventoryManager
 from ansible.plugins.lookup import LookupBase
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._refusal import hint
 
-# Where Ansible looks when no inventory is given.
+# Ansible's default inventory.
 NO_INVENTORY = ("/etc/ansible/hosts",)
 PARSE_ONLY = ("syntax", "listtasks", "listtags")
 MOST_LISTED = 10
@@ -105,18 +104,18 @@ def inventory_sources(variables: Variables) -> tuple[str, ...]:
 
 
 def no_host(pattern: str | list[str], variables: Variables, given: str, name: str) -> str:
-    """Why no host matches, and what to change. `given`: the variable `name` and its value, where it is set."""
+    """Why no host matches, and what to change. `given` is the variable `name` with its value, if it is set."""
     groups = variables["groups"]
     if not groups["all"]:
         sources = inventory_sources(variables)
         found = f"the inventory {', '.join(sources)} has no hosts" if sources else "no inventory is given"
-        return f"{found}: name an inventory (-i) whose group trtllm has the hosts"
+        return f"{found}: use an inventory (-i) whose group trtllm contains the hosts"
     near = hint(pattern, {*groups, *groups["all"]} - {pattern})
     there = listed([group for group in groups if group not in ("all", "ungrouped")])
     if given:
-        return f"{given} matches no host of the inventory{near}; its groups are: {there}"
+        return f"{given} matches no host in the inventory{near}; its groups are: {there}"
     return (
-        f"the inventory has no host in the group {pattern}{near}: put the hosts into it, or set the group or pattern "
+        f"the inventory has no host in the group {pattern}{near}: add the hosts to it, or set the group or pattern "
         f"with -e {name}=…; its groups are: {there}"
     )
 

@@ -6,27 +6,27 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: pem_certificates
-short_description: Read the certificates of certification authorities from PEM files, and refuse what is none
+short_description: Read and check CA certificates in PEM files
 version_added: "0.1.0"
 description:
-  - Reads files of the control node. Each may hold several certificates; each of them becomes one entry.
-  - Refuses, with all reasons at once, files that cannot be read or hold something other than certificates (above all a
-    private key), and certificates whose time is over or has not come.
+  - Reads files on the control node. Each file can contain several certificates; each certificate becomes one entry.
+  - Fails, with all reasons, if a file cannot be read or contains anything but certificates (especially a private key),
+    or if a certificate has expired or is not valid yet.
 options:
   _terms:
     description:
-      - The files. A relative name is looked for as by P(ansible.builtin.file#lookup).
+      - The files. Relative paths are searched for in the same way as in P(ansible.builtin.file#lookup).
     required: true
     type: list
     elements: path
 requirements:
-  - cryptography on the control node; ansible-core brings it
+  - cryptography on the control node (a dependency of ansible-core)
 author:
   - tritonops.trtllm contributors (@tritonops)
 """
 
 EXAMPLES = r"""
-- name: Show until when they are good
+- name: Show when certificates expire
   ansible.builtin.debug:
     msg: "{{ item.subject }} until {{ item.not_after }}"
   loop: "{{ query('tritonops.trtllm.pem_certificates', 'company-ca.pem') }}"
@@ -34,7 +34,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 _raw:
-  description: One entry for each certificate, in the order of the files; the same certificate once.
+  description: One entry for each certificate, in the order of the files, without duplicates.
   type: list
   elements: dict
   sample:
@@ -58,7 +58,7 @@ try:
     from cryptography.hazmat.primitives.hashes import SHA256
     from cryptography.hazmat.primitives.serialization import Encoding
 except ImportError as exc:
-    # ansible-core asks for it, too
+    # Although it is a dependency of ansible-core.
     MISSING: ImportError | None = exc
 else:
     MISSING = None
@@ -67,7 +67,7 @@ _BLOCK = re.compile(rb"-----BEGIN ([A-Z0-9 ]+)-----")
 
 
 class Unfit(Exception):
-    """This file is not what a host should trust."""
+    """Why hosts must not trust the certificates in a file."""
 
 
 def certificates_in(path: Path) -> list[x509.Certificate]:
@@ -77,11 +77,11 @@ def certificates_in(path: Path) -> list[x509.Certificate]:
         raise Unfit(f"cannot be read: {exc.strerror}") from exc
     kinds = {match.decode("ascii") for match in _BLOCK.findall(data)}
     if any(kind.endswith("PRIVATE KEY") for kind in kinds):
-        raise Unfit("has a private key in it, which belongs on no other machine: give the certificate alone")
+        raise Unfit("contains a private key, which must not be copied to hosts: use a file with the certificate only")
     if kinds != {"CERTIFICATE"}:
-        found = f"has {', '.join(sorted(kinds))}" if kinds else "has no PEM block"
+        found = f"contains {', '.join(sorted(kinds))}" if kinds else "contains no PEM block"
         raise Unfit(
-            f"{found} where only PEM certificates belong (openssl x509 -inform DER -in FILE turns DER into PEM)"
+            f"{found}, but must contain PEM certificates only (openssl x509 -inform DER -in FILE converts DER to PEM)"
         )
     try:
         return x509.load_pem_x509_certificates(data)
@@ -92,9 +92,9 @@ def certificates_in(path: Path) -> list[x509.Certificate]:
 def check_time(certificate: x509.Certificate, now: datetime.datetime) -> None:
     who = certificate.subject.rfc4514_string()
     if certificate.not_valid_after_utc < now:
-        raise Unfit(f"has expired: {who} was good until {certificate.not_valid_after_utc:%Y-%m-%d}")
+        raise Unfit(f"has expired: {who} was valid until {certificate.not_valid_after_utc:%Y-%m-%d}")
     if certificate.not_valid_before_utc > now:
-        raise Unfit(f"is not valid yet: {who} is good from {certificate.not_valid_before_utc:%Y-%m-%d}")
+        raise Unfit(f"is not valid yet: {who} is valid from {certificate.not_valid_before_utc:%Y-%m-%d}")
 
 
 def entry_of(path: Path, certificate: x509.Certificate) -> dict[str, str]:
@@ -109,7 +109,7 @@ def entry_of(path: Path, certificate: x509.Certificate) -> dict[str, str]:
 
 
 def read_certificates(paths: t.Iterable[Path]) -> list[dict[str, str]]:
-    """An entry for each certificate; AnsibleLookupError with everything that is wrong with the files."""
+    """An entry for each certificate; AnsibleLookupError lists everything that is wrong with the files."""
     now = datetime.datetime.now(datetime.timezone.utc)
     found: dict[bytes, dict[str, str]] = {}
     problems = []
@@ -121,7 +121,7 @@ def read_certificates(paths: t.Iterable[Path]) -> list[dict[str, str]]:
         except Unfit as exc:
             problems.append(f"{path} {exc}")
     if problems:
-        raise AnsibleLookupError("Not to be trusted: " + "; ".join(problems) + ".")
+        raise AnsibleLookupError("Invalid CA certificates: " + "; ".join(problems) + ".")
     return list(found.values())
 
 
@@ -133,5 +133,5 @@ class LookupModule(LookupBase):
         return read_certificates([Path(self._path(str(term), variables)) for term in terms])
 
     def _path(self, term: str, variables: t.Any) -> str:
-        # Where there is none, reading it says so beside what is wrong with the others.
+        # A missing file is reported together with the other problems when it is read.
         return self.find_file_in_search_path(variables, "files", term, ignore_missing=True) or term

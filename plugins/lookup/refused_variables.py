@@ -9,12 +9,12 @@ name: refused_variables
 short_description: Find C(trtllm_*) variables with an unknown name or a wrong value
 version_added: "0.1.0"
 description:
-  - Returns a line for each variable that is wrong, with the nearest known name. M(tritonops.trtllm.trtllm_plan) refuses
-    the same; this lookup is for what comes before it or does without it.
+  - Returns a line for each wrong variable, with the most similar known name. M(tritonops.trtllm.trtllm_plan) refuses
+    the same variables; this lookup is for tasks that run before it or without it.
 options:
   _terms:
     description:
-      - Names of variables whose values to look at. By default the names of all variables are looked at, and no value.
+      - Names of variables whose values to check. By default the names of all variables are checked, but no values.
     type: list
     elements: str
 author:
@@ -51,7 +51,7 @@ from ansible_collections.tritonops.trtllm.plugins.plugin_utils._variables import
 
 
 class LookupModule(LookupBase):
-    """Returns a line for each variable that is wrong."""
+    """Returns a line for each wrong variable."""
 
     def run(self, terms: list[str], variables: t.Mapping[str, t.Any] | None = None, **kwargs: t.Any) -> list[str]:
         variables = variables or {}

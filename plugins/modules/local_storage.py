@@ -93,7 +93,7 @@ steps:
     why:
       description: The reason for the step.
       type: str
-      sample: no partition has the 153.4 GiB behind /dev/sda3
+      sample: grow partition /dev/sda3 by 153.4 GiB
     argv:
       description: The command.
       type: list

@@ -98,7 +98,7 @@ findings:
     message:
       description: What was found.
       type: str
-      sample: "port 8000 on 127.0.0.1 (HTTP) is taken by pid 4242: nginx: master process (it listens on 0.0.0.0)"
+      sample: "port 8000 on 127.0.0.1 (HTTP) is used by pid 4242: nginx: master process (it listens on 0.0.0.0)"
     remedy:
       description: How to fix it.
       type: str

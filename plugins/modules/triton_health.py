@@ -148,13 +148,13 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.triton._http impo
 )
 
 
-def watches_of(module: AnsibleModule) -> list[health.Watch]:
-    watches: list[health.Watch] = []
+def watches_of(module: AnsibleModule) -> list[health.Monitor]:
+    watches: list[health.Monitor] = []
     unit, container = module.params["unit"], module.params["container"]
     if unit:
-        watches.append(health.UnitWatch(unit, module.run_command))
+        watches.append(health.UnitMonitor(unit, module.run_command))
     if container:
-        watches.append(health.ContainerWatch(container, health.docker_client(), may_be_missing=bool(unit)))
+        watches.append(health.ContainerMonitor(container, health.docker_client(), may_be_missing=bool(unit)))
     return watches
 
 

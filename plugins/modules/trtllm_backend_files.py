@@ -94,7 +94,7 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._artifac
     read_artifact,
 )
 from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._untrusted import check_names
-from ansible_collections.tritonops.trtllm.plugins.module_utils.docker._containers import Engine, load_sdk
+from ansible_collections.tritonops.trtllm.plugins.module_utils.docker._containers import Docker, load_sdk
 
 
 def extract(spool: t.IO[bytes], payload: str) -> None:
@@ -122,7 +122,7 @@ def run(module: AnsibleModule) -> dict[str, t.Any]:
             raise ModuleFailure(missing_required_lib("docker"), exception=traceback.format_exc()) from exc
         progress = draft.begin()
         with tempfile.TemporaryFile() as spool:
-            Engine(sdk).copy_out(image, path, spool)
+            Docker(sdk).copy_out(image, path, spool)
             spool.seek(0)
             extract(spool, draft.payload)
         return draft.publish({"image": image}, progress)

@@ -243,7 +243,7 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._artifac
 from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._step import ArtifactStep, run_step
 from ansible_collections.tritonops.trtllm.plugins.module_utils.backend._tool_step import (
     TOOL_ARGUMENTS,
-    Kind,
+    ToolSpec,
     ToolStep,
     check_ranks,
     check_world_size,
@@ -266,7 +266,7 @@ def check_checkpoint(folder: str, world_size: int) -> None:
         read_head(path, "convert the model again")
 
 
-UPSTREAM = Kind(
+UPSTREAM = ToolSpec(
     name="checkpoint",
     phase="convert",
     check=check_checkpoint,

@@ -120,7 +120,7 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._artifac
 from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._step import run_step
 from ansible_collections.tritonops.trtllm.plugins.module_utils.backend._tool_step import (
     TOOL_ARGUMENTS,
-    Kind,
+    ToolSpec,
     ToolStep,
     check_ranks,
     check_world_size,
@@ -138,7 +138,7 @@ def check_engine(folder: str, world_size: int) -> None:
     check_ranks(folder, ".engine", world_size)
 
 
-KIND = Kind(name="engine", phase="build", check=check_engine, inputs=("gpu",))
+KIND = ToolSpec(name="engine", phase="build", check=check_engine, inputs=("gpu",))
 
 
 def main() -> None:

@@ -257,18 +257,18 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.tritonops.trtllm.plugins.module_utils._module import run_module
 from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._room import STORAGE, place_of
-from ansible_collections.tritonops.trtllm.plugins.module_utils.gpu._nvidia_smi import look_for_gpus
+from ansible_collections.tritonops.trtllm.plugins.module_utils.gpu._nvidia_smi import query_gpus
 from ansible_collections.tritonops.trtllm.plugins.module_utils.host._host import (
     artifacts,
     current_releases,
     memory_total,
 )
-from ansible_collections.tritonops.trtllm.plugins.module_utils.host._limited import CommandFailed, run_limited
 from ansible_collections.tritonops.trtllm.plugins.module_utils.host._root_folder import (
     DEFAULT_ROOT,
     foreign_names,
     outdated_names,
 )
+from ansible_collections.tritonops.trtllm.plugins.module_utils.host._timeout import CommandFailed, run_with_timeout
 
 MOST_FOREIGN = 10
 
@@ -277,7 +277,7 @@ def container_toolkit(module: AnsibleModule) -> str | None:
     """The version that nvidia-ctk reports; None if it is missing or fails."""
     path = module.get_bin_path("nvidia-ctk")
     try:
-        said = run_limited(module, [path, "--version"], module.params["timeout"]) if path else ""
+        said = run_with_timeout(module, [path, "--version"], module.params["timeout"]) if path else ""
     except CommandFailed:
         return None
     match = re.search(r"version (\d\S*)", said)
@@ -286,7 +286,7 @@ def container_toolkit(module: AnsibleModule) -> str | None:
 
 def look(module: AnsibleModule) -> dict[str, t.Any]:
     root = module.params["root"]
-    smi = look_for_gpus(module, module.params["executable"], module.params["timeout"])
+    smi = query_gpus(module, module.params["executable"], module.params["timeout"])
     facts = {
         "gpus": smi["gpus"],
         "driver_version": smi["driver_version"],

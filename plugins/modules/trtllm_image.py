@@ -165,7 +165,7 @@ reason:
   description: Why the image had to be pulled or loaded; V(null) if Docker had it.
   returned: success
   type: str
-  sample: "image sha256:7788796a5b4c3d2e1f00f1e2d3c4b5a697887960f1e2d3c4b5a69788796a5b4c is not in the engine"
+  sample: "Docker does not have image sha256:7788796a5b4c3d2e1f00f1e2d3c4b5a697887960f1e2d3c4b5a69788796a5b4c"
 """
 
 import typing as t

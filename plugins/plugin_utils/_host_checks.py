@@ -75,7 +75,7 @@ def recorded_facts(needs: Needs, host: HostFacts) -> dict[type[Fact], Fact]:
         for gpu in host.gpus
     ]
     facts: list[Fact] = [
-        _gpus.Kinds(gpus, host.driver or None),
+        _gpus.GpuModels(gpus, host.driver or None),
         _root.RootFolder(host.root_foreign, host.root_outdated),
     ]
     if host.memory is not None:

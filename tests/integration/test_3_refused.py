@@ -74,5 +74,5 @@ def test_an_engine_of_another_image(site: Site) -> None:
         'sed -i.bak \'s/"image": "sha256:[0-9a-f]*/"image": "sha256:' + "e" * 64 + "/' "
         "/root/other-engine/artifact.json",
     )
-    refused(site, {"trtllm_engine_dir": "/root/other-engine"}, ["was built by image", "e" * 64])
+    refused(site, {"trtllm_engine_dir": "/root/other-engine"}, ["was built with image", "e" * 64])
     site.run("rm", "--recursive", "/root/other-engine")

@@ -4,7 +4,7 @@
 
 # PRIVATE to the collection: may change without notice.
 
-"""Artifacts: folders named by what went into them, made aside, verified, and published by one rename."""
+"""Artifacts: folders named after a hash of their inputs, built in a temporary folder and published by one rename."""
 
 from __future__ import annotations
 
@@ -31,28 +31,28 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._untrust
     open_regular,
 )
 
-# Written first into a .partial folder, which it marks as ours.
+# Written to a .partial folder first, to mark it as ours.
 INPUTS_JSON = "inputs.json"
 KEY_LENGTH = 16
 KEY = re.compile(rf"[0-9a-f]{{{KEY_LENGTH}}}")
-# What marks a folder as ours. The name is new until the content is whole.
+# Files that mark a folder as ours. They are written as <name>.new and renamed when they are complete.
 RECORDS = (ARTIFACT_JSON, INPUTS_JSON, "release.json", "manifest.json")
 NEW = ".new"
-# A lock file has a pid in it, or nothing.
+# A lock file contains a PID or nothing.
 LOCK_CONTENT = re.compile(r"\d{0,20}\n?")
 LOCK_READ = 64
 HASH_THREADS = 4
-# A hard link is refused across file systems, to other people's files, and where the file system has none.
+# Errors of link(2) across file systems, for files of other users, and on file systems without hard links.
 NO_LINK = (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP)
 CHUNK = 1 << 20
 
 
 class EngineImageMismatch(ArtifactError):
-    """The engine was built by another image than the one that would serve it."""
+    """The engine was built with a different image than the one that would serve it."""
 
 
 def canonical(value: t.Any) -> t.Any:
-    """The value in plain JSON types, whatever subclass of them a caller (such as the templating engine) hands over."""
+    """The value in plain JSON types; callers such as Ansible's templating pass subclasses of them."""
     if value is None or isinstance(value, (bool, float)):
         return value
     if isinstance(value, int):
@@ -67,26 +67,26 @@ def canonical(value: t.Any) -> t.Any:
 
 
 def artifact_key(inputs: t.Mapping[str, t.Any]) -> str:
-    """The first 16 hex digits of the sha256 of the inputs as canonical JSON."""
+    """The first 16 hex digits of the SHA-256 of the inputs as canonical JSON."""
     text = json.dumps(canonical(inputs), sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
     return hashlib.sha256(text.encode("ascii")).hexdigest()[:KEY_LENGTH]
 
 
 def list_files(root: str) -> dict[str, int]:
-    """Relative path and size of every file below root, without artifact.json itself."""
+    """The size in bytes of every file below root, by relative path; artifact.json is left out."""
     found = {}
     for folder, _dirs, names in os.walk(root):
         for name in names:
             path = os.path.join(folder, name)
             relative = os.path.relpath(path, root)
-            # Sources may have links that lead nowhere.
+            # Sources may contain dangling links.
             if relative != ARTIFACT_JSON and os.path.exists(path):
                 found[relative] = os.path.getsize(path)
     return dict(sorted(found.items()))
 
 
 def listing_hash(root: str) -> str:
-    """Identifies a folder that is not an artifact of ours: names, sizes and times of its files."""
+    """Identifies a folder that is not one of our artifacts, by the names, sizes and mtimes of its files."""
     rows = [[name, size, os.stat(os.path.join(root, name)).st_mtime_ns] for name, size in list_files(root).items()]
     return hashlib.sha256(json.dumps(rows).encode("utf-8")).hexdigest()
 
@@ -102,7 +102,7 @@ def sha256_of(path: str, on_bytes: t.Callable[[int], None] | None = None) -> str
 
 
 def hash_files(root: str, names: t.Iterable[str], progress: Progress | None = None) -> dict[str, str]:
-    """sha256 of each file, a few at a time (hashlib lets go of the interpreter lock)."""
+    """The SHA-256 of each file, in parallel threads (hashlib releases the GIL)."""
     on_bytes = progress.advance if progress else None
     names = list(names)
     with ThreadPoolExecutor(HASH_THREADS) as pool:
@@ -111,12 +111,12 @@ def hash_files(root: str, names: t.Iterable[str], progress: Progress | None = No
 
 
 def read_artifact(dest: str) -> dict[str, t.Any] | None:
-    """The record of the artifact at dest; None when there is none that can be read."""
+    """The record of the artifact at dest; None if it is missing or invalid."""
     return read_record(dest, ARTIFACT_JSON)
 
 
 def read_record(folder: str, name: str) -> dict[str, t.Any] | None:
-    """The record of that name in the folder; None when there is none that can be read."""
+    """The record with this file name in the folder; None if it is missing or invalid."""
     record = _read_json(os.path.join(folder, name))
     if not isinstance(record, dict) or not isinstance(record.get("inputs"), dict):
         return None
@@ -126,15 +126,15 @@ def read_record(folder: str, name: str) -> dict[str, t.Any] | None:
 
 
 def is_complete(folder: str) -> bool:
-    """Whether it is a finished artifact: those get their name and their record last."""
+    """Whether the folder is a finished artifact: the record is written last."""
     return read_artifact(folder) is not None
 
 
 def source_key(src: str, may_be_absent: bool = False) -> str:
-    """What a later artifact names as its source: the key of src, or the listing of a folder that has none.
+    """What identifies src among the inputs of another artifact: its key, or a hash of its listing if it has none.
 
-    An artifact folder that was removed to free its space is still known by its name. One that is still to be made, as
-    in check mode, may be absent under any other name as well, which then is the answer.
+    An artifact that was removed to free its space is still identified by its folder name. With `may_be_absent` (check
+    mode, before src is made) so is any other folder.
     """
     record = read_artifact(src)
     if record is not None:
@@ -144,13 +144,13 @@ def source_key(src: str, may_be_absent: bool = False) -> str:
     name = os.path.basename(os.path.normpath(src))
     if KEY.fullmatch(name) or may_be_absent:
         return name
-    raise ArtifactError(f"the source {src} does not exist: make it first, or correct src")
+    raise ArtifactError(f"the source {src} does not exist: create it first, or correct src")
 
 
 def check_apart(dests: t.Mapping[str, str], sources: t.Mapping[str, str]) -> None:
-    """A folder that is made or replaced must not be, hold or lie in one that is read or replaced too.
+    """Refuse folders to be created or replaced that overlap with each other or with a source.
 
-    Both by the option that names them.
+    The keys of both mappings are the options that name the folders.
     """
     ours = {name: os.path.realpath(path) for name, path in dests.items()}
     ours.update({f"the working folder of {name}": f"{path}.partial" for name, path in ours.items()})
@@ -159,13 +159,13 @@ def check_apart(dests: t.Mapping[str, str], sources: t.Mapping[str, str]) -> Non
         for other, there in {**ours, **others}.items():
             if name != other and os.path.commonpath([path, there]) in (path, there):
                 raise ArtifactError(
-                    f"{name} ({path}) and {other} ({there}) must not be the same folder or one inside the other:"
+                    f"{name} ({path}) and {other} ({there}) must not be the same folder, nor one inside the other:"
                     f" choose another {name}"
                 )
 
 
 def check_replaceable(dest: str, mark: str = ARTIFACT_JSON) -> None:
-    """Refuse to replace what this collection did not make: anything but an empty folder or one with our mark."""
+    """Refuse to replace anything but an empty folder or one that this collection marked as its own."""
     if not os.path.lexists(dest):
         return
     mounts = mounts_in(dest)
@@ -176,14 +176,14 @@ def check_replaceable(dest: str, mark: str = ARTIFACT_JSON) -> None:
     elif os.path.islink(dest) or not os.path.isdir(dest):
         problem = "is not a folder"
     elif set(os.listdir(dest)) - {f"{mark}{NEW}"}:
-        problem = f"is not empty, and has no {mark} of this collection"
+        problem = f"is not empty and contains no {mark} written by this collection"
     else:
         return
     raise ArtifactError(f"{dest} {problem}. Nothing was changed: move it away, or choose another dest")
 
 
 def is_marked(folder: str, mark: str) -> bool:
-    """Whether the folder has a record of ours in it: inputs, and their key."""
+    """Whether the folder contains one of our records: inputs and the key that belongs to them."""
     record = read_record(folder, mark)
     try:
         return record is not None and record.get("key") == artifact_key(record["inputs"])
@@ -192,12 +192,12 @@ def is_marked(folder: str, mark: str) -> bool:
 
 
 def marked(inputs: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
-    """What makes a record ours."""
+    """The fields that mark a record as ours."""
     return {"inputs": canonical(inputs), "key": artifact_key(inputs)}
 
 
-def state_of(dest: str, inputs: t.Mapping[str, t.Any], verify: bool = False) -> str | None:
-    """Why the artifact at dest has to be made (a sentence), or None when it is there and as it should be."""
+def reason_to_make(dest: str, inputs: t.Mapping[str, t.Any], verify: bool = False) -> str | None:
+    """Why the artifact at dest must be created, as a sentence; None if it is complete and up to date."""
     if not os.path.lexists(dest):
         return f"no artifact at {dest}"
     check_replaceable(dest)
@@ -232,16 +232,16 @@ def _files_reason(dest: str, files: t.Mapping[str, t.Mapping[str, t.Any]], verif
 
 
 def check_engine_image(engine_dir: str, image_digest: str) -> None:
-    """An engine only loads in the very image that built it: say so before the server does."""
+    """Refuse an engine of another image before the server does: an engine only loads in the image that built it."""
     record = read_artifact(engine_dir)
     if record is None:
         raise ArtifactError(
-            f"{engine_dir} is not a finished engine: it has no readable {ARTIFACT_JSON}; build it with trtllm_engine"
+            f"{engine_dir} is not a complete engine: it has no valid {ARTIFACT_JSON}; build it with trtllm_engine"
         )
     built_by = record["inputs"].get("image")
     if built_by != image_digest:
         raise EngineImageMismatch(
-            f"engine {engine_dir} was built by image {built_by} but would be served by {image_digest}:"
+            f"engine {engine_dir} was built with image {built_by} but would be served with {image_digest}:"
             f" rebuild the engine with {image_digest}, or serve it with {built_by}"
         )
 
@@ -254,12 +254,12 @@ def nearest_existing(path: str) -> str:
 
 
 def free_bytes(path: str) -> int:
-    """What users without privileges can still write to the file system that has, or will have, the path."""
+    """Bytes available to unprivileged users on the file system that contains, or will contain, the path."""
     return shutil.disk_usage(nearest_existing(path)).free
 
 
 def check_space(folder: str, needed: int, what: str) -> None:
-    """Fail before the work when the file system of folder cannot take it."""
+    """Fail early if the file system of folder has fewer than `needed` bytes available."""
     available = free_bytes(folder)
     if needed > available:
         raise ArtifactError(space_message(what, folder, needed, available))
@@ -279,21 +279,21 @@ def _lock_holder(stream: t.TextIO) -> str:
 
 
 def _open_lock(path: str) -> t.TextIO:
-    """The lock file; another file of that name is left alone."""
+    """Open or create the lock file; ArtifactError if the path is not a lock file."""
     handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o644)
     stream = t.cast(t.TextIO, os.fdopen(handle, "r+", encoding="ascii", errors="replace"))
     if LOCK_CONTENT.fullmatch(stream.read(LOCK_READ)):
         return stream
     stream.close()
-    raise ArtifactError(f"{path} is not a lock of this collection: move it away, or choose another dest")
+    raise ArtifactError(f"{path} is not a lock file of this collection: move it away, or choose another dest")
 
 
 @contextmanager
 def locked(dest: str) -> t.Iterator[str | None]:
-    """Hold the lock of dest; yields the pid of the run that had to be waited for, if any.
+    """Hold the lock of dest; yields the PID of the run that it had to wait for, if any.
 
-    The lock is the kernel's: it goes with the process, however that ends. The file stays, for removing a
-    locked file would let two runs each hold a lock of the same name.
+    The kernel releases the lock when the process ends, for whatever reason. The file is not removed, because removing
+    a locked file would let two runs hold a lock of the same name.
     """
     dest = os.path.normpath(dest)
     os.makedirs(os.path.dirname(os.path.abspath(dest)), mode=0o755, exist_ok=True)
@@ -312,9 +312,9 @@ def locked(dest: str) -> t.Iterator[str | None]:
 
 
 def make_partial(dest: str, inputs: t.Any, keep: bool = False) -> str:
-    """Make <dest>.partial, marked as ours, with an empty folder `payload` in it, whose path is returned.
+    """Create <dest>.partial, marked as ours, with an empty folder `payload`, and return the path of `payload`.
 
-    With `keep`, what an earlier run for the same inputs has left there stays.
+    With `keep`, files from an earlier run with the same inputs are kept.
     """
     partial = f"{os.path.normpath(dest)}.partial"
     check_replaceable(partial, INPUTS_JSON)
@@ -322,7 +322,7 @@ def make_partial(dest: str, inputs: t.Any, keep: bool = False) -> str:
     wanted = marked(inputs)
     if not (keep and _read_json(mark) == wanted):
         remove(partial)
-        # Until it is checked, what a tool writes is for nobody else.
+        # Other users must not see a tool's output before it is checked.
         os.makedirs(partial, mode=0o700)
         write_json(mark, wanted)
     os.makedirs(payload, mode=0o755, exist_ok=True)
@@ -332,12 +332,12 @@ def make_partial(dest: str, inputs: t.Any, keep: bool = False) -> str:
 
 @dataclass
 class Draft:
-    """An artifact in the making: <dest>.partial with its payload, which publish() turns into dest."""
+    """An unfinished artifact: <dest>.partial with its payload, which publish() turns into dest."""
 
     dest: str
     inputs: dict[str, t.Any]
     started: float = field(default_factory=time.time)
-    # sha256 of payload files that were hashed on the way: they are not read a second time.
+    # SHA-256 of payload files that were hashed while they were written, so that publish() need not read them.
     digests: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -349,11 +349,11 @@ class Draft:
         return os.path.join(self.partial, "payload")
 
     def path(self, name: str) -> str:
-        """A working file beside the payload: it is not part of the artifact."""
+        """The path of a working file next to the payload; it does not become part of the artifact."""
         return os.path.join(self.partial, name)
 
     def begin(self, keep: bool = False) -> Progress:
-        """Make the partial folder: empty, unless an earlier run for the same inputs left one that can be continued."""
+        """Create the partial folder, empty unless `keep` is set and an earlier run with the same inputs left one."""
         make_partial(self.dest, self.inputs, keep)
         return Progress(self.path("progress.json"))
 
@@ -364,13 +364,13 @@ class Draft:
         hashed: bool = True,
         without: str | None = None,
     ) -> dict[str, t.Any]:
-        """Hash, sync, record and rename: from here on dest is complete. Unhashed files are known by size only.
+        """Hash, sync, record and rename the payload to dest. With `hashed` false only sizes are recorded.
 
-        Files below folders named `without` belong to whoever works with the artifact, and may come and go.
+        Files in folders named `without` are not recorded: they may change while the artifact is used.
         """
         sizes = {name: size for name, size in list_files(self.payload).items() if without not in name.split(os.sep)}
         missing = [name for name in sizes if hashed and name not in self.digests]
-        # Hashing keeps the processors busy, syncing the disk.
+        # In parallel, because hashing is bound by the processor and syncing by the disk.
         with ThreadPoolExecutor(1) as disk:
             synced = disk.submit(sync_tree, self.payload)
             if missing:
@@ -405,9 +405,9 @@ class Outcome:
 
     @property
     def sentence(self) -> str | None:
-        """The reason as the user is told it."""
+        """The reason, as reported to the user."""
         if self.reason is None and self.waited_for:
-            return f"made meanwhile by another run (pid {self.waited_for})"
+            return f"another run (pid {self.waited_for}) created it in the meantime"
         return self.reason
 
 
@@ -419,17 +419,17 @@ def ensure(
     check_mode: bool = False,
     sources: t.Mapping[str, str] | None = None,
 ) -> Outcome:
-    """Have the artifact of these inputs at dest; make() fills and publishes a draft, under the lock, when it is not.
+    """Make sure that dest is the artifact of these inputs; if it is not, call make() with a draft, under the lock.
 
-    `sources` are the folders and files that it is made from, by the options that name them.
+    make() fills and publishes the draft. `sources` are the folders and files it reads, by the option that names them.
     """
     dest = os.path.normpath(dest)
     check_apart({"dest": dest}, sources or {})
-    reason = state_of(dest, inputs, verify)
+    reason = reason_to_make(dest, inputs, verify)
     if reason is None or check_mode:
         return Outcome(reason, read_artifact(dest))
     with locked(dest) as waited_for:
-        reason = state_of(dest, inputs, verify)
+        reason = reason_to_make(dest, inputs, verify)
         if reason is None:
             return Outcome(None, read_artifact(dest), waited_for)
         try:
@@ -443,7 +443,7 @@ def ensure(
 def difference(
     before: t.Mapping[str, t.Any] | None, dest: str, inputs: t.Mapping[str, t.Any], reason: str | None
 ) -> dict[str, t.Any]:
-    """before/after for --diff, of what identifies an artifact."""
+    """The before and after of --diff: what identifies the artifact, not its content."""
     old = {"inputs": before["inputs"], "state": reason or "complete"} if before else None
     return {
         "before_header": dest,
@@ -454,7 +454,7 @@ def difference(
 
 
 def pretty(value: t.Any) -> str:
-    """The value as a record and --diff show it."""
+    """The value as indented JSON, as in records and in --diff."""
     return json.dumps(value, indent=2, sort_keys=True) + "\n"
 
 
@@ -467,7 +467,7 @@ def _read_json(path: str) -> t.Any:
 
 
 def write_json(path: str, value: t.Any) -> None:
-    """Write, sync and rename: the file is whole or not there, and a rename after it publishes the content too."""
+    """Write, sync and rename, so that the file is either complete or missing, even after a crash."""
     with create_regular(f"{path}{NEW}") as stream:
         stream.write(pretty(value).encode("utf-8"))
         stream.flush()
@@ -475,10 +475,10 @@ def write_json(path: str, value: t.Any) -> None:
     os.replace(f"{path}{NEW}", path)
 
 
-def linked(source: str, target: str) -> bool:
-    """Make target a hard link to the file source; False where it has to be copied.
+def try_hard_link(source: str, target: str) -> bool:
+    """Hard link target to the file source; False if it must be copied instead.
 
-    What a symbolic link leads to is copied: a hard link to it would share a file that need not be the link's owner's.
+    The target of a symbolic link is not linked: the file may belong to someone other than the link's owner.
     """
     if os.path.islink(source):
         return False
@@ -492,7 +492,7 @@ def linked(source: str, target: str) -> bool:
 
 
 def remove(path: str) -> None:
-    """Remove a file or folder. A folder's record goes last, so that one that is half removed is still ours."""
+    """Remove a file or folder. A folder's records go last, so that a half-removed folder is still marked as ours."""
     if os.path.islink(path) or not os.path.isdir(path):
         if os.path.lexists(path):
             os.unlink(path)
@@ -510,27 +510,27 @@ def remove(path: str) -> None:
 
 
 def mounts_in(path: str) -> list[str]:
-    """Where in the folder, itself included, something is mounted; by realpath, nearest first."""
+    """The mount points at or below the folder, as real paths, nearest first."""
     try:
         with open("/proc/self/mounts", encoding="utf-8", errors="surrogateescape") as stream:
             points = mount_points(stream.read())
     except OSError:
-        # Not every control node is a Linux.
+        # Not every control node runs Linux.
         return []
     real = os.path.realpath(path)
     return sorted(point for point in points if point == real or point.startswith(os.path.join(real, "")))
 
 
 def mount_points(mounts: str) -> list[str]:
-    """Of the text of /proc/mounts, which has a space in a path, and other such characters, in octal."""
+    """The mount points in the text of /proc/mounts, where spaces and similar characters are octal escapes."""
     paths = [line.split()[1] for line in mounts.splitlines() if line]
     return [re.sub(r"\\([0-7]{3})", lambda match: chr(int(match.group(1), 8)), path) for path in paths]
 
 
 def replace_folder(new: str, dest: str, mark: str = ARTIFACT_JSON) -> None:
-    """Give the finished folder `new`, which is in a partial folder of ours, the name dest.
+    """Rename the finished folder `new`, which is in one of our partial folders, to dest.
 
-    What was there waits in the partial folder until dest is in place.
+    The old dest is kept in the partial folder until the new one is in place.
     """
     check_replaceable(dest, mark)
     old = os.path.join(os.path.dirname(new), "replaced")

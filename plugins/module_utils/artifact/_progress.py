@@ -4,7 +4,7 @@
 
 # PRIVATE to the collection: may change without notice.
 
-"""How far a long step is: written by the module on the host, read and shown by the action on the controller."""
+"""The progress of a long step: written by the module on the host, shown by the action plugin on the controller."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ import typing as t
 from contextlib import contextmanager
 
 WRITE_INTERVAL = 1.0
-# What would take longer is stalled rather than slow.
+# A longer forecast means that the step is stalled, so none is shown.
 LONGEST_FORECAST = 100 * 3600.0
 BYTES = "bytes"
 
 
 class Progress:
-    """Keeps progress.json true, rewritten atomically and at most once a second. Safe to call from threads."""
+    """Keeps progress.json up to date, rewritten atomically and at most once a second. Thread-safe."""
 
     def __init__(self, path: str, clock: t.Callable[[], float] = time.time) -> None:
         self._path = path
@@ -32,7 +32,7 @@ class Progress:
         self._state: dict[str, t.Any] = {}
 
     def start(self, phase: str, total: int | None = None, unit: str = BYTES, done: int = 0) -> None:
-        """Enter a phase. `done` is what an earlier run had already achieved: it does not count for the rate."""
+        """Begin a phase. `done` is what an earlier run already did; it does not count towards the rate."""
         with self._mutex:
             now = self._clock()
             self._state = {
@@ -55,7 +55,7 @@ class Progress:
             self._set(done, self._state["total"] if total is None else total)
 
     def note(self, text: str) -> None:
-        """Say why nothing moves at present; the next figure takes it away again."""
+        """Say why there is no progress at the moment; the next update removes the note."""
         with self._mutex:
             self._state["note"] = text
             self._write(self._clock())
@@ -77,7 +77,7 @@ class Progress:
 
 
 def bytes_in(root: str) -> int:
-    """Bytes of all files below root, of which any may come and go meanwhile."""
+    """The size of all files below root in bytes; files may appear and disappear while it is measured."""
     total = 0
     for folder, _dirs, names in os.walk(root):
         for name in names:
@@ -90,7 +90,7 @@ def bytes_in(root: str) -> int:
 
 @contextmanager
 def sampled(progress: Progress, measure: t.Callable[[], int]) -> t.Iterator[None]:
-    """Update the progress by measuring once a second, for work that does not report itself."""
+    """Update the progress with measure() once a second, for work that does not report progress itself."""
     stop = threading.Event()
 
     def sample() -> None:
@@ -126,7 +126,7 @@ def human_seconds(seconds: float) -> str:
 def progress_line(progress: t.Mapping[str, t.Any], now: float, previous: t.Mapping[str, t.Any] | None = None) -> str:
     """One line such as `convert: 62 % of 269 MB, 31 MB/s, 4 s left`.
 
-    `now` is the reader's clock on the progress' own time line; `previous` is an earlier reading, for the present rate.
+    `now` is on the clock of the host that writes the progress. `previous` is an earlier reading, for the current rate.
     """
     done, total = progress["done"], progress.get("total")
     rate = _rate(progress, previous)

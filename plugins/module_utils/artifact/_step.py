@@ -53,7 +53,7 @@ class ArtifactStep:
         """Write the files of the draft and publish it."""
         raise NotImplementedError
 
-    def further_results(self, artifact: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    def extra_results(self, artifact: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
         """Results that only this kind of step has."""
         return {}
 
@@ -74,7 +74,7 @@ class ArtifactStep:
             "world_size": self._world_size,
             "total_size": sum(entry["size"] for entry in artifact.get("files", {}).values()),
             "diff": difference(before, self._dest, self._inputs, outcome.reason),
-            **self.further_results(artifact),
+            **self.extra_results(artifact),
         }
 
     def _check_source(self) -> None:

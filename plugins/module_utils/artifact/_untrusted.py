@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 # PRIVATE to the collection: may change without notice.
-"""File names and files that are not trusted: of a hub, a mirror, a bundle, an archive, a container or another host."""
+"""Untrusted file names and files, such as those of a hub, a mirror, a bundle, an archive or a container."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._errors 
 ARTIFACT_JSON = "artifact.json"
 MOST_SHOWN = 10
 LONGEST = 200
-# Control characters, characters that are no text by themselves, and what ends a line in a log.
+# Unicode categories: control characters, surrogates, line and paragraph separators.
 UNPRINTABLE = ("Cc", "Cs", "Zl", "Zp")
 
 
 class UntrustedError(ArtifactError):
-    """A name or a file that could reach beyond the folder it is meant for."""
+    """A name or file that could lead out of the folder that it belongs in."""
 
 
 def name_problem(name: t.Any, reserved: t.Container[str] = ()) -> str | None:
-    """Why a relative file name must not be used below a folder; None if it may.
+    """Why a relative file name must not be used below a folder; None if it can be used.
 
-    `reserved` are first parts of a path that are taken, besides the name of our own record.
+    `reserved` are names that the path must not begin with, in addition to the name of our own record.
     """
     if not isinstance(name, str) or not name:
         return "is not a file name"
@@ -50,7 +50,7 @@ def name_problem(name: t.Any, reserved: t.Container[str] = ()) -> str | None:
 def check_names(
     names: t.Iterable[t.Any], origin: str, reserved: t.Container[str] = (), folders: t.Iterable[t.Any] = ()
 ) -> None:
-    """Refuse the names that `origin` gives to its files, and to folders, with all that is wrong with them."""
+    """Refuse file and folder names of `origin` that are not safe to use; UntrustedError lists all problems."""
     names, folders = list(names), list(folders)
     every = [*names, *folders]
     problems = [(name, problem) for name in every for problem in [name_problem(name, reserved)] if problem]
@@ -59,8 +59,8 @@ def check_names(
 
 def _clashes(names: t.Sequence[str], folders: set[str]) -> list[tuple[str, str]]:
     folders = folders.union(parent for name in names for parent in _parents(name))
-    problems = [(name, "is a file and a folder") for name in sorted(folders.intersection(names))]
-    return problems + [(name, "is there twice") for name, count in sorted(Counter(names).items()) if count > 1]
+    problems = [(name, "is both a file and a folder") for name in sorted(folders.intersection(names))]
+    return problems + [(name, "occurs twice") for name, count in sorted(Counter(names).items()) if count > 1]
 
 
 def _parents(name: str) -> list[str]:
@@ -74,8 +74,8 @@ def _refuse(problems: t.Sequence[tuple[t.Any, str]], origin: str) -> None:
     shown = [f"{_shown(name)} {problem}" for name, problem in problems[:MOST_SHOWN]]
     more = f" and {len(problems) - MOST_SHOWN} more" if len(problems) > MOST_SHOWN else ""
     raise UntrustedError(
-        f"{origin} names files that must not be used: {', '.join(shown)}{more}. Nothing of it was used: find out who"
-        " named them so, or use another source"
+        f"{origin} has unsafe file names: {', '.join(shown)}{more}. Nothing was used: find out where these names come"
+        " from, or use another source"
     )
 
 
@@ -85,7 +85,7 @@ def _shown(name: t.Any) -> str:
 
 
 def path_below(folder: str, name: str, origin: str) -> str:
-    """The path of a checked name in the folder; refused where a link on the way leads out of the folder."""
+    """The path of a checked name in the folder; UntrustedError if a link on the way leads out of the folder."""
     path = os.path.join(folder, name)
     real, top = os.path.realpath(path), os.path.realpath(folder)
     if os.path.commonpath([real, top]) != top:
@@ -94,7 +94,7 @@ def path_below(folder: str, name: str, origin: str) -> str:
 
 
 def check_tree(folder: str, origin: str, reserved: t.Container[str] = ()) -> None:
-    """Refuse a folder with anything in it but regular files and folders with harmless names."""
+    """Refuse a folder that contains anything but regular files and folders with safe names."""
     problems = []
     for parent, folders, names in os.walk(folder):
         for path in (os.path.join(parent, name) for name in sorted([*folders, *names])):
@@ -107,7 +107,7 @@ def check_tree(folder: str, origin: str, reserved: t.Container[str] = ()) -> Non
 
 
 def set_modes(folder: str) -> None:
-    """Give files and folders that a tool has made the modes of ours: no bits that lend its user to others."""
+    """Give a tool's files and folders the same modes as ours, without setuid and setgid bits."""
     for parent, folders, names in os.walk(folder):
         for mode, entries in ((0o755, folders), (0o644, names)):
             for name in entries:
@@ -121,14 +121,14 @@ def _kind(path: str, mode: int) -> str:
 
 
 def open_regular(path: str) -> t.BinaryIO:
-    """Open a regular file for reading; OSError for a link, a pipe or anything else that only has its name."""
-    # Without O_NONBLOCK, opening a pipe waits for somebody to write to it.
+    """Open a regular file for reading; OSError for a link, a pipe or any other type of file."""
+    # Without O_NONBLOCK, opening a pipe blocks until a process writes to it.
     handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     return t.cast(t.BinaryIO, os.fdopen(_regular(handle, path), "rb"))
 
 
 def create_regular(path: str) -> t.BinaryIO:
-    """Open a new file for writing. What has its name, a link for instance, is removed and not written to."""
+    """Open a new file for writing. An existing file, such as a link, is removed first."""
     if os.path.lexists(path):
         os.unlink(path)
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
@@ -136,7 +136,7 @@ def create_regular(path: str) -> t.BinaryIO:
 
 
 def open_appending(path: str) -> t.BinaryIO:
-    """Open a regular file, such as a log, for writing at its end; OSError for a link or a pipe."""
+    """Open a regular file, such as a log, for appending; OSError for a link or a pipe."""
     flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     return t.cast(t.BinaryIO, os.fdopen(_regular(os.open(path, flags, 0o644), path), "ab"))
 

@@ -4,7 +4,7 @@
 
 # PRIVATE to the collection: may change without notice.
 
-"""The image artifact by building: the release's own Dockerfile or Makefile, BuildKit, and a record."""
+"""Builds the backend image with the Dockerfile or Makefile of its TensorRT-LLM version, and records it."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._artifac
     difference,
     locked,
     read_artifact,
+    reason_to_make,
     sha256_of,
     source_key,
-    state_of,
 )
 from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._progress import Progress, sampled
 from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._untrusted import (
@@ -35,7 +35,7 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._untrust
     open_regular,
 )
 from ansible_collections.tritonops.trtllm.plugins.module_utils.backend import _dockerfile as dockerfile
-from ansible_collections.tritonops.trtllm.plugins.module_utils.docker._containers import Engine, EngineError, Login
+from ansible_collections.tritonops.trtllm.plugins.module_utils.docker._containers import Docker, DockerError, Login
 from ansible_collections.tritonops.trtllm.plugins.module_utils.docker._log_patterns import (
     LogPatterns,
     failure_text,
@@ -46,12 +46,13 @@ if t.TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
 
 MAKE = "make"
-# BuildKit's own: they reach every step, and are in no image's history.
+# BuildKit's predefined arguments: every step gets them, but they are not in the history of the image.
 PREDEFINED = ("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
-# Since then the client has BuildKit in a plugin.
-PLUGIN_SINCE = 23
+# Since this version BuildKit is a plugin of the client.
+BUILDX_SINCE = 23
 BASE_REPOSITORY = "tritonops/base"
-# Writes straight to the log, and ends with the module: a build must not go on unseen while the next run begins it anew.
+# Writes directly to the log, and dies with the module: a build must not continue unnoticed while the next run starts it
+# again.
 RUN = f"""
 import ctypes, os, sys
 ctypes.CDLL(None).prctl(1, {int(signal.SIGTERM)})
@@ -64,7 +65,7 @@ os.execvp(sys.argv[2], sys.argv[2:])
 
 @dataclass(frozen=True)
 class BuildRequest:
-    """What trtllm_image_build is asked for."""
+    """The options of trtllm_image_build."""
 
     src: str
     name: str
@@ -90,7 +91,7 @@ class BuildRequest:
 
     @property
     def inputs(self) -> dict[str, t.Any]:
-        """What makes it another image: neither how fast it is built nor what the host has to trust for it."""
+        """What identifies the image. The number of jobs and the CA certificates do not change it."""
         return {
             "image": self.name,
             "sources": source_key(self.src, may_be_absent=self.check_mode),
@@ -104,25 +105,25 @@ class BuildRequest:
     def check(self) -> None:
         if self.cuda_architectures and not dockerfile.ARCHITECTURES.fullmatch(self.cuda_architectures):
             raise ArtifactError(
-                f"cuda_architectures: {self.cuda_architectures!r} is not like 80-real or 80-real;90-real"
+                f"cuda_architectures: {self.cuda_architectures!r} does not have the form 80-real or 80-real;90-real"
             )
         if self.method == MAKE and not self.target:
-            raise ArtifactError("target is missing: directory has a Makefile, which target is it")
+            raise ArtifactError("target is missing: set it to the target of the Makefile in directory")
 
 
-def build_result(request: BuildRequest, module: AnsibleModule, engine: Engine | None) -> dict[str, t.Any]:
-    """Have the image in the engine and its record at dest; the result of the module."""
+def build_result(request: BuildRequest, module: AnsibleModule, docker: Docker | None) -> dict[str, t.Any]:
+    """Make sure that Docker has the image and that its record is at dest; returns the result of the module."""
     request.check()
     check_apart({"dest": request.dest}, {"src": request.src})
     inputs = request.inputs
     before = read_artifact(request.dest)
-    reason = _reason(request, inputs, engine)
-    if reason and engine and not request.check_mode:
+    reason = _reason(request, inputs, docker)
+    if reason and docker and not request.check_mode:
         with locked(request.dest):
-            # Another run may have built it while we waited.
-            reason = _reason(request, inputs, engine)
+            # Another run may have built it while this one waited for the lock.
+            reason = _reason(request, inputs, docker)
             if reason:
-                _Build(request, inputs, module, engine).run()
+                _Build(request, inputs, module, docker).run()
     record = read_artifact(request.dest) or {}
     known = record if reason is None or not request.check_mode else {}
     return {
@@ -138,25 +139,25 @@ def build_result(request: BuildRequest, module: AnsibleModule, engine: Engine | 
     }
 
 
-def _reason(request: BuildRequest, inputs: dict[str, t.Any], engine: Engine | None) -> str | None:
-    stale = state_of(request.dest, inputs)
-    if stale or engine is None:
+def _reason(request: BuildRequest, inputs: dict[str, t.Any], docker: Docker | None) -> str | None:
+    stale = reason_to_make(request.dest, inputs)
+    if stale or docker is None:
         return stale
     image = (read_artifact(request.dest) or {}).get("image", "")
-    return None if engine.image(image) else f"image {image} is not in the engine"
+    return None if docker.image(image) else f"Docker does not have image {image}"
 
 
 class _Build:
-    """One build, from the clone to the record."""
+    """One build, from the cloned sources to the record."""
 
-    def __init__(self, request: BuildRequest, inputs: dict[str, t.Any], module: AnsibleModule, engine: Engine) -> None:
+    def __init__(self, request: BuildRequest, inputs: dict[str, t.Any], module: AnsibleModule, docker: Docker) -> None:
         self._request = request
         self._module = module
-        self._engine = engine
+        self._docker = docker
         self._draft = Draft(request.dest, inputs)
         self._text = self._read(request.dockerfile)
         self._makefile = self._read(os.path.join(request.directory, "Makefile")) if request.directory else ""
-        # What the build is given beside what was asked for.
+        # The requested build arguments, and those of the base image that _wrap_base adds.
         self._args = dict(request.build_args)
 
     def run(self) -> None:
@@ -164,17 +165,17 @@ class _Build:
         self._check_buildkit()
         progress = self._draft.begin()
         if request.expected_bytes:
-            self._engine.check_room(request.expected_bytes, f"the image {request.name}")
+            self._docker.check_room(request.expected_bytes, f"the image {request.name}")
         self._fetch_bases(progress)
         if request.ca_bundle or request.pip_constraints:
             self._wrap_base(progress)
         command = self._make_command() if request.method == MAKE else self._docker_command()
         self._execute(command, progress, "build")
-        known = self._engine.image(request.name)
+        known = self._docker.image(request.name)
         if known is None:
-            raise EngineError(
-                f"the build ended well, but the engine does not know {request.name} afterwards: its Makefile names the"
-                f" image otherwise; see {request.log}"
+            raise DockerError(
+                f"the build succeeded, but Docker has no image {request.name}: the Makefile gives the image another"
+                f" name; see {request.log}"
             )
         self._draft.publish(self._record(known["Id"], command), progress)
 
@@ -199,48 +200,48 @@ class _Build:
                 return stream.read()
         except OSError as exc:
             raise ArtifactError(
-                f"cannot read {path}: {exc.strerror}; correct src, or what the catalogue says of image_build"
+                f"cannot read {path}: {exc.strerror}; correct src, or image_build in the catalogue"
             ) from exc
 
     def _check_buildkit(self) -> None:
-        """Before gigabytes are fetched: the client may have no BuildKit."""
+        """Check for BuildKit before gigabytes are downloaded."""
         code, version, err = self._module.run_command(["docker", "version", "--format", "{{.Client.Version}}"])
         if code:
-            raise EngineError(f"cannot ask docker for its version: {err.strip()}")
+            raise DockerError(f"cannot get the version of docker: {err.strip()}")
         major = int(re.match(r"\d*", version).group() or 0)  # type: ignore[union-attr]
         needs = "buildx" in self._makefile
-        if major < PLUGIN_SINCE and not needs:
+        if major < BUILDX_SINCE and not needs:
             return
         if self._module.run_command(["docker", "buildx", "version"])[0]:
-            why = "the release's Makefile calls it" if needs else f"docker {version.strip()} has BuildKit in it"
-            raise EngineError(
+            why = "the release's Makefile calls it" if needs else f"docker {version.strip()} needs it for BuildKit"
+            raise DockerError(
                 f"docker buildx is not installed, and {why}: install docker-buildx-plugin (Docker's repository) or"
                 " docker-buildx (the distribution's)"
             )
 
     def _fetch_bases(self, progress: Progress) -> None:
-        """With a login the images that the build begins with are pulled before it: it then needs no credentials."""
+        """With registry credentials, pull the base images first: the build itself does not get the credentials."""
         if not self._request.login.text:
             return
         for image in dockerfile.images_from(self._text, self._args):
-            if self._engine.image(image) is None:
-                self._engine.pull(image, progress, self._request.login)
+            if self._docker.image(image) is None:
+                self._docker.pull(image, progress, self._request.login)
 
     def _wrap_base(self, progress: Progress) -> None:
-        """Upstream's files know nothing of certificates: they get a base that has them."""
+        """Build a base image with the CA certificates and pip constraints, which upstream's files do not support."""
         base = dockerfile.base_image(self._text, self._args)
         context = self._draft.path("base")
         os.makedirs(os.path.join(context, "ca"))
-        text, bundle = dockerfile.TRUST, ""
+        text, bundle = dockerfile.BASE_DOCKERFILE, ""
         if self._request.ca_bundle:
             with open(self._request.ca_bundle, encoding="utf-8") as stream:
                 bundle = stream.read()
             for number, certificate in enumerate(dockerfile.certificates(bundle)):
                 _write(os.path.join(context, "ca", f"tritonops-{number:03}.crt"), certificate)
-            text += dockerfile.TRUSTING
+            text += dockerfile.CA_ENV
         if self._request.pip_constraints:
             _write(os.path.join(context, "constraints.txt"), "\n".join([*self._request.pip_constraints, ""]))
-            text += dockerfile.CONSTRAINED
+            text += dockerfile.PIP_ENV
         _write(self._draft.path("Dockerfile.base"), text)
         tag = artifact_key({"base": base, "ca": bundle, "constraints": list(self._request.pip_constraints)})
         command = ["docker", "build", "--progress", "plain", "--network", self._request.network]
@@ -265,9 +266,9 @@ class _Build:
         return ["--network", self._request.network, *given, *_proxies()]
 
     def _make_command(self) -> list[str]:
-        """The variables that upstream's Makefile has; what it does not know is refused rather than lost."""
+        """Variables that upstream's Makefile does not use are refused, because make would ignore them."""
         request = self._request
-        # Their names are the Makefile's own, which passes them on.
+        # The Makefile has variables of the same names and passes them on.
         own = {
             name: value for name, value in self._args.items() if name in (dockerfile.BASE_IMAGE, dockerfile.BASE_TAG)
         }
@@ -275,7 +276,7 @@ class _Build:
         variables = {
             "IMAGE_WITH_TAG": request.name,
             "DOCKER_PROGRESS": "plain",
-            # Bases are pulled where they are not there; what was made here could not be.
+            # Instead of --pull: a base image that was built here cannot be pulled.
             "DOCKER_BUILD_OPTS": "--load" if "buildx" in self._makefile else "",
             "DOCKER_BUILD_ARGS": " ".join(shlex.quote(word) for word in self._options(others)).replace("$", "$$"),
             "CUDA_ARCHS": request.cuda_architectures,
@@ -285,12 +286,12 @@ class _Build:
         given = {name: value for name, value in variables.items() if value or name == "DOCKER_BUILD_OPTS"}
         dockerfile.check_makefile(self._makefile, given)
         folder = os.path.join(request.src, request.directory)
-        # Its own pull of the base would be without the login, and cannot find a base that was made here.
+        # base_pull would pull without the credentials, and fails for a base image that was built here.
         words = [f"{name}={value}" for name, value in given.items()]
         return ["make", "-C", folder, "--old-file", "base_pull", request.target, *words]
 
     def _execute(self, command: list[str], progress: Progress, phase: str) -> None:
-        """Run it to its end with its output in the log; a run that was ended goes on by the engine's layer cache."""
+        """Run the command with its output in the log; after an interruption Docker's layer cache is used."""
         request = self._request
         os.makedirs(os.path.dirname(request.log), mode=0o755, exist_ok=True)
         progress.start(phase, unit="steps")
@@ -298,10 +299,10 @@ class _Build:
             now = datetime.now(timezone.utc).isoformat(timespec="seconds")
             log.write(f"\n=== {now} {shlex.join(command)}\n".encode())
             begin = log.tell()
-        with sampled(progress, _Listener(request.log, begin, progress)):
+        with sampled(progress, _LogReader(request.log, begin, progress)):
             code, _out, _err = self._module.run_command(
                 [sys.executable, "-c", RUN, request.log, *command],
-                # The engine's own builder: another one would keep the image to itself.
+                # The builder of the daemon: others keep the image in their own store.
                 environ_update={"DOCKER_BUILDKIT": "1", "BUILDX_BUILDER": "default"},
                 expand_user_and_vars=False,
             )
@@ -316,32 +317,32 @@ class _Build:
 
 
 def _proxies() -> list[str]:
-    """By name only: the client takes the values, which may have a password, out of its environment."""
+    """Names only: the client reads the values, which may contain a password, from its environment."""
     names = [name for name in PREDEFINED if os.environ.get(name)]
     return [word for name in names for word in ("--build-arg", name)]
 
 
-class _Listener:
-    """Turns what a build writes into its log into progress."""
+class _LogReader:
+    """Updates the progress from the log that a build writes."""
 
     def __init__(self, path: str, begin: int, progress: Progress) -> None:
         self._path = path
         self._position = begin
         self._progress = progress
-        self._heard = dockerfile.BuildLog()
+        self._build_log = dockerfile.BuildLog()
 
     def __call__(self) -> int:
-        """Read on; the number of steps that are done."""
+        """Read the new lines; returns the number of finished steps."""
         with open_regular(self._path) as stream:
             stream.seek(self._position)
             lines = [line for line in stream if line.endswith(b"\n")]
         for line in lines:
-            self._heard.hear(line.decode("utf-8", "replace").rstrip())
+            self._build_log.add_line(line.decode("utf-8", "replace").rstrip())
         self._position += sum(map(len, lines))
-        self._progress.update(self._heard.done, self._heard.total)
-        if self._heard.current:
-            self._progress.note(self._heard.current)
-        return self._heard.done
+        self._progress.update(self._build_log.done, self._build_log.total)
+        if self._build_log.current:
+            self._progress.note(self._build_log.current)
+        return self._build_log.done
 
 
 def _write(path: str, text: str) -> None:

@@ -4,7 +4,7 @@
 
 # PRIVATE to the collection: may change without notice.
 
-"""The sources of a release: cloned at a commit that its tag still points at, with submodules and git-lfs objects."""
+"""Clones the sources of a TensorRT-LLM version at a pinned commit, with submodules and git-lfs objects."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ if t.TYPE_CHECKING:
 
 TENSORRT_LLM = "tensorrt_llm"
 COMMIT = re.compile(r"[0-9a-f]{40}")
-# Since then a file can take the place of the user's settings.
-LEAST_GIT = (2, 32)
+# The first version with GIT_CONFIG_GLOBAL.
+MIN_GIT_VERSION = (2, 32)
 POINTER = b"version https://git-lfs.github.com/spec/"
 POINTER_BYTES = 1024
-NAMED = 5
+MAX_LISTED = 5
 LAST_LINES = 8
-# In the words of git and git-lfs, what a person can do about it.
+# Remedies by text in the messages of git and git-lfs, in lower case.
 REMEDIES = (
     ("no space left", "free space, or choose a folder on a larger file system (trtllm_root or trtllm_bundle_dest)"),
     ("could not resolve host", "check this machine's DNS and proxy settings (for a host: trtllm_proxy)"),
@@ -37,8 +37,8 @@ REMEDIES = (
     ("certificate", "add the certificate authority of the git server to this machine (for a host: trtllm_ca_bundle)"),
     ("could not read username", "the repository is private or does not exist: correct trtllm_sources"),
     ("authentication failed", "the repository is private or does not exist: correct trtllm_sources"),
-    ("early eof", "the connection broke: run again, what was fetched is kept"),
-    ("rpc failed", "the connection broke: run again, what was fetched is kept"),
+    ("early eof", "the connection broke: run again, fetched objects are kept"),
+    ("rpc failed", "the connection broke: run again, fetched objects are kept"),
     ("a second time, aborting", "run again, or name a mirror of the submodule's server (trtllm_git_mirrors)"),
     ("does not appear to be a git repository", "correct the repository in trtllm_sources"),
     ("repository not found", "correct the repository in trtllm_sources"),
@@ -47,18 +47,18 @@ REMEDIES = (
 
 
 class SourceError(ArtifactError):
-    """What keeps the sources from being those that were asked for."""
+    """The requested sources cannot be cloned."""
 
 
 def git_error(what: str, words: str) -> SourceError:
-    """One message of what failed, git's own words and what to change."""
+    """An error with what failed, git's own message and the remedy, if one is known."""
     said = "\n".join(words.strip().splitlines()[-LAST_LINES:])
     known = next((remedy for text, remedy in REMEDIES if text in said.lower()), "")
     return SourceError(f"{what}: {said}" + (f"\nRemedy: {known}" if known else ""))
 
 
 def check_sources(sources: t.Mapping[str, t.Any]) -> None:
-    """All that is wrong with what was asked for."""
+    """SourceError with everything that is wrong with the option `sources`."""
     problems = []
     for name in ("backend", TENSORRT_LLM):
         source = sources.get(name)
@@ -71,7 +71,7 @@ def check_sources(sources: t.Mapping[str, t.Any]) -> None:
 
 
 def pointer_files(root: str) -> list[str]:
-    """Files that only point at a git-lfs object: small, with a known first line."""
+    """Files that are git-lfs pointers, recognised by their size and first line."""
     found = []
     for folder, dirs, names in os.walk(root):
         dirs[:] = sorted(name for name in dirs if name != ".git")
@@ -87,7 +87,7 @@ def _is_pointer(path: str) -> bool:
 
 
 def remove_locks(folder: str) -> None:
-    """What a killed git has left would stop the next one; ours is the only one, by the artifact's lock."""
+    """Remove lock files of a killed git, which would stop the next one. The artifact's lock excludes other runs."""
     for parent, _dirs, names in os.walk(folder):
         for name in names:
             if name.endswith(".lock"):
@@ -95,11 +95,11 @@ def remove_locks(folder: str) -> None:
 
 
 def settings(whole: bool, mirrors: t.Mapping[str, str], local: bool) -> str:
-    """Git's settings while cloning. The user's own hold as well, but get nothing written into them."""
-    # Not as ~, which git cannot resolve where HOME is not set, as in a service of systemd.
+    """Git's configuration for the clone. It includes the user's own, to which nothing is written."""
+    # Not as ~, which git cannot resolve without HOME, as in a systemd service.
     own = os.path.expanduser("~/.gitconfig")
     lines = ["[include]", f'\tpath = "{own}"']
-    # A server that sends nothing for a minute is given up.
+    # Give up on a server that sends nothing for a minute.
     lines += ["[http]", "\tlowSpeedLimit = 100", "\tlowSpeedTime = 60"]
     if local:
         lines += ['[protocol "file"]', "\tallow = always"]
@@ -115,7 +115,7 @@ def is_local(url: str) -> bool:
 
 
 class Git:
-    """Runs git with settings of its own, and nobody asked for a password."""
+    """Runs git with our own configuration, and without password prompts."""
 
     def __init__(self, module: AnsibleModule, config: str, **environment: str) -> None:
         self._module = module
@@ -123,7 +123,7 @@ class Git:
             "GIT_CONFIG_GLOBAL": config,
             "GIT_TERMINAL_PROMPT": "0",
             "GIT_ASKPASS": "true",
-            # Objects are fetched by themselves: with errors of their own, and only what is missing.
+            # Objects are fetched in a separate step, which reports its own errors and fetches only missing ones.
             "GIT_LFS_SKIP_SMUDGE": "1",
             "LANGUAGE": "C",
             "LC_ALL": "C.UTF-8",
@@ -161,14 +161,14 @@ class Git:
 
     def check_version(self, lfs: bool) -> None:
         try:
-            text = self.run("ask git for its version", "/", "--version")
+            text = self.run("get the version of git", "/", "--version")
         except OSError as exc:
             raise SourceError("git is not installed on the host: install it first") from exc
         numbers = re.search(r"(\d+)\.(\d+)", text)
-        if numbers and tuple(int(part) for part in numbers.groups()) < LEAST_GIT:
-            raise SourceError(f"{text.strip()} is too old: {'.'.join(map(str, LEAST_GIT))} or later is needed")
+        if numbers and tuple(int(part) for part in numbers.groups()) < MIN_GIT_VERSION:
+            raise SourceError(f"{text.strip()} is too old: {'.'.join(map(str, MIN_GIT_VERSION))} or later is required")
         if lfs and self.attempt("/", "lfs", "version")[0]:
-            raise SourceError("git-lfs is not installed on the host: install it first, for the sources' large files")
+            raise SourceError("git-lfs is not installed on the host: install it first, the sources have large files")
 
 
 def open_git(module: AnsibleModule, draft: Draft, config: str, **environment: str) -> Git:
@@ -181,7 +181,7 @@ def open_git(module: AnsibleModule, draft: Draft, config: str, **environment: st
 
 @dataclass(frozen=True)
 class SourceRequest:
-    """What trtllm_sources is asked for. `whole` is with all submodules and large files, as building an image needs."""
+    """The options of trtllm_sources. `whole` includes all submodules and large files, which an image build needs."""
 
     sources: t.Mapping[str, t.Any]
     whole: bool
@@ -198,7 +198,7 @@ class SourceRequest:
 
 
 def make_sources(request: SourceRequest, module: AnsibleModule, draft: Draft) -> dict[str, t.Any]:
-    """Clone into the draft, going on where an earlier run was ended, and publish it."""
+    """Clone into the draft, continuing an interrupted run, and publish it."""
     progress = draft.begin(keep=True)
     git = open_git(module, draft, settings(request.whole, request.mirrors, request.is_local))
     git.check_version(lfs=request.whole)
@@ -210,7 +210,7 @@ def make_sources(request: SourceRequest, module: AnsibleModule, draft: Draft) ->
 
 
 class _Clone:
-    """One clone in the making; every step can be done again."""
+    """One clone; every step can be repeated after an interruption."""
 
     def __init__(self, request: SourceRequest, git: Git, folder: str) -> None:
         self._request = request
@@ -222,16 +222,16 @@ class _Clone:
     def make(self, phase: t.Callable[[str], None]) -> dict[str, t.Any]:
         whole = self._request.whole
         if whole:
-            self._git.run("set git-lfs up", self._folder, "lfs", "install", "--skip-repo")
+            self._git.run("set up git-lfs", self._folder, "lfs", "install", "--skip-repo")
         self._check_out(self._folder, self._backend)
         self._check_recorded()
         if not whole:
-            # At its own commit, without the hundreds of MB of its own submodules, which templates do not need.
+            # Without its submodules: hundreds of MB that the templates do not need.
             folder = os.path.join(self._folder, TENSORRT_LLM)
             if os.path.islink(folder) or (os.path.exists(folder) and not os.path.isdir(folder)):
                 raise SourceError(
-                    f"{self._backend['repository']} at {self._backend['commit']} has something else than a folder at"
-                    f" {TENSORRT_LLM}, which could lead anywhere: correct backend in trtllm_sources"
+                    f"{self._backend['repository']} at {self._backend['commit']} has something other than"
+                    f" a folder at {TENSORRT_LLM}, such as a link: correct backend in trtllm_sources"
                 )
             os.makedirs(folder, exist_ok=True)
             self._check_out(folder, self._tensorrt_llm)
@@ -243,11 +243,11 @@ class _Clone:
         return {"commit": self._backend["commit"], "submodules": submodules}
 
     def _check_out(self, folder: str, source: t.Mapping[str, str]) -> None:
-        """The commit in the folder; that its tag or branch still has it was checked."""
+        """Check out the commit in the folder, after a check that its tag or branch still contains it."""
         git, commit, repository = self._git, source["commit"], source["repository"]
-        git.run("make a repository", folder, "init", "--quiet")
+        git.run("create a repository", folder, "init", "--quiet")
         remove_locks(os.path.join(folder, ".git"))
-        git.run("name the remote", folder, "config", "remote.origin.url", repository)
+        git.run("set the remote", folder, "config", "remote.origin.url", repository)
         ref = source.get("ref", "")
         if ref:
             self._check_ref(folder, source, ref)
@@ -256,7 +256,7 @@ class _Clone:
         git.run(f"check out {commit} of {repository}", folder, "checkout", "--quiet", "--force", "--detach", commit)
 
     def _check_ref(self, folder: str, source: t.Mapping[str, str], ref: str) -> None:
-        """A tag must point at the commit, a branch must have it."""
+        """Check that the tag points at the commit, or that the branch contains it."""
         git, commit, repository = self._git, source["commit"], source["repository"]
         tag, branch = f"refs/tags/{ref}", f"refs/heads/{ref}"
         listed = git.run(f"list {repository}", folder, "ls-remote", "origin", tag, branch)
@@ -267,19 +267,19 @@ class _Clone:
         if name == branch:
             if git.attempt(folder, "merge-base", "--is-ancestor", commit, name)[0]:
                 raise SourceError(
-                    f"the branch {ref} of {repository} does not have commit {commit}: correct one of them in"
+                    f"the branch {ref} of {repository} does not contain commit {commit}: correct one of them in"
                     " trtllm_sources"
                 )
             return
         found = git.run(f"read tag {ref}", folder, "rev-parse", "--verify", f"{name}^{{commit}}").strip()
         if found != commit:
             raise SourceError(
-                f"the tag {ref} of {repository} was moved: it points at {found}, not at {commit}. Look into why; where"
-                " the new one is meant, say so: trtllm_sources.backend with repository and commit"
+                f"the tag {ref} of {repository} was moved: it points at {found}, not at {commit}. Find out why; to use"
+                " the new commit, set repository and commit in trtllm_sources.backend"
             )
 
     def _check_recorded(self) -> None:
-        """What goes into an image must be what the plan says, for keys are made of that."""
+        """The submodule must be at the planned commit, because the key of the image is calculated from it."""
         listed = self._git.run("list the commit", self._folder, "ls-tree", "HEAD", TENSORRT_LLM).split()
         if self._request.whole and listed[1:2] == ["commit"] and listed[2] != self._tensorrt_llm["commit"]:
             raise SourceError(
@@ -294,14 +294,14 @@ class _Clone:
         git.run("read .gitmodules", folder, "submodule", "--quiet", "init")
         if os.path.isdir(os.path.join(folder, TENSORRT_LLM)):
             name = f"submodule.{TENSORRT_LLM}.url"
-            git.run("name the submodule's remote", folder, "config", name, self._tensorrt_llm["repository"])
+            git.run("set the submodule's remote", folder, "config", name, self._tensorrt_llm["repository"])
         update = ("submodule", "--quiet", "update", "--init", "--recursive", "--force")
         git.run(f"fetch the submodules of {self._backend['repository']}", folder, *update)
         listed = git.run("list the submodules", folder, "submodule", "status", "--recursive").splitlines()
         return {line[1:].split()[1]: line[1:].split()[0] for line in listed}
 
     def _fetch_objects(self, submodules: t.Iterable[str]) -> None:
-        """All objects that git-lfs knows of; what is still a pointer afterwards would fail hours into the build."""
+        """Fetch all git-lfs objects; a file that is still a pointer would only fail hours into the build."""
         failed = []
         for name in ["", *submodules]:
             code, out, err = self._git.attempt(os.path.join(self._folder, name), "lfs", "pull")
@@ -309,12 +309,12 @@ class _Clone:
                 failed.append((err or out).strip())
         pointers = pointer_files(self._folder)
         if pointers:
-            more = f" and {len(pointers) - NAMED} more" if len(pointers) > NAMED else ""
+            more = f" and {len(pointers) - MAX_LISTED} more" if len(pointers) > MAX_LISTED else ""
             raise git_error(
-                f"{len(pointers)} files of the sources are only pointers to git-lfs objects, which the server did not"
-                f" give: {', '.join(pointers[:NAMED])}{more}. Give repositories whose server has them (trtllm_sources,"
-                " trtllm_git_mirrors), or run again if it could not be reached. git-lfs says",
+                f"{len(pointers)} files of the sources are git-lfs pointers, because the server did not deliver the"
+                f" objects: {', '.join(pointers[:MAX_LISTED])}{more}. Use repositories whose server has them"
+                " (trtllm_sources, trtllm_git_mirrors), or run again if it was unreachable. git-lfs says",
                 "\n".join(failed) or "nothing",
             )
         if failed:
-            raise git_error("cannot fetch the objects of git-lfs", "\n".join(failed))
+            raise git_error("cannot fetch git-lfs objects", "\n".join(failed))

@@ -4,7 +4,7 @@
 
 # PRIVATE to the collection: may change without notice.
 
-"""A step that runs a tool of the release in the backend's container, such as building an engine."""
+"""A step that runs one of TensorRT-LLM's tools in a container of the backend image, such as building an engine."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._untrust
 from ansible_collections.tritonops.trtllm.plugins.module_utils.docker._containers import (
     KILLED,
     ULIMITS,
-    Engine,
+    Docker,
     Tool,
     ToolFailed,
     load_sdk,
@@ -48,8 +48,8 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.docker._log_patte
 TOOL_LOG = "tool.log"
 SECRET_NAME = re.compile(r"(^|_)(TOKEN|SECRET|PASSWORD|PASSWD|API_?KEY)$", re.IGNORECASE)
 MEMORY_REMEDY = (
-    "the host ran out of memory or the tool was killed by hand: lower --workers (each holds a copy of the model), add"
-    " memory or swap, or stop what else runs there"
+    "the host ran out of memory, or someone killed the tool: lower --workers (each holds a copy of the model), add"
+    " memory or swap, or stop other processes"
 )
 
 TOOL_ARGUMENTS: dict[str, dict[str, t.Any]] = {
@@ -68,29 +68,29 @@ TOOL_ARGUMENTS: dict[str, dict[str, t.Any]] = {
 
 
 @dataclass(frozen=True)
-class Kind:
-    """What tells one step from the other."""
+class ToolSpec:
+    """What differs between the steps."""
 
     name: str
     phase: str
-    # Raises ArtifactError unless the folder holds what the tool must have left for so many ranks.
+    # Raises ArtifactError unless the folder contains the tool's complete output for this many ranks.
     check: t.Callable[[str, int], None]
     # Options that are inputs of this step only.
     inputs: t.Sequence[str] = ()
-    # Options that name further folders to be seen read-only, and where.
+    # Options with more folders to mount read-only, and where in the container.
     mounts: t.Mapping[str, str] | None = None
-    # Message and traceback of a Python package that check() needs and the host lacks.
+    # Message and traceback if a Python package that check() needs is missing.
     missing: tuple[str, str] | None = None
 
 
 class ToolStep(ArtifactStep):
-    """One run of a tool, from what it is asked for to the artifact."""
+    """One run of a tool that makes an artifact."""
 
-    def __init__(self, kind: Kind, module: AnsibleModule) -> None:
+    def __init__(self, spec: ToolSpec, module: AnsibleModule) -> None:
         secret = sorted(name for name in module.params["env"] if SECRET_NAME.search(name))
         if secret:
-            raise ArtifactError(f"env: {', '.join(secret)}: secrets do not go into a container's environment")
-        self._kind = kind
+            raise ArtifactError(f"env: {', '.join(secret)}: secrets must not be in a container's environment")
+        self._spec = spec
         self._log_patterns = log_patterns_of(module)
         super().__init__(module, module.params["command"], module.params["world_size"])
 
@@ -102,33 +102,33 @@ class ToolStep(ArtifactStep):
             "command": params["command"],
             "release": params["release"],
         }
-        optional = {name: params[name] for name in ("env", *self._kind.inputs) if params[name]}
+        optional = {name: params[name] for name in ("env", *self._spec.inputs) if params[name]}
         return {**inputs, **optional}
 
     def sources(self) -> dict[str, str]:
-        further = {option: self._params[option] for option in self._kind.mounts or {} if self._params[option]}
+        further = {option: self._params[option] for option in self._spec.mounts or {} if self._params[option]}
         return {**super().sources(), **further}
 
     def make(self, draft: Draft) -> dict[str, t.Any]:
         params = self._params
         self._check_source()
         tool = self._tool(draft)
-        engine = Engine(self._sdk(), params["docker_host"])
-        # Before the folder is emptied: the container of a killed run may still be writing to it.
-        engine.remove_container(tool.name)
+        docker = Docker(self._sdk(), params["docker_host"])
+        # Before the folder is emptied, because the container of a killed run may still write to it.
+        docker.remove_container(tool.name)
         progress = draft.begin()
         if params["expected_bytes"]:
-            check_space(draft.payload, params["expected_bytes"], f"the {self._kind.name}")
+            check_space(draft.payload, params["expected_bytes"], f"the {self._spec.name}")
         if params["user"]:
-            self._hand_over(draft.payload, params["user"])
-        progress.start(self._kind.phase, total=params["expected_bytes"])
+            self._set_owner(draft.payload, params["user"])
+        progress.start(self._spec.phase, total=params["expected_bytes"])
         log = draft.path(TOOL_LOG)
         with sampled(progress, lambda: bytes_in(draft.payload)):
             try:
-                engine.run(tool, log)
+                docker.run(tool, log)
             except ToolFailed as exc:
                 raise self._failure(exc, log) from exc
-        # The tool's code is not ours: nothing of what it left is read or written to before this.
+        # The tool is not trusted: its output is neither read nor changed before this check.
         check_tree(draft.payload, f"the output of {self._command_name}", reserved=(TOOL_LOG,))
         set_modes(draft.payload)
         self._check(draft.payload, log)
@@ -137,7 +137,7 @@ class ToolStep(ArtifactStep):
         return draft.publish(record, progress)
 
     def _sdk(self) -> t.Any:
-        missing = self._kind.missing
+        missing = self._spec.missing
         try:
             sdk = load_sdk()
         except ImportError:
@@ -148,12 +148,12 @@ class ToolStep(ArtifactStep):
 
     def _tool(self, draft: Draft) -> Tool:
         params = self._params
-        further = {target: params[option] for option, target in (self._kind.mounts or {}).items() if params[option]}
+        further = {target: params[option] for option, target in (self._spec.mounts or {}).items() if params[option]}
         return Tool(
-            name=f"trtllm-{self._kind.name}-{artifact_key(self._inputs)}",
+            name=f"trtllm-{self._spec.name}-{artifact_key(self._inputs)}",
             image=params["image"],
             command=params["command"],
-            # The engine resolves no symbolic links of ours: /src is the folder itself.
+            # Docker may not resolve our symbolic links, so the real folders are mounted.
             read_only={target: os.path.realpath(path) for target, path in {"/src": params["src"], **further}.items()},
             writable={"/dest": os.path.realpath(draft.payload)},
             gpus=params["gpus"],
@@ -163,17 +163,17 @@ class ToolStep(ArtifactStep):
             user=params["user"],
         )
 
-    def _hand_over(self, folder: str, user: str) -> None:
+    def _set_owner(self, folder: str, user: str) -> None:
         match = re.fullmatch(r"(\d+)(?::(\d+))?", user)
         if not match:
-            raise ArtifactError(f"user: {user!r} is not of the form uid or uid:gid, in numbers")
+            raise ArtifactError(f"user: {user!r} does not have the form uid or uid:gid, with numbers")
         os.chown(folder, int(match.group(1)), int(match.group(2) or -1))
 
     def _check(self, folder: str, log: str) -> None:
         try:
-            self._kind.check(folder, self._params["world_size"])
+            self._spec.check(folder, self._params["world_size"])
         except ArtifactError as exc:
-            what = f"{self._command_name} ended well, but left no whole {self._kind.name}: {exc}"
+            what = f"{self._command_name} succeeded, but the {self._spec.name} is not complete: {exc}"
             raise self._step_error(what, log) from exc
 
     @property
@@ -186,7 +186,7 @@ class ToolStep(ArtifactStep):
         what = f"{self._command_name} failed with exit code {exc.exit_code}"
         if exc.exit_code == KILLED:
             by = "the kernel's out-of-memory killer" if exc.out_of_memory else "signal 9"
-            return self._step_error(f"{what}, ended by {by}. Remedy: {MEMORY_REMEDY}", log, exc.exit_code)
+            return self._step_error(f"{what}, killed by {by}. Remedy: {MEMORY_REMEDY}", log, exc.exit_code)
         return self._step_error(what, log, exc.exit_code)
 
     def _step_error(self, what: str, log: str, exit_code: int = 0) -> ArtifactError:
@@ -199,7 +199,7 @@ class ToolStep(ArtifactStep):
 
 
 def read_config(folder: str) -> dict[str, t.Any]:
-    """The config.json that a tool must have left."""
+    """The config.json that a tool must have written."""
     try:
         with open(os.path.join(folder, "config.json"), encoding="utf-8") as stream:
             config = json.load(stream)
@@ -213,11 +213,11 @@ def read_config(folder: str) -> dict[str, t.Any]:
 
 
 def check_ranks(folder: str, suffix: str, world_size: int) -> list[str]:
-    """The paths of rank0…rank<N-1>; an error unless there are just these."""
+    """The paths of rank0…rank<N-1>; ArtifactError unless these, and no others, are present and complete."""
     wanted = [f"rank{rank}{suffix}" for rank in range(world_size)]
     there = sorted(name for name in os.listdir(folder) if name.startswith("rank") and name.endswith(suffix))
     problems = [f"{name} is missing" for name in wanted if name not in there]
-    problems += [f"{name} is one rank too many for world_size {world_size}" for name in there if name not in wanted]
+    problems += [f"{name} is not expected with world_size {world_size}" for name in there if name not in wanted]
     problems += [f"{name} is not a file" for name in there if not os.path.isfile(os.path.join(folder, name))]
     problems += [f"{name} is empty" for name in there if not os.path.getsize(os.path.join(folder, name))]
     if problems:
@@ -228,4 +228,4 @@ def check_ranks(folder: str, suffix: str, world_size: int) -> list[str]:
 def check_world_size(mapping: t.Any, world_size: int) -> None:
     found = mapping.get("world_size", world_size) if isinstance(mapping, dict) else None
     if found != world_size:
-        raise ArtifactError(f"config.json says world_size {found} instead of {world_size}")
+        raise ArtifactError(f"config.json has world_size {found} instead of {world_size}")

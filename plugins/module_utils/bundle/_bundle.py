@@ -25,7 +25,6 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._artifac
     check_replaceable,
     check_space,
     hash_files,
-    linked,
     locked,
     make_partial,
     marked,
@@ -33,6 +32,7 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._artifac
     remove,
     replace_folder,
     sync_tree,
+    try_hard_link,
     write_json,
 )
 from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._progress import Progress
@@ -135,7 +135,7 @@ def _link_files(part: Part, payload: str) -> None:
     for name in (read_artifact(part.src) or {})["files"]:
         source, target = os.path.join(part.src, name), os.path.join(payload, part.path, name)
         os.makedirs(os.path.dirname(target), mode=0o755, exist_ok=True)
-        if not linked(source, target):
+        if not try_hard_link(source, target):
             check_space(payload, os.path.getsize(source), f"the bundle's {part.path}")
             shutil.copyfile(source, target)
 

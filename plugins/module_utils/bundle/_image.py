@@ -13,7 +13,11 @@ import shutil
 import typing as t
 from dataclasses import dataclass
 
-from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._artifact import Draft, check_space, linked
+from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._artifact import (
+    Draft,
+    check_space,
+    try_hard_link,
+)
 from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._progress import bytes_in, sampled
 from ansible_collections.tritonops.trtllm.plugins.module_utils.bundle._bundle import BundleError
 from ansible_collections.tritonops.trtllm.plugins.module_utils.bundle._command import Run, runner
@@ -85,7 +89,7 @@ class ImageArchive:
     def _write(self, archive: str) -> str | None:
         """Write the archive and return the id that the image must have, if it is known."""
         if self._source.source == "archive":
-            if not linked(str(self._source.archive), archive):
+            if not try_hard_link(str(self._source.archive), archive):
                 shutil.copyfile(str(self._source.archive), archive)
             return self._source.digest
         if self._source.source == "registry" and self._find("skopeo"):

@@ -4,7 +4,7 @@
 
 # PRIVATE to the collection: may change without notice.
 
-"""A decoder model as its Hugging Face config.json describes it, and the tensors that its files must hold."""
+"""A decoder model, read from its Hugging Face config.json, and the tensors that its files must contain."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._artifac
 
 Shape = t.Tuple[int, ...]
 
-# The defaults of transformers' configuration classes, the same in 4.40 and 5.23. The sizes have defaults there as well,
-# but save_pretrained always writes them: a config.json without them is damaged.
+# Defaults of transformers' configuration classes, the same in 4.40 and 5.23. The classes have defaults for the sizes,
+# too, but save_pretrained always writes those: a config.json without them is damaged.
 _COMMON = {"hidden_act": "silu", "rms_norm_eps": 1e-6, "rope_theta": 10000.0}
 _DEFAULTS: dict[str, dict[str, t.Any]] = {
     "LlamaForCausalLM": {**_COMMON, "max_position_embeddings": 2048},
@@ -35,14 +35,14 @@ _DEFAULTS: dict[str, dict[str, t.Any]] = {
     },
 }
 ARCHITECTURES = tuple(_DEFAULTS)
-# Of anything in any model: what is beyond is damaged, and would only be counted through in vain.
-MOST = 10**9
+# No count in any model is larger: a larger number means that the file is damaged.
+MAX_COUNT = 10**9
 _REPR = Repr()
 _REPR.maxstring = 80
 
 
 def quoted(value: t.Any) -> str:
-    """A value of config.json in a message, shortened. Python refuses to write integers of thousands of digits."""
+    """A value of config.json for a message, shortened. Python refuses to format integers of thousands of digits."""
     try:
         return _REPR.repr(value)
     except ValueError:
@@ -54,7 +54,7 @@ class ConversionError(ArtifactError):
 
 
 class ConfigError(ConversionError):
-    """What is wrong with config.json, whoever reads it."""
+    """Everything that is wrong with a config.json."""
 
     def __init__(self, problems: t.Sequence[str]) -> None:
         super().__init__("config.json: " + "; ".join(problems))
@@ -63,7 +63,7 @@ class ConfigError(ConversionError):
 
 @dataclass(frozen=True)
 class Decoder:
-    """Sizes are counts of elements; `experts` is 0 for a dense model, `ffn` the width of one expert."""
+    """Sizes are in elements. `experts` is 0 for a dense model; `ffn` is the width of one expert."""
 
     architecture: str
     layers: int
@@ -86,7 +86,7 @@ class Decoder:
 
 
 def read_decoder(config: t.Any) -> Decoder:
-    """The model of this config.json, if it can be converted; ConversionError with everything that is wrong with it."""
+    """The model that config.json describes; ConversionError lists every reason why it cannot be converted."""
     if not isinstance(config, t.Mapping):
         raise ConversionError("config.json is not a JSON object")
     problems = _unsupported(config)
@@ -96,10 +96,10 @@ def read_decoder(config: t.Any) -> Decoder:
 
 
 def describe(config: t.Mapping[str, t.Any]) -> Decoder:
-    """The model of this config.json, whose architecture is one of ARCHITECTURES; ConfigError with all problems."""
+    """The model that config.json describes, if its architecture is in ARCHITECTURES; ConfigError lists all problems."""
     architecture = architecture_of(config)
     settings = {**_DEFAULTS[architecture], **{key: value for key, value in config.items() if value is not None}}
-    # Null means as many as there are heads; only a missing key means the default of the class.
+    # Null means the number of heads, only a missing key means the default of the class.
     if config.get("num_key_value_heads", 0) is None:
         settings.pop("num_key_value_heads", None)
     reader = _Reader(settings)
@@ -110,18 +110,18 @@ def describe(config: t.Mapping[str, t.Any]) -> Decoder:
 
 
 def architecture_of(config: t.Mapping[str, t.Any]) -> t.Any:
-    """What config.json names first; None if it names nothing."""
+    """The first of `architectures`; None if there is none."""
     architectures = config.get("architectures")
     return architectures[0] if isinstance(architectures, list) and architectures else None
 
 
 def dtype_of(config: t.Mapping[str, t.Any]) -> t.Any:
-    """What the weights are stored in; None if config.json does not say. transformers 5 renamed the key."""
+    """The dtype of the stored weights; None if config.json does not have it. transformers 5 renamed the key."""
     return config.get("torch_dtype") or config.get("dtype")
 
 
 def quantization_of(config: t.Mapping[str, t.Any]) -> t.Any:
-    """How the weights are quantised; None if they are not. compressed-tensors used to have a key of its own."""
+    """The quantisation method; None if the weights are not quantised. compressed-tensors had a key of its own."""
     quantization = config.get("quantization_config") or config.get("compression_config")
     if isinstance(quantization, t.Mapping):
         return quantization.get("quant_method") or "unknown"
@@ -132,8 +132,8 @@ def _unsupported(config: t.Mapping[str, t.Any]) -> list[str]:
     problems, architecture, quantization = [], architecture_of(config), quantization_of(config)
     if architecture not in ARCHITECTURES:
         problems.append(
-            f"config.json: architectures[0] is {quoted(architecture)}; this converter knows {', '.join(ARCHITECTURES)}."
-            " Use converter upstream where the release supports the model"
+            f"config.json: architectures[0] is {quoted(architecture)}; this converter supports"
+            f" {', '.join(ARCHITECTURES)}. Use converter upstream if the release supports the model"
         )
     if quantization:
         problems.append(
@@ -141,12 +141,12 @@ def _unsupported(config: t.Mapping[str, t.Any]) -> list[str]:
             " and float32. Use weights that are not quantised, converter upstream, or the profile llmapi"
         )
     if config.get("mlp_bias"):
-        problems.append("config.json: mlp_bias is set; use converter upstream for a model with biases there")
+        problems.append("config.json: mlp_bias is not supported; use converter upstream for such a model")
     return problems
 
 
 class _Reader:
-    """Reads one config.json and keeps every problem."""
+    """Reads one config.json and collects all problems."""
 
     def __init__(self, config: t.Mapping[str, t.Any]) -> None:
         self.problems: list[str] = []
@@ -182,9 +182,9 @@ class _Reader:
 
     def _count(self, key: str) -> int:
         value = self._config.get(key)
-        if isinstance(value, int) and not isinstance(value, bool) and 0 < value <= MOST:
+        if isinstance(value, int) and not isinstance(value, bool) and 0 < value <= MAX_COUNT:
             return value
-        self.problems.append(f"{key} must be a whole number from 1 to {MOST}, it is {quoted(value)}")
+        self.problems.append(f"{key} must be a whole number from 1 to {MAX_COUNT}, not {quoted(value)}")
         return 0
 
     def _head_size(self, hidden: int, heads: int) -> int:
@@ -192,7 +192,7 @@ class _Reader:
             return 0
         if hidden % heads:
             self.problems.append(
-                f"hidden_size {hidden} is no multiple of num_attention_heads {heads}, and head_dim is not given"
+                f"hidden_size {hidden} is not a multiple of num_attention_heads {heads}, and head_dim is not set"
             )
         return hidden // heads
 
@@ -202,21 +202,21 @@ class _Reader:
                 return float(value)
             except OverflowError:
                 pass
-        self.problems.append(f"{key} must be a number above 0, it is {quoted(value)}")
+        self.problems.append(f"{key} must be a number greater than 0, not {quoted(value)}")
         return 1.0
 
     def _flag(self, key: str) -> bool:
         value = self._config.get(key, False)
         if isinstance(value, bool):
             return value
-        self.problems.append(f"{key} must be true or false, it is {quoted(value)}")
+        self.problems.append(f"{key} must be true or false, not {quoted(value)}")
         return False
 
     def _text(self, key: str) -> str:
         value = self._config.get(key)
         if isinstance(value, str):
             return value
-        self.problems.append(f"{key} must be a name, it is {quoted(value)}")
+        self.problems.append(f"{key} must be a string, not {quoted(value)}")
         return ""
 
     def _rotary_scaling(self) -> dict[str, t.Any] | None:
@@ -224,13 +224,13 @@ class _Reader:
         if scaling is None and self._rope.get("rope_type", "default") != "default":
             scaling = {key: value for key, value in self._rope.items() if key != "rope_theta"}
         if scaling is not None and not isinstance(scaling, dict):
-            self.problems.append(f"rope_scaling must be a mapping, it is {quoted(scaling)}")
+            self.problems.append(f"rope_scaling must be a mapping, not {quoted(scaling)}")
             return None
         return scaling or None
 
 
 def source_tensors(decoder: Decoder, has_head: bool) -> dict[str, Shape]:
-    """Name and shape of every tensor of the model's files; without `has_head` the embedding serves as lm_head."""
+    """Name and shape of every tensor in the model's files; without `has_head` the embedding is also the lm_head."""
     embedding = (decoder.vocab, decoder.hidden)
     tensors: dict[str, Shape] = {"model.embed_tokens.weight": embedding, "model.norm.weight": (decoder.hidden,)}
     if has_head:

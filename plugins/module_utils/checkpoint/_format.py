@@ -4,12 +4,11 @@
 
 # PRIVATE to the collection: may change without notice.
 
-"""What config.json of a checkpoint says in each release, and which releases this collection writes it for.
+"""The config.json of a checkpoint for each TensorRT-LLM version that this collection can write checkpoints for.
 
-Sources: upstream's own converter as run at 0.9.0, 0.10.0, 0.12.0, 0.14.0 and the development version before 0.16.0;
-upstream's configuration classes as read at the commits of 0.11.0, 0.13.0 and 0.15.0, and for later releases in versions
-near them. Unknown keys within `mapping`, `quantization` and `moe` are errors to the runtime, so none is written that a
-release may not have.
+Sources: the output of upstream's converter in 0.9.0, 0.10.0, 0.12.0, 0.14.0 and the development version before 0.16.0;
+the source of upstream's configuration classes in 0.11.0, 0.13.0 and 0.15.0, and near later versions. The runtime
+refuses unknown keys in `mapping`, `quantization` and `moe`, so only keys that a version has are written there.
 """
 
 from __future__ import annotations
@@ -23,14 +22,14 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.host._version imp
 
 FIRST = (0, 9)
 _RELEASE = re.compile(r"v?([0-9]{1,9}(?:\.[0-9]{1,9})+)(?:\.?(?:dev|rc|post)[0-9]{1,10})?")
-# Whose converter and runtime came later than that.
-_FIRST_OF = {"Qwen2ForCausalLM": (0, 11)}
+# Architectures that were supported later than FIRST.
+_FIRST_BY_ARCHITECTURE = {"Qwen2ForCausalLM": (0, 11)}
 
 
 class Family(t.NamedTuple):
-    """What the releases from `first` on have beside the keys that all have.
+    """The keys that versions from `first` on have in addition to the common ones.
 
-    `moe`: constants of the mapping of that name; None where its keys stand beside the others.
+    `moe` has the constants of the mapping of that name; None if its keys are at the top level.
     """
 
     first: tuple[int, ...]
@@ -85,31 +84,31 @@ _FAMILIES = (
     ),
 )
 
-# What QWenConfig asks for, in one release or another; the others keep it as it is.
+# Keys that QWenConfig requires in some versions; other versions ignore them.
 _QWEN = {"qwen_type": "qwen2", "seq_length": 8192, "use_logn_attn": False, "num_labels": 1}
 
 
 def release_number(release: str) -> tuple[int, ...]:
-    """0.12.0 as (0, 12, 0), and so is what leads to it, 0.12.0rc1; empty for what is no release."""
+    """0.12.0 and its pre-releases, such as 0.12.0rc1, as (0, 12, 0); empty if `release` is not a version."""
     match = _RELEASE.fullmatch(release)
     return version(match.group(1)) if match else ()
 
 
 def unsupported(release: str, architecture: str) -> str:
-    """Why this collection does not write a checkpoint of that model for that release; empty when it does."""
+    """Why this collection cannot write a checkpoint of that architecture for that release; empty if it can."""
     number = release_number(release)
     if number < FIRST:
-        return f"the checkpoint's format of release {release} is not known here, those of 0.9.0 and later are"
+        return f"the checkpoint format of release {release} is not supported, only that of 0.9.0 and later"
     if architecture not in ARCHITECTURES:
         return f"{architecture} is not among {', '.join(ARCHITECTURES)}"
-    first = _FIRST_OF.get(architecture, FIRST)
+    first = _FIRST_BY_ARCHITECTURE.get(architecture, FIRST)
     if number < first:
-        return f"release {release} cannot serve {architecture}, releases from {'.'.join(map(str, first))} on can"
+        return f"release {release} does not support {architecture}: use release {'.'.join(map(str, first))} or later"
     return ""
 
 
 def native_inputs(source: str, release: str, dtype: str, cut: Cut) -> dict[str, t.Any]:
-    """What identifies a checkpoint that this collection writes. No image is part of it."""
+    """The inputs of a checkpoint that this collection writes. It does not depend on an image."""
     sizes = {name: getattr(cut, name) for name in ("tp_size", "pp_size", "moe_tp_size", "moe_ep_size")}
     inputs = {"source": source, "release": release, "converter": "native", "dtype": dtype, **sizes}
     if cut.use_parallel_embedding:
@@ -120,19 +119,19 @@ def native_inputs(source: str, release: str, dtype: str, cut: Cut) -> dict[str, 
 
 
 def release_problems(decoder: Decoder, cut: Cut, release: str) -> list[str]:
-    """What the runtime of the release cannot do with this model, or with this cut of it."""
+    """Properties of the model, and of how it is sharded, that the runtime of the release does not support."""
     number = release_number(release)
     problems = []
     if number < (0, 11) and cut.moe_tp_size > 1 and cut.moe_ep_size > 1:
         problems.append(
-            f"release {release} spreads experts or cuts them, not both: moe_tp_size or moe_ep_size must be 1"
+            f"release {release} cannot combine tensor and expert parallelism: moe_tp_size or moe_ep_size must be 1"
         )
     if number < (0, 12) and decoder.head_size * decoder.heads != decoder.hidden:
         problems.append(
             f"head_dim {decoder.head_size} times {decoder.heads} heads is not hidden_size: use release 0.12.0 or later"
         )
     if cut.share_embedding and not (0, 14) <= number < (0, 17):
-        problems.append(f"use_embedding_sharing is of releases 0.14 to 0.16, not of {release}: leave it out")
+        problems.append(f"use_embedding_sharing needs release 0.14 to 0.16, not {release}: leave it out")
     scaling = decoder.rotary_scaling or {}
     if number < (0, 12) and "type" not in scaling and "rope_type" in scaling:
         problems.append(f"rope_scaling {quoted(scaling['rope_type'])}: use release 0.12.0 or later")
@@ -146,7 +145,7 @@ def tensor_names(release: str) -> TensorNames:
 
 
 def checkpoint_config(decoder: Decoder, cut: Cut, dtype: str, release: str) -> dict[str, t.Any]:
-    """config.json of a checkpoint for this release."""
+    """The config.json of a checkpoint for this release."""
     number = release_number(release)
     family = [entry for entry in _FAMILIES if entry.first <= number][-1]
     is_qwen = decoder.architecture == "Qwen2ForCausalLM"
@@ -195,20 +194,20 @@ def checkpoint_config(decoder: Decoder, cut: Cut, dtype: str, release: str) -> d
 
 def _rotary_scaling(decoder: Decoder, number: tuple[int, ...]) -> dict[str, t.Any] | None:
     scaling = decoder.rotary_scaling
-    # What the transformers that come with these releases make of it.
+    # As the transformers version of these releases changes it.
     if scaling and "type" in scaling and number >= (0, 14) and decoder.architecture == "LlamaForCausalLM":
         return {"rope_type": scaling["type"], **scaling}
     return scaling
 
 
 def _moe(decoder: Decoder, cut: Cut, family: Family) -> dict[str, t.Any]:
-    # 1: the weights of the chosen experts are scaled to a sum of one.
+    # 1: the weights of the chosen experts are scaled so that their sum is 1.
     normalization = 1 if decoder.experts else None
     if family.moe is None:
         return {
             "moe_num_experts": decoder.experts,
             "moe_top_k": decoder.experts_per_token,
-            # 1 spreads whole experts over the ranks, 2 cuts each of them.
+            # 1: expert parallelism, 2: tensor parallelism.
             "moe_tp_mode": 1 if cut.moe_ep_size > 1 else 2,
             "moe_normalization_mode": normalization,
         }

@@ -4,9 +4,9 @@
 
 # PRIVATE to the collection: may change without notice.
 
-"""How TensorRT-LLM cuts a decoder over its ranks: every tensor of a rank as pieces of the model's own. No I/O.
+"""How TensorRT-LLM shards a decoder: every tensor of a rank as pieces of the model's tensors. No I/O.
 
-Observed on upstream's converter, bit by bit; docs/checkpoints.md has the rules in words.
+The output is bit-identical to that of upstream's converter; docs/checkpoints.md describes the rules.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ EMBEDDING, HEAD, NORM = "model.embed_tokens.weight", "lm_head.weight", "model.no
 
 @dataclass(frozen=True)
 class Cut:
-    """How many ways each dimension is cut. Ranks of a stage are tp_size = moe_tp_size * moe_ep_size."""
+    """The sizes of each kind of parallelism. A pipeline stage has tp_size = moe_tp_size * moe_ep_size ranks."""
 
     tp_size: int = 1
     pp_size: int = 1
@@ -31,14 +31,14 @@ class Cut:
     moe_ep_size: int = 1
     use_parallel_embedding: bool = False
     embedding_sharding_dim: int = 0
-    # The embedding is the head: no tensor of its own for it.
+    # The embedding is also the lm_head, which then has no tensor of its own.
     share_embedding: bool = False
 
     @classmethod
     def of(
         cls, tp_size: int, pp_size: int, moe_tp_size: int | None = None, moe_ep_size: int | None = None, **rest: t.Any
     ) -> Cut:
-        """With what is not said about experts: of two sizes the other one follows, of none each expert is cut."""
+        """With the missing size for experts calculated from the other; without both, each expert is split."""
         if moe_ep_size is None:
             moe_ep_size = tp_size // moe_tp_size if moe_tp_size else 1
         if moe_tp_size is None:
@@ -55,7 +55,10 @@ class Cut:
 
 @dataclass(frozen=True)
 class Rank:
-    """Where a rank stands: tensor parallel first, then the pipeline's stages; expert parallel before its tensor."""
+    """The position of a rank. Ranks are numbered by tensor parallelism first, then by pipeline stage.
+
+    Within a stage, they are numbered by expert parallelism first, then by the tensor parallelism of experts.
+    """
 
     cut: Cut
     tp: int
@@ -70,18 +73,18 @@ class Rank:
         return self.stage == self.cut.pp_size - 1
 
     def part(self, size: int) -> Span:
-        """This rank's of tp_size equal slices."""
+        """This rank's slice of tp_size equal slices."""
         return _slice(size, self.tp, self.cut.tp_size)
 
     def expert_part(self, size: int) -> Span:
-        """This rank's slice of each expert that it holds."""
+        """This rank's slice of each of its experts."""
         return _slice(size, self.tp // self.cut.moe_ep_size, self.cut.moe_tp_size)
 
     def experts(self, count: int) -> range:
         return range(*_slice(count, self.tp % self.cut.moe_ep_size, self.cut.moe_ep_size))
 
     def kv_heads(self, heads: int) -> Span:
-        """With fewer KV heads than ranks, neighbours share one: each rank has a copy of it."""
+        """With fewer KV heads than ranks, neighbouring ranks have copies of the same head."""
         if heads >= self.cut.tp_size:
             return self.part(heads)
         first = self.tp * heads // self.cut.tp_size
@@ -111,7 +114,7 @@ class Piece:
 
 @dataclass(frozen=True)
 class Target:
-    """A tensor of a rank: its pieces one after the other, row by row, and zeros behind them up to `shape`."""
+    """A tensor of a rank: its pieces one after the other, row by row, padded with zeros to `shape`."""
 
     name: str
     dtype: str
@@ -121,18 +124,18 @@ class Target:
 
 @dataclass(frozen=True)
 class TensorNames:
-    """What a release calls the experts' tensors of a layer."""
+    """The names of a layer's expert tensors, which differ between versions."""
 
     expert_in: str = "mlp.fc.weight"
     expert_out: str = "mlp.proj.weight"
 
 
 def cut_problems(decoder: Decoder, cut: Cut) -> list[str]:
-    """Why this model cannot be cut this way: every reason."""
+    """Every reason why this model cannot be sharded this way."""
     sizes = {name: getattr(cut, name) for name in ("tp_size", "pp_size", "moe_tp_size", "moe_ep_size")}
-    problems = [f"{name} must be at least 1, it is {size}" for name, size in sizes.items() if size < 1]
+    problems = [f"{name} must be at least 1, not {size}" for name, size in sizes.items() if size < 1]
     if cut.embedding_sharding_dim not in (0, 1):
-        problems.append(f"embedding_sharding_dim must be 0 or 1, it is {cut.embedding_sharding_dim}")
+        problems.append(f"embedding_sharding_dim must be 0 or 1, not {cut.embedding_sharding_dim}")
     if problems:
         return problems
     tp_size = cut.tp_size
@@ -149,7 +152,7 @@ def cut_problems(decoder: Decoder, cut: Cut) -> list[str]:
     problems = [f"{name} {size} is not divisible by {by} {sizes[by]}" for name, size, by in divided if size % sizes[by]]
     if decoder.kv_heads % tp_size and tp_size % decoder.kv_heads:
         problems.append(
-            f"num_key_value_heads {decoder.kv_heads} neither divides tp_size {tp_size} nor is divisible by it"
+            f"num_key_value_heads {decoder.kv_heads} and tp_size {tp_size}: one must be a multiple of the other"
         )
     if cut.moe_tp_size * cut.moe_ep_size != tp_size:
         problems.append(f"moe_tp_size {cut.moe_tp_size} times moe_ep_size {cut.moe_ep_size} is not tp_size {tp_size}")
@@ -161,7 +164,7 @@ def cut_problems(decoder: Decoder, cut: Cut) -> list[str]:
 def rank_targets(
     decoder: Decoder, cut: Cut, index: int, dtype: str, has_head: bool, names: TensorNames = TensorNames()
 ) -> list[Target]:
-    """Every tensor of rank `index`. Without `has_head` the model has no lm_head of its own: it is the embedding."""
+    """Every tensor of rank `index`. Without `has_head` the model's embedding is also its lm_head."""
     return list(_RankCutter(decoder, cut.rank(index), dtype, names).targets(has_head))
 
 
@@ -203,7 +206,7 @@ class _RankCutter:
         return self._vocabulary(name, EMBEDDING)
 
     def _vocabulary(self, name: str, source: str) -> Target:
-        """This rank's rows of the vocabulary, which zeros fill up to a multiple of the ranks."""
+        """This rank's rows of the vocabulary, which is padded with zeros to a multiple of tp_size."""
         vocab, hidden = self._decoder.vocab, self._decoder.hidden
         height = math.ceil(vocab / self._rank.cut.tp_size)
         first = min(self._rank.tp * height, vocab)
@@ -231,18 +234,18 @@ class _RankCutter:
         if decoder.qkv_bias:
             yield self._vector(name + "qkv.bias", *(f"{projection}.bias" for projection in projections), rows=rows)
         if decoder.dense_bias:
-            # On every rank, whole: the runtime adds it once.
+            # Complete on every rank: the runtime adds it only once.
             yield self._vector(name + "dense.bias", f"{source}o_proj.bias")
 
     def _mlp(self, name: str, source: str) -> t.Iterator[Target]:
-        """Upstream's `fc` is the activated half, its `gate` the plain one."""
+        """Upstream's `fc` is the half with the activation, `gate` the other one."""
         hidden, inner = (0, self._decoder.hidden), self._rank.part(self._decoder.ffn)
         yield self._matrix(name + "fc.weight", Piece(source + "gate_proj.weight", inner, hidden))
         yield self._matrix(name + "gate.weight", Piece(source + "up_proj.weight", inner, hidden))
         yield self._matrix(name + "proj.weight", Piece(source + "down_proj.weight", hidden, inner))
 
     def _experts(self, name: str, source: str) -> t.Iterator[Target]:
-        """All experts of the rank in one tensor. Of each the plain half (w3) comes before the activated one (w1)."""
+        """All experts of the rank in one tensor. In each of them w3 comes before w1, the half with the activation."""
         decoder, names = self._decoder, self._names
         hidden, inner = (0, decoder.hidden), self._rank.expert_part(decoder.ffn)
         experts, width = self._rank.experts(decoder.experts), inner[1] - inner[0]
@@ -254,7 +257,7 @@ class _RankCutter:
         out = [Piece(f"{source}experts.{expert}.w2.weight", hidden, inner) for expert in experts]
         yield Target(name + names.expert_in, self._dtype, (len(experts), 2 * width, decoder.hidden), tuple(into))
         yield Target(name + names.expert_out, self._dtype, (len(experts), decoder.hidden, width), tuple(out))
-        # Never cut and never narrowed: choosing experts is sensitive to rounding.
+        # Not split, and always float32: the choice of experts is sensitive to rounding.
         router = Piece(source + "gate.weight", (0, decoder.experts), hidden)
         yield Target(name + "mlp.router.weight", "float32", (decoder.experts, decoder.hidden), (router,))
 

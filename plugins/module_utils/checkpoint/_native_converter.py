@@ -4,10 +4,10 @@
 
 # PRIVATE to the collection: may change without notice.
 
-"""Writes a TensorRT-LLM checkpoint by cutting and casting the tensors of a Hugging Face folder, without a GPU.
+"""Writes a TensorRT-LLM checkpoint from the tensors of a Hugging Face folder, without a GPU.
 
-One pass over the source: each block of rows is mapped, cast, and written where every rank's file has it. What is in
-memory at a time is a block for each worker, whatever the model's size and the number of ranks.
+The source is read once: each block of rows is mapped, cast, and written to its place in every rank's file. Each worker
+has one block in memory at a time, whatever the size of the model and the number of ranks.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ try:
     import ml_dtypes
     import numpy as np
 except ImportError:
-    # Traceback of the import, for who runs on a host without them.
+    # The traceback for fail_json.
     MISSING_LIBRARY: str | None = traceback.format_exc()
     ELEMENTS: dict[str, t.Any] = {}
 else:
@@ -67,13 +67,13 @@ else:
     ELEMENTS = {"float32": np.dtype("f4"), "float16": np.dtype("f2"), "bfloat16": np.dtype(ml_dtypes.bfloat16)}
 
 BLOCK_BYTES = 8 << 20
-# Buffers of rotary tables, which old Llama files carry: the runtime makes its own.
+# Rotary embedding buffers in old Llama files, which the runtime calculates itself.
 IGNORED = ".rotary_emb.inv_freq"
 
 
 @dataclass(frozen=True)
 class Request:
-    """What is asked for. `dtype` auto keeps 16-bit weights as they are and makes 32-bit ones float16, as upstream."""
+    """What to convert. As upstream, `dtype` auto keeps 16-bit weights as they are and makes 32-bit ones float16."""
 
     src: str
     release: str
@@ -83,7 +83,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Move:
-    """A piece of a source tensor on its way: it lies in the file of a rank from `offset` on, row by row."""
+    """Where a part of a source tensor goes: into a rank's file, row by row, from byte `offset`."""
 
     rank: int
     offset: int
@@ -93,7 +93,7 @@ class Move:
 
 @dataclass(frozen=True)
 class Route:
-    """Everywhere that one source tensor goes, as `dtype`."""
+    """All the places that one source tensor goes to, converted to `dtype`."""
 
     name: str
     stored: StoredTensor
@@ -112,13 +112,13 @@ class Route:
 
 @dataclass
 class Conversion:
-    """A conversion that nothing stands against any more."""
+    """A conversion that has passed all checks. `sizes` are those of the ranks' files, in bytes."""
 
     config: dict[str, t.Any]
     heads: list[bytes]
     sizes: list[int]
     routes: list[Route]
-    # How many finite values became infinite, by source tensor.
+    # The number of finite values that became infinite, by source tensor.
     overflowed: dict[str, int] = field(default_factory=dict)
 
     @property
@@ -127,7 +127,7 @@ class Conversion:
 
 
 def prepare(request: Request) -> Conversion:
-    """Read config.json and the heads of all files; ConversionError with everything that stands against it."""
+    """Read config.json and the headers of all files; ConversionError lists every problem."""
     described = _read_json(os.path.join(request.src, "config.json"))
     decoder = read_decoder(described)
     stored = open_weights(request.src)
@@ -156,29 +156,29 @@ def _read_json(path: str) -> t.Any:
         with open(path, encoding="utf-8") as stream:
             return json.load(stream, parse_constant=_refuse)
     except FileNotFoundError as exc:
-        raise ConversionError(f"there is no {path}: it must be the folder of a Hugging Face model") from exc
+        raise ConversionError(f"{path} does not exist: src must be the folder of a Hugging Face model") from exc
     except OSError as exc:
         raise ConversionError(f"{path} cannot be read ({exc.strerror}): correct its permissions") from exc
     except (ValueError, RecursionError) as exc:
-        raise ConversionError(f"{path} is not JSON ({exc}): fetch it again") from exc
+        raise ConversionError(f"{path} is not valid JSON ({exc}): download it again") from exc
 
 
 def _refuse(constant: str) -> t.NoReturn:
-    raise ValueError(f"{constant} is no number in JSON")
+    raise ValueError(f"{constant} is not a number in JSON")
 
 
 def _source_problems(decoder: Decoder, stored: t.Mapping[str, StoredTensor], has_head: bool) -> list[str]:
-    # Before anything is listed by numbers that may be of any size.
+    # Before names are generated from numbers that may be huge.
     if decoder.layers * max(1, decoder.experts) > len(stored):
         experts = f" with {decoder.experts} experts each" if decoder.experts else ""
         return [
-            f"its files hold {len(stored)} tensors, too few for {decoder.layers} layers{experts}: is a file missing?"
+            f"its files contain {len(stored)} tensors, too few for {decoder.layers} layers{experts}: is a file missing?"
         ]
     wanted = source_tensors(decoder, has_head or not decoder.tied)
     missing = [name for name in wanted if name not in stored]
     unknown = sorted(name for name in stored if name not in wanted and not name.endswith(IGNORED))
     wrong = [
-        f"{name} has shape {list(stored[name].shape)}, by config.json it is {list(shape)}"
+        f"{name} has shape {list(stored[name].shape)}, but config.json requires {list(shape)}"
         for name, shape in wanted.items()
         if name in stored and stored[name].shape != shape
     ]
@@ -187,7 +187,7 @@ def _source_problems(decoder: Decoder, stored: t.Mapping[str, StoredTensor], has
     if missing:
         problems.append(f"its files lack {listed(missing)}: is a file missing?")
     if unknown:
-        problems.append(f"config.json says nothing of {listed(unknown)}: use converter upstream for such a model")
+        problems.append(f"unknown tensors {listed(unknown)}: use converter upstream for such a model")
     if wrong:
         problems.append(listed(wrong))
     if alien:
@@ -204,7 +204,7 @@ def _chosen_dtype(wanted: str, config: t.Mapping[str, t.Any], stored: t.Mapping[
 
 
 def _with_sharing(request: Request, stored: t.Mapping[str, StoredTensor]) -> Cut:
-    """Embedding and head become one where they can: each rank has the same rows of both, and they are equal."""
+    """Share the embedding only if that is possible: each rank has the same rows of both tables, and they are equal."""
     cut = request.cut
     if not cut.share_embedding:
         return cut
@@ -231,7 +231,7 @@ def _are_equal(one: StoredTensor, other: StoredTensor) -> bool:
 
 
 class _Moves:
-    """Turns the targets of all ranks around: where does each source tensor go?"""
+    """Collects, for each source tensor, where it goes in the targets of all ranks."""
 
     def __init__(self) -> None:
         self._moves: dict[str, list[Move]] = {}
@@ -244,13 +244,13 @@ class _Moves:
             offset += piece.elements * ITEM_BYTES[target.dtype]
 
     def routes(self, stored: t.Mapping[str, StoredTensor]) -> list[Route]:
-        """In the order of the source's files, which is the order that a disk reads best."""
+        """Sorted by position in the source files, because sequential reads are fastest."""
         routes = [Route(name, stored[name], self._dtypes[name], moves) for name, moves in self._moves.items()]
         return sorted(routes, key=lambda route: (route.stored.path, route.stored.offset))
 
 
 def convert(conversion: Conversion, folder: str, on_bytes: t.Callable[[int], None], workers: int) -> None:
-    """Write config.json and every rank's file into the folder; `on_bytes` hears of every write."""
+    """Write config.json and every rank's file to the folder; `on_bytes` gets the size of each write."""
     with open(os.path.join(folder, "config.json"), "w", encoding="utf-8") as stream:
         json.dump(conversion.config, stream, indent=4)
     with ExitStack() as files:
@@ -274,7 +274,7 @@ def rank_paths(folder: str, world_size: int) -> list[str]:
 
 
 def blocks(route: Route) -> t.Iterator[tuple[int, int]]:
-    """Spans of rows of about BLOCK_BYTES; by 64 rows, so that what a rank gets of a block mostly fills whole pages."""
+    """Spans of rows of about BLOCK_BYTES, in multiples of 64 rows, so that most writes consist of whole pages."""
     height, width = route.matrix
     step = max(1, BLOCK_BYTES // (width * route.element.itemsize))
     step -= step % 64 if step > 64 else 0
@@ -283,7 +283,7 @@ def blocks(route: Route) -> t.Iterator[tuple[int, int]]:
 
 
 class _Writer:
-    """Takes blocks of source tensors to the ranks' files. Safe to call from threads."""
+    """Writes blocks of source tensors to the ranks' files. Thread-safe."""
 
     def __init__(self, conversion: Conversion, outputs: list[OutputFile], on_bytes: t.Callable[[int], None]) -> None:
         self._conversion = conversion
@@ -293,9 +293,9 @@ class _Writer:
         self._scratch = _Scratch()
 
     def write(self, route: Route, first: int, last: int) -> None:
-        source = mapped(route, first, last)
+        source = map_rows(route, first, last)
         values = self._cast(route, source)
-        # Bytes only: numpy hands no bfloat16 to anybody else.
+        # As integers, because numpy does not export a buffer of bfloat16.
         raw = values.view(np.dtype(f"u{values.itemsize}"))
         written = 0
         for move in route.moves:
@@ -327,8 +327,8 @@ class _Writer:
                 self._conversion.overflowed[name] = self._conversion.overflowed.get(name, 0) + count
 
 
-def mapped(route: Route, first: int, last: int) -> t.Any:
-    """Rows of a source tensor as they lie in its file. The mapping goes with the last reference to the array."""
+def map_rows(route: Route, first: int, last: int) -> t.Any:
+    """Rows of a source tensor, mapped from its file. The mapping is closed with the last reference to the array."""
     width = route.matrix[1]
     row_bytes = width * route.element.itemsize
     start = route.stored.offset + first * row_bytes
@@ -341,7 +341,7 @@ def mapped(route: Route, first: int, last: int) -> t.Any:
 
 
 class _Scratch(local):
-    """Memory of each thread that begins at a page, as writing past the page cache asks for."""
+    """Page-aligned memory for each thread, which O_DIRECT requires."""
 
     def __init__(self) -> None:
         self._memory = mmap.mmap(-1, BLOCK_BYTES)
@@ -356,10 +356,10 @@ class _Scratch(local):
 
 
 class OutputFile:
-    """A file of a known size that is written in pieces, from threads. What is never written is zero.
+    """A file of a known size that threads write in pieces. Bytes that are never written are zero.
 
-    Whole pages go past the page cache where the file system lets them: it would have to find room for every byte, twice
-    as much as for a copy, and the disk would begin to work only when it is full.
+    Whole pages bypass the page cache if the file system supports that. Otherwise the checkpoint would fill the cache,
+    next to the source, before the disk starts to write.
     """
 
     def __init__(self, path: str, head: bytes, size: int) -> None:
@@ -385,7 +385,7 @@ class OutputFile:
             try:
                 return write_all(self._direct, part, offset)
             except OSError as exc:
-                # A file system may ask for more than whole pages.
+                # A file system may require a larger alignment than pages.
                 if exc.errno != errno.EINVAL:
                     raise
         return write_all(self._cached, part, offset)

@@ -4,7 +4,7 @@
 
 # PRIVATE to the collection: may change without notice.
 
-"""A conversion by the collection's own converter, from what it is asked for to the artifact."""
+"""A conversion with the collection's own converter, as an artifact step."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.checkpoint._weigh
     listed,
 )
 
-# More than these only fight for the disk.
-MOST_WORKERS = 8
+# More workers only compete for the disk.
+MAX_WORKERS = 8
 
 NATIVE_ARGUMENTS: dict[str, dict[str, t.Any]] = {
     **STEP_ARGUMENTS,
@@ -55,13 +55,13 @@ NATIVE_ARGUMENTS: dict[str, dict[str, t.Any]] = {
 
 
 def _default_workers() -> int:
-    """Two for each processor, for one of them waits for the disk. Not every system tells which may be used."""
+    """Two for each usable processor, because one of them waits for the disk."""
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return min(MOST_WORKERS, 2 * (usable or 1))
+    return min(MAX_WORKERS, 2 * (usable or 1))
 
 
 class NativeStep(ArtifactStep):
-    """`check` raises ArtifactError unless the folder holds a checkpoint for so many ranks."""
+    """`check` raises ArtifactError unless the folder contains a checkpoint for this many ranks."""
 
     def __init__(self, module: AnsibleModule, check: t.Callable[[str, int], None]) -> None:
         params = module.params
@@ -72,18 +72,18 @@ class NativeStep(ArtifactStep):
             params["moe_tp_size"],
             params["moe_ep_size"],
             use_parallel_embedding=params["use_parallel_embedding"],
-            # Without a cut there is no dimension of it: it must not tell checkpoints apart.
+            # Without a parallel embedding the dimension has no effect, and must not change the key.
             embedding_sharding_dim=params["embedding_sharding_dim"] if params["use_parallel_embedding"] else 0,
             share_embedding=params["use_embedding_sharing"],
         )
         if params["world_size"] not in (1, self._cut.world_size):
             raise ArtifactError(
                 f"world_size {params['world_size']} is not tp_size {params['tp_size']} times pp_size"
-                f" {params['pp_size']}: say these two, world_size is of converter upstream"
+                f" {params['pp_size']}: set these two, world_size is only for converter upstream"
             )
         self._workers: int = _default_workers() if params["workers"] is None else params["workers"]
         if self._workers < 1:
-            raise ArtifactError(f"workers must be at least 1, it is {self._workers}")
+            raise ArtifactError(f"workers must be at least 1, not {self._workers}")
         super().__init__(module, [], self._cut.world_size)
 
     def inputs(self) -> dict[str, t.Any]:
@@ -105,22 +105,22 @@ class NativeStep(ArtifactStep):
             convert(conversion, draft.payload, progress.advance, self._workers)
             self._check(draft.payload, self._world_size)
             record = {"release": params["release"], "overflowed": conversion.overflowed}
-            # Who asks to have them compared will ask again.
+            # With verify the next run will probably compare checksums, too.
             return draft.publish(record, progress, hashed=params["checksums"] or params["verify"])
         except Exception as exc:
-            # Nothing in it can be continued or tells more: it would only keep the disk full.
+            # An incomplete checkpoint cannot be continued, and would only fill the disk.
             remove(draft.partial)
             if isinstance(exc, OSError) and exc.errno == errno.ENOSPC:
                 message = space_message("the checkpoint", self._dest, conversion.total_bytes, free_bytes(self._dest))
                 raise ArtifactError(message) from exc
             raise
 
-    def further_results(self, artifact: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    def extra_results(self, artifact: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
         overflowed: dict[str, int] = artifact.get("overflowed", {})
         if overflowed:
             counts = listed([f"{name}: {count}" for name, count in sorted(overflowed.items())])
             self._module.warn(
-                f"{self._dest}: finite values beyond what float16 holds (65504) became infinite: {counts}."
+                f"{self._dest}: values beyond the range of float16 (65504) became infinite: {counts}."
                 " The model will not work well; convert with dtype bfloat16 or float32"
             )
         return {"overflowed": overflowed}

@@ -4,10 +4,10 @@
 
 # PRIVATE to the collection: may change without notice.
 
-"""Where each tensor of a folder of safetensors files lies, and the heads of such files.
+"""Locates the tensors in a folder of safetensors files, and formats the headers of such files.
 
-The safetensors library checks every file (its header, and that the data is all there); but it hands out tensors only
-as copies, and it writes only what is in memory as a whole. So offsets are read and heads are written here.
+The safetensors library checks every file (its header, and that the data is complete). But it only returns copies of
+tensors, and can only write tensors that are in memory, so offsets are read and headers are written here.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.checkpoint._decod
 try:
     from safetensors import SafetensorError, safe_open
 except ImportError:
-    # Traceback of the import, for who runs on a host without it.
+    # The traceback for fail_json.
     MISSING_SAFETENSORS: str | None = traceback.format_exc()
 else:
     MISSING_SAFETENSORS = None
@@ -36,14 +36,14 @@ CODES = {"float32": "F32", "float16": "F16", "bfloat16": "BF16"}
 DTYPES = {code: dtype for dtype, code in CODES.items()}
 ITEM_BYTES = {"float32": 4, "float16": 2, "bfloat16": 2}
 PAGE_BYTES = 4096
-# As many examples of the same mistake as a person reads.
-SHOWN = 5
+# Names listed in one message.
+MAX_LISTED = 5
 LONGEST = 200
 
 
 @dataclass(frozen=True)
 class StoredTensor:
-    """`offset` counts bytes from the beginning of the file; `code` is safetensors' name of the dtype."""
+    """`offset` is in bytes from the beginning of the file; `code` is safetensors' name of the dtype."""
 
     path: str
     code: str
@@ -52,7 +52,7 @@ class StoredTensor:
 
 
 def open_weights(folder: str) -> dict[str, StoredTensor]:
-    """Every tensor below the folder; ConversionError with everything that is wrong with its files."""
+    """Every tensor in the folder, by name; ConversionError lists everything that is wrong with its files."""
     tensors: dict[str, StoredTensor] = {}
     problems: list[str] = []
     for path in _weight_paths(folder):
@@ -64,7 +64,7 @@ def open_weights(folder: str) -> dict[str, StoredTensor]:
         twice = sorted(set(found) & set(tensors))
         if twice:
             problems.append(
-                f"{path} has {listed(twice)}, which {tensors[twice[0]].path} has as well: remove one of them"
+                f"{path} and {tensors[twice[0]].path} both contain {listed(twice)}: remove one of the files"
             )
         tensors.update(found)
     if problems:
@@ -73,7 +73,7 @@ def open_weights(folder: str) -> dict[str, StoredTensor]:
 
 
 def _weight_paths(folder: str) -> list[str]:
-    """The files that the index names, else the single file, else all there are."""
+    """The files in the index, or else model.safetensors, or else all safetensors files."""
     index = os.path.join(folder, INDEX)
     if os.path.isfile(index):
         return _indexed_paths(folder, index)
@@ -84,11 +84,11 @@ def _weight_paths(folder: str) -> list[str]:
     pickled = [name for name in names if name.endswith(PICKLED)]
     if pickled:
         raise ConversionError(
-            f"{folder} has its weights only as pickled files ({listed(pickled)}), which run code when they are loaded:"
-            " take a revision of the model with safetensors files, save it anew with transformers"
-            " (save_pretrained), or use converter upstream, which loads them in the backend's container"
+            f"{folder} only has pickled weights ({listed(pickled)}), which can run code when they are loaded:"
+            " use a revision of the model with safetensors files, save it again with transformers (save_pretrained),"
+            " or use converter upstream, which loads them in the backend's container"
         )
-    raise ConversionError(f"there is no *.safetensors file in {folder}: it must be the folder of a Hugging Face model")
+    raise ConversionError(f"{folder} has no *.safetensors file: src must be the folder of a Hugging Face model")
 
 
 def _indexed_paths(folder: str, index: str) -> list[str]:
@@ -97,7 +97,7 @@ def _indexed_paths(folder: str, index: str) -> list[str]:
             names = sorted(set(json.load(stream)["weight_map"].values()))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as exc:
         raise ConversionError(
-            f"{index} is not an index of safetensors files ({clipped(repr(exc))}): fetch it again"
+            f"{index} is not an index of safetensors files ({clipped(repr(exc))}): download it again"
         ) from exc
     try:
         check_names(names, index)
@@ -106,20 +106,20 @@ def _indexed_paths(folder: str, index: str) -> list[str]:
     paths = [os.path.join(folder, name) for name in names]
     missing = [name for name, path in zip(names, paths) if not os.path.isfile(path)]
     if missing:
-        raise ConversionError(f"{folder} lacks {listed(missing)}, which {INDEX} names: fetch the model again")
+        raise ConversionError(f"{folder} lacks {listed(missing)}, listed in {INDEX}: download the model again")
     return paths
 
 
-def read_head(path: str, remedy: str = "fetch it again") -> dict[str, StoredTensor]:
-    """What one file holds, once the library has found it sound; `remedy` is for one that it has not."""
+def read_head(path: str, remedy: str = "download it again") -> dict[str, StoredTensor]:
+    """The tensors of one file, after the library has checked it; `remedy` is for the message about an invalid file."""
     try:
-        # The library tells a file that may not be read from a damaged one no better than this.
+        # Opened here as well, because the library reports an unreadable file like a damaged one.
         with open(path, "rb") as stream:
             with safe_open(path, framework="numpy"):
                 length = int.from_bytes(stream.read(8), "little")
             head: dict[str, t.Any] = json.loads(stream.read(length))
     except (SafetensorError, ValueError) as exc:
-        raise ConversionError(f"{path} is not a whole safetensors file ({clipped(str(exc))}): {remedy}") from exc
+        raise ConversionError(f"{path} is not a complete safetensors file ({clipped(str(exc))}): {remedy}") from exc
     except OSError as exc:
         raise ConversionError(f"{path} cannot be read ({exc.strerror or exc}): correct its permissions") from exc
     start = 8 + length
@@ -131,10 +131,10 @@ def read_head(path: str, remedy: str = "fetch it again") -> dict[str, StoredTens
 
 
 def make_head(tensors: t.Mapping[str, tuple[str, Shape]]) -> tuple[bytes, dict[str, int]]:
-    """The head of a file with these tensors (dtype, shape), and the offset of each in the file.
+    """The header of a file with these tensors (dtype, shape), and the offset of each in the file.
 
-    Wider elements come first, as the library writes them: so every tensor is aligned. The head fills whole pages, which
-    are cheaper to write and to map.
+    As in files of the library, tensors with wider elements come first, so that every tensor is aligned. The header is
+    padded to whole pages, which are faster to write and to map.
     """
     fields: dict[str, t.Any] = {}
     end = 0
@@ -156,11 +156,11 @@ def tensor_bytes(dtype: str, shape: Shape) -> int:
 
 
 def listed(names: t.Sequence[str]) -> str:
-    """The first few of them, and how many more there are."""
-    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return ", ".join(clipped(name) for name in names[:SHOWN]) + more
+    """The first names, and the number of the others."""
+    more = f" and {len(names) - MAX_LISTED} more" if len(names) > MAX_LISTED else ""
+    return ", ".join(clipped(name) for name in names[:MAX_LISTED]) + more
 
 
 def clipped(text: str) -> str:
-    """Names in damaged files can be of any length."""
+    """Limit the length of the text: names in damaged files can be of any length."""
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"

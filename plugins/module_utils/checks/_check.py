@@ -4,7 +4,7 @@
 
 # PRIVATE to the collection: may change without notice.
 
-"""What a check of a host is, what it reads, and what it finds."""
+"""The types of preflight: facts about a host, checks of them, and findings."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FactKind = t.TypeVar("FactKind", bound="Fact")
 
 
 class Finding(t.NamedTuple):
-    """`O(hub.endpoint)` in a remedy stands for the name of that option, or of the variable that it is set by."""
+    """`O(hub.endpoint)` in a remedy is replaced by the name of that option, or of the variable that sets it."""
 
     severity: str
     message: str
@@ -27,34 +27,34 @@ class Finding(t.NamedTuple):
 
 
 def error(message: str, remedy: str) -> Finding:
-    """Something that will stop the deployment."""
+    """A problem that makes the deployment fail."""
     return Finding("error", message, remedy)
 
 
 def warning(message: str, remedy: str) -> Finding:
-    """Something that may stop or spoil it."""
+    """A problem that can make the deployment fail or affect the service."""
     return Finding("warning", message, remedy)
 
 
 class Fact:
-    """One thing that is known of a host, as a frozen dataclass: looked up now, or recorded earlier."""
+    """A fact about a host, as a frozen dataclass: gathered now, or recorded earlier."""
 
     @classmethod
-    def look(cls: type[FactKind], host: LiveHost) -> FactKind | None:
-        """What the host says now; None if it does not say."""
+    def gather(cls: type[FactKind], host: LiveHost) -> FactKind | None:
+        """The current fact; None if it is unknown."""
         raise NotImplementedError
 
-    def shown(self, needs: Needs) -> dict[str, t.Any]:
-        """The part of it that preflight_info returns in its facts."""
+    def as_result(self, needs: Needs) -> dict[str, t.Any]:
+        """The part of it that preflight_info returns in `facts`."""
         return {}
 
 
 @dataclass(frozen=True)
 class Check:
-    """A function whose name is the id of the findings that it returns.
+    """A function whose name is the id of its findings.
 
-    It takes the value of `need`, a field of Needs, and the facts. It is not called without the need, and not where one
-    of the facts is not known. What cannot be waived is a fact that nothing works in spite of.
+    Its arguments are the value of `need`, a field of Needs, and the facts. It is skipped if the need is empty or a fact
+    is unknown. A check is not waivable if no deployment can work in spite of its finding.
     """
 
     find: t.Callable[..., t.Iterable[Finding]]
@@ -68,7 +68,7 @@ class Check:
 
 
 def ranges(numbers: t.Iterable[int]) -> str:
-    """C(0-3, 6) for 0, 1, 2, 3 and 6."""
+    """`0-3, 6` for 0, 1, 2, 3 and 6."""
     runs: list[list[int]] = []
     for number in sorted(set(numbers)):
         if runs and runs[-1][-1] == number - 1:
@@ -79,5 +79,5 @@ def ranges(numbers: t.Iterable[int]) -> str:
 
 
 def on_gpus(indexes: t.Collection[int]) -> str:
-    """C(GPU 3) or C(GPUs 0-7)."""
+    """`GPU 3` or `GPUs 0-7`."""
     return f"GPU{'s' if len(set(indexes)) > 1 else ''} {ranges(indexes)}"

@@ -4,7 +4,7 @@
 
 # PRIVATE to the collection: may change without notice.
 
-"""NVSwitch machines: their GPUs cannot work before the fabric manager has set up the switches."""
+"""NVSwitch systems, whose GPUs only work after the fabric manager has configured the switches."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._check imp
     error,
     on_gpus,
 )
-from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._gpus import Bus, Smi
+from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._gpus import PciBus, Smi
 
 if t.TYPE_CHECKING:
     from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._live_host import LiveHost
@@ -29,8 +29,8 @@ UNIT = "nvidia-fabricmanager.service"
 READY = "Completed"
 
 
-class Manager(t.NamedTuple):
-    """What systemd says of the fabric manager, and which version it is; None for what cannot be told."""
+class FabricManager(t.NamedTuple):
+    """The LoadState and ActiveState of the fabric manager's unit, and its version; None if unknown."""
 
     load: str | None
     active: str | None
@@ -39,27 +39,27 @@ class Manager(t.NamedTuple):
 
 @dataclass(frozen=True)
 class Fabric(Fact):
-    """The NVSwitches on the PCI bus, and their manager. Without any there is none."""
+    """The number of NVSwitches on the PCI bus, and their manager; None without switches."""
 
     switches: int
-    manager: Manager | None
+    manager: FabricManager | None
 
     @classmethod
-    def look(cls, host: LiveHost) -> Fabric:
-        bus = host.known(Bus)
+    def gather(cls, host: LiveHost) -> Fabric:
+        bus = host.fact(PciBus)
         switches = bus.switches if bus else 0
-        return cls(switches, look_for_manager(host) if switches else None)
+        return cls(switches, read_manager(host) if switches else None)
 
-    def shown(self, needs: Needs) -> dict[str, t.Any]:
+    def as_result(self, needs: Needs) -> dict[str, t.Any]:
         return {"gpus": {"fabric_manager": self.manager._asdict() if self.manager else None}}
 
 
-def look_for_manager(host: LiveHost) -> Manager:
-    states = host.answer_of("systemctl", "show", "--property=LoadState,ActiveState", UNIT) or ""
+def read_manager(host: LiveHost) -> FabricManager:
+    states = host.output_of("systemctl", "show", "--property=LoadState,ActiveState", UNIT) or ""
     known = dict(line.split("=", 1) for line in states.splitlines() if "=" in line)
-    said = host.answer_of("nv-fabricmanager", "--version") or ""
+    said = host.output_of("nv-fabricmanager", "--version") or ""
     version = re.search(r"version is\s*:\s*([\d.]+)", said)
-    return Manager(known.get("LoadState"), known.get("ActiveState"), version.group(1) if version else None)
+    return FabricManager(known.get("LoadState"), known.get("ActiveState"), version.group(1) if version else None)
 
 
 def _package(smi: Smi) -> str:
@@ -73,10 +73,10 @@ def fabric_manager(_need: Gpus, fabric: Fabric, smi: Smi) -> t.Iterator[Finding]
     missing = manager.load == "not-found"
     yield error(
         f"the host has {fabric.switches} NVSwitches, and {UNIT} is"
-        f" {'not installed' if missing else manager.active or 'unknown'}: CUDA does not start without it",
+        f" {'not installed' if missing else manager.active or 'in an unknown state'}: CUDA does not work without it",
         f"install {_package(smi)}, then systemctl enable --now {UNIT}"
         if missing
-        else f"systemctl enable --now {UNIT}; where it fails, journalctl -u {UNIT} says why",
+        else f"systemctl enable --now {UNIT}; if it fails, see journalctl -u {UNIT}",
     )
 
 
@@ -84,19 +84,19 @@ def fabric_manager_version(_need: Gpus, fabric: Fabric, smi: Smi) -> t.Iterator[
     version = fabric.manager.version if fabric.manager else None
     if version and smi.driver and version != smi.driver:
         yield error(
-            f"the fabric manager is {version}, the driver {smi.driver}: it starts with its own version only",
-            f"install {_package(smi)}, and keep both from being updated apart",
+            f"the fabric manager is {version}, but the driver is {smi.driver}: it only starts with the same version",
+            f"install {_package(smi)}, and always update both together",
         )
 
 
 def fabric_state(_need: Gpus, smi: Smi) -> t.Iterator[Finding]:
-    """GPUs since Hopper tell by themselves; on some machines the manager runs elsewhere."""
+    """Hopper and later GPUs report their state, which also works if the manager runs on another machine."""
     waiting = [gpu for gpu in smi.gpus if gpu["fabric_state"] not in (None, READY)]
     if waiting:
         yield error(
             f"{on_gpus([gpu['index'] for gpu in waiting])} did not join the NVLink fabric"
-            f" (state: {waiting[0]['fabric_state']}): CUDA does not start on them",
-            f"systemctl restart {UNIT} and look into journalctl -u {UNIT}",
+            f" (state: {waiting[0]['fabric_state']}): CUDA does not work on them",
+            f"systemctl restart {UNIT}, and see journalctl -u {UNIT}",
         )
     refused = [
         gpu for gpu in smi.gpus if gpu["fabric_state"] == READY and gpu["fabric_status"] not in (None, "Success")
@@ -104,7 +104,7 @@ def fabric_state(_need: Gpus, smi: Smi) -> t.Iterator[Finding]:
     if refused:
         yield error(
             f"the NVLink fabric refused {on_gpus([gpu['index'] for gpu in refused])}: {refused[0]['fabric_status']}",
-            f"look into journalctl -u {UNIT}; reset all GPUs, or reboot",
+            f"see journalctl -u {UNIT}; reset all GPUs, or reboot",
         )
 
 

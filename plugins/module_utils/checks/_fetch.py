@@ -4,7 +4,7 @@
 
 # PRIVATE to the collection: may change without notice.
 
-"""Asking for a URL, to learn whether there is an answer and which."""
+"""Requests a URL, and returns the status and headers of the response or the reason why there is none."""
 
 from __future__ import annotations
 
@@ -18,29 +18,29 @@ from ansible.module_utils.urls import SSLValidationError, open_url
 
 
 class Reply(t.NamedTuple):
-    """The part of an answer that matters. Header names are in lower case. Without an answer, the status is 0."""
+    """Status and headers of a response; header names are in lower case. Without a response the status is 0."""
 
     status: int
     headers: t.Mapping[str, str] = {}
-    silence: str = ""
+    failure: str = ""
 
     @property
-    def words(self) -> str:
-        """The server's own reason, which Hugging Face puts into headers; or why there is no answer."""
+    def reason(self) -> str:
+        """The status with the reason, which Hugging Face sends in headers; or why there is no response."""
         parts = [f"HTTP {self.status}", self.headers.get("x-error-code"), self.headers.get("x-error-message")]
-        return self.silence or " ".join(part for part in parts if part)
+        return self.failure or " ".join(part for part in parts if part)
 
     @property
     def code(self) -> str:
         return self.headers.get("x-error-code", "")
 
 
-# Of a method and a URL.
+# A function of the method and the URL.
 Fetch = t.Callable[[str, str], Reply]
 
 
 def fetcher(timeout: int, ca_bundle: str | None, token: str | None = None) -> Fetch:
-    """Asks for a URL once, without following redirects off to where the files are stored."""
+    """A function that sends one request; HEAD requests do not follow redirects, for example to a storage service."""
 
     def fetch(method: str, url: str) -> Reply:
         headers = {"Authorization": "Bearer " + token} if token else None
@@ -52,7 +52,7 @@ def fetcher(timeout: int, ca_bundle: str | None, token: str | None = None) -> Fe
                 timeout=timeout,
                 ca_path=ca_bundle,
                 follow_redirects="none" if method == "HEAD" else "safe",
-                # The token is for the hub, not for whom it redirects to.
+                # The token must not be sent to the target of a redirect.
                 unredirected_headers=["Authorization"],
                 use_netrc=False,
             ) as reply:
@@ -61,6 +61,6 @@ def fetcher(timeout: int, ca_bundle: str | None, token: str | None = None) -> Fe
             exc.close()
             return Reply(exc.code, {name.lower(): value for name, value in exc.headers.items()})
         except (URLError, SSLValidationError, UrlsConnectionError, ssl.SSLError, socket.timeout, OSError) as exc:
-            return Reply(0, silence=str(getattr(exc, "reason", exc)) or type(exc).__name__)
+            return Reply(0, failure=str(getattr(exc, "reason", exc)) or type(exc).__name__)
 
     return fetch

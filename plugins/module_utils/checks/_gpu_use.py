@@ -4,7 +4,7 @@
 
 # PRIVATE to the collection: may change without notice.
 
-"""Who uses the GPUs now, and is not our own service."""
+"""Processes on the GPUs that do not belong to our own services."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._check imp
     warning,
 )
 from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._gpus import Smi
-from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._ports import Own
+from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._ports import OwnServices
 from ansible_collections.tritonops.trtllm.plugins.module_utils.host._cgroups import OwnService, is_ours
 from ansible_collections.tritonops.trtllm.plugins.module_utils.host._listeners import command_of
 
@@ -28,12 +28,12 @@ if t.TYPE_CHECKING:
     from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._live_host import LiveHost
     from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._needs import Gpus
 
-# What a driver keeps for itself on a GPU that nobody uses.
+# The driver uses up to this much memory on an idle GPU.
 IDLE_MIB = 1024
 
 
-class User(t.NamedTuple):
-    """A process, the GPUs that it is on, the memory that it has there, and whether it only draws."""
+class GpuUser(t.NamedTuple):
+    """A process, its GPUs, its memory on them, and whether it is only a graphics process."""
 
     pid: int
     name: str
@@ -43,27 +43,27 @@ class User(t.NamedTuple):
 
 
 @dataclass(frozen=True)
-class Users(Fact):
-    """Those beside our own service."""
+class GpuUsers(Fact):
+    """Processes of others on the GPUs."""
 
-    users: t.Sequence[User]
+    users: t.Sequence[GpuUser]
 
     @classmethod
-    def look(cls, host: LiveHost) -> Users | None:
-        smi, own = host.known(Smi), host.known(Own)
-        return look_at_users(smi, own.service if own else OwnService()) if smi else None
+    def gather(cls, host: LiveHost) -> GpuUsers | None:
+        smi, own = host.fact(Smi), host.fact(OwnServices)
+        return find_users(smi, own.service if own else OwnService()) if smi else None
 
 
-def look_at_users(smi: Smi, own: OwnService, proc: str = "/proc") -> Users:
+def find_users(smi: Smi, own: OwnService, proc: str = "/proc") -> GpuUsers:
     by_pid: dict[int, list[t.Mapping[str, t.Any]]] = {}
     for process in smi.processes:
         if process["pid"] is not None:
             by_pid.setdefault(process["pid"], []).append(process)
-    return Users([_user(pid, uses, proc) for pid, uses in by_pid.items() if not is_ours(pid, own, proc)])
+    return GpuUsers([_user(pid, uses, proc) for pid, uses in by_pid.items() if not is_ours(pid, own, proc)])
 
 
-def _user(pid: int, uses: t.Sequence[t.Mapping[str, t.Any]], proc: str) -> User:
-    return User(
+def _user(pid: int, uses: t.Sequence[t.Mapping[str, t.Any]], proc: str) -> GpuUser:
+    return GpuUser(
         pid,
         uses[0]["name"] or command_of(pid, proc) or "unknown",
         {use["gpu_index"] for use in uses},
@@ -72,13 +72,13 @@ def _user(pid: int, uses: t.Sequence[t.Mapping[str, t.Any]], proc: str) -> User:
     )
 
 
-def gpu_in_use(_need: Gpus, found: Users) -> t.Iterator[Finding]:
+def gpu_in_use(_need: Gpus, found: GpuUsers) -> t.Iterator[Finding]:
     for user in found.users:
         report = warning if user.graphics else error
         yield report(
             f"{on_gpus(user.gpus)} {'are' if len(user.gpus) > 1 else 'is'} used by pid {user.pid}: {user.name}"
             f" ({user.memory_mib} MiB)",
-            f"end it: kill {user.pid}, or stop its service" + ("" if user.graphics else " or container"),
+            f"stop it: kill {user.pid}, or stop its service" + ("" if user.graphics else " or container"),
         )
 
 
@@ -88,12 +88,12 @@ def gpu_memory_held(_need: Gpus, smi: Smi) -> t.Iterator[Finding]:
     if held:
         amounts = ", ".join(f"{gpu['memory_used_mib']} MiB on GPU {gpu['index']}" for gpu in held)
         yield warning(
-            f"memory is in use by nobody that shows: {amounts}",
-            "find it with fuser -v /dev/nvidia*, and end it; else reset the GPU",
+            f"memory is used by no visible process: {amounts}",
+            "find the process with fuser -v /dev/nvidia* and stop it; otherwise reset the GPU",
         )
 
 
 CHECKS = (
-    Check(gpu_in_use, "gpus", (Users,)),
+    Check(gpu_in_use, "gpus", (GpuUsers,)),
     Check(gpu_memory_held, "gpus", (Smi,)),
 )

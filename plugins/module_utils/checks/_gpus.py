@@ -4,7 +4,7 @@
 
 # PRIVATE to the collection: may change without notice.
 
-"""Whether the GPUs are there, and are what is needed."""
+"""Whether the host has the GPUs and the driver that are needed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._check imp
     on_gpus,
     warning,
 )
-from ansible_collections.tritonops.trtllm.plugins.module_utils.gpu._nvidia_smi import look_for_gpus
+from ansible_collections.tritonops.trtllm.plugins.module_utils.gpu._nvidia_smi import query_gpus
 from ansible_collections.tritonops.trtllm.plugins.module_utils.gpu._pci import (
     PciDevice,
     gpus_of,
@@ -39,7 +39,7 @@ Gpu = t.Mapping[str, t.Any]
 
 @dataclass(frozen=True)
 class Smi(Fact):
-    """What nvidia-smi says, or why it fails."""
+    """The output of nvidia-smi, or why it failed."""
 
     error: str | None
     driver: str | None
@@ -48,11 +48,11 @@ class Smi(Fact):
     processes: t.Sequence[t.Mapping[str, t.Any]]
 
     @classmethod
-    def look(cls, host: LiveHost) -> Smi:
+    def gather(cls, host: LiveHost) -> Smi:
         executable = host.needs.gpus.executable if host.needs.gpus else "nvidia-smi"
-        return smi_of(look_for_gpus(host.module, executable, host.options["command_timeout"]))
+        return smi_of(query_gpus(host.module, executable, host.options["command_timeout"]))
 
-    def shown(self, needs: Needs) -> dict[str, t.Any]:
+    def as_result(self, needs: Needs) -> dict[str, t.Any]:
         return {"gpus": {"driver_version": self.driver, "cuda_version": self.cuda, "devices": self.gpus}}
 
 
@@ -61,16 +61,16 @@ def smi_of(found: t.Mapping[str, t.Any]) -> Smi:
 
 
 @dataclass(frozen=True)
-class Bus(Fact):
-    """NVIDIA's devices on the PCI bus, whether they answer or not."""
+class PciBus(Fact):
+    """NVIDIA's devices on the PCI bus, whether they respond or not."""
 
     devices: t.Sequence[PciDevice]
 
     @classmethod
-    def look(cls, host: LiveHost) -> Bus:
+    def gather(cls, host: LiveHost) -> PciBus:
         return cls(nvidia_devices())
 
-    def shown(self, needs: Needs) -> dict[str, t.Any]:
+    def as_result(self, needs: Needs) -> dict[str, t.Any]:
         return {"gpus": {"on_bus": len(self.gpus), "switches": self.switches}}
 
     @property
@@ -83,10 +83,10 @@ class Bus(Fact):
 
 
 @dataclass(frozen=True)
-class Kinds(Fact):
-    """What the GPUs are: of each at least `index` and `name`; `memory_mib` and `compute_capability` where known.
+class GpuModels(Fact):
+    """The GPUs, each with at least `index` and `name`, and `memory_mib` and `compute_capability` if they are known.
 
-    `on_bus` is how many are plugged in, if that is known.
+    `on_bus` is the number of GPUs on the PCI bus, if it is known.
     """
 
     gpus: t.Sequence[Gpu]
@@ -94,8 +94,8 @@ class Kinds(Fact):
     on_bus: int | None = None
 
     @classmethod
-    def look(cls, host: LiveHost) -> Kinds | None:
-        smi, bus = host.known(Smi), host.known(Bus)
+    def gather(cls, host: LiveHost) -> GpuModels | None:
+        smi, bus = host.fact(Smi), host.fact(PciBus)
         return None if smi is None or smi.error else cls(smi.gpus, smi.driver, len(bus.gpus) if bus else None)
 
 
@@ -103,71 +103,73 @@ def nvidia_smi(_need: Gpus, smi: Smi) -> t.Iterator[Finding]:
     if smi.error:
         yield error(
             f"nvidia-smi fails: {' '.join(smi.error.split())}",
-            "reboot after an update of the driver; else install the driver anew, and look into the kernel's log"
+            "reboot after an update of the driver; otherwise reinstall the driver, and see the kernel's log"
             " (journalctl -k -g NVRM)",
         )
 
 
-def gpu_absent(_need: Gpus, kinds: Kinds) -> t.Iterator[Finding]:
-    if kinds.gpus:
+def gpu_absent(_need: Gpus, models: GpuModels) -> t.Iterator[Finding]:
+    if models.gpus:
         return
-    plugged = {None: "", 0: "; none is on the PCI bus either"}.get(kinds.on_bus, f"; {kinds.on_bus} are on the PCI bus")
-    yield error(f"nvidia-smi shows no GPU{plugged}", "install NVIDIA's driver, or use a host with GPUs")
+    plugged = {None: "", 0: "; none is on the PCI bus either"}.get(
+        models.on_bus, f"; {models.on_bus} are on the PCI bus"
+    )
+    yield error(f"nvidia-smi shows no GPUs{plugged}", "install NVIDIA's driver, or use a host with GPUs")
 
 
-def gpu_lost(_need: Gpus, smi: Smi, bus: Bus) -> t.Iterator[Finding]:
-    """Without any, the driver is missing or fails."""
+def gpu_lost(_need: Gpus, smi: Smi, bus: PciBus) -> t.Iterator[Finding]:
+    """If no GPU responds, the driver is missing or fails, which other checks report."""
     lost = [device for device in bus.gpus if not any(same_place(device, gpu["pci_bus_id"]) for gpu in smi.gpus)]
     if smi.gpus and lost:
         yield error(
-            f"{len(bus.gpus)} GPUs are on the PCI bus, nvidia-smi shows {len(smi.gpus)}:"
-            f" {', '.join(device.address for device in lost)} does not answer",
-            "look into the kernel's log (journalctl -k -g NVRM), power the host off and on; if it stays so, have the"
-            " GPU replaced",
+            f"{len(bus.gpus)} GPUs are on the PCI bus, but nvidia-smi shows {len(smi.gpus)}:"
+            f" {', '.join(device.address for device in lost)} does not respond",
+            "see the kernel's log (journalctl -k -g NVRM), and power the host off and on; if that does not help,"
+            " replace the GPU",
         )
 
 
-def gpu_count(need: Gpus, kinds: Kinds) -> t.Iterator[Finding]:
-    if 0 < len(kinds.gpus) < need.count:
+def gpu_count(need: Gpus, models: GpuModels) -> t.Iterator[Finding]:
+    if 0 < len(models.gpus) < need.count:
         yield error(
-            f"{len(kinds.gpus)} GPUs answer, {need.count} are needed",
-            "find out why the others do not answer (journalctl -k -g NVRM), or need fewer in O(gpus)",
+            f"{len(models.gpus)} GPUs respond, but {need.count} are needed",
+            "find out why the others do not respond (journalctl -k -g NVRM), or use fewer in O(gpus)",
         )
 
 
-def gpu_model(need: Gpus, kinds: Kinds) -> t.Iterator[Finding]:
-    names = _names(kinds)
+def gpu_model(need: Gpus, models: GpuModels) -> t.Iterator[Finding]:
+    names = _names(models)
     if need.name and names and names != [need.name]:
-        message = f"the GPUs are {', '.join(names)}, planned for is {need.name}"
+        message = f"the GPUs are {', '.join(names)}, but {need.name} is planned"
         yield error(message, f"use a host with {need.name}, or correct O(gpus)")
 
 
-def gpu_mixed(need: Gpus, kinds: Kinds) -> t.Iterator[Finding]:
-    names = _names(kinds)
+def gpu_mixed(need: Gpus, models: GpuModels) -> t.Iterator[Finding]:
+    names = _names(models)
     if len(names) > 1 and not need.name:
-        message = f"the GPUs are of different kinds: {', '.join(names)}"
-        yield error(message, "use a host whose GPUs are alike: an engine is built for one kind")
+        message = f"the GPUs are of different models: {', '.join(names)}"
+        yield error(message, "use a host with identical GPUs: an engine is built for one model of GPU")
 
 
-def _names(kinds: Kinds) -> list[str]:
-    return sorted({gpu["name"] for gpu in kinds.gpus})
+def _names(models: GpuModels) -> list[str]:
+    return sorted({gpu["name"] for gpu in models.gpus})
 
 
-def gpu_memory(need: Gpus, kinds: Kinds) -> t.Iterator[Finding]:
-    small = [gpu for gpu in kinds.gpus if gpu.get("memory_mib") and gpu["memory_mib"] < need.memory_mib]
+def gpu_memory(need: Gpus, models: GpuModels) -> t.Iterator[Finding]:
+    small = [gpu for gpu in models.gpus if gpu.get("memory_mib") and gpu["memory_mib"] < need.memory_mib]
     if small:
         have = min(gpu["memory_mib"] for gpu in small)
-        message = f"memory of {_indexes(small)}: {have} MiB, {need.memory_mib} MiB is needed"
+        message = f"memory of {_indexes(small)}: {have} MiB, but {need.memory_mib} MiB is needed"
         yield error(message, "use larger or more GPUs, or correct O(gpus)")
 
 
-def gpu_capability(need: Gpus, kinds: Kinds) -> t.Iterator[Finding]:
+def gpu_capability(need: Gpus, models: GpuModels) -> t.Iterator[Finding]:
     least = version(need.compute_capability)
-    old = [gpu for gpu in kinds.gpus if version(gpu.get("compute_capability") or need.compute_capability) < least]
+    old = [gpu for gpu in models.gpus if version(gpu.get("compute_capability") or need.compute_capability) < least]
     if old:
         have = min((gpu["compute_capability"] for gpu in old), key=version)
         yield error(
-            f"compute capability of {_indexes(old)}: {have}, {need.compute_capability} is needed",
+            f"compute capability of {_indexes(old)}: {have}, but {need.compute_capability} is needed",
             "use newer GPUs, or another precision or model in O(gpus)",
         )
 
@@ -176,36 +178,36 @@ def _indexes(gpus: t.Sequence[Gpu]) -> str:
     return on_gpus([gpu["index"] for gpu in gpus])
 
 
-def driver_too_old(need: Gpus, kinds: Kinds) -> t.Iterator[Finding]:
-    if _has_older_driver(kinds, need.driver):
+def driver_too_old(need: Gpus, models: GpuModels) -> t.Iterator[Finding]:
+    if _has_older_driver(models, need.driver):
         yield error(
-            f"the driver is {kinds.driver}, the image's CUDA needs {need.driver} or newer",
-            f"install driver {need.driver_listed or need.driver} or newer, or choose an earlier release",
+            f"the driver is {models.driver}, but the image's CUDA needs {need.driver} or later",
+            f"install driver {need.driver_listed or need.driver} or later, or choose an earlier release",
         )
 
 
-def driver_older(need: Gpus, kinds: Kinds) -> t.Iterator[Finding]:
-    if _has_older_driver(kinds, need.driver_listed) and not _has_older_driver(kinds, need.driver):
+def driver_older(need: Gpus, models: GpuModels) -> t.Iterator[Finding]:
+    if _has_older_driver(models, need.driver_listed) and not _has_older_driver(models, need.driver):
         yield warning(
-            f"the driver is {kinds.driver}, the image is made for {need.driver_listed}:"
-            " CUDA's minor version compatibility has to do",
-            f"install driver {need.driver_listed} or newer",
+            f"the driver is {models.driver}, but the image was built for {need.driver_listed}:"
+            " it depends on CUDA's minor version compatibility",
+            f"install driver {need.driver_listed} or later",
         )
 
 
-def _has_older_driver(kinds: Kinds, wanted: str) -> bool:
-    return bool(kinds.gpus and kinds.driver) and version(kinds.driver or "") < version(wanted)
+def _has_older_driver(models: GpuModels, wanted: str) -> bool:
+    return bool(models.gpus and models.driver) and version(models.driver or "") < version(wanted)
 
 
 CHECKS = (
     Check(nvidia_smi, "gpus", (Smi,)),
-    Check(gpu_absent, "gpus", (Kinds,), waivable=False),
-    Check(gpu_lost, "gpus", (Smi, Bus)),
-    Check(gpu_count, "gpus", (Kinds,), waivable=False),
-    Check(gpu_model, "gpus", (Kinds,)),
-    Check(gpu_mixed, "gpus", (Kinds,)),
-    Check(gpu_memory, "gpus", (Kinds,)),
-    Check(gpu_capability, "gpus", (Kinds,), waivable=False),
-    Check(driver_too_old, "gpus", (Kinds,), waivable=False),
-    Check(driver_older, "gpus", (Kinds,)),
+    Check(gpu_absent, "gpus", (GpuModels,), waivable=False),
+    Check(gpu_lost, "gpus", (Smi, PciBus)),
+    Check(gpu_count, "gpus", (GpuModels,), waivable=False),
+    Check(gpu_model, "gpus", (GpuModels,)),
+    Check(gpu_mixed, "gpus", (GpuModels,)),
+    Check(gpu_memory, "gpus", (GpuModels,)),
+    Check(gpu_capability, "gpus", (GpuModels,), waivable=False),
+    Check(driver_too_old, "gpus", (GpuModels,), waivable=False),
+    Check(driver_older, "gpus", (GpuModels,)),
 )

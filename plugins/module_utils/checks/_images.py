@@ -4,7 +4,7 @@
 
 # PRIVATE to the collection: may change without notice.
 
-"""An archive of the backend image, and an engine that some image has built."""
+"""The archive of the backend image, and the image that an existing engine was built with."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._check imp
     error,
     warning,
 )
-from ansible_collections.tritonops.trtllm.plugins.module_utils.docker._containers import EngineError, archive_ids
+from ansible_collections.tritonops.trtllm.plugins.module_utils.docker._containers import DockerError, archive_ids
 
 if t.TYPE_CHECKING:
     from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._live_host import LiveHost
@@ -34,46 +34,46 @@ _COMPRESSED = (b"\x1f\x8b", b"BZh", b"\xfd7zX", b"\x28\xb5\x2f\xfd")
 
 @dataclass(frozen=True)
 class ArchiveContent(Fact):
-    """The ids of its images; None if they cannot be told: it cannot be opened, is something else, or is compressed."""
+    """The ids of its images; None if the archive cannot be opened, is invalid, or is compressed."""
 
     ids: t.Collection[str] | None = None
-    closed: str = ""
-    wrong: str = ""
+    unreadable: str = ""
+    invalid: str = ""
     compressed: bool = False
 
     @classmethod
-    def look(cls, host: LiveHost) -> ArchiveContent | None:
-        return look_into_archive(host.needs.archive.path) if host.needs.archive else None
+    def gather(cls, host: LiveHost) -> ArchiveContent | None:
+        return read_archive(host.needs.archive.path) if host.needs.archive else None
 
 
-def look_into_archive(path: str) -> ArchiveContent:
+def read_archive(path: str) -> ArchiveContent:
     try:
         with open(path, "rb") as stream:
-            # To find the list of images in a compressed one, all of it would have to be unpacked.
+            # In a compressed archive, the list of images can only be found by unpacking all of it.
             if stream.read(4).startswith(_COMPRESSED):
                 return ArchiveContent(compressed=True)
         return ArchiveContent(sorted(archive_ids(path)))
     except OSError as exc:
-        return ArchiveContent(closed=str(exc))
-    except EngineError as exc:
-        return ArchiveContent(wrong=str(exc))
+        return ArchiveContent(unreadable=str(exc))
+    except DockerError as exc:
+        return ArchiveContent(invalid=str(exc))
 
 
 def archive_missing(_archive: Archive, found: ArchiveContent) -> t.Iterator[Finding]:
-    if found.closed:
-        yield error(f"the image archive cannot be read: {found.closed}", "correct O(archive)")
+    if found.unreadable:
+        yield error(f"the image archive cannot be read: {found.unreadable}", "correct O(archive)")
 
 
 def archive_unreadable(_archive: Archive, found: ArchiveContent) -> t.Iterator[Finding]:
-    if found.wrong:
-        yield error(found.wrong, "make it again with docker save, or correct O(archive)")
+    if found.invalid:
+        yield error(found.invalid, "create it again with docker save, or correct O(archive)")
 
 
 def archive_unchecked(archive: Archive, found: ArchiveContent) -> t.Iterator[Finding]:
     if found.compressed:
         yield warning(
-            f"{archive.path} is compressed: which image is in it shows only when it is loaded",
-            "keep it uncompressed to have it checked now",
+            f"{archive.path} is compressed: its image can only be checked when it is loaded",
+            "use an uncompressed archive, which is checked in advance",
         )
 
 
@@ -81,25 +81,25 @@ def archive_image(archive: Archive, found: ArchiveContent) -> t.Iterator[Finding
     if found.ids is not None and archive.digest and archive.digest not in found.ids:
         ids = " or ".join(found.ids) or "none"
         yield error(
-            f"the archive {archive.path} has the image {ids}, wanted is {archive.digest}",
+            f"the archive {archive.path} contains image {ids}, not {archive.digest}",
             "correct the archive or the digest in O(archive)",
         )
 
 
 @dataclass(frozen=True)
 class EngineRecord(Fact):
-    """Why the image of the needs cannot serve the engine that is there, if it cannot."""
+    """Why the image cannot serve the existing engine; empty if it can."""
 
     mismatch: str
 
     @classmethod
-    def look(cls, host: LiveHost) -> EngineRecord | None:
-        return look_at_engine(host.needs.engine) if host.needs.engine else None
+    def gather(cls, host: LiveHost) -> EngineRecord | None:
+        return read_engine(host.needs.engine) if host.needs.engine else None
 
 
-def look_at_engine(engine: Engine) -> EngineRecord:
+def read_engine(engine: Engine) -> EngineRecord:
     try:
-        # One that is not there yet is going to be built by the right image.
+        # A missing engine will be built with the right image.
         if is_complete(engine.path):
             check_engine_image(engine.path, engine.image_digest)
     except EngineImageMismatch as exc:
@@ -109,7 +109,7 @@ def look_at_engine(engine: Engine) -> EngineRecord:
 
 def engine_image(_engine: Engine, found: EngineRecord) -> t.Iterator[Finding]:
     if found.mismatch:
-        yield error(found.mismatch, "name another engine or another image in O(engine)")
+        yield error(found.mismatch, "set another engine or another image in O(engine)")
 
 
 CHECKS = (

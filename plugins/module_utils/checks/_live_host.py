@@ -4,7 +4,7 @@
 
 # PRIVATE to the collection: may change without notice.
 
-"""The host that a module runs on, as the checks see it."""
+"""The facts about the host that a module runs on."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ import typing as t
 from ansible.module_utils.common.dict_transformations import dict_merge
 from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._check import Fact, FactKind
 from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._needs import Needs, read
-from ansible_collections.tritonops.trtllm.plugins.module_utils.host._limited import answer_of
+from ansible_collections.tritonops.trtllm.plugins.module_utils.host._timeout import output_or_none
 
 if t.TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
 
 
 class LiveHost:
-    """Looks up each fact when it is asked for, once. `options` are those of preflight_info, `needs` one of them."""
+    """Gathers each fact once, when it is first needed. `options` are those of preflight_info, including `needs`."""
 
     def __init__(self, module: AnsibleModule, needs: t.Mapping[str, t.Any]) -> None:
         self.module = module
@@ -28,18 +28,18 @@ class LiveHost:
         self.needs = read(Needs, needs)
         self._facts: dict[type[Fact], t.Any] = {}
 
-    def known(self, kind: type[FactKind]) -> FactKind | None:
+    def fact(self, kind: type[FactKind]) -> FactKind | None:
         if kind not in self._facts:
-            self._facts[kind] = kind.look(self)
+            self._facts[kind] = kind.gather(self)
         return self._facts[kind]
 
-    def answer_of(self, program: str, *arguments: str) -> str | None:
-        """What a program says that may be absent, or fail; then None."""
-        return answer_of(self.module, self.options["command_timeout"], program, *arguments)
+    def output_of(self, program: str, *arguments: str) -> str | None:
+        """The output of a program; None if it is not installed or fails."""
+        return output_or_none(self.module, self.options["command_timeout"], program, *arguments)
 
-    def shown(self) -> dict[str, t.Any]:
-        """The facts that were looked up, as preflight_info returns them."""
-        shown: dict[str, t.Any] = {}
+    def as_result(self) -> dict[str, t.Any]:
+        """The facts gathered so far, as preflight_info returns them."""
+        results: dict[str, t.Any] = {}
         for fact in self._facts.values():
-            shown = dict_merge(shown, fact.shown(self.needs) if fact else {})
-        return shown
+            results = dict_merge(results, fact.as_result(self.needs) if fact else {})
+        return results

@@ -4,9 +4,9 @@
 
 # PRIVATE to the collection: may change without notice.
 
-"""What a deployment needs of a host: the option `needs` of preflight_info, `preflight_needs` of the role preflight.
+"""What a deployment needs on a host: the option `needs` of preflight_info, `preflight_needs` of the role preflight.
 
-The role's argument_specs describe it. A need that is empty is not checked.
+It is documented in the role's argument_specs. Empty needs are not checked.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ _REFERENCE = re.compile(r"O\(([a-z_.]+)\)")
 
 
 def _option(kind: str, variable: str = "", record: type | None = None, elements: str = "") -> t.Mapping[str, t.Any]:
-    """What a field is as an option. `variable` is the one of the inventory that it is set by."""
+    """How a field is declared as an option. `variable` is the inventory variable that sets it."""
     return {"type": kind, "variable": variable, "record": record, "elements": elements}
 
 
 def options_of(kind: t.Any) -> Spec:
-    """The fields of a dataclass as options that Ansible validates."""
+    """The fields of a dataclass as an argument spec."""
     return {entry.name: _spec_of(entry) for entry in fields(kind)}
 
 
@@ -107,9 +107,9 @@ class Engine:
 
 @dataclass(frozen=True)
 class Needs:
-    """`root` is the folder that everything goes below; `units` and `containers` are our services that may be running.
+    """`root` is the root folder; `units` and `containers` are our own services, which may be running.
 
-    `planned` means that a plan worked them out: remedies then name the variables that the plan was made from.
+    `planned` is set if the needs are from a plan: remedies then name inventory variables instead of options.
     """
 
     architectures: t.Sequence[str] = field(default=(), metadata=_option("list", elements="str"))
@@ -152,7 +152,7 @@ class Needs:
 
 
 def read(kind: type[Record], given: t.Mapping[str, t.Any]) -> Record:
-    """Validated options as the dataclass; what was not given has its default."""
+    """The dataclass of validated options; options without a value have their defaults."""
     values: dict[str, t.Any] = {}
     for entry in fields(kind):  # type: ignore[arg-type]
         value, record = given.get(entry.name), entry.metadata["record"]
@@ -174,14 +174,14 @@ def _variables(kind: t.Any, prefix: str = "") -> t.Iterator[tuple[str, str]]:
 
 
 VARIABLES = dict(_variables(Needs))
-"""By the path of a need, such as hub.endpoint, the variable of the inventory that sets it."""
+"""The inventory variable that sets a need, by its path, such as hub.endpoint."""
 
 _OPTIONS = {"ca_bundle": "trtllm_ca_bundle"}
-"""Likewise, by an option of preflight_info beside the needs."""
+"""The inventory variable that sets another option of preflight_info."""
 
 
 def named(text: str, planned: bool) -> str:
-    """A text with the names that its references, such as O(hub.endpoint), have where the needs come from."""
+    """The text with references such as O(hub.endpoint) replaced by the name of the option or the variable."""
 
     def name_of(reference: t.Match[str]) -> str:
         name = reference.group(1)

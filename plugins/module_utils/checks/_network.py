@@ -4,7 +4,7 @@
 
 # PRIVATE to the collection: may change without notice.
 
-"""What a deployment fetches: whether the host gets the model from the hub, and reaches everything else."""
+"""Whether the host can download the model from the hub, and reach the registry and other sources."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ if t.TYPE_CHECKING:
     from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._live_host import LiveHost
     from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._needs import Hub, Source
 
-GOOD, SILENT, MISSING, REFUSED, FAILING = "good", "silent", "missing", "refused", "failing"
-_CHECK_NETWORK = "check the network and the proxy of the host"
+GOOD, UNREACHABLE, MISSING, REFUSED, FAILING = "good", "unreachable", "missing", "refused", "failing"
+_CHECK_NETWORK = "check the host's network and proxy settings"
 
 
 @dataclass(frozen=True)
 class HubAnswer:
-    """The last answer of the hub, and the file that it is about; none where it is about the model."""
+    """The hub's last response, and the file that was requested; empty for a request for the model."""
 
     reply: Reply
     path: str
@@ -44,11 +44,11 @@ class HubAnswer:
 
     @property
     def outcome(self) -> str:
-        if self.reply.silence:
-            return SILENT
+        if self.reply.failure:
+            return UNREACHABLE
         if self.reply.status < 400:
             return GOOD
-        # Without a token Hugging Face answers 401 for what does not exist, too, but names the reason.
+        # Without a token, Hugging Face also responds with 401 if something does not exist, but with an error code.
         if self.reply.status == 404 or self.reply.code.endswith("NotFound"):
             return MISSING
         return REFUSED if self.reply.status in (401, 403) else FAILING
@@ -56,15 +56,15 @@ class HubAnswer:
 
 @dataclass(frozen=True)
 class Network(Fact):
-    """The answers. What is finished, or there already, was not asked for."""
+    """The responses. Downloads that are already complete were not requested."""
 
     hub: HubAnswer | None = None
     registry: Reply | None = None
     sources: t.Mapping[Source, Reply] | None = None
 
     @classmethod
-    def look(cls, host: LiveHost) -> Network:
-        """Asks all at once: each of them may take until its timeout."""
+    def gather(cls, host: LiveHost) -> Network:
+        """Send all requests in parallel, because each of them may take until its timeout."""
         needs, timeout, trusted = host.needs, host.options["timeout"], host.options["ca_bundle"]
         fetch = fetcher(timeout, trusted)
         wanted = [source for source in needs.reach if not (source.unless and os.path.exists(source.unless))]
@@ -82,7 +82,7 @@ class Network(Fact):
 def _token(host: LiveHost, hub: Hub) -> str | None:
     token: str = host.options["token"] or (read_text(hub.token_file).strip() if hub.token_file else "")
     if token:
-        # Whatever is returned is searched for these.
+        # Ansible hides these values in the module's output.
         host.module.no_log_values.add(token)
     return token or None
 
@@ -91,7 +91,7 @@ def _token(host: LiveHost, hub: Hub) -> str | None:
 
 
 def ask_hub(hub: Hub, has_token: bool, fetch: Fetch) -> HubAnswer:
-    """The model's description is public even when its files are not: so one file is asked for as well."""
+    """Request the model and one of its files, because the model's description is public even if its files are not."""
     endpoint, model, revision = hub.endpoint.rstrip("/"), quote(hub.repository), quote(hub.revision, safe="")
     found = HubAnswer(fetch("GET", f"{endpoint}/api/models/{model}/revision/{revision}"), "", has_token)
     for path in hub.files[:1] if found.outcome == GOOD else ():
@@ -103,9 +103,9 @@ def hub_token_missing(hub: Hub, network: Network) -> t.Iterator[Finding]:
     answer = network.hub
     if answer and answer.outcome == REFUSED and not answer.has_token:
         yield error(
-            f"the hub does not give {hub.repository} without a token: {answer.reply.words}",
-            f"accept the licence at {_page(hub)} (a gated model) and put a token of that account into"
-            " O(hub.token_file)",
+            f"the hub requires a token for {hub.repository}: {answer.reply.reason}",
+            f"accept the licence at {_page(hub)} (for a gated model) and set O(hub.token_file) to a token of that"
+            " account",
         )
 
 
@@ -113,9 +113,9 @@ def hub_token_refused(hub: Hub, network: Network) -> t.Iterator[Finding]:
     answer = network.hub
     if answer and answer.outcome == REFUSED and answer.has_token:
         yield error(
-            f"the hub refuses {hub.repository} to the token: {answer.reply.words}",
-            f"let the account of that token accept the licence at {_page(hub)} (a gated model), or put another token"
-            " into O(hub.token_file)",
+            f"the hub refuses {hub.repository} with this token: {answer.reply.reason}",
+            f"accept the licence at {_page(hub)} (for a gated model) with the token's account, or set another token in"
+            " O(hub.token_file)",
         )
 
 
@@ -128,27 +128,27 @@ def hub_not_found(hub: Hub, network: Network) -> t.Iterator[Finding]:
     if answer is None or answer.outcome != MISSING:
         return
     if answer.path and answer.reply.code in ("", "EntryNotFound"):
-        message = f"{hub.repository} has no file {answer.path} at revision {hub.revision}: {answer.reply.words}"
+        message = f"{hub.repository} has no file {answer.path} at revision {hub.revision}: {answer.reply.reason}"
         yield error(message, "correct O(hub.repository)")
         return
-    private = "" if answer.has_token else "; for a private model put a token into O(hub.token_file)"
+    private = "" if answer.has_token else "; for a private model set O(hub.token_file)"
     yield error(
-        f"the hub {hub.endpoint} has no model {hub.repository} at revision {hub.revision}: {answer.reply.words}",
+        f"the hub {hub.endpoint} has no model {hub.repository} at revision {hub.revision}: {answer.reply.reason}",
         f"correct the model or the revision in O(hub.repository){private}",
     )
 
 
 def hub_unreachable(hub: Hub, network: Network) -> t.Iterator[Finding]:
     answer = network.hub
-    if answer and answer.outcome == SILENT:
+    if answer and answer.outcome == UNREACHABLE:
         yield error(
-            f"the hub {hub.endpoint} does not answer: {answer.reply.words}",
-            f"{_CHECK_NETWORK}, the hub in O(hub.endpoint) and, for a certificate, the bundle in O(ca_bundle)",
+            f"the hub {hub.endpoint} does not respond: {answer.reply.reason}",
+            f"{_CHECK_NETWORK}, O(hub.endpoint) and, for a certificate error, O(ca_bundle)",
         )
     elif answer and answer.outcome == FAILING:
         yield error(
-            f"the hub {hub.endpoint} does not serve {hub.repository}: {answer.reply.words}",
-            "try again later, or name another hub in O(hub.endpoint)",
+            f"the hub {hub.endpoint} does not serve {hub.repository}: {answer.reply.reason}",
+            "try again later, or set another hub in O(hub.endpoint)",
         )
 
 
@@ -161,42 +161,42 @@ def ask_registry(address: str, fetch: Fetch) -> Reply:
 
 
 def _scheme(address: str) -> str:
-    """The engine speaks without TLS to the host itself."""
+    """Docker uses HTTP without TLS for a registry on the host itself."""
     return "http://" if re.match(r"(localhost|127\.[\d.]+)(:|/|$)", address) else "https://"
 
 
 def registry_certificate(address: str, network: Network) -> t.Iterator[Finding]:
-    """The engine has certificates of its own for registries, and may get them later."""
+    """Only a warning, because Docker has its own certificates for registries, which may be added later."""
     reply = network.registry
-    if reply and _distrusted(reply):
+    if reply and _is_untrusted(reply):
         yield warning(
-            f"the certificate of the image registry {address} is not trusted here: {reply.words}",
-            "give its CA to the engine (docker_registry_ca_files), or to the host in O(ca_bundle)",
+            f"the host does not trust the certificate of the image registry {address}: {reply.reason}",
+            "add its CA certificate to Docker (docker_registry_ca_files), or to the host (O(ca_bundle))",
         )
 
 
-def _distrusted(reply: Reply) -> bool:
-    return "certificate" in reply.silence.lower()
+def _is_untrusted(reply: Reply) -> bool:
+    return "certificate" in reply.failure.lower()
 
 
 def registry_unreachable(address: str, network: Network) -> t.Iterator[Finding]:
-    """Any answer of the registry's API will do: it asks for credentials even of those it serves."""
+    """Any response of the registry's API is fine, including one that requires credentials."""
     reply = network.registry
-    if reply and not _distrusted(reply) and (reply.silence or reply.status >= 500 or reply.status == 404):
+    if reply and not _is_untrusted(reply) and (reply.failure or reply.status >= 500 or reply.status == 404):
         yield error(
-            f"the image registry {address} does not answer: {reply.words}",
-            f"{_CHECK_NETWORK}, and the registry in O(registry)",
+            f"the image registry {address} does not respond: {reply.reason}",
+            f"{_CHECK_NETWORK}, and O(registry)",
         )
 
 
 def unreachable(sources: t.Sequence[Source], network: Network) -> t.Iterator[Finding]:
-    """What a source says does not matter, unless it is the proxy that says no."""
+    """Any response is fine, except a server error and a refusal by the proxy."""
     for source in sources:
         reply = (network.sources or {}).get(source)
-        if reply and (reply.silence or reply.status >= 500 or reply.status == 407):
+        if reply and (reply.failure or reply.status >= 500 or reply.status == 407):
             yield error(
-                f"{source.url} ({source.what}) does not answer: {reply.words}",
-                "check network, name service and proxy of the host, or name another source in O(reach)",
+                f"{source.url} ({source.what}) does not respond: {reply.reason}",
+                "check the host's network, DNS and proxy settings, or set another source in O(reach)",
             )
 
 

@@ -4,7 +4,7 @@
 
 # PRIVATE to the collection: may change without notice.
 
-"""The ports of the service: who has them now, and whether the firewall lets anybody in."""
+"""The ports of the service: whether they are free, and whether the firewall allows access."""
 
 from __future__ import annotations
 
@@ -36,22 +36,22 @@ if t.TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Own(Fact):
-    """Our own services, whose ports and GPUs are not taken by somebody else."""
+class OwnServices(Fact):
+    """Our own services, which may use the needed ports and GPUs."""
 
     service: OwnService
 
     @classmethod
-    def look(cls, host: LiveHost) -> Own:
+    def gather(cls, host: LiveHost) -> OwnServices:
         return cls(OwnService(host.needs.units, _own_containers(host.module, host.needs.containers)))
 
 
 def _own_containers(module: AnsibleModule, names: t.Sequence[str]) -> list[Container]:
-    """What Docker knows about those of the containers that exist, if there is a Docker."""
+    """Those of the containers that exist; empty without Docker."""
     docker = module.get_bin_path("docker") if names else None
     if docker is None:
         return []
-    # Those that do not exist make it fail, but are left out of what it prints.
+    # It fails if a container does not exist, but still prints the others.
     _rc, out, _err = module.run_command([docker, "container", "inspect", *names])
     return [_container(inspected) for inspected in json.loads(out or "[]")]
 
@@ -63,7 +63,7 @@ def _container(inspected: t.Mapping[str, t.Any]) -> Container:
 
 
 class Socket(t.NamedTuple):
-    """Where somebody listens, who it is where that can be seen, and whether it is our own service."""
+    """A listening socket, its process if it is visible, and whether it belongs to our own service."""
 
     listener: Listener
     holder: Holder | None
@@ -72,17 +72,17 @@ class Socket(t.NamedTuple):
 
 @dataclass(frozen=True)
 class Listening(Fact):
-    """Those who listen on a port that is needed."""
+    """The sockets that listen on a needed port."""
 
     sockets: t.Sequence[Socket]
 
     @classmethod
-    def look(cls, host: LiveHost) -> Listening:
-        own = host.known(Own)
-        return look_at_ports(host.needs.ports, own.service if own else OwnService())
+    def gather(cls, host: LiveHost) -> Listening:
+        own = host.fact(OwnServices)
+        return find_sockets(host.needs.ports, own.service if own else OwnService())
 
 
-def look_at_ports(ports: t.Sequence[Port], own: OwnService, proc: str = "/proc") -> Listening:
+def find_sockets(ports: t.Sequence[Port], own: OwnService, proc: str = "/proc") -> Listening:
     needed = {wanted.port for wanted in ports}
     listeners = [listener for listener in listening(proc) if listener.port in needed]
     who = holders([listener.inode for listener in listeners], proc)
@@ -97,7 +97,7 @@ def _is_own(holder: Holder, port: int, own: OwnService, proc: str) -> bool:
 
 
 def port_taken(ports: t.Sequence[Port], found: Listening) -> t.Iterator[Finding]:
-    """One finding for each needed port that somebody else listens on."""
+    """One finding for each needed port that another process uses."""
     others = [socket for socket in found.sockets if not socket.own]
     for wanted in ports:
         taken = [socket for socket in others if collides(socket.listener, wanted.address, wanted.port)]
@@ -105,27 +105,27 @@ def port_taken(ports: t.Sequence[Port], found: Listening) -> t.Iterator[Finding]
             who = f"pid {holder.pid}: {holder.command}" if holder else "a process of another user or of the kernel"
             what = f" ({wanted.what})" if wanted.what else ""
             yield error(
-                f"port {wanted.port} on {wanted.address}{what} is taken by {who} (it listens on {listener.address})",
+                f"port {wanted.port} on {wanted.address}{what} is used by {who} (it listens on {listener.address})",
                 "stop it, or choose another port in O(ports)",
             )
 
 
 @dataclass(frozen=True)
 class Firewall(Fact):
-    """Whether firewalld runs, its default zone and what is open in it, as it prints them."""
+    """Whether firewalld is running, its default zone and the open ports there, in its own notation."""
 
     running: bool
     zone: str = ""
     ports: str = ""
 
     @classmethod
-    def look(cls, host: LiveHost) -> Firewall:
-        if (host.answer_of("firewall-cmd", "--state") or "").strip() != "running":
+    def gather(cls, host: LiveHost) -> Firewall:
+        if (host.output_of("firewall-cmd", "--state") or "").strip() != "running":
             return cls(False)
-        zone = (host.answer_of("firewall-cmd", "--get-default-zone") or "").strip()
-        return cls(True, zone, (host.answer_of("firewall-cmd", "--list-ports") or "").strip())
+        zone = (host.output_of("firewall-cmd", "--get-default-zone") or "").strip()
+        return cls(True, zone, (host.output_of("firewall-cmd", "--list-ports") or "").strip())
 
-    def shown(self, needs: Needs) -> dict[str, t.Any]:
+    def as_result(self, needs: Needs) -> dict[str, t.Any]:
         return {"firewalld": self.running}
 
     def lets_in(self, port: int) -> bool:
@@ -138,16 +138,16 @@ class Firewall(Fact):
 
 
 def firewall(ports: t.Sequence[Port], found: Firewall) -> t.Iterator[Finding]:
-    """A port on the loopback needs no way in."""
+    """Ports on loopback addresses need no rule."""
     outside = sorted({wanted.port for wanted in ports if not ipaddress.ip_address(wanted.address).is_loopback})
     shut = [port for port in outside if not found.lets_in(port)]
     if shut:
         listed = ", ".join(f"{port}/tcp" for port in shut)
         add = " ".join(f"--add-port={port}/tcp" for port in shut)
         yield warning(
-            f"firewalld runs and does not have {listed} open in zone {found.zone}",
-            f"firewall-cmd --permanent --zone={found.zone} {add} && firewall-cmd --reload, where clients are to"
-            " reach them (Docker opens published ports by itself on most systems)",
+            f"firewalld is running and {listed} is not open in zone {found.zone}",
+            f"firewall-cmd --permanent --zone={found.zone} {add} && firewall-cmd --reload, if clients need access"
+            " (on most systems Docker opens published ports itself)",
         )
 
 

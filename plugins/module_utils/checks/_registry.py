@@ -4,7 +4,7 @@
 
 # PRIVATE to the collection: may change without notice.
 
-"""All checks of a host, and the one way to run them: on facts of now (preflight) or recorded ones (plan)."""
+"""All checks of a host. Preflight runs them on current facts, the plan on recorded ones."""
 
 from __future__ import annotations
 
@@ -32,22 +32,22 @@ CHECKS = (
 )
 
 EXPOSED = "exposed_vulnerable_release"
-"""A risk that the plan refuses whatever the host is."""
+"""The id of a risk that the plan refuses on any host."""
 UNSEEN = "no_python"
-"""What the role preflight finds where no module can run."""
+"""The id of the finding of the role preflight on a host where no module can run."""
 
 WAIVABLE = (EXPOSED, UNSEEN, *(check.id for check in CHECKS if check.waivable))
-"""What trtllm_waive and preflight_waive can name."""
+"""The valid ids in trtllm_waive and preflight_waive."""
 
 
-def judge(needs: Needs, known: t.Callable[[type[Fact]], Fact | None]) -> list[dict[str, t.Any]]:
-    """What stands against a deployment with these needs, on a host of which that is known."""
+def judge(needs: Needs, fact_of: t.Callable[[type[Fact]], Fact | None]) -> list[dict[str, t.Any]]:
+    """The findings for a deployment with these needs on a host; `fact_of` returns a fact, or None if it is unknown."""
     found = []
     for check in CHECKS:
         need = getattr(needs, check.need)
         if not need:
             continue
-        facts = [known(kind) for kind in check.facts]
+        facts = [fact_of(kind) for kind in check.facts]
         if None not in facts:
             found += [
                 {

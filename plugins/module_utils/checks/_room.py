@@ -4,7 +4,7 @@
 
 # PRIVATE to the collection: may change without notice.
 
-"""Whether disks and memory have room for what is going to be there."""
+"""Whether disks and memory are large enough."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ if t.TYPE_CHECKING:
     from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._live_host import LiveHost
     from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._needs import Disk, Needs, Shm
 
-# What NCCL wants between the ranks of a model.
+# What NCCL needs in /dev/shm between the ranks of a model.
 RANKS_SHM = 1 << 30
-# The option that modules have for file systems still to be made or to grow; documented by the fragment coming_storage.
+# The module option for file systems that will be created or grown; documented by the fragment coming_storage.
 STORAGE = {
     "type": "list",
     "elements": "dict",
@@ -48,7 +48,7 @@ STORAGE = {
 
 
 class Place(t.NamedTuple):
-    """Where something goes: what tells the file system from others, and how much of it is written; None for all."""
+    """Where data is written: an identifier of the file system, and the bytes written so far; None if complete."""
 
     file_system: object
     mount: str
@@ -57,7 +57,7 @@ class Place(t.NamedTuple):
 
 
 class Space(t.NamedTuple):
-    """A file system, what is still to be put on it and what is free."""
+    """A file system, with the bytes that are still needed on it and the free bytes."""
 
     mount: str
     needed: int
@@ -67,16 +67,16 @@ class Space(t.NamedTuple):
 
 @dataclass(frozen=True)
 class Places(Fact):
-    """By path. A path that is not in it is not known."""
+    """Places by path. Other paths are unknown."""
 
     by_path: t.Mapping[str, Place]
 
     @classmethod
-    def look(cls, host: LiveHost) -> Places:
+    def gather(cls, host: LiveHost) -> Places:
         storage = host.options["storage"]
         return cls({wanted.path: place_of(wanted.path, storage) for wanted in host.needs.disk})
 
-    def shown(self, needs: Needs) -> dict[str, t.Any]:
+    def as_result(self, needs: Needs) -> dict[str, t.Any]:
         spaces = spaces_of(needs.disk, self)
         return {
             "disk": [{"mount": space.mount, "needed_bytes": space.needed, "free_bytes": space.free} for space in spaces]
@@ -91,7 +91,7 @@ def mount_of(path: str) -> str:
 
 
 def place_of(path: str, storage: t.Sequence[t.Mapping[str, t.Any]]) -> Place:
-    """`storage`: file systems that are still to be made or to grow."""
+    """`storage` are file systems that will be created or grown."""
     path = os.path.abspath(path)
     existing, coming = nearest_existing(path), {entry["mount"]: entry["free_bytes"] for entry in storage}
     below = [mount for mount in coming if path == mount or path.startswith(mount.rstrip("/") + "/")]
@@ -103,7 +103,7 @@ def place_of(path: str, storage: t.Sequence[t.Mapping[str, t.Any]]) -> Place:
 
 
 def spaces_of(disk: t.Sequence[Disk], places: Places) -> list[Space]:
-    """What is still needed, by file system: nothing for a finished artifact, the rest for a half-made one."""
+    """What is still needed on each file system: nothing for a complete artifact, the rest for an unfinished one."""
     spaces: dict[object, Space] = {}
     for wanted in disk:
         place = places.by_path.get(wanted.path)
@@ -121,7 +121,7 @@ def disk_space(disk: t.Sequence[Disk], places: Places) -> t.Iterator[Finding]:
     for space in spaces_of(disk, places):
         if space.needed > space.free:
             yield error(
-                f"the file system {space.mount} has {human_bytes(space.free)} free,"
+                f"the file system {space.mount} has {human_bytes(space.free)} free, but"
                 f" {human_bytes(space.needed)} is needed: {', '.join(space.parts)}",
                 f"free {human_bytes(space.needed - space.free)} there, or choose another folder in O(disk)",
             )
@@ -132,34 +132,34 @@ class Memory(Fact):
     bytes: int
 
     @classmethod
-    def look(cls, host: LiveHost) -> Memory:
+    def gather(cls, host: LiveHost) -> Memory:
         return cls(memory_total())
 
-    def shown(self, needs: Needs) -> dict[str, t.Any]:
+    def as_result(self, needs: Needs) -> dict[str, t.Any]:
         return {"memory_bytes": self.bytes}
 
 
 def memory(needed: int, found: Memory) -> t.Iterator[Finding]:
     if needed > found.bytes:
         yield error(
-            f"the host has {human_bytes(found.bytes)} of memory, {human_bytes(needed)} is needed",
+            f"the host has {human_bytes(found.bytes)} of memory, but {human_bytes(needed)} is needed",
             "use a larger host or a smaller model; the need is set in O(memory_bytes)",
         )
 
 
 def shm(wanted: Shm, found: Memory) -> t.Iterator[Finding]:
-    """The container has a /dev/shm of its own, whose pages are memory of the host."""
+    """The container has its own /dev/shm, which uses the host's memory."""
     size = human_to_bytes(wanted.size.lower().rstrip("b"))
     if size > found.bytes:
         yield error(
-            f"a /dev/shm of {human_bytes(size)} is asked for, the host has {human_bytes(found.bytes)} of memory",
-            "ask for less in O(shm)",
+            f"/dev/shm needs {human_bytes(size)}, but the host has {human_bytes(found.bytes)} of memory",
+            "reduce O(shm)",
         )
     elif wanted.ranks > 1 and size < RANKS_SHM:
         yield warning(
-            f"a /dev/shm of {human_bytes(size)} is little for {wanted.ranks} ranks: NCCL wants"
+            f"a /dev/shm of {human_bytes(size)} is too small for {wanted.ranks} ranks: NCCL needs"
             f" {human_bytes(RANKS_SHM)}",
-            "ask for more in O(shm)",
+            "increase O(shm)",
         )
 
 

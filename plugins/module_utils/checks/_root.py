@@ -4,7 +4,7 @@
 
 # PRIVATE to the collection: may change without notice.
 
-"""The root folder: whose it is, and what SELinux lets be done with it."""
+"""The root folder: whether it is ours, and what SELinux allows there."""
 
 from __future__ import annotations
 
@@ -33,61 +33,61 @@ if t.TYPE_CHECKING:
     from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._needs import Needs
 
 _MOST_NAMED = 5
-# Labels of folders that systemd may not start programs from.
+# SELinux types of folders from which systemd may not start programs.
 _FOREIGN_LABELS = ("unlabeled_t", "default_t", "mnt_t", "file_t", "user_home_t", "home_root_t", "tmp_t", "user_tmp_t")
 
 
 @dataclass(frozen=True)
 class RootFolder(Fact):
-    """What others have in a folder that is not marked as ours, and what in ours is of an earlier layout."""
+    """The names in a folder that is not marked as ours, and the names of an earlier layout in our own folder."""
 
     foreign: t.Sequence[str]
     outdated: t.Sequence[str] = ()
 
     @classmethod
-    def look(cls, host: LiveHost) -> RootFolder:
+    def gather(cls, host: LiveHost) -> RootFolder:
         return cls(foreign_names(host.needs.root), outdated_names(host.needs.root))
 
 
 def root_foreign(root: str, found: RootFolder) -> t.Iterator[Finding]:
-    """It would be mixed up with ours."""
+    """Files of others would be mixed up with ours."""
     if found.foreign:
         some = ", ".join(found.foreign[:_MOST_NAMED])
         yield error(
-            f"{root} is not empty ({some}) and has no {MARK} that says that this collection made it",
+            f"{root} is not empty ({some}) and has no {MARK}, which marks a root folder of this collection",
             f"choose an empty folder, such as {root}/trtllm, in O(root); if it is a root folder of an earlier version,"
             f" create {root}/{MARK}",
         )
 
 
 def root_outdated(root: str, found: RootFolder) -> t.Iterator[Finding]:
-    """The service of that layout would go on serving beside ours."""
+    """The service of the earlier layout would continue to run in parallel."""
     if found.outdated:
         names = ", ".join(found.outdated)
         yield error(
-            f"{root} was filled by an earlier version of this collection, whose deployments had no name ({names})",
+            f"{root} is from an earlier version of this collection, whose deployments had no names ({names})",
             f"stop its service (systemctl disable --now trtllm.service), remove the unit and {names} in {root}, and run"
-            " again: image, weights, checkpoint and engine are used as they are",
+            " again: image, weights, checkpoint and engine are reused",
         )
 
 
 @dataclass(frozen=True)
 class SELinux(Fact):
-    """Whether rules are enforced, whether Docker labels its containers, and the type of the root folder."""
+    """Whether SELinux is enforcing, whether Docker uses it for containers, and the type of the root folder."""
 
     enforcing: bool
     containers: bool
     label: str | None
 
     @classmethod
-    def look(cls, host: LiveHost) -> SELinux:
-        return look_at_selinux(host.needs.root)
+    def gather(cls, host: LiveHost) -> SELinux:
+        return read_selinux(host.needs.root)
 
-    def shown(self, needs: Needs) -> dict[str, t.Any]:
+    def as_result(self, needs: Needs) -> dict[str, t.Any]:
         return {"selinux_enforcing": self.enforcing}
 
 
-def look_at_selinux(root: str, enforce: str = "/sys/fs/selinux/enforce", etc: str = "/etc") -> SELinux:
+def read_selinux(root: str, enforce: str = "/sys/fs/selinux/enforce", etc: str = "/etc") -> SELinux:
     return SELinux(read_text(enforce).strip() == "1", _docker_labels(etc), _label(root))
 
 
@@ -95,7 +95,7 @@ def _docker_labels(etc: str) -> bool:
     try:
         return bool(json.loads(read_text(os.path.join(etc, "docker/daemon.json"))).get("selinux-enabled"))
     except (ValueError, AttributeError):
-        # Not there yet, or not for us to judge.
+        # Missing, or invalid, which other modules report.
         return False
 
 
@@ -111,17 +111,16 @@ def _label(path: str) -> str | None:
 def selinux_containers(root: str, found: SELinux) -> t.Iterator[Finding]:
     if found.enforcing and found.containers:
         yield warning(
-            f"SELinux is enforcing and Docker labels containers: they may not read {root} unless it is labelled",
-            f"semanage fcontext -a -t container_file_t '{root}(/.*)?' && restorecon -R {root}; or leave"
-            " selinux-enabled out of /etc/docker/daemon.json",
+            f"SELinux is enforcing for containers: they cannot read {root} unless it is labelled",
+            f"semanage fcontext -a -t container_file_t '{root}(/.*)?' && restorecon -R {root}; or remove"
+            " selinux-enabled from /etc/docker/daemon.json",
         )
 
 
 def selinux_label(root: str, found: SELinux) -> t.Iterator[Finding]:
     if found.enforcing and found.label in _FOREIGN_LABELS:
         yield warning(
-            f"SELinux is enforcing and the folder for {root} is of type {found.label}, from which systemd may not"
-            " start a program",
+            f"SELinux is enforcing and {root} has type {found.label}, from which systemd may not start programs",
             f"semanage fcontext -a -t usr_t '{root}(/.*)?' && restorecon -R {root}",
         )
 

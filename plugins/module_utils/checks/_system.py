@@ -4,7 +4,7 @@
 
 # PRIVATE to the collection: may change without notice.
 
-"""The system itself: processor, distribution, systemd, clock and limits."""
+"""The operating system: architecture, distribution, systemd, clock and limits."""
 
 from __future__ import annotations
 
@@ -38,18 +38,18 @@ class Machine(Fact):
     architecture: str
 
     @classmethod
-    def look(cls, host: LiveHost) -> Machine:
+    def gather(cls, host: LiveHost) -> Machine:
         machine = platform.machine()
         return cls(_MACHINE_ALIASES.get(machine, machine))
 
-    def shown(self, needs: Needs) -> dict[str, t.Any]:
+    def as_result(self, needs: Needs) -> dict[str, t.Any]:
         return {"architecture": self.architecture}
 
 
 def architecture(supported: t.Sequence[str], machine: Machine) -> t.Iterator[Finding]:
     if machine.architecture not in supported:
         yield error(
-            f"the processor is {machine.architecture}, supported: {', '.join(supported)}",
+            f"the architecture is {machine.architecture}, supported: {', '.join(supported)}",
             "use a host of that architecture: the backend's images exist for no other",
         )
 
@@ -62,10 +62,10 @@ class System(Fact):
     version: str
 
     @classmethod
-    def look(cls, host: LiveHost) -> System:
+    def gather(cls, host: LiveHost) -> System:
         return read_system("/etc/os-release")
 
-    def shown(self, needs: Needs) -> dict[str, t.Any]:
+    def as_result(self, needs: Needs) -> dict[str, t.Any]:
         return {"system": f"{self.name} {self.version}"}
 
 
@@ -79,7 +79,7 @@ def _supported(systems: t.Mapping[str, str]) -> str:
 
 
 def os_untested(systems: t.Mapping[str, str], system: System) -> t.Iterator[Finding]:
-    """A distribution that nobody has tried may well work."""
+    """Only a warning: other distributions may work."""
     if system.name not in systems:
         tested = _supported(systems)
         yield warning(f"{system.name} {system.version} is not among the tested systems: {tested}", "none")
@@ -97,55 +97,55 @@ class Systemd(Fact):
     running: bool
 
     @classmethod
-    def look(cls, host: LiveHost) -> Systemd:
-        # The documented way to ask, sd_booted(3).
+    def gather(cls, host: LiveHost) -> Systemd:
+        # As documented in sd_booted(3).
         return cls(os.path.isdir("/run/systemd/system"))
 
 
 def systemd(_needed: bool, found: Systemd) -> t.Iterator[Finding]:
     if not found.running:
         yield error(
-            "the system was not started by systemd, which is to run the service",
-            "use a host that systemd runs on; in a container make it process 1",
+            "systemd is not running, but is needed for the service",
+            "use a host with systemd; in a container it must be process 1",
         )
 
 
 @dataclass(frozen=True)
 class Clock(Fact):
-    """Whether anything keeps the kernel's clock right, chrony included; None where nobody tells."""
+    """Whether the kernel's clock is synchronised, by any program; None if unknown."""
 
     synchronised: bool | None
 
     @classmethod
-    def look(cls, host: LiveHost) -> Clock:
-        said = host.answer_of("timedatectl", "show", "--property=NTPSynchronized", "--value")
+    def gather(cls, host: LiveHost) -> Clock:
+        said = host.output_of("timedatectl", "show", "--property=NTPSynchronized", "--value")
         return cls(None if said is None else said.strip() == "yes")
 
-    def shown(self, needs: Needs) -> dict[str, t.Any]:
+    def as_result(self, needs: Needs) -> dict[str, t.Any]:
         return {"clock_synchronised": self.synchronised}
 
 
 def clock(_needed: bool, found: Clock) -> t.Iterator[Finding]:
     if found.synchronised is False:
         yield warning(
-            "the clock is not synchronised: with a wrong one, certificates are not valid yet or not any more",
-            "systemctl enable --now chronyd, or systemd-timesyncd; timedatectl shows when it is",
+            "the clock is not synchronised: if it is wrong, valid certificates are refused",
+            "systemctl enable --now chronyd, or systemd-timesyncd; timedatectl shows the state",
         )
 
 
 @dataclass(frozen=True)
 class Limits(Fact):
-    """Whether the host may raise its limits, and what /proc/1/limits says they are."""
+    """Whether the host may raise its limits, and the text of /proc/1/limits."""
 
     raisable: bool
     limits: str
 
     @classmethod
-    def look(cls, host: LiveHost) -> Limits:
+    def gather(cls, host: LiveHost) -> Limits:
         return read_limits("/proc/1")
 
     def allow(self, wanted: str) -> bool:
-        """`wanted` as docker takes it: name=soft[:hard], -1 for unlimited."""
+        """`wanted` is in Docker's notation: name=soft[:hard], -1 for unlimited."""
         name, _equals, values = wanted.partition("=")
         hard = re.search(rf"^{_LIMITS.get(name, name)}\s+\S+\s+(\S+)", self.limits, re.MULTILINE)
         if self.raisable or hard is None or hard.group(1) == "unlimited":
@@ -163,8 +163,8 @@ def ulimits(wanted: t.Sequence[str], found: Limits) -> t.Iterator[Finding]:
     low = [text for text in wanted if not found.allow(text)]
     if low:
         yield warning(
-            f"the host may not raise limits as high as the container asks for: {', '.join(low)}",
-            "raise them where the host is started (a container or virtual machine), or ask for less in O(ulimits)",
+            f"the host cannot raise limits as high as the container needs: {', '.join(low)}",
+            "raise them where the host is started (if it is a container or virtual machine), or reduce O(ulimits)",
         )
 
 

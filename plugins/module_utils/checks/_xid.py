@@ -4,9 +4,9 @@
 
 # PRIVATE to the collection: may change without notice.
 
-"""Errors that NVIDIA's driver wrote into the kernel's log since boot: its XIDs.
+"""XIDs: errors that NVIDIA's driver has written to the kernel's log since boot.
 
-What each means is NVIDIA's: https://docs.nvidia.com/deploy/xid-errors/analyzing-xid-catalog.html
+NVIDIA's catalogue of them: https://docs.nvidia.com/deploy/xid-errors/analyzing-xid-catalog.html
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if t.TYPE_CHECKING:
     from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._live_host import LiveHost
     from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._needs import Gpus, Needs
 
-# After these the GPU needs a reset, the host a reboot, or the hardware somebody to look at it.
+# These require a reset of the GPU, a reboot of the host, or a check of the hardware.
 SERIOUS = {
     46: "GPU stopped processing",
     48: "double bit ECC error",
@@ -51,14 +51,15 @@ SERIOUS = {
     158: "GPU fatal timeout",
     167: "PCIe fatal timeout",
 }
-# These are of the program that ran, of its end, or are followed by one that counts.
+# These are caused by a program or its end, or are followed by another XID that counts.
 OF_THE_PROGRAM = frozenset(
     [
         *(8, 11, 13, 25, 31, 32, *range(37, 42), 43, 44, 45, 60, *range(66, 73), 75, 76, 77, 80),
         *(*range(82, 87), 88, 89, *range(96, 108), *range(126, 136), 137, 139, 141, 152, 153, 154),
     ]
 )
-# The rest is worth a look: remapped rows (63), many corrected errors (92), a contained error (94), NVLink 5 (144-150).
+# All others are warnings, such as remapped rows (63), many corrected errors (92), contained errors (94), NVLink 5
+# (144-150).
 NOTABLE = {
     63: "memory remapping event",
     92: "high rate of single bit errors",
@@ -71,7 +72,7 @@ _LINE = re.compile(r"NVRM: Xid \((?:PCI:)?([0-9A-Fa-f:.]+)\): (\d+)")
 
 
 class Xid(t.NamedTuple):
-    """A kind of error on one GPU, and how often it was seen. The place is as the kernel prints it."""
+    """A kind of error on one GPU, and how often it occurred. The place is as the kernel prints it."""
 
     place: str
     code: int
@@ -88,33 +89,33 @@ def parse_log(text: str) -> list[Xid]:
 
 @dataclass(frozen=True)
 class Xids(Fact):
-    """Those that the driver logged since boot."""
+    """The errors that the driver has logged since boot."""
 
     xids: t.Sequence[Xid]
 
     @classmethod
-    def look(cls, host: LiveHost) -> Xids:
+    def gather(cls, host: LiveHost) -> Xids:
         return cls(parse_log(kernel_log(host)))
 
-    def shown(self, needs: Needs) -> dict[str, t.Any]:
+    def as_result(self, needs: Needs) -> dict[str, t.Any]:
         return {"gpus": {"xids": [entry._asdict() for entry in self.xids]}}
 
 
 def kernel_log(host: LiveHost) -> str:
-    """Since boot: the journal where there is one, else the kernel's own buffer, whose beginning may be lost."""
+    """The log since boot: from the journal, or else from the kernel's buffer, whose beginning may be lost."""
     arguments = ["--dmesg", "--boot", "--output=json", "--output-fields=MESSAGE", "--no-pager", "--quiet"]
-    lines = (host.answer_of("journalctl", *arguments) or "").splitlines()
+    lines = (host.output_of("journalctl", *arguments) or "").splitlines()
     try:
-        # What is not text is a list of bytes there.
+        # A message that is not text is a list of bytes.
         if lines:
             return "\n".join(str(json.loads(line).get("MESSAGE")) for line in lines)
     except ValueError:
         pass
-    return host.answer_of("dmesg") or ""
+    return host.output_of("dmesg") or ""
 
 
 def _recovered(smi: Smi) -> set[tuple[int, ...]]:
-    """The GPUs of which the driver says that nothing is left to be done."""
+    """The GPUs that need no recovery according to the driver."""
     return {_bus(gpu["pci_bus_id"] or "") for gpu in smi.gpus if gpu["recovery_action"] == "none"}
 
 
@@ -123,9 +124,9 @@ def xid(_need: Gpus, found: Xids, smi: Smi) -> t.Iterator[Finding]:
     open_ones = [entry for entry in found.xids if entry.code in SERIOUS and _bus(entry.place) not in fine]
     if open_ones:
         yield error(
-            f"the driver logged errors since boot: {_listed(open_ones)}",
-            "reset the GPU or reboot (79: power off and on), and see NVIDIA's XID catalogue; if it comes back, have"
-            " the GPU replaced",
+            f"the driver has logged errors since boot: {_listed(open_ones)}",
+            "reset the GPU or reboot (79: power off and on), and see NVIDIA's XID catalogue; if it occurs again,"
+            " replace the GPU",
         )
 
 
@@ -135,13 +136,13 @@ def xid_notable(_need: Gpus, found: Xids, smi: Smi) -> t.Iterator[Finding]:
     others = [entry for entry in found.xids if entry.code not in SERIOUS and entry.code not in OF_THE_PROGRAM]
     if closed or others:
         yield warning(
-            f"the driver logged errors since boot that it went on from: {_listed([*closed, *others])}",
-            "none at once; see NVIDIA's XID catalogue if they grow in number",
+            f"the driver has logged errors since boot and recovered from them: {_listed([*closed, *others])}",
+            "none for now; see NVIDIA's XID catalogue if their number increases",
         )
 
 
 def _bus(place: str) -> tuple[int, ...]:
-    """Domain, bus and device; the kernel leaves the function out."""
+    """Domain, bus and device; the kernel does not print the function."""
     return tuple(int(part, 16) for part in re.findall(r"[0-9A-Fa-f]+", place)[:3])
 
 

@@ -4,7 +4,7 @@
 
 # PRIVATE to the collection: may change without notice.
 
-"""The Docker engine by the Docker SDK for Python: images by digest, and tools run in them."""
+"""Docker, through the Docker SDK for Python: images by digest, and tools that run in containers."""
 
 from __future__ import annotations
 
@@ -29,41 +29,41 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.docker._registry_
 if t.TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
 
-# A load is silent while the engine unpacks a layer, which for one of 10 GB takes minutes.
+# In seconds: loading an image sends nothing while Docker unpacks a layer, which takes minutes for 10 GB.
 TIMEOUT = 1800
 KILLED = 137
-# What MPI and NCCL ask for, in Docker's notation.
+# What MPI and NCCL need, in the notation of `docker run --ulimit`.
 ULIMITS = ("memlock=-1", "stack=67108864")
-LOG_IN = "give the registry's credentials (registry_auth, trtllm_image.registry_auth_file), or correct them"
-# In an engine's or registry's words, what a person can do about it.
+LOGIN_REMEDY = "set the registry's credentials (registry_auth, trtllm_image.registry_auth_file), or correct them"
+# Remedies by text in the messages of Docker and registries, in lower case.
 REMEDIES = (
-    ("no space left", "free space in the engine's data folder, or move data-root to a larger file system"),
-    ("x509", "put the registry's authority into /etc/docker/certs.d/<registry>/ca.crt on the host"),
-    ("unauthorized", LOG_IN),
-    ("no basic auth credentials", LOG_IN),
-    ("authentication required", LOG_IN),
-    ("denied", LOG_IN),
+    ("no space left", "free space in Docker's data folder, or move data-root to a larger file system"),
+    ("x509", "copy the registry's CA certificate to /etc/docker/certs.d/<registry>/ca.crt on the host"),
+    ("unauthorized", LOGIN_REMEDY),
+    ("no basic auth credentials", LOGIN_REMEDY),
+    ("authentication required", LOGIN_REMEDY),
+    ("denied", LOGIN_REMEDY),
     ("toomanyrequests", "the registry limits anonymous pulls: log in (registry_auth) or run again later"),
     (
         "apparmor_parser",
-        "install the host's package apparmor: its kernel has AppArmor, and the engine needs that program",
+        "install the package apparmor on the host: its kernel has AppArmor enabled, and Docker needs that program",
     ),
     ("manifest unknown", "correct reference or digest: the registry does not have that image"),
     ("not found", "correct reference or digest: the registry does not have that image"),
     ("no such host", "correct reference, or check the host's DNS and proxy settings"),
-    ("connection refused", "check that the registry runs and is reachable from the host"),
+    ("connection refused", "check that the registry is running and reachable from the host"),
     ("could not select device driver", "install the NVIDIA Container Toolkit (role nvidia_ctk) or leave gpus empty"),
-    ("error setting rlimit", "the engine may not raise its own limits (no CAP_SYS_RESOURCE): lower or empty ulimits"),
-    ("no such image", "make the image present first, with tritonops.trtllm.trtllm_image"),
+    ("error setting rlimit", "Docker may not raise its own limits (no CAP_SYS_RESOURCE): lower or empty ulimits"),
+    ("no such image", "load or pull the image first, with tritonops.trtllm.trtllm_image"),
 )
 
 
-class EngineError(ArtifactError):
-    """The Docker engine does not do what was asked for."""
+class DockerError(ArtifactError):
+    """Docker reported an error."""
 
 
-class ToolFailed(EngineError):
-    """A tool in a container ended with an error."""
+class ToolFailed(DockerError):
+    """A tool in a container exited with an error."""
 
     def __init__(self, exit_code: int, out_of_memory: bool) -> None:
         super().__init__(f"exit code {exit_code}")
@@ -72,20 +72,20 @@ class ToolFailed(EngineError):
 
 
 def load_sdk() -> t.Any:
-    """Import the Docker SDK for Python; ImportError when it is not installed."""
+    """Import the Docker SDK for Python; ImportError if it is not installed."""
     return import_module("docker")
 
 
-def engine_error(what: str, exc: BaseException, alternative: str = "") -> EngineError:
-    """One message of what failed, the engine's own words and what to change."""
+def docker_error(what: str, exc: BaseException, alternative: str = "") -> DockerError:
+    """An error with what failed, Docker's own message and the remedy, if one is known."""
     said = " ".join(str(getattr(exc, "explanation", None) or exc).split()).rstrip(".")
     known = next((remedy for words, remedy in REMEDIES if words in said.lower()), "")
     remedy = "; or ".join(filter(None, [known, alternative]))
-    return EngineError(f"{what}: {said}" + (f". Remedy: {remedy}" if remedy else ""))
+    return DockerError(f"{what}: {said}" + (f". Remedy: {remedy}" if remedy else ""))
 
 
-class Engine:
-    """A Docker engine."""
+class Docker:
+    """A Docker daemon."""
 
     def __init__(self, sdk: t.Any, docker_host: str | None = None) -> None:
         self._sdk = sdk
@@ -95,23 +95,23 @@ class Engine:
             self._client.ping()
         except sdk.errors.DockerException as exc:
             where = environment.get("DOCKER_HOST", "unix:///var/run/docker.sock")
-            raise EngineError(
-                f"the Docker engine at {where} does not answer: {' '.join(str(exc).split())}. Start it"
+            raise DockerError(
+                f"Docker at {where} does not respond: {' '.join(str(exc).split())}. Start it"
                 " (systemctl start docker), or correct docker_host"
             ) from exc
 
     def image(self, name: str) -> dict[str, t.Any] | None:
-        """What the engine knows of an image; None when it is not there."""
+        """The output of `docker image inspect` for an image; None if Docker does not have it."""
         try:
             attributes: dict[str, t.Any] = self._client.images.get(name).attrs
         except self._sdk.errors.ImageNotFound:
             return None
         except self._sdk.errors.APIError as exc:
-            raise engine_error(f"cannot inspect image {name}", exc) from exc
+            raise docker_error(f"cannot inspect image {name}", exc) from exc
         return attributes
 
     def check_room(self, needed: int, what: str) -> None:
-        """Fail where the engine's data folder cannot take so many bytes, if that can be told."""
+        """Fail if fewer than `needed` bytes are available in Docker's data folder, if that is on this host."""
         root = self._client.info().get("DockerRootDir", "")
         if os.path.isdir(root):
             check_space(root, needed, what)
@@ -124,10 +124,10 @@ class Engine:
         try:
             _raise_errors(self._client.api.load_image(_blocks(archive, progress), quiet=True))
         except (self._sdk.errors.DockerException, StreamError) as exc:
-            raise engine_error(f"cannot load {archive}", exc) from exc
+            raise docker_error(f"cannot load {archive}", exc) from exc
 
     def pull(self, image: str, progress: Progress, login: Login) -> None:
-        """Pull repository@digest, or repository:tag."""
+        """Pull repository@digest or repository:tag."""
         repository, _at, digest = image.partition("@")
         self._log_in(login.config)
         progress.start("pull")
@@ -137,60 +137,59 @@ class Engine:
             )
             _raise_errors(_metered(answer, progress))
         except (self._sdk.errors.DockerException, StreamError) as exc:
-            raise engine_error(f"cannot pull {image}", exc) from exc
+            raise docker_error(f"cannot pull {image}", exc) from exc
 
     def digest_of(self, reference: str, login: Login) -> str:
-        """The digest that a tag stands for at the registry."""
+        """The digest that a tag currently has in the registry."""
         self._log_in(login.config)
         try:
             digest: str = self._client.images.get_registry_data(reference, auth_config=login.of(reference)).id
         except self._sdk.errors.DockerException as exc:
-            # A registry that cannot be asked can be done without.
-            alternative = "give the image's digest, which needs no look-up"
-            raise engine_error(f"cannot look up the digest of {reference}", exc, alternative) from exc
+            alternative = "set the image's digest, which needs no look-up"
+            raise docker_error(f"cannot look up the digest of {reference}", exc, alternative) from exc
         return digest
 
     def _log_in(self, config: str | None) -> None:
         if config is None:
             return
         if not os.path.isfile(config):
-            raise EngineError(f"the file {config} (docker_config) does not exist on this host")
+            raise DockerError(f"the file {config} (docker_config) does not exist on this host")
         try:
             self._client.api.reload_config(dockercfg_path=config)
         except self._sdk.errors.DockerException as exc:
-            raise engine_error(f"cannot read {config} (docker_config)", exc) from exc
+            raise docker_error(f"cannot read {config} (docker_config)", exc) from exc
 
     def remove_container(self, name: str) -> None:
-        """Remove what a killed run has left behind, running or not."""
+        """Remove a container that a killed run left behind, even if it is running."""
         try:
             self._client.containers.get(name).remove(force=True, v=True)
         except self._sdk.errors.NotFound:
             return
         except self._sdk.errors.APIError as exc:
-            raise engine_error(f"cannot remove the container {name} of an earlier run", exc) from exc
+            raise docker_error(f"cannot remove container {name} of an earlier run", exc) from exc
 
     def copy_out(self, image: str, path: str, spool: t.IO[bytes]) -> None:
-        """Write a tar of the image's folder to spool, by way of a container that is never started."""
+        """Write a tar archive of a folder in the image to spool, using a container that is never started."""
         try:
             container = self._client.containers.create(image, command=["true"])
         except self._sdk.errors.DockerException as exc:
-            raise engine_error(f"cannot make a container of {image}", exc) from exc
+            raise docker_error(f"cannot create a container from {image}", exc) from exc
         try:
             blocks, _stat = container.get_archive(path)
             spool.writelines(blocks)
         except self._sdk.errors.DockerException as exc:
-            raise engine_error(f"cannot copy {path} out of {image}", exc) from exc
+            raise docker_error(f"cannot copy {path} out of {image}", exc) from exc
         finally:
             container.remove()
 
     def run(self, tool: Tool, log: str) -> None:
-        """Run a tool to its end with its output in the file log; ToolFailed unless it ends well."""
+        """Run a tool with its output in the file log; ToolFailed if its exit code is not 0."""
         try:
             container = self._client.containers.create(**self._creation(tool))
         except self._sdk.errors.DockerException as exc:
-            raise engine_error(f"cannot make a container of {tool.image}", exc) from exc
+            raise docker_error(f"cannot create a container from {tool.image}", exc) from exc
         try:
-            # Attached before it starts: not a line is lost, whatever logging driver the engine has.
+            # Attached before the start, so that no line is lost, whatever Docker's logging driver is.
             output = container.attach(stdout=True, stderr=True, stream=True, logs=True)
             container.start()
             with open(log, "wb") as stream:
@@ -202,7 +201,7 @@ class Engine:
                 container.reload()
                 raise ToolFailed(exit_code, bool(container.attrs["State"].get("OOMKilled")))
         except self._sdk.errors.DockerException as exc:
-            raise engine_error(f"cannot run {tool.command[0]} in {tool.image}", exc) from exc
+            raise docker_error(f"cannot run {tool.command[0]} in {tool.image}", exc) from exc
         finally:
             self.remove_container(tool.name)
 
@@ -227,14 +226,14 @@ class Engine:
         }
 
 
-def connect(module: AnsibleModule, docker_host: str | None) -> Engine | None:
-    """The engine; None in check mode on a host that has none yet."""
+def connect(module: AnsibleModule, docker_host: str | None) -> Docker | None:
+    """Docker; None in check mode on a host without it."""
     try:
-        return Engine(load_sdk(), docker_host)
+        return Docker(load_sdk(), docker_host)
     except ImportError as exc:
         if not module.check_mode:
-            raise EngineError(missing_required_lib("docker"), exception=traceback.format_exc()) from exc
-    except EngineError:
+            raise DockerError(missing_required_lib("docker"), exception=traceback.format_exc()) from exc
+    except DockerError:
         if not module.check_mode:
             raise
     return None
@@ -242,19 +241,19 @@ def connect(module: AnsibleModule, docker_host: str | None) -> Engine | None:
 
 @dataclass(frozen=True)
 class Login:
-    """Credentials for registries: a Docker config file on the host, or the text of one that is nowhere on it."""
+    """Credentials for registries: a Docker config file on the host, or the text of one that is not stored there."""
 
     config: str | None = None
     text: str | None = field(default=None, repr=False)
 
     def of(self, reference: str) -> dict[str, str] | None:
-        """For the SDK; None to go by the config file."""
+        """The credentials for the SDK; None to use the config file."""
         return credentials(self.text, registry_of(reference)) if self.text else None
 
 
 @dataclass(frozen=True)
 class Tool:
-    """A command to run in a container that sees nothing but its folders."""
+    """A command to run in a container with access to the listed folders only."""
 
     name: str
     image: str
@@ -269,7 +268,7 @@ class Tool:
 
 
 class StreamError(Exception):
-    """The engine reports an error in the middle of its answer."""
+    """Docker reported an error in the stream of its response."""
 
 
 def _raise_errors(events: t.Iterable[t.Mapping[str, t.Any]]) -> None:
@@ -287,7 +286,7 @@ def _blocks(path: str, progress: Progress) -> t.Iterator[bytes]:
 
 
 def _metered(events: t.Iterable[t.Mapping[str, t.Any]], progress: Progress) -> t.Iterator[t.Mapping[str, t.Any]]:
-    """The events of a pull, counting the layers' bytes on the way."""
+    """The events of a pull; the downloaded bytes of its layers are counted as progress."""
     layers: dict[str, tuple[int, int]] = {}
     for event in events:
         detail, layer = event.get("progressDetail") or {}, event.get("id", "")
@@ -303,13 +302,13 @@ def _metered(events: t.Iterable[t.Mapping[str, t.Any]], progress: Progress) -> t
 
 
 def _ulimit(types: t.Any, text: str) -> t.Any:
-    """`name=soft[:hard]` as `docker run --ulimit` takes it."""
+    """The limit in `name=soft[:hard]`, the notation of `docker run --ulimit`."""
     try:
         name, limits = text.split("=", 1)
         soft, _colon, hard = limits.partition(":")
         return types.Ulimit(name=name, soft=int(soft), hard=int(hard or soft))
     except ValueError as exc:
-        raise EngineError(f"ulimits: {text!r} is not of the form name=soft[:hard]") from exc
+        raise DockerError(f"ulimits: {text!r} does not have the form name=soft[:hard]") from exc
 
 
 def _device_requests(types: t.Any, gpus: t.Sequence[str]) -> list[t.Any]:
@@ -319,27 +318,27 @@ def _device_requests(types: t.Any, gpus: t.Sequence[str]) -> list[t.Any]:
     return [types.DeviceRequest(capabilities=[["gpu"]], **which)]
 
 
-# What reading JSON, and taking from it what is not there or of another kind, ends with.
-NOT_AS_EXPECTED = (LookupError, TypeError, AttributeError, ValueError, RecursionError)
+# Exceptions when JSON is invalid, or lacks a key or has another type there.
+INVALID_JSON = (LookupError, TypeError, AttributeError, ValueError, RecursionError)
 
 
 def archive_ids(path: str) -> set[str]:
-    """The ids that the images of a `docker save` archive can have in an engine.
+    """The ids that the images of a `docker save` archive can have in Docker.
 
-    That is the digest of the image's configuration, or of its manifest where the engine keeps images in containerd.
+    An id is the digest of the image's configuration, or of its manifest if Docker uses containerd's image store.
     """
     try:
         with tarfile.open(path) as archive:
             manifest = _read_member(archive, "manifest.json")
             if manifest is None:
-                raise EngineError(f"{path} is not an archive of `docker save`: it has no manifest.json")
+                raise DockerError(f"{path} is not a `docker save` archive: it has no manifest.json")
             ids = {_digest(archive, entry["Config"]) for entry in json.loads(manifest)}
             index = _read_member(archive, "index.json")
             return ids | {entry["digest"] for entry in json.loads(index or b"{}").get("manifests", [])}
     except FileNotFoundError as exc:
-        raise EngineError(f"the archive {path} does not exist on this host") from exc
-    except (tarfile.TarError, OSError, EOFError, *NOT_AS_EXPECTED) as exc:
-        raise EngineError(f"{path} is not a whole archive of `docker save`: {exc}") from exc
+        raise DockerError(f"the archive {path} does not exist on this host") from exc
+    except (tarfile.TarError, OSError, EOFError, *INVALID_JSON) as exc:
+        raise DockerError(f"{path} is not a complete `docker save` archive: {exc}") from exc
 
 
 def _read_member(archive: tarfile.TarFile, name: str) -> bytes | None:

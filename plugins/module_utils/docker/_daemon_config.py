@@ -1,7 +1,7 @@
 # Copyright (c) 2026 tritonops.trtllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Reading, merging and writing the Docker engine's daemon.json. Pure, except for reading the file."""
+"""Reads, merges and formats Docker's daemon.json."""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@
 
 # PRIVATE to the collection: may change without notice.
 
-"""The image artifact: an image in the engine, by digest, and its record."""
+"""The image artifact: an image in Docker, identified by digest, and its record."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._artifac
     difference,
     locked,
     read_artifact,
-    state_of,
+    reason_to_make,
 )
 from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._progress import Progress
 from ansible_collections.tritonops.trtllm.plugins.module_utils.docker._containers import (
-    Engine,
-    EngineError,
+    Docker,
+    DockerError,
     Login,
     archive_ids,
 )
@@ -30,12 +30,12 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.docker._container
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 REFUSE, KEEP = "refuse", "keep"
 TAG_MOVED = (REFUSE, KEEP)
-"""What to do about a tag that stands for another image than when it was recorded."""
+"""What to do if a tag no longer points at the recorded image."""
 
 
 @dataclass(frozen=True)
 class ImageRequest:
-    """What trtllm_image is asked for."""
+    """The options of trtllm_image."""
 
     dest: str
     source: str
@@ -48,14 +48,14 @@ class ImageRequest:
 
     @property
     def asked(self) -> str:
-        """The image by the name that its record and the folder of that are known by; a tag if that is all there is."""
+        """The name that identifies the image among the inputs of its record; with a tag only if no digest is set."""
         if self.source == "archive":
             return self.digest
         return f"{self.repository}@{self.digest}" if self.digest else self.reference
 
     @property
     def repository(self) -> str:
-        """The reference without a tag: the digest says more."""
+        """The reference without its tag."""
         path, colon, tag = self.reference.rpartition(":")
         return path if colon and "/" not in tag else self.reference
 
@@ -65,42 +65,42 @@ class ImageRequest:
 
     @property
     def problem(self) -> str | None:
-        """What makes it impossible to tell the image."""
+        """Why the request does not identify an image; None if it does."""
         if self.digest and not DIGEST.fullmatch(self.digest):
-            return f"digest: {self.digest!r} is not of the form sha256: and 64 hexadecimal digits"
+            return f"digest: {self.digest!r} does not have the form sha256: and 64 hexadecimal digits"
         if not self.digest and self.source == "archive":
-            return "digest is missing: it must say which image the archive has"
+            return "digest is missing: set it to the digest of the image in the archive"
         if not self.digest and self.repository == self.reference:
-            return f"reference: {self.reference!r} has neither a tag nor a digest: add one of them, or give digest"
+            return f"reference: {self.reference!r} has neither a tag nor a digest: add one of them, or set digest"
         return None
 
 
 def image_request(reference: str | None, digest: str | None, **others: t.Any) -> ImageRequest:
-    """The request; a digest may be part of the reference, too. EngineError where it does not tell the image."""
+    """The request; the reference may contain a digest. DockerError if the request does not identify an image."""
     name, _at, inner = (reference or "").partition("@")
     if inner and digest and inner != digest:
-        raise EngineError(f"reference says {inner}, digest says {digest}: give one of them")
+        raise DockerError(f"reference has {inner}, but digest is {digest}: set only one of them")
     request = ImageRequest(reference=name, digest=digest or inner, **others)
     if request.problem:
-        raise EngineError(request.problem)
+        raise DockerError(request.problem)
     return request
 
 
-def image_result(request: ImageRequest, engine: Engine | None) -> dict[str, t.Any]:
-    """Have the image in the engine and its record at dest; the result of the module.
+def image_result(request: ImageRequest, docker: Docker | None) -> dict[str, t.Any]:
+    """Make sure that Docker has the image and that its record is at dest; returns the result of the module.
 
-    Without an engine (check mode on a bare host) the record is all there is to go by.
+    Without Docker (check mode on a new host) only the record is compared.
     """
     before = read_artifact(request.dest)
-    stale = state_of(request.dest, request.inputs)
+    stale = reason_to_make(request.dest, request.inputs)
     image = _identity(request, before)
-    known = engine.image(image) if engine and image else None
-    reason = _reason(request, image, known) if engine else stale
-    warnings = _check_tag(request, engine, image, is_there=known is not None) if engine and image else []
+    known = docker.image(image) if docker and image else None
+    reason = _reason(request, image, known) if docker else stale
+    warnings = _check_tag(request, docker, image, is_there=known is not None) if docker and image else []
     if reason and request.archive:
-        _check_archive(request, must_exist=engine is not None)
-    if engine and not request.check_mode and (reason or stale):
-        reason, image, known = _bring(request, engine, reason)
+        _check_archive(request, must_exist=docker is not None)
+    if docker and not request.check_mode and (reason or stale):
+        reason, image, known = _provide(request, docker, reason)
     known = known or {}
     return {
         "changed": reason is not None,
@@ -114,27 +114,28 @@ def image_result(request: ImageRequest, engine: Engine | None) -> dict[str, t.An
     }
 
 
-def _check_tag(request: ImageRequest, engine: Engine, image: str, is_there: bool) -> list[str]:
-    """Refuse a tag that was moved since it was recorded; warnings where that cannot be told and need not be."""
+def _check_tag(request: ImageRequest, docker: Docker, image: str, is_there: bool) -> list[str]:
+    """Refuse a tag that was moved since it was recorded; returns a warning if the registry cannot be reached."""
     if request.digest or request.tag_moved == KEEP:
         return []
     recorded = image.partition("@")[2]
     try:
-        found = engine.digest_of(request.reference, request.login)
-    except EngineError as exc:
-        # Without a registry, what is there is served on; what is not fails to be pulled, for the same reason.
-        return [f"cannot tell whether {request.reference} still is {recorded}, goes on with that: {exc}"] * is_there
+        found = docker.digest_of(request.reference, request.login)
+    except DockerError as exc:
+        # Without the registry a local image can still be used; pulling a missing one fails with the same error.
+        return [f"cannot check whether {request.reference} is still {recorded}, which is used: {exc}"] * is_there
     if found == recorded:
         return []
-    raise EngineError(
-        f"the tag {request.reference} was moved: it was {recorded} (recorded in {request.dest}), and it is {found} now."
-        f" To run the new image, pin it (digest, trtllm_image.digest): {found}; what was built by the old one is then"
-        " built anew. To stay with the recorded one, pin that, or say so (tag_moved, trtllm_image.tag_moved: keep)"
+    raise DockerError(
+        f"the tag {request.reference} was moved: it was {recorded} (recorded in {request.dest}), and is {found} now."
+        f" To use the new image, pin its digest (digest, trtllm_image.digest): {found}; everything built with the old"
+        " one is then built again. To keep the recorded one, pin that, or set tag_moved (trtllm_image.tag_moved) to"
+        " keep"
     )
 
 
 def _identity(request: ImageRequest, record: t.Mapping[str, t.Any] | None) -> str | None:
-    """The very image; None for a tag that no run has looked up yet."""
+    """The image by digest; None for a tag that has not been looked up yet."""
     if request.digest:
         return request.asked
     recorded = str(record.get("image")) if record and record["inputs"] == request.inputs else ""
@@ -145,52 +146,52 @@ def _identity(request: ImageRequest, record: t.Mapping[str, t.Any] | None) -> st
 def _reason(request: ImageRequest, image: str | None, known: t.Mapping[str, t.Any] | None) -> str | None:
     if image is None:
         return f"the digest of {request.asked} is not recorded in {request.dest}"
-    return None if known else f"image {image} is not in the engine"
+    return None if known else f"Docker does not have image {image}"
 
 
 def _check_archive(request: ImageRequest, must_exist: bool) -> None:
-    """Refuse an archive of another image before gigabytes of it are loaded."""
+    """Refuse an archive of another image before gigabytes are loaded."""
     try:
         ids = archive_ids(str(request.archive))
-    except EngineError as exc:
+    except DockerError as exc:
         if isinstance(exc.__cause__, FileNotFoundError) and not must_exist:
             return
         raise
     if request.digest not in ids:
-        raise EngineError(
-            f"the archive {request.archive} holds image {' or '.join(sorted(ids))}, not {request.digest}: correct"
-            " digest, or give the archive of that image"
+        raise DockerError(
+            f"the archive {request.archive} contains image {' or '.join(sorted(ids))}, not {request.digest}: correct"
+            " digest, or use the archive of that image"
         )
 
 
-def _bring(request: ImageRequest, engine: Engine, reason: str | None) -> tuple[str | None, str, dict[str, t.Any]]:
+def _provide(request: ImageRequest, docker: Docker, reason: str | None) -> tuple[str | None, str, dict[str, t.Any]]:
     with locked(request.dest):
-        # What another run has recorded while we waited for the lock counts.
+        # Another run may have recorded the digest while this one waited for the lock.
         image = _identity(request, read_artifact(request.dest))
         if image is None:
-            image = f"{request.repository}@{engine.digest_of(request.asked, request.login)}"
+            image = f"{request.repository}@{docker.digest_of(request.asked, request.login)}"
         else:
             reason = None
         draft = Draft(request.dest, request.inputs)
         progress = draft.begin()
-        known = engine.image(image)
+        known = docker.image(image)
         if known is None:
-            reason = reason or f"image {image} is not in the engine"
-            known = _fetch(request, image, engine, progress)
+            reason = reason or f"Docker does not have image {image}"
+            known = _fetch(request, image, docker, progress)
         source = request.archive or request.reference
         draft.publish({"image": image, "image_id": known["Id"], "source": source}, progress)
     return reason, image, known
 
 
-def _fetch(request: ImageRequest, image: str, engine: Engine, progress: Progress) -> dict[str, t.Any]:
+def _fetch(request: ImageRequest, image: str, docker: Docker, progress: Progress) -> dict[str, t.Any]:
     if request.source == "archive":
-        engine.load(str(request.archive), progress)
+        docker.load(str(request.archive), progress)
     else:
-        engine.pull(image, progress, request.login)
-    known = engine.image(image)
+        docker.pull(image, progress, request.login)
+    known = docker.image(image)
     if known is None:
-        raise EngineError(
-            f"the engine has taken {request.archive or request.reference}, but does not know {image}"
-            " afterwards: correct digest to the id that `docker image ls --digests --no-trunc` shows for it"
+        raise DockerError(
+            f"Docker accepted {request.archive or request.reference}, but does not have {image} afterwards: correct"
+            " digest to the id that `docker image ls --digests --no-trunc` shows for it"
         )
     return known

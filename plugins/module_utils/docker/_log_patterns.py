@@ -20,7 +20,7 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._untrust
 if t.TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
 
-# Where the first error of a log is not in its last part, what follows is noise.
+# How much of the end of a log is read: an error further up is hidden by what follows it anyway.
 LOG_READ = 256 * 1024
 LAST_LINES = 12
 
@@ -31,7 +31,7 @@ LOG_PATTERNS_ARGUMENT: dict[str, dict[str, t.Any]] = {
 
 
 class LogPattern(t.NamedTuple):
-    """A known failure. Without a regular expression it cannot be recognised in a log."""
+    """A known failure. One without a regular expression leaves no line in a log."""
 
     name: str
     regex: t.Pattern[str] | None
@@ -61,7 +61,7 @@ def read_log_patterns(text: str) -> LogPatterns:
 
 
 def log_patterns_of(module: AnsibleModule) -> LogPatterns:
-    """The known failures that the module was given; none where it runs without its action plugin."""
+    """The known failures passed to the module; none if it runs without its action plugin."""
     try:
         return read_log_patterns(module.params["log_patterns"] or "[]")
     except (KeyError, TypeError, ValueError, re.error) as exc:
@@ -76,7 +76,7 @@ def _line_at(text: str, position: int) -> str:
 
 
 def explain(log: str, known: LogPatterns) -> list[dict[str, str]]:
-    """Every known failure in a log, earliest first; follow-ups only where nothing says more."""
+    """Every known failure in a log, earliest first; follow-ups only if nothing else is found."""
     matches = [(pattern, pattern.regex.search(log)) for pattern in known if pattern.regex]
     found = sorted(((match.start(), pattern) for pattern, match in matches if match), key=lambda hit: hit[0])
     causes = [hit for hit in found if not hit[1].follow_up]
@@ -84,23 +84,24 @@ def explain(log: str, known: LogPatterns) -> list[dict[str, str]]:
 
 
 def log_tail(path: str, begin: int = 0) -> str:
-    """The last part of a log, from `begin` on at the earliest."""
+    """The end of a log, not before the offset `begin`."""
     with open_regular(path) as stream:
         stream.seek(max(begin, os.path.getsize(path) - LOG_READ))
         return stream.read().decode("utf-8", "replace")
 
 
 def failure_text(what: str, log: str, path: str, known: LogPatterns) -> str:
-    """A failed tool in one message: the known cause if there is one, and the last words of its log."""
+    """One message about a failed tool: the known cause, if there is one, and the last lines of its log."""
     cause = [f"Cause: {hit['cause']} Remedy: {hit['remedy']}" for hit in explain(log, known)[:1]]
     last = "\n".join(log.rstrip().splitlines()[-LAST_LINES:]) or "(nothing)"
-    return "\n".join([what, *cause, f"Its last words (all of them are in {path}):", last])
+    return "\n".join([what, *cause, f"The last lines of its log ({path}):", last])
 
 
-# The server's own words, the most telling form first. Since 24.04 Triton puts messages in quotes, newlines escaped.
+# Forms of the server's own error messages, the most specific first. Since 24.04 Triton quotes messages and escapes
+# newlines in them.
 _END = r"\s*(?:\\n|\"?$)"
 _E_LINE = r"^E\d{4} [\d:.]+\s+\d+ \S+\] "
-# Errors that every server without a GPU logs and lives with.
+# Errors that every server without a GPU logs, without consequences.
 _HARMLESS = r"(?!\"?(?:CudaDriverHelper has not been initialized|unable to create stream for ))"
 _REASONS: tuple[t.Pattern[str], ...] = tuple(
     re.compile(expression, re.MULTILINE)
@@ -116,7 +117,7 @@ _REASONS: tuple[t.Pattern[str], ...] = tuple(
 
 
 def server_reason(log: str) -> str:
-    """The words in which the server itself says why it failed; empty if it does not."""
+    """The server's own message about why it failed; empty if there is none."""
     for pattern in _REASONS:
         match = pattern.search(log)
         if match:

@@ -16,7 +16,7 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.gpu._nvidia_smi_o
     parse_links,
     parse_query,
 )
-from ansible_collections.tritonops.trtllm.plugins.module_utils.host._limited import CommandFailed, run_limited
+from ansible_collections.tritonops.trtllm.plugins.module_utils.host._timeout import CommandFailed, run_with_timeout
 
 if t.TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
@@ -37,7 +37,7 @@ def look_for_gpus(module: AnsibleModule, executable: str, timeout: int) -> dict[
 
 def _query(module: AnsibleModule, executable: str, timeout: int) -> dict[str, t.Any]:
     def ask(*arguments: str) -> str:
-        return run_limited(module, [executable, *arguments], timeout)
+        return run_with_timeout(module, [executable, *arguments], timeout)
 
     def ask_if_known(*arguments: str) -> str:
         """For compute capability and links, which are not in the XML, and which old drivers do not know."""

@@ -4,7 +4,7 @@
 
 # PRIVATE to the collection: may change without notice.
 
-"""Reading what C(nvidia-smi) says about a host's GPUs."""
+"""Parsers for the output of `nvidia-smi`."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ class NvidiaSmiError(ModuleFailure):
     """The output is not what nvidia-smi prints."""
 
 
-# nvidia-smi says these where a GPU has no such thing.
+# Values of properties that a GPU does not have.
 _NOTHING = frozenset(["", "n/a", "[n/a]", "none", "requested functionality has been deprecated"])
 
-# Compute capability by a word of the product name, for drivers whose nvidia-smi cannot tell it.
+# Compute capability by a word in the product name, for drivers whose nvidia-smi does not report it.
 COMPUTE_CAPABILITY_BY_WORD: dict[str, str] = {
     word: capability
     for capability, words in (
@@ -43,9 +43,9 @@ COMPUTE_CAPABILITY_BY_WORD: dict[str, str] = {
 
 
 def compute_capability_of(name: str) -> str | None:
-    """The compute capability of a product by its name, or None for one that is not in the table."""
+    """The compute capability of a product; None if its name is not in the table."""
     words = re.split(r"[^A-Za-z0-9]+", name)
-    # The generation is the last word that says something: "RTX 6000 Ada", "RTX PRO 6000 Blackwell".
+    # The last known word is the generation: "RTX 6000 Ada", "RTX PRO 6000 Blackwell".
     for word in reversed(words):
         if word in COMPUTE_CAPABILITY_BY_WORD:
             return COMPUTE_CAPABILITY_BY_WORD[word]
@@ -63,7 +63,7 @@ def _number(element: ET.Element, path: str) -> int | None:
 
 
 def _flag(element: ET.Element, *paths: str) -> bool | None:
-    """Of the first that says something; drivers have renamed some."""
+    """The first of these elements that has a value; some were renamed between drivers."""
     for path in paths:
         value = _text(element, path)
         if value is not None:
@@ -72,7 +72,7 @@ def _flag(element: ET.Element, *paths: str) -> bool | None:
 
 
 def _uncorrected_errors(gpu: ET.Element, period: str) -> int | None:
-    """Sum over what the driver counts; before the A100 it counted double bit errors under another name."""
+    """The sum of the driver's counters; before the A100 the counter has another name."""
     counters = gpu.find("ecc_errors/" + period)
     if counters is None:
         return None
@@ -82,7 +82,7 @@ def _uncorrected_errors(gpu: ET.Element, period: str) -> int | None:
 
 
 def _recovery_action(gpu: ET.Element) -> str | None:
-    """What the driver wants done to the GPU; drivers before 570 only say whether it must be reset."""
+    """The recovery action that the driver requests; drivers before 570 only report whether a reset is required."""
     said = (gpu.findtext("gpu_recovery_action") or "").strip().lower()
     if said and said != "n/a":
         return said
@@ -153,13 +153,13 @@ def _processes(index: int, gpu: ET.Element) -> list[dict[str, t.Any]]:
 
 
 def parse_compute_capabilities(csv: str) -> dict[str, str]:
-    """Read C(--query-gpu=uuid,compute_cap --format=csv,noheader): UUID to capability."""
+    """Compute capability by UUID, from `--query-gpu=uuid,compute_cap --format=csv,noheader`."""
     rows = (line.split(",") for line in csv.splitlines())
     return {row[0].strip(): row[1].strip() for row in rows if len(row) == 2 and re.match(r"\s*\d+\.\d+\s*$", row[1])}
 
 
 def parse_links(text: str) -> dict[str, tuple[int, int]]:
-    """Read C(nvlink -s): UUID to the numbers of links that are up and that are down."""
+    """The numbers of active and inactive links by UUID, from `nvlink -s`."""
     found: dict[str, tuple[int, int]] = {}
     uuid = None
     for line in text.splitlines():
@@ -179,14 +179,14 @@ def parse_query(
     capabilities: t.Mapping[str, str] | None = None,
     links: t.Mapping[str, tuple[int, int]] | None = None,
 ) -> dict[str, t.Any]:
-    """Read C(nvidia-smi -q -x). Some drivers print warnings before the document."""
+    """Read the output of `nvidia-smi -q -x`. Some drivers print warnings before the XML."""
     start = xml.find("<nvidia_smi_log")
     if start < 0:
-        raise NvidiaSmiError(f"there is no <nvidia_smi_log> in the output of nvidia-smi -q -x: {xml[:200]!r}")
+        raise NvidiaSmiError(f"the output of nvidia-smi -q -x has no <nvidia_smi_log>: {xml[:200]!r}")
     try:
         log = ET.fromstring(xml[start:])
     except ET.ParseError as exc:
-        raise NvidiaSmiError(f"the output of nvidia-smi -q -x is not XML: {exc}") from exc
+        raise NvidiaSmiError(f"the output of nvidia-smi -q -x is not valid XML: {exc}") from exc
     elements = log.findall("gpu")
     gpus = [_gpu(index, gpu, capabilities or {}) for index, gpu in enumerate(elements)]
     for gpu in gpus:

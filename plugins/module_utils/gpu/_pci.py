@@ -4,7 +4,7 @@
 
 # PRIVATE to the collection: may change without notice.
 
-"""NVIDIA's devices on the PCI bus, from /sys alone: what is plugged in, whether a driver answers for it or not."""
+"""NVIDIA's devices on the PCI bus, from /sys, which does not need a driver."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.host._listeners i
 DEVICES = "/sys/bus/pci/devices"
 _NVIDIA = "0x10de"
 _GPU = ("0x0300", "0x0302")
-# NVSwitches are bridges of the class "other".
+# NVSwitches have the class "bridge, other".
 _SWITCH = "0x0680"
 
 
 class PciDevice(t.NamedTuple):
-    """Domain, bus, device and function; class."""
+    """`address` is domain, bus, device and function; `kind` is the PCI class."""
 
     address: str
     kind: str
 
 
 def nvidia_devices(folder: str = DEVICES) -> list[PciDevice]:
-    """All of NVIDIA's but those that are handed to virtual machines."""
+    """NVIDIA's devices, except those that are passed through to virtual machines."""
     try:
         addresses = sorted(os.listdir(folder))
     except OSError:
@@ -51,7 +51,7 @@ def switches_of(devices: t.Iterable[PciDevice]) -> list[PciDevice]:
 
 
 def same_place(device: PciDevice, bus_id: str | None) -> bool:
-    """nvidia-smi writes the domain with more digits, and in upper case."""
+    """Compare with an id of nvidia-smi, which has more digits for the domain, in upper case."""
     return _place(device.address) == _place(bus_id or "")
 
 

@@ -4,7 +4,7 @@
 
 # PRIVATE to the collection: may change without notice.
 
-"""Which processes are our own service's."""
+"""Recognises the processes of our own services by their control groups."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.host._listeners i
 
 
 class Container(t.NamedTuple):
-    """What Docker says about the container of a service of ours."""
+    """A container of our own services, and its published ports."""
 
     id: str
     published: frozenset[int]
 
 
 class OwnService(t.NamedTuple):
-    """How to recognise a process of our own services."""
+    """The units and containers of our own services."""
 
     units: t.Sequence[str] = ()
     containers: t.Sequence[Container] = ()

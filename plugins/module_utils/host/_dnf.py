@@ -1,7 +1,7 @@
 # Copyright (c) 2026 tritonops.trtllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What rpm and dnf (version 4) say on their command lines, and what to ask them."""
+"""Options and output of rpm and dnf (version 4)."""
 
 from __future__ import annotations
 

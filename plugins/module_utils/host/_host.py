@@ -4,7 +4,7 @@
 
 # PRIVATE to the collection: may change without notice.
 
-"""What a host has: memory, and what earlier runs have left on it."""
+"""A host's memory, and the artifacts and deployments in its root folder."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ DEPLOYMENTS = "deployments"
 _DEPLOYMENT_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?")
 RELEASES, CURRENT, PREVIOUS = "releases", "current", "previous"
 """Names in the folder of a deployment."""
-# What a killed run leaves beside the folder with the final name.
+# The suffix of an unfinished folder.
 UNFINISHED = ".partial"
 RELEASE_JSON = "release.json"
 
@@ -31,7 +31,7 @@ def memory_total(proc: str = "/proc") -> int:
 
 
 def artifacts(root: str) -> list[str]:
-    """Finished artifacts, clones and releases below the root folder, as paths relative to it."""
+    """Complete artifacts, clones and releases, as paths relative to the root folder."""
     finished: dict[str, t.Callable[[str], bool]] = dict.fromkeys(KINDS, is_complete)
     finished["backend"] = lambda folder: is_complete(folder) or os.path.exists(os.path.join(folder, ".git"))
     finished.update({f"{DEPLOYMENTS}/{name}/{RELEASES}": is_release for name in deployments(root)})
@@ -48,7 +48,7 @@ def is_release(folder: str) -> bool:
 
 
 def is_deployment_name(name: str) -> bool:
-    """It is part of the names of a systemd unit, a container, a network and a folder."""
+    """Whether the name can be part of the names of a systemd unit, a container, a network and a folder."""
     return bool(_DEPLOYMENT_NAME.fullmatch(name))
 
 
@@ -57,7 +57,7 @@ def deployments(root: str) -> list[str]:
 
 
 def current_releases(root: str) -> dict[str, str]:
-    """By deployment, the id of the release that is served; empty where there is none."""
+    """The id of the current release by deployment; empty if there is none."""
     targets = {name: os.path.realpath(os.path.join(root, DEPLOYMENTS, name, CURRENT)) for name in deployments(root)}
     return {name: os.path.basename(target) if is_release(target) else "" for name, target in targets.items()}
 
@@ -66,5 +66,5 @@ def _folders(path: str) -> list[str]:
     try:
         return os.listdir(path)
     except OSError:
-        # Not there yet, or not for this user's eyes: neither is anything to build on.
+        # Missing, or not readable for this user.
         return []

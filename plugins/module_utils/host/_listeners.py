@@ -1,7 +1,7 @@
 # Copyright (c) 2026 tritonops.trtllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Who listens on which TCP port of this host, from /proc alone."""
+"""The listening TCP sockets of this host and their processes, from /proc."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Holder(t.NamedTuple):
 
 
 def _address(digits: str) -> IPAddress:
-    """The kernel prints 32 bit words in the byte order of the machine, which is little-endian wherever Triton runs."""
+    """The kernel prints 32-bit words in native byte order, which is little-endian on all of Triton's platforms."""
     words = [bytes.fromhex(digits[at : at + 8])[::-1] for at in range(0, len(digits), 8)]
     address = ipaddress.ip_address(b"".join(words))
     mapped = getattr(address, "ipv4_mapped", None)
@@ -38,7 +38,7 @@ def _address(digits: str) -> IPAddress:
 
 
 def parse_table(text: str) -> list[Listener]:
-    """The listening sockets of a /proc/net/tcp or tcp6."""
+    """The listening sockets in the text of /proc/net/tcp or tcp6."""
     listeners = []
     for line in text.splitlines()[1:]:
         fields = line.split()
@@ -69,7 +69,7 @@ def collides(listener: Listener, address: str, port: int) -> bool:
 
 
 def read_text(path: str) -> str:
-    """A file of /proc, or nothing when the process has gone meanwhile or is not ours to look at."""
+    """The text of a file; empty if it cannot be read, for example because a process has ended or is another user's."""
     try:
         with open(path, encoding="utf-8", errors="replace") as stream:
             return stream.read()
@@ -78,7 +78,7 @@ def read_text(path: str) -> str:
 
 
 def command_of(pid: int, proc: str = "/proc") -> str:
-    """The command line of a process."""
+    """The command line of a process; its name if there is none."""
     words = read_text(f"{proc}/{pid}/cmdline").replace("\0", " ").strip()
     return words or read_text(f"{proc}/{pid}/comm").strip()
 
@@ -99,7 +99,7 @@ def _sockets_of(pid: str, proc: str) -> t.Iterator[str]:
 
 
 def holders(inodes: t.Collection[str], proc: str = "/proc") -> dict[str, Holder]:
-    """By socket inode: the process which has it. A socket shared by several belongs to the oldest, the parent."""
+    """The process of each socket, by inode. Of several processes that share a socket, the one with the lowest pid."""
     wanted = set(inodes)
     found: dict[str, Holder] = {}
     if not wanted:
@@ -112,6 +112,6 @@ def holders(inodes: t.Collection[str], proc: str = "/proc") -> dict[str, Holder]
 
 
 def cgroups_of(pid: int, proc: str = "/proc") -> list[str]:
-    """The control group paths of a process, of either version."""
+    """The control group paths of a process, for cgroups v1 and v2."""
     lines = read_text(f"{proc}/{pid}/cgroup").splitlines()
     return [line.split(":", 2)[2] for line in lines if line.count(":") >= 2]

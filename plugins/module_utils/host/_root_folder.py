@@ -4,7 +4,7 @@
 
 # PRIVATE to the collection: may change without notice.
 
-"""The root folder: which one may be used, the mark that makes it ours, and what in it we may remove."""
+"""The root folder: which folders can be used, the marker that makes one ours, and what may be removed in it."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.host._host import
 DEFAULT_ROOT = "/opt/trtllm"
 MARK = ".trtllm"
 MARK_TEXT = "This folder belongs to the Ansible collection tritonops.trtllm: its playbook teardown cleans it up.\n"
-# File systems have it at their top, whoever uses them.
+# At the top of ext file systems.
 LOST_AND_FOUND = "lost+found"
 KEEPABLE = (*KINDS, DEPLOYMENTS, "venv", "logs", "secrets")
 """Names below the root folder that teardown can be told to keep."""
@@ -52,7 +52,7 @@ _SYSTEM = frozenset(
         *("var/lib/docker", "var/lib/trtllm", "var/log", "var/tmp"),
     )
 )
-# Nothing of ours belongs anywhere below these.
+# The root folder must not be below these.
 _SYSTEM_TREES = re.compile(r"/(bin|boot|dev|etc|lib|lib32|lib64|libx32|proc|run|sbin|sys)/|/usr/(?!local/)")
 _VENV = re.compile(r"venv(-[0-9a-f]{12})?")
 _RELEASE_PART = re.compile(r"(model_repository|tokenizer|weights)(\.partial|\.lock)?|release\.json|run")
@@ -61,17 +61,17 @@ _TOKEN = "hf_token"
 
 
 def path_problem(path: str) -> str | None:
-    """Why a folder cannot be the root folder, by its path alone; None if it can."""
+    """Why a path cannot be the root folder; None if it can. Only the path is checked."""
     if ".." in path.split("/"):
-        return "must not have .. in it"
+        return "must not contain .."
     normal = os.path.normpath(f"/{path.lstrip('/')}")
     if normal in _SYSTEM or _SYSTEM_TREES.match(normal):
-        return "is a folder of the system, or in one"
+        return "is a system folder, or below one"
     return None
 
 
 def is_claimed(root: str) -> bool:
-    """Whether the folder has our mark."""
+    """Whether the folder has our marker."""
     try:
         open_regular(os.path.join(root, MARK)).close()
     except OSError:
@@ -80,14 +80,14 @@ def is_claimed(root: str) -> bool:
 
 
 def outdated_names(root: str) -> list[str]:
-    """What in our own root folder is of the layout of earlier versions, which had one deployment without a name."""
+    """Names in our root folder from earlier versions, which had a single deployment without a name."""
     if not is_claimed(root):
         return []
     return [name for name in (CURRENT, PREVIOUS, RELEASES) if os.path.lexists(os.path.join(root, name))]
 
 
 def foreign_names(root: str) -> list[str]:
-    """What is in a folder without our mark, where it must not become ours."""
+    """The names in a folder without our marker, which must not become our root folder."""
     if is_claimed(root) or not os.path.lexists(root):
         return []
     try:
@@ -95,12 +95,12 @@ def foreign_names(root: str) -> list[str]:
     except NotADirectoryError:
         return [os.path.basename(root)]
     except PermissionError:
-        # Not for this user's eyes; who writes to it is root.
+        # Not readable for this user. Only root writes to it, and then checks again.
         return []
 
 
 def claim(root: str, check_mode: bool = False) -> bool:
-    """Have the folder, with our mark if nobody has used it yet. Whether that changes anything."""
+    """Create the folder with our marker, or mark an empty one. Returns whether anything is changed."""
     if os.path.isdir(root) and (is_claimed(root) or foreign_names(root) or path_problem(os.path.realpath(root))):
         return False
     if not check_mode:
@@ -115,9 +115,9 @@ def claim(root: str, check_mode: bool = False) -> bool:
 
 @dataclass
 class Removal:
-    """`removed` are entries of the root folder; `left` is what stays because it is not ours, as paths.
+    """`removed` and `left` are paths; `left` is kept because it is not ours.
 
-    `images` are those that were fetched or built, or were to be, each with `image` and perhaps `image_id`.
+    `images` are those that were pulled, loaded or built, or would have been, with `image` and, if known, `image_id`.
     """
 
     removed: list[str] = field(default_factory=list)
@@ -126,7 +126,7 @@ class Removal:
 
 
 def remove_deployment(root: str, name: str, check_mode: bool = False) -> Removal:
-    """Remove the releases of a deployment. What they are links to stays."""
+    """Remove the folder of a deployment, but not the artifacts that its releases link to."""
     _check_removable(root)
     path = os.path.join(root, DEPLOYMENTS, name)
     if not is_claimed(root) or not os.path.lexists(path):
@@ -138,13 +138,13 @@ def remove_deployment(root: str, name: str, check_mode: bool = False) -> Removal
 
 
 def remove_ours(root: str, keep: t.Collection[str], check_mode: bool = False) -> Removal:
-    """Remove what this collection made below the root folder, but not what `keep` names."""
+    """Remove everything that this collection created in the root folder, except the names in `keep`."""
     _check_removable(root)
     if not is_claimed(root):
         return Removal()
     found = Removal(images=_images(os.path.join(root, "image")))
     kept = False
-    # The mark goes last: a removal that is killed can be taken up.
+    # The marker is removed last, so that an interrupted removal can be continued.
     for name in sorted(set(os.listdir(root)) - {MARK, LOST_AND_FOUND}):
         path = os.path.join(root, name)
         if name.split("-")[0] in keep and _is_known(name):
@@ -157,7 +157,7 @@ def remove_ours(root: str, keep: t.Collection[str], check_mode: bool = False) ->
             found.left += others
         else:
             found.removed.append(path)
-    # What stays needs the mark, so that this can be done again.
+    # If anything is left, the marker is kept, so that the removal can be repeated.
     if not kept and not found.left:
         found.removed.append(os.path.join(root, MARK))
         if not check_mode:
@@ -168,12 +168,12 @@ def remove_ours(root: str, keep: t.Collection[str], check_mode: bool = False) ->
 def _check_removable(root: str) -> None:
     problem = path_problem(root) or path_problem(os.path.realpath(root))
     if problem:
-        raise ArtifactError(f"{root} {problem}: nothing is removed there. Correct trtllm_root")
+        raise ArtifactError(f"{root} {problem}: nothing was removed. Correct trtllm_root")
     foreign = foreign_names(root)
     if foreign:
         raise ArtifactError(
-            f"{root} has no {MARK} that says that this collection made it, and is not empty ({', '.join(foreign[:5])}):"
-            f" nothing is removed there. Correct trtllm_root; if it is a root folder of this collection, create"
+            f"{root} is not empty ({', '.join(foreign[:5])}) and has no {MARK}, which marks a root folder of this"
+            f" collection: nothing was removed. Correct trtllm_root; if it is a root folder of this collection, create"
             f" {root}/{MARK} and run again"
         )
 
@@ -183,7 +183,7 @@ def _is_known(name: str) -> bool:
 
 
 class _Folder(t.NamedTuple):
-    """A folder that is ours, and what in it can be: by its name, or else what any entry has to be."""
+    """A folder of ours: the nodes of known names in it, and the node of any other entry."""
 
     named: t.Mapping[str, _Node] = {}
     each: _Node | None = None
@@ -192,12 +192,12 @@ class _Folder(t.NamedTuple):
         return self.named.get(os.path.basename(path), self.each)
 
 
-# A function tells whether a path is ours to remove as a whole.
+# A function returns whether the path is ours and can be removed completely.
 _Node = t.Union[_Folder, t.Callable[[str], bool]]
 
 
 def _others_in(path: str, node: _Node | None) -> list[str]:
-    """What at this path is not ours to remove: the path itself, or something in it."""
+    """What is not ours at this path: the path itself, or paths in it."""
     if isinstance(node, _Folder):
         if os.path.islink(path) or not os.path.isdir(path):
             return [path]
@@ -208,7 +208,7 @@ def _others_in(path: str, node: _Node | None) -> list[str]:
 
 
 def _is_empty(path: str) -> bool:
-    """As the last step of a removal that was killed leaves a folder."""
+    """Whether it is an empty folder, as an interrupted removal may leave."""
     return os.path.isdir(path) and not os.path.islink(path) and not os.listdir(path)
 
 
@@ -237,7 +237,7 @@ def _is_lock(path: str) -> bool:
 def _is_release(path: str) -> bool:
     if os.path.islink(path) or not os.path.isdir(path):
         return False
-    # One that a killed run has left may have no record yet.
+    # One that a killed run left may not have a record yet.
     return is_release(path) or (path.endswith(".partial") and all(map(_RELEASE_PART.fullmatch, os.listdir(path))))
 
 
@@ -269,13 +269,13 @@ def _remove_but(path: str, node: _Node | None, others: t.Collection[str]) -> Non
         return
     for child in _children(path):
         _remove_but(child, node.of(child), others)
-    # A folder that is mounted goes on being there, empty.
+    # A mount point cannot be removed and stays, empty.
     if not any(other.startswith(f"{path}/") for other in others) and not mounts_in(path):
         os.rmdir(path)
 
 
 def _images(folder: str) -> list[dict[str, str]]:
-    """By the records in the folder. A killed run may have fetched an image, and not yet recorded that it did."""
+    """The images in the folder's records. A killed run may have pulled one without a complete record."""
     found = []
     for path in _children(folder) if os.path.isdir(folder) else []:
         record = read_record(path, INPUTS_JSON if path.endswith(".partial") else ARTIFACT_JSON)

@@ -4,7 +4,7 @@
 
 # PRIVATE to the collection: may change without notice.
 
-"""Files that other users have to read."""
+"""A umask for files that other users must be able to read."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from contextlib import contextmanager
 
 @contextmanager
 def readable_by_everybody() -> t.Iterator[None]:
-    """Whatever the umask of the login is: new files are made with 0644 and new folders with 0755, also by programs.
+    """Create new files with mode 0644 and new folders with 0755, in this process and the programs that it runs.
 
-    AnsibleModule.atomic_move, too, gives a new file the mode that the umask leaves, not the one that it had.
+    AnsibleModule.atomic_move also sets the mode of a new file from the umask.
     """
     umask = os.umask(0o022)
     try:

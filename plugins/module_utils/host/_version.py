@@ -4,17 +4,17 @@
 
 # PRIVATE to the collection: may change without notice.
 
-"""Versions as numbers, to compare them."""
+"""Comparison of versions."""
 
 from __future__ import annotations
 
 import re
 
-# Python refuses to read integers of thousands of digits.
+# At most nine digits, because Python refuses to convert thousands of digits.
 _NUMBERS = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9})*")
 
 
 def version(text: str) -> tuple[int, ...]:
-    """The leading numbers of a version: 1.18.0~rc.1 is (1, 18, 0); () where there are none."""
+    """The leading numbers of a version: (1, 18, 0) for 1.18.0~rc.1; () if there are none."""
     match = _NUMBERS.match(text)
     return tuple(int(part) for part in match.group().split(".")) if match else ()

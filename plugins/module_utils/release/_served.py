@@ -4,9 +4,9 @@
 
 # PRIVATE to the collection: may change without notice.
 
-"""Which release of a deployment is served: the links `current` and `previous`, and the mark of a proved release.
+"""The served release of a deployment: the links `current` and `previous`, and the marker of a proved release.
 
-`previous` always leads to a release that has passed its proof.
+`previous` always points at a release that has passed its proof.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._untrust
 from ansible_collections.tritonops.trtllm.plugins.module_utils.host._host import CURRENT, PREVIOUS, RELEASES, UNFINISHED
 
 PROVED = "proved"
-"""The file in a release's folder that says that it has passed its proof."""
+"""The file in the folder of a release that has passed its proof."""
 
 
 class Links(t.NamedTuple):
@@ -41,9 +41,9 @@ def mark_proved(deployment: str, release: str) -> None:
 
 
 def fallback(deployment: str, before: Links, release: str) -> Links:
-    """The links to go back to if `release` fails its proof; without `current` there is nothing to go back to.
+    """The links to restore if `release` fails its proof; `current` is empty if there is no other proved release.
 
-    A release that was current before, and had been proved, stays: its failure has another cause than the switch.
+    A proved release that was already current is kept, because the switch did not cause its failure.
     """
     if before.current == release and is_proved(deployment, release):
         return before
@@ -55,7 +55,7 @@ def fallback(deployment: str, before: Links, release: str) -> Links:
 
 
 def serving(deployment: str, before: Links, release: str) -> Links:
-    """The links when `release` is made the current one."""
+    """The links after `release` becomes the current one."""
     if before.current == release:
         return before
     return Links(release, before.current if is_proved(deployment, before.current) else _other(before.previous, release))
@@ -66,7 +66,7 @@ def _other(name: str, release: str) -> str:
 
 
 def set_links(deployment: str, wanted: Links) -> None:
-    """`previous` first: a run that is killed in between leaves the release that was served as both."""
+    """Set `previous` first: if the run is killed in between, both point at the release that was served."""
     _set(deployment, PREVIOUS, wanted.previous)
     _set(deployment, CURRENT, wanted.current)
 

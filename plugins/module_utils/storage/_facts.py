@@ -4,7 +4,7 @@
 
 # PRIVATE to the collection: may change without notice.
 
-"""What a host says of its storage: util-linux (as old as 2.32), sysfs, LVM and the file systems' own tools."""
+"""Reads a host's storage with util-linux (2.32 or later), sysfs, LVM and the tools of the file systems."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ FINDMNT = ["findmnt", "--json", "--list", "--output", "TARGET,SOURCE,FSTYPE"]
 REPORT = ["--reportformat", "json", "--units", "b", "--nosuffix", "--options"]
 PVS = ["pvs", *REPORT, "pv_name,vg_name,pv_size,dev_size,vg_free"]
 LVS = ["lvs", *REPORT, "lv_path,vg_name,segtype"]
-# Nobody wishes for these.
+# Device types that are never used as storage.
 NO_STORAGE = ("rom", "loop", "zram")
 SECTOR = 512
 OCI_GROWFS = "/usr/libexec/oci-growfs"
@@ -43,15 +43,15 @@ JSON = t.Dict[str, t.Any]
 
 class Runner(t.Protocol):
     def __call__(self, argv: list[str]) -> tuple[int, str, str]:
-        """The exit code and what was printed; FileNotFoundError when there is no such program."""
+        """The exit code, stdout and stderr; FileNotFoundError if the program does not exist."""
 
 
-def look(run: Runner, place: str) -> Host:
-    """All that a plan goes by; `place` is where a mount is wished for."""
-    mounts = parse_findmnt(json.loads(_answer(run, FINDMNT)), _free)
-    found = parse_lsblk(json.loads(_answer(run, LSBLK)), mounts, _links())
+def read_host(run: Runner, mount: str) -> Host:
+    """Everything that a plan needs to know; `mount` is the wanted mount point."""
+    mounts = parse_findmnt(json.loads(_output(run, FINDMNT)), _free)
+    found = parse_lsblk(json.loads(_output(run, LSBLK)), mounts, _links())
     conf = DEBIAN_CONF if os.path.exists("/etc/debian_version") else OTHER_CONF
-    root = next((mount for mount in mounts if mount.target == "/"), Mount("/", "nothing", "nothing"))
+    root = next((found for found in mounts if found.target == "/"), Mount("/", "nothing", "nothing"))
     updater = "/usr/sbin/update-initramfs"
     return Host(
         devices=tuple(probed(run, device) for device in found),
@@ -59,23 +59,23 @@ def look(run: Runner, place: str) -> Host:
         fstab=_text("/etc/fstab"),
         mdadm_conf=conf,
         mdadm_conf_text=_text(conf),
-        # Elsewhere arrays that are not needed for the root file system are assembled after the initial ramdisk.
+        # On other systems, arrays without the root file system are assembled after the initial ramdisk.
         initramfs=("update-initramfs", "-u", "-k", "all") if os.path.exists(updater) else (),
         initramfs_stale=_older(glob.glob("/boot/initrd.img-*"), conf),
         oci_growfs=OCI_GROWFS if os.access(OCI_GROWFS, os.X_OK) else "",
         root_covers=_covered(run, root),
         volume=_root_volume(run, root, found),
-        folder=_folder(place),
-        kept=os.path.lexists(f"{place}.before-storage"),
+        folder=_folder(mount),
+        backup_exists=os.path.lexists(f"{mount}.before-storage"),
         selinux=os.path.exists("/sys/fs/selinux/enforce"),
     )
 
 
-# --- What programs print ---
+# --- Parsers ---
 
 
 def parse_findmnt(printed: JSON, free: t.Callable[[str], int]) -> list[Mount]:
-    """With the free space of the host's own devices: a network's mount, or an automatic one, may never answer."""
+    """Mounts, with free space for local devices only: a network or automatic mount may hang."""
     return [
         Mount(
             target=found["target"],
@@ -88,7 +88,7 @@ def parse_findmnt(printed: JSON, free: t.Callable[[str], int]) -> list[Mount]:
 
 
 def parse_lsblk(printed: JSON, mounts: list[Mount], links: dict[str, tuple[str, ...]]) -> list[Device]:
-    """The tree as a list; what is over several devices is in it once."""
+    """The tree as a list; a device with several parents occurs once."""
     devices: dict[str, Device] = {}
 
     def add(found: JSON, parents: tuple[str, ...]) -> None:
@@ -99,7 +99,7 @@ def parse_lsblk(printed: JSON, mounts: list[Mount], links: dict[str, tuple[str, 
         device = Device(
             name=name,
             kind=found["type"],
-            # Numbers and switches are words before util-linux 2.33.
+            # Before util-linux 2.33, numbers and booleans are strings.
             size=int(found["size"]),
             parents=parents,
             serial=(found["serial"] or "").strip(),
@@ -110,8 +110,8 @@ def parse_lsblk(printed: JSON, mounts: list[Mount], links: dict[str, tuple[str, 
         targets = [mount.target for mount in mounts if mount.source.split("[")[0] in (device.path, *device.links)]
         swap = ["[SWAP]"] if found["mountpoint"] == "[SWAP]" else []
         devices[name] = device._replace(mounts=(*dict.fromkeys(targets), *swap))
-        for above in found.get("children", []):
-            add(above, (name,))
+        for child in found.get("children", []):
+            add(child, (name,))
 
     for found in printed["blockdevices"]:
         if found["type"] not in NO_STORAGE:
@@ -120,7 +120,7 @@ def parse_lsblk(printed: JSON, mounts: list[Mount], links: dict[str, tuple[str, 
 
 
 def parse_blkid(code: int, printed: str) -> dict[str, str]:
-    """What a probe tells of a device's contents, in the fields of Device."""
+    """The output of blkid, as fields of Device."""
     if code == SEVERAL:
         return {"signature": "several kinds"}
     tags = dict(line.split("=", 1) for line in printed.splitlines() if "=" in line)
@@ -132,7 +132,7 @@ def parse_blkid(code: int, printed: str) -> dict[str, str]:
 
 
 def parse_filesystem_size(printed: str) -> int:
-    """Bytes that a file system covers, out of what dumpe2fs or xfs_info prints; 0 when it does not tell."""
+    """The size of a file system in bytes, from the output of dumpe2fs or xfs_info; 0 if it is not there."""
     ext = re.search(r"^Block count:\s+(\d+)$.*^Block size:\s+(\d+)$", printed, re.MULTILINE | re.DOTALL)
     xfs = re.search(r"^data\s+=\s+bsize=(\d+)\s+blocks=(\d+)", printed, re.MULTILINE)
     found = ext or xfs
@@ -154,10 +154,10 @@ def parse_volume(lvs: JSON, pvs: JSON) -> Volume:
     )
 
 
-# --- Asking ---
+# --- Commands ---
 
 
-def _answer(run: Runner, argv: list[str]) -> str:
+def _output(run: Runner, argv: list[str]) -> str:
     try:
         code, out, err = run(argv)
     except FileNotFoundError as exc:
@@ -168,7 +168,7 @@ def _answer(run: Runner, argv: list[str]) -> str:
 
 
 def probed(run: Runner, device: Device) -> Device:
-    """The device with what is on it; the kernel's and udev's memory of that may be old."""
+    """The device with its contents, read from the disk because the data of udev may be outdated."""
     code, out, err = run(["blkid", "--probe", "--output", "export", device.path])
     if code not in (FOUND, NOTHING, SEVERAL):
         raise ModuleFailure(f"{device.path} cannot be probed: {err.strip() or code}")
@@ -186,13 +186,13 @@ def _covered(run: Runner, root: Mount) -> int:
     asked = {"xfs": ["xfs_info", "/"], "ext3": ["dumpe2fs", "-h", root.source], "ext4": ["dumpe2fs", "-h", root.source]}
     if root.fstype not in asked:
         return 0
-    return parse_filesystem_size(_answer(run, asked[root.fstype]))
+    return parse_filesystem_size(_output(run, asked[root.fstype]))
 
 
 def _root_volume(run: Runner, root: Mount, devices: list[Device]) -> Volume | None:
     for device in devices:
         if device.kind == "lvm" and root.target in device.mounts:
-            return parse_volume(json.loads(_answer(run, [*LVS, root.source])), json.loads(_answer(run, PVS)))
+            return parse_volume(json.loads(_output(run, [*LVS, root.source])), json.loads(_output(run, PVS)))
     return None
 
 
@@ -216,7 +216,7 @@ def _free(target: str) -> int:
     try:
         found = os.statvfs(target)
     except OSError:
-        # Somebody's own mount, which root may not look into either.
+        # For example a FUSE mount of another user, which even root may not access.
         return 0
     return found.f_bavail * found.f_frsize
 

@@ -4,7 +4,7 @@
 
 # PRIVATE to the collection: may change without notice.
 
-"""What a host's storage is, and what is wished of it: the words in which it is planned."""
+"""Data types for the storage of a host and for the plan to change it. Sizes are in bytes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MIB = 1 << 20
 
 
 class Device(t.NamedTuple):
-    """A block device, as the kernel and its own contents tell."""
+    """A block device, from the kernel and a probe of its contents."""
 
     name: str
     # disk, part, lvm, raid0, crypt, …
@@ -30,12 +30,12 @@ class Device(t.NamedTuple):
     links: tuple[str, ...] = ()
     transport: str = ""
     read_only: bool = False
-    # Something in the kernel keeps it for itself: a mount, an array, a volume group, …
+    # The kernel has it open exclusively: it is mounted, or in an array, a volume group, …
     busy: bool = False
-    # Of a partition: its number, and where it begins.
+    # The number and the first byte of a partition.
     number: int = 0
     start: int = 0
-    # What a probe finds on it: a file system or a RAID member, its UUID; a partition table.
+    # From a probe: the type of the file system or RAID member, its UUID, and the type of partition table.
     signature: str = ""
     uuid: str = ""
     table: str = ""
@@ -46,7 +46,7 @@ class Device(t.NamedTuple):
 
     @property
     def identity(self) -> str:
-        """What tells this drive from all others, wherever it is plugged in."""
+        """Identifies this drive, independent of the slot that it is in."""
         return f"{self.serial}/{self.wwid}"
 
     def __str__(self) -> str:
@@ -61,7 +61,7 @@ class Mount(t.NamedTuple):
 
 
 class Physical(t.NamedTuple):
-    """A physical volume of LVM: how much of its device it uses."""
+    """A physical volume of LVM, and the part of its device that it uses."""
 
     path: str
     used: int
@@ -69,17 +69,17 @@ class Physical(t.NamedTuple):
 
 
 class Volume(t.NamedTuple):
-    """The logical volume that the root file system is on."""
+    """The logical volume with the root file system."""
 
     path: str
     segments: str
-    # What its group has left.
+    # Free space in its volume group.
     free: int
     physical: tuple[Physical, ...] = ()
 
 
 class Folder(t.NamedTuple):
-    """What is at the place of a mount: missing, directory, file or link."""
+    """What exists at a mount point: `kind` is missing, directory, file or symbolic link."""
 
     kind: str = "missing"
     entries: tuple[str, ...] = ()
@@ -91,32 +91,34 @@ class Host(t.NamedTuple):
     fstab: str = ""
     mdadm_conf: str = "/etc/mdadm/mdadm.conf"
     mdadm_conf_text: str = ""
-    # The command that renews the initial ramdisks, on systems where these carry a copy of mdadm.conf.
+    # The command that updates the initial ramdisks, on systems where these contain a copy of mdadm.conf.
     initramfs: tuple[str, ...] = ()
     initramfs_stale: bool = False
     oci_growfs: str = ""
-    # How much of its device the root file system covers; 0 where that is not known.
+    # The size of the root file system; 0 if unknown.
     root_covers: int = 0
     volume: Volume | None = None
     folder: Folder = Folder()
-    # Whether the name is taken that the folder's content would be kept by.
-    kept: bool = False
+    # Whether <mount>.before-storage exists, which would keep the original content of the folder.
+    backup_exists: bool = False
     selinux: bool = False
 
     def device(self, name: str) -> Device:
         return next(found for found in self.devices if found.name == name)
 
-    def above(self, device: Device) -> list[Device]:
-        """Partitions of a disk, the array over a drive, volumes on a partition."""
+    def children(self, device: Device) -> list[Device]:
+        """The partitions of a disk, the array that a drive belongs to, the volumes on a partition."""
         return [found for found in self.devices if device.name in found.parents]
 
-    def remembered(self) -> list[tuple[str, str, str]]:
-        """What fstab mounts and where; and the line itself."""
+    def fstab_mounts(self) -> list[tuple[str, str, str]]:
+        """Source, target and complete line of each entry of fstab."""
         lines = ((line.split("#")[0].split(), line) for line in self.fstab.splitlines())
         return [(fields[0], fields[1], line) for fields, line in lines if len(fields) > 1]
 
 
-class Wishes(t.NamedTuple):
+class Request(t.NamedTuple):
+    """The options of local_storage."""
+
     grow_root: bool = False
     drives: tuple[str, ...] = ()
     mount: str = DEFAULT_ROOT
@@ -125,16 +127,16 @@ class Wishes(t.NamedTuple):
 
 
 class Step(t.NamedTuple):
-    """A command, or a line that a file gets; and why."""
+    """A command, or a line to add to a file; and its purpose, such as "mount the file system"."""
 
-    why: str
+    purpose: str
     argv: tuple[str, ...] = ()
     path: str = ""
     line: str = ""
 
 
-class Refused(Exception):
-    """This cannot be done; why, and the way out."""
+class NotPossible(Exception):
+    """Why a request is not possible, and what to change."""
 
 
 def readable(count: float) -> str:

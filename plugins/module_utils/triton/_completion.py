@@ -4,7 +4,7 @@
 
 # PRIVATE to the collection: may change without notice.
 
-"""One completion from a Triton server, and how many tokens it has."""
+"""One completion from a Triton server, with its number of tokens."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Request:
     max_tokens_field: str = "max_tokens"
 
     def body(self, inputs: t.Container[str]) -> dict[str, t.Any]:
-        """The fields of the request: what upstream's own client sends, as far as the model has inputs for it."""
+        """The fields of the request: those that upstream's client sends, if the model has inputs for them."""
         usual = {"bad_words": "", "stop_words": "", "return_log_probs": True}
         if self.stream:
             usual.update({"stream": True, "streaming": True})
@@ -52,7 +52,7 @@ class Completion:
 
     @property
     def tokens_per_second(self) -> float | None:
-        """Unknown where the tokens could only be guessed from the words."""
+        """None if the number of tokens is only an estimate."""
         if self.counted_by == "words" or not self.latency_seconds:
             return None
         return round(self.tokens / self.latency_seconds, 2)
@@ -83,7 +83,7 @@ def complete(client: TritonClient, request: Request) -> Completion:
 
 
 def _check_inputs(request: Request, inputs: t.Sequence[str]) -> None:
-    # The server takes an unknown field for a parameter of the request and says nothing.
+    # The server silently treats an unknown field as a parameter of the request.
     wanted = {"text_input_field": request.text_input_field, "max_tokens_field": request.max_tokens_field}
     wrong = [f"{option} is '{name}'" for option, name in wanted.items() if name not in inputs]
     if wrong:
@@ -99,14 +99,14 @@ def _events(client: TritonClient, request: Request, body: t.Mapping[str, t.Any])
 
 
 def _text_of(output: t.Any) -> str:
-    """Triton writes a tensor of one element as that element, any other as a list."""
+    """Triton returns a tensor of one element as that element, any other as a list."""
     if isinstance(output, list):
         output = output[0] if output else ""
     return str(output or "")
 
 
 def _is_cumulative(parts: t.Sequence[t.Any]) -> bool:
-    """Whether each part repeats the one before and adds to it, as some models stream."""
+    """Whether each part contains the previous one, as some models stream."""
     return all(len(new) > len(old) and new[: len(old)] == old for old, new in zip(parts, parts[1:]))
 
 
@@ -120,7 +120,7 @@ def _count(events: t.Sequence[t.Mapping[str, t.Any]], request: Request, text: st
         return (len(log_probs[-1]) if _is_cumulative(log_probs) else sum(map(len, log_probs))), "log_probs"
     if request.stream:
         return sum(1 for event in events if _text_of(event.get(request.text_output_field))), "events"
-    # The prompt may come back in front of the answer. A word is one token at least.
+    # The output may begin with the prompt. A word is at least one token.
     answer = text[len(request.prompt) :] if text.startswith(request.prompt) else text
     return len(answer.split()), "words"
 

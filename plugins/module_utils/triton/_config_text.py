@@ -4,7 +4,7 @@
 
 # PRIVATE to the collection: may change without notice.
 
-"""Where the fields of a protobuf text are, so that one can be exchanged and the rest be left as it was written."""
+"""Replaces single fields in a protobuf text and keeps the rest of the text unchanged."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _REST_OF_LINE = re.compile(r"[ \t]*(?:\n|$)")
 
 
 class Field(t.NamedTuple):
-    """A field of the outermost message: text[start:end], its separator included."""
+    """A field of the top-level message: text[start:end], including its separator."""
 
     name: str
     start: int
@@ -25,7 +25,7 @@ class Field(t.NamedTuple):
 
 
 def fields(text: str) -> list[Field]:
-    """The fields in their order; one that repeats is there more than once."""
+    """The fields in their order; a repeated field occurs more than once."""
     found: list[Field] = []
     depth = 0
     for token in _TOKEN.finditer(text):
@@ -40,10 +40,10 @@ def fields(text: str) -> list[Field]:
     return found
 
 
-def exchange(text: str, news: t.Sequence[tuple[Field, str]], appended: str) -> str:
-    """The text with fields, in their order, exchanged for other text; taken out with their line where that is empty."""
+def replace_fields(text: str, replacements: t.Sequence[tuple[Field, str]], appended: str) -> str:
+    """The text with fields, in their order, replaced; a field with an empty replacement is removed with its line."""
     parts, position = [], 0
-    for field, new in news:
+    for field, new in replacements:
         parts += [text[position : field.start], new.rstrip("\n")]
         position = field.end
         rest_of_line = _REST_OF_LINE.match(text, position)

@@ -4,7 +4,7 @@
 
 # PRIVATE to the collection: may change without notice.
 
-"""Wait for a Triton server and its models, and notice at once when waiting is in vain."""
+"""Waits for a Triton server and its models, and fails early if they cannot become ready any more."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ except ImportError:
 LOG_LINES = 400
 SHOWN_LINES = 15
 NOT_THERE = "not in the model repository"
-# The known failure whose only sign is an end with exit code 0 and without a word.
+# The known failure whose only symptom is exit code 0 and an empty log.
 SILENT_END = "launch_script_returns"
 UNIT_PROPERTIES = (
     "LoadState",
@@ -62,7 +62,7 @@ class HealthError(ModuleFailure):
         self._exit_code = exit_code
 
     def explanations(self, known: LogPatterns) -> list[dict[str, str]]:
-        """The known failures that it shows, earliest first."""
+        """The known failures in the log, earliest first."""
         found = explain(self._said, known)
         if self._exit_code == 0 and not self.reason and not found:
             return [pattern.explanation("") for pattern in known if pattern.name == SILENT_END]
@@ -82,37 +82,37 @@ class DockerError(ModuleFailure):
     """Docker itself cannot be asked."""
 
 
-class Death(t.NamedTuple):
-    """The sentence that says how a server ended, and with which exit code if it is known."""
+class ServerExit(t.NamedTuple):
+    """How a server ended, as a sentence, and its exit code if that is known."""
 
     sentence: str
     exit_code: int | None = None
 
 
-class Watch(t.Protocol):
-    """Something that knows whether the server's process lives."""
+class Monitor(t.Protocol):
+    """Checks whether the server's process is running."""
 
-    def death(self) -> Death | None: ...
+    def check_exit(self) -> ServerExit | None: ...
 
     def log(self) -> str: ...
 
 
-class UnitWatch:
-    """The systemd unit of the server. Any restart counts: it means that the server died in between."""
+class UnitMonitor:
+    """The systemd unit of the server. A restart counts as an exit."""
 
     def __init__(self, unit: str, run: Run) -> None:
         self.unit = unit
         self._run = run
         self._first: dict[str, str] = {}
 
-    def death(self) -> Death | None:
+    def check_exit(self) -> ServerExit | None:
         rc, out, err = self._run(["systemctl", "show", "-p", ",".join(UNIT_PROPERTIES), self.unit])
         if rc != 0:
-            return Death(f"systemctl cannot show unit {self.unit}: {err.strip()}")
+            return ServerExit(f"systemctl show {self.unit} failed: {err.strip()}")
         state = dict(line.split("=", 1) for line in out.splitlines() if "=" in line)
         self._first = self._first or state
         if state.get("LoadState") == "not-found":
-            return Death(f"unit {self.unit} does not exist")
+            return ServerExit(f"unit {self.unit} does not exist")
         ended = state.get("ActiveState") in ("failed", "inactive") or state.get("SubState") == "auto-restart"
         again = any(state.get(name) != self._first.get(name) for name in ("NRestarts", "InvocationID"))
         if not (ended or again):
@@ -122,10 +122,10 @@ class UnitWatch:
         detail = (
             f"result {state.get('Result')}, exit status {status}" if ended else f"{state.get('NRestarts')} restarts"
         )
-        return Death(f"unit {self.unit} {how}: {detail}", int(status) if ended and status.isdigit() else None)
+        return ServerExit(f"unit {self.unit} {how}: {detail}", int(status) if ended and status.isdigit() else None)
 
     def log(self) -> str:
-        """What the first invocation said: the one that died, not the one that systemd has started since."""
+        """The log of the first invocation, not of the one that systemd has started since."""
         self._run(["journalctl", "--sync"])
         invocation = self._first.get("InvocationID")
         match = ["-u", self.unit]
@@ -135,38 +135,38 @@ class UnitWatch:
         return out
 
 
-class ContainerWatch:
+class ContainerMonitor:
     """The container of the server."""
 
     def __init__(self, name: str, client: t.Any, may_be_missing: bool = False) -> None:
         self.name = name
         self._client = client
-        # Where a unit makes the container, there is a moment without one.
+        # A unit creates the container some time after its start.
         self._may_be_missing = may_be_missing
         self._first: tuple[str, str] | None = None
 
-    def death(self) -> Death | None:
+    def check_exit(self) -> ServerExit | None:
         try:
             container = self._client.containers.get(self.name)
         except NotFound:
             if self._may_be_missing and self._first is None:
                 return None
-            return Death(f"container {self.name} {'does not exist' if self._first is None else 'is gone'}")
+            return ServerExit(f"container {self.name} {'does not exist' if self._first is None else 'was removed'}")
         except DockerException as exc:
             raise DockerError(str(exc)) from exc
         state = container.attrs["State"]
         if state["Status"] in ("exited", "dead", "removing", "restarting"):
-            killed = ", killed for lack of memory" if state.get("OOMKilled") else ""
-            return Death(
+            killed = ", killed by the out-of-memory killer" if state.get("OOMKilled") else ""
+            return ServerExit(
                 f"container {self.name} is {state['Status']}: exit code {state.get('ExitCode')}{killed}",
                 state.get("ExitCode"),
             )
         if state["Status"] == "created":
             error = state.get("Error")
-            return Death(f"container {self.name} did not start: {error}") if error else None
+            return ServerExit(f"container {self.name} did not start: {error}") if error else None
         identity = (container.id, state.get("StartedAt", ""))
         self._first = self._first or identity
-        return None if identity == self._first else Death(f"container {self.name} was restarted")
+        return None if identity == self._first else ServerExit(f"container {self.name} was restarted")
 
     def log(self) -> str:
         try:
@@ -184,7 +184,7 @@ def docker_client() -> t.Any:
 
 @dataclass
 class Report:
-    """What one look at the server found."""
+    """The status of the server at one moment. `waited` is in seconds."""
 
     live: bool = False
     ready: bool = False
@@ -192,7 +192,7 @@ class Report:
     failed: list[dict[str, str]] = field(default_factory=list)
     server: dict[str, t.Any] = field(default_factory=dict)
     waited: float = 0.0
-    obstacle: str = ""  # why the look ended early
+    obstacle: str = ""  # why the status is incomplete
 
     def missing(self) -> list[str]:
         return [f"{row['name']} is {row['state'] or 'not loaded'}" for row in self.models if row["state"] != "READY"]
@@ -208,27 +208,27 @@ class Report:
         return "; ".join(parts + ([self.obstacle] if self.obstacle else []))
 
 
-def look(client: TritonClient, expected: t.Sequence[str]) -> Report:
-    """How far the server is; not being reachable is one of the answers."""
+def check_server(client: TritonClient, expected: t.Sequence[str]) -> Report:
+    """The current status of the server; an unreachable server is not an error."""
     report = Report()
     try:
         report.live = client.is_live()
         if report.live:
             report.ready = client.is_ready()
             report.server = client.server()
-            _look_at_models(report, client, expected)
+            _check_models(report, client, expected)
     except Unreachable as exc:
         report.obstacle = str(exc)
     except Refused as exc:
         if exc.status < HTTPStatus.INTERNAL_SERVER_ERROR:
             raise
-        report.obstacle = f"it answered with status {exc.status}: {exc}"
+        report.obstacle = f"it responded with status {exc.status}: {exc}"
     report.waited = round(client.deadline.waited(), 1)
     return report
 
 
 def _index(client: TritonClient, expected: t.Sequence[str]) -> dict[str, dict[str, str]]:
-    """The best version of every model in the repository; where the index is restricted, of the expected ones."""
+    """The most ready version of every model in the index; if the index is restricted, the expected models."""
     try:
         answer = client.index()
     except Refused as exc:
@@ -248,14 +248,14 @@ def _best_version(name: str, rows: t.Sequence[dict[str, str]]) -> dict[str, str]
     return min(rows, key=lambda row: order.index(row["state"]) if row["state"] in order else 1, default=absent)
 
 
-def _look_at_models(report: Report, client: TritonClient, expected: t.Sequence[str]) -> None:
+def _check_models(report: Report, client: TritonClient, expected: t.Sequence[str]) -> None:
     index = _index(client, expected)
     report.models = [row for name, row in sorted(index.items()) if (name in expected if expected else row["state"])]
     for row in report.models:
-        # The index says what was loaded; only the model itself says that it takes requests.
+        # The index only lists what is loaded; a loaded model may not accept requests yet.
         if row["state"] == "READY" and not client.is_model_ready(row["name"]):
             row["state"] = "NOT READY"
-    # A model that nobody asked for keeps a strict server from getting ready as well.
+    # With strict readiness, any model that fails to load keeps the server from becoming ready.
     report.failed = [
         row
         for row in index.values()
@@ -263,8 +263,8 @@ def _look_at_models(report: Report, client: TritonClient, expected: t.Sequence[s
     ]
 
 
-def _hopeless(report: Report) -> tuple[str, str] | None:
-    """A model that will not come any more, and the server's reason."""
+def _permanent_failure(report: Report) -> tuple[str, str] | None:
+    """A message about a model that cannot become ready any more, and the server's reason; None if there is none."""
     for row in report.failed:
         return f"model {row['name']} is UNAVAILABLE", row["reason"].split("\n\nAt:")[0].strip()
     for row in report.models:
@@ -274,31 +274,31 @@ def _hopeless(report: Report) -> tuple[str, str] | None:
 
 
 def wait_until_ready(
-    client: TritonClient, expected: t.Sequence[str], interval: float, watches: t.Sequence[Watch]
+    client: TritonClient, expected: t.Sequence[str], interval: float, monitors: t.Sequence[Monitor]
 ) -> Report:
     report = Report()
     while True:
-        for watch in watches:
-            death = watch.death()
-            if death:
+        for monitor in monitors:
+            server_exit = monitor.check_exit()
+            if server_exit:
                 report.waited = round(client.deadline.waited(), 1)
-                raise HealthError(death.sentence, report, _log_of(watches), exit_code=death.exit_code)
-        report = look(client, expected)
+                raise HealthError(server_exit.sentence, report, _log_of(monitors), exit_code=server_exit.exit_code)
+        report = check_server(client, expected)
         if report.is_complete():
             return report
-        hopeless = _hopeless(report)
-        if hopeless:
-            raise HealthError(hopeless[0], report, _log_of(watches), reason=hopeless[1])
+        failure = _permanent_failure(report)
+        if failure:
+            raise HealthError(failure[0], report, _log_of(monitors), reason=failure[1])
         if client.deadline.left() <= 0:
             what = f"not ready after {client.deadline.seconds:g} s, {report.describe()}"
-            raise HealthError(what, report, _log_of(watches))
+            raise HealthError(what, report, _log_of(monitors))
         time.sleep(min(interval, max(0.0, client.deadline.left())))
 
 
-def _log_of(watches: t.Sequence[Watch]) -> str:
-    """The unit's journal has the container's output as well: the first log that has anything is enough."""
-    for watch in watches:
-        log = watch.log()
+def _log_of(monitors: t.Sequence[Monitor]) -> str:
+    """The first log that is not empty: a unit's journal contains the output of its container."""
+    for monitor in monitors:
+        log = monitor.log()
         if log.strip():
             return log
     return ""

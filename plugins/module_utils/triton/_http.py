@@ -4,7 +4,7 @@
 
 # PRIVATE to the collection: may change without notice.
 
-"""What Triton's HTTP endpoint answers; every request ends in bounded time."""
+"""A client for Triton's HTTP endpoint with a deadline for all requests."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ try:
 except ImportError:
     REQUESTS_IMPORT_ERROR = traceback.format_exc()
 
-# A server that answers at all answers its health questions at once; one that is stopped never does.
-ANSWER_SECONDS = 5.0
-SHORTEST_SECONDS = 0.1
+# A running server responds to health requests immediately, a stopped process never does.
+RESPONSE_SECONDS = 5.0
+MIN_SECONDS = 0.1
 
 
 class Unreachable(ModuleFailure):
@@ -56,9 +56,9 @@ class Deadline:
     def left(self) -> float:
         return self.seconds - self.waited()
 
-    def timeout(self, longest: float = ANSWER_SECONDS) -> float:
-        """How long one request may take."""
-        return max(SHORTEST_SECONDS, min(longest, self.left()))
+    def timeout(self, longest: float = RESPONSE_SECONDS) -> float:
+        """The timeout of one request, in seconds."""
+        return max(MIN_SECONDS, min(longest, self.left()))
 
 
 def is_loopback(url: str) -> bool:
@@ -70,7 +70,7 @@ def is_loopback(url: str) -> bool:
 
 
 def parse_error(body: str) -> str:
-    """The message in an error's body, which comes as JSON or as a server-sent event."""
+    """The message in the body of an error response, which is JSON or a server-sent event."""
     text = body.strip()
     if text.startswith("data:"):
         text = text[len("data:") :]
@@ -85,7 +85,7 @@ class TritonClient:
         self.url = url.rstrip("/")
         self.deadline = deadline
         self._session = requests.Session()
-        # A proxy of the environment cannot reach this machine's loopback.
+        # A proxy from the environment cannot reach this host's loopback.
         self._session.trust_env = not is_loopback(url)
 
     def is_live(self) -> bool:
@@ -101,7 +101,7 @@ class TritonClient:
         return self._json("GET", "/v2")
 
     def index(self) -> list[dict[str, t.Any]]:
-        """All models of the repository, also those that are not loaded."""
+        """All models in the repository, including those that are not loaded."""
         return self._json("POST", "/v2/repository/index", body={})
 
     def metadata(self, model: str) -> dict[str, t.Any]:
@@ -112,7 +112,7 @@ class TritonClient:
         return self._json("POST", path, body=body, timeout=self.deadline.timeout(self.deadline.seconds))
 
     def generate_stream(self, model: str, body: t.Mapping[str, t.Any]) -> t.Iterator[dict[str, t.Any]]:
-        """The server-sent events, as they come."""
+        """The server-sent events, as they arrive."""
         path = f"/v2/models/{quote(model, safe='')}/generate_stream"
         timeout = self.deadline.timeout(self.deadline.seconds)
         with self._request("POST", path, json=body, timeout=timeout, stream=True) as response, _reachable(self.url):
@@ -120,7 +120,7 @@ class TritonClient:
                 raise Refused(parse_error(response.text), response.status_code)
             for line in response.iter_lines(decode_unicode=True):
                 if self.deadline.left() <= 0:
-                    raise Unreachable(f"the stream of {self.url} had not ended after {self.deadline.seconds:g} s")
+                    raise Unreachable(f"the stream of {self.url} did not end within {self.deadline.seconds:g} s")
                 if line.startswith("data:"):
                     yield _without_error(json.loads(line[len("data:") :]), response.status_code)
 
@@ -141,7 +141,7 @@ class TritonClient:
             try:
                 return _without_error(response.json(), response.status_code)
             except ValueError as exc:
-                words = f"{path} answered with something else than JSON: {response.text[:200]}"
+                words = f"the response of {path} is not JSON: {response.text[:200]}"
                 raise Refused(words, response.status_code) from exc
 
     def _request(self, method: str, path: str, **options: t.Any) -> t.Any:
@@ -155,10 +155,10 @@ def _reachable(url: str) -> t.Iterator[None]:
         yield
     except requests.exceptions.RequestException as exc:
         causes = list(_causes(exc))
-        # Not by the class of exc: for requests, a stream that stalls ends in a ConnectionError.
+        # The class of exc does not show that: requests raises ConnectionError for a stream that stalls.
         if any(isinstance(cause, socket.timeout) for cause in causes):
-            raise Unreachable(f"{url} accepted the request but did not answer in time") from exc
-        # The operating system's own words, which requests and urllib3 wrap several times.
+            raise Unreachable(f"{url} accepted the request but did not respond in time") from exc
+        # The operating system's message, which requests and urllib3 wrap several times.
         words = [cause.strerror for cause in causes if isinstance(cause, OSError) and cause.strerror]
         raise Unreachable(f"{url} cannot be reached: {words[0] if words else exc}") from exc
 
@@ -171,7 +171,7 @@ def _causes(exc: BaseException) -> t.Iterator[BaseException]:
 
 
 def _without_error(answer: t.Any, status: int) -> t.Any:
-    """Triton answers some failures of generate with status 200."""
+    """Raise errors that Triton returns with status 200, as generate does for some failures."""
     if isinstance(answer, dict) and "error" in answer:
         raise Refused(str(answer["error"]), status)
     return answer

@@ -4,7 +4,7 @@
 
 # PRIVATE to the collection: may change without notice.
 
-"""The LLM API's model.yaml: a template's, with keys merged over it."""
+"""The LLM API's model.yaml, with keys merged into the template."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import traceback
 import typing as t
 
 from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._artifact import canonical
-from ansible_collections.tritonops.trtllm.plugins.module_utils.triton._model_config import ConfigError, head_comment
+from ansible_collections.tritonops.trtllm.plugins.module_utils.triton._model_config import ConfigError, leading_comment
 
 YAML_IMPORT_ERROR: str | None = None
 try:
@@ -27,17 +27,17 @@ MODEL_YAML = "1/model.yaml"
 def merged(template: str, changes: t.Mapping[str, t.Any]) -> str:
     """The text with mappings merged and everything else replaced; null removes a key.
 
-    YAML is written anew, which keeps none of the comments but the head.
+    Of the comments, only those at the beginning of the file are kept.
     """
     try:
         base = yaml.safe_load(template)
     except yaml.YAMLError as exc:
-        raise ConfigError([f"{MODEL_YAML} is not YAML: {' '.join(str(exc).split())}"]) from exc
+        raise ConfigError([f"{MODEL_YAML} is not valid YAML: {' '.join(str(exc).split())}"]) from exc
     if not isinstance(base, dict):
-        raise ConfigError([f"{MODEL_YAML} is not a mapping, so that llm_args cannot be merged over it"])
-    # The dumper knows plain types only, and a release's own order is the one that people look for.
+        raise ConfigError([f"{MODEL_YAML} is not a mapping, so llm_args cannot be merged into it"])
+    # canonical(), because the dumper only supports plain types. The keys stay in the order of the template.
     text = yaml.safe_dump(_merge(base, canonical(changes)), sort_keys=False, allow_unicode=True, width=1000)
-    return head_comment(template) + text
+    return leading_comment(template) + text
 
 
 def _merge(base: t.Any, changes: t.Mapping[str, t.Any]) -> dict[str, t.Any]:

@@ -4,7 +4,7 @@
 
 # PRIVATE to the collection: may change without notice.
 
-"""Triton's config.pbtxt: fill the placeholders of a template, change fields, and check what came out."""
+"""Triton's config.pbtxt: fills the placeholders of a template, sets fields, and checks the result."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import traceback
 import typing as t
 
 from ansible_collections.tritonops.trtllm.plugins.module_utils._module import ModuleFailure
-from ansible_collections.tritonops.trtllm.plugins.module_utils.triton._config_text import exchange, fields
+from ansible_collections.tritonops.trtllm.plugins.module_utils.triton._config_text import fields, replace_fields
 
 PROTOBUF_IMPORT_ERROR: str | None = None
 try:
@@ -23,7 +23,7 @@ try:
 except ImportError:
     PROTOBUF_IMPORT_ERROR = traceback.format_exc()
 
-# Comments and strings first: a placeholder means something else inside each of them.
+# Comments and strings are separate tokens: placeholders in comments are ignored, those in strings need no value.
 _TOKEN = re.compile(r"""\#[^\n]* | "(?:\\.|[^"\\\n])*" | '(?:\\.|[^'\\\n])*' | \$\{\w+\}""", re.VERBOSE)
 _PLACEHOLDER = re.compile(r"\$\{(\w+)\}")
 _BARE_VALUE = re.compile(r"[A-Za-z0-9_.+-]+")
@@ -47,7 +47,7 @@ class Placeholder(t.NamedTuple):
 
 
 def placeholders(template: str) -> list[Placeholder]:
-    """Every placeholder that counts, in order; those in comments do not."""
+    """All placeholders in order, except those in comments."""
     found = []
     for token in _TOKEN.finditer(template):
         if token.group().startswith("#"):
@@ -59,7 +59,7 @@ def placeholders(template: str) -> list[Placeholder]:
 
 
 def near(word: str, words: t.Iterable[str]) -> str:
-    """A hint at what a misspelt word may have meant; empty if nothing is near."""
+    """A hint for a misspelt word; empty if there is no similar word."""
     close = difflib.get_close_matches(word, list(words), n=3)
     return f" (did you mean {' or '.join(close)}?)" if close else ""
 
@@ -77,16 +77,16 @@ def _escape(text: str) -> str:
 
 
 def template_problems(template: str, values: t.Mapping[str, t.Any], required: t.Iterable[str]) -> list[str]:
-    """What keeps these values from filling the template; required ones are only checked for existence here."""
+    """Why these values cannot fill the template; of required placeholders only the existence is checked here."""
     found = placeholders(template)
     names = sorted({item.name for item in found})
     problems = [
-        f"the template has no placeholder '{name}', for which the value '{value}' was given{near(name, names)}"
+        f"the template has no placeholder '{name}', but the value '{value}' was given for it{near(name, names)}"
         for name, value in values.items()
         if name not in names
     ]
     problems += [
-        f"the template has no placeholder '{name}', which is listed as required{near(name, names)}"
+        f"the template has no placeholder '{name}', but it is listed as required{near(name, names)}"
         for name in required
         if name not in names
     ]
@@ -101,16 +101,16 @@ def template_problems(template: str, values: t.Mapping[str, t.Any], required: t.
 def _value_problems(item: Placeholder, value: t.Any) -> list[str]:
     where = f"config.pbtxt line {item.line}"
     if value is None:
-        return [] if item.quoted else [f"placeholder '{item.name}' ({where}) must be filled, it is not inside quotes"]
+        return [] if item.quoted else [f"placeholder '{item.name}' ({where}) needs a value, because it is not quoted"]
     if not is_scalar(value):
-        return [f"placeholder '{item.name}' ({where}) takes a string, number or boolean, not {value!r}"]
+        return [f"placeholder '{item.name}' ({where}) must be a string, number or boolean, not {value!r}"]
     if not item.quoted and not _BARE_VALUE.fullmatch(scalar_text(value)):
-        return [f"placeholder '{item.name}' ({where}) is not inside quotes and takes one word or number, not '{value}'"]
+        return [f"placeholder '{item.name}' ({where}) is not quoted, so it must be one word or number, not '{value}'"]
     return []
 
 
 def fill(template: str, values: t.Mapping[str, t.Any]) -> str:
-    """The template with the given placeholders filled; the others, comments and layout stay as they are."""
+    """The template with the given placeholders filled; everything else is kept unchanged."""
 
     def value_of(match: t.Match[str], quoted: bool) -> str:
         value = values.get(match.group(1))
@@ -128,10 +128,10 @@ def fill(template: str, values: t.Mapping[str, t.Any]) -> str:
 
 
 def required_problems(text: str, required: t.Iterable[str]) -> list[str]:
-    """Placeholders that parse when left unfilled, but that the server cannot do without."""
+    """Required placeholders without a value: the text can be parsed without it, but the server cannot run."""
     left = {item.name: item.line for item in placeholders(text)}
     return [
-        f"placeholder '{name}' (config.pbtxt line {left[name]}) must be filled, the server cannot run without it"
+        f"placeholder '{name}' (config.pbtxt line {left[name]}) needs a value, because the server cannot run without it"
         for name in required
         if name in left
     ]
@@ -150,11 +150,11 @@ def parse(text: str) -> t.Any:
         lines = text.splitlines()
         shown = lines[line - 1].strip() if line and line <= len(lines) else ""
         words = re.sub(r"^\d+:\d+ : ", "", str(exc))
-        raise ConfigError([f"config.pbtxt line {line}, column {column}: {words} in: {shown}"]) from exc
+        raise ConfigError([f"config.pbtxt line {line}, column {column}: {words}, in: {shown}"]) from exc
 
 
 def apply_overrides(text: str, overrides: t.Mapping[str, t.Any]) -> str:
-    """Set fields. Messages merge, lists are replaced; an entry of parameters is key and string_value, null removes."""
+    """Set fields: messages are merged, lists replaced. `parameters` maps keys to string values; null removes one."""
     config = parse(text)
     fields = dict(overrides)
     parameters = fields.pop("parameters", None) or {}
@@ -170,7 +170,7 @@ def apply_overrides(text: str, overrides: t.Mapping[str, t.Any]) -> str:
         elif is_scalar(value):
             config.parameters[key].string_value = scalar_text(value)
         else:
-            problems.append(f"override parameters.{key} takes a string, number or boolean, not {value!r}")
+            problems.append(f"override parameters.{key} must be a string, number or boolean, not {value!r}")
     if problems:
         raise ConfigError(problems)
     try:
@@ -179,35 +179,37 @@ def apply_overrides(text: str, overrides: t.Mapping[str, t.Any]) -> str:
             return result
     except ConfigError:
         pass
-    # What the reader of fields cannot take apart is written anew as a whole.
-    return head_comment(text) + text_format.MessageToString(config, as_utf8=True)
+    # A text that fields() cannot split is formatted again as a whole.
+    return leading_comment(text) + text_format.MessageToString(config, as_utf8=True)
 
 
 def _rewritten(text: str, config: t.Any) -> str:
-    """The text, with what the message has otherwise written anew at its place and the rest left as it was written."""
+    """The text with the fields that differ in the message replaced, and the rest unchanged."""
     before = parse(text)
     changed = [part for part in sorted(_parts(before) | _parts(config)) if _only(before, part) != _only(config, part)]
-    news = []
+    replacements = []
     left = dict.fromkeys(changed)
     for span in fields(text):
         own = [(span.name, "")]
         if span.name == "parameters":
             own = sorted(_parts(parse(text[span.start : span.end])))
         if not set(own).isdisjoint(changed):
-            # A field that repeats is written as a whole where it is first.
-            news.append((span, "".join(_text(config, part) for part in own if part in left or part not in changed)))
+            # All values of a repeated field are written at its first occurrence.
+            replacements.append(
+                (span, "".join(_text(config, part) for part in own if part in left or part not in changed))
+            )
             left = {part: None for part in left if part not in own}
-    return exchange(text, news, "".join(_text(config, part) for part in left))
+    return replace_fields(text, replacements, "".join(_text(config, part) for part in left))
 
 
 def _parts(config: t.Any) -> set[tuple[str, str]]:
-    """What is set: fields by name, and entries of parameters by name and key."""
+    """What is set in the message: the names of fields, and the keys of parameters."""
     names = {field.name for field, _value in config.ListFields()} - {"parameters"}
     return {(name, "") for name in names} | {("parameters", key) for key in config.parameters}
 
 
 def _only(config: t.Any, part: tuple[str, str]) -> t.Any:
-    """The message with nothing but the part."""
+    """A message with only this part."""
     name, key = part
     only = ModelConfig()
     if name != "parameters":
@@ -225,7 +227,7 @@ def _text(config: t.Any, part: tuple[str, str]) -> str:
 
 
 def _override_words(config: t.Any, words: str) -> str:
-    """protobuf's own words, with near field names instead of its list of all in another spelling."""
+    """protobuf's message, with similar field names instead of its list of all fields in camel case."""
     words = re.sub(r"\s*Available Fields.*", "", words, flags=re.DOTALL)
     unknown = re.search(r'Message type "(\S+)" has no field named "(\w+)"', words)
     if unknown:
@@ -234,25 +236,25 @@ def _override_words(config: t.Any, words: str) -> str:
     return words.rstrip(".")
 
 
-def head_comment(text: str) -> str:
+def leading_comment(text: str) -> str:
     match = re.match(r"(?:[ \t]*#[^\n]*\n)+", text)
     return f"{match.group()}\n" if match else ""
 
 
 def config_problems(folder: str, config: t.Any) -> list[str]:
-    """What Triton refuses in one model's configuration though it parses."""
+    """Why Triton would refuse one model's configuration although it can be parsed."""
     problems = []
     if config.name != folder:
-        problems.append(f"the configuration's name is '{config.name}', but Triton wants the folder's name '{folder}'")
+        problems.append(f"the configuration's name is '{config.name}', but Triton needs the folder's name '{folder}'")
     if not (config.backend or config.platform):
         problems.append("the configuration names neither a backend nor a platform")
     if config.backend and not _BACKEND_NAME.fullmatch(config.backend):
-        problems.append(f"'{config.backend}' cannot be the name of a backend")
+        problems.append(f"'{config.backend}' is not a valid name of a backend")
     return problems
 
 
 def ensemble_problems(configs: t.Mapping[str, t.Any]) -> dict[str, list[str]]:
-    """By ensemble: steps that name a model, input or output that is not there, and tensors that come from nowhere."""
+    """By ensemble: steps with unknown models, inputs or outputs, and tensors that no step produces."""
     found = {}
     for name, config in configs.items():
         if config.WhichOneof("scheduling_choice") == "ensemble_scheduling":
@@ -290,6 +292,6 @@ def _flow_problems(ensemble: t.Any, steps: t.Iterable[t.Any]) -> list[str]:
     made = {tensor.name for tensor in ensemble.input}
     made.update(name for step in steps for name in step.output_map.values())
     wanted = {name for step in steps for name in step.input_map.values()}
-    problems = [f"tensor '{name}' is used by a step, but nothing makes it" for name in sorted(wanted - made)]
-    problems += [f"output '{tensor.name}' is made by no step" for tensor in ensemble.output if tensor.name not in made]
+    problems = [f"tensor '{name}' is used by a step, but no step produces it" for name in sorted(wanted - made)]
+    problems += [f"no step produces output '{tensor.name}'" for tensor in ensemble.output if tensor.name not in made]
     return problems

@@ -4,7 +4,7 @@
 
 # PRIVATE to the collection: may change without notice.
 
-"""A Triton model repository: planned from templates, compared with what is there, built aside and published."""
+"""A Triton model repository: rendered from templates, compared with the existing folder, and published by a rename."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ VOCABULARIES = ("tokenizer.json", "*.model", "vocab.*", "*.tiktoken")
 
 @dataclass(frozen=True)
 class Entry:
-    """One file: either its content, or the file it is copied or linked from."""
+    """A file: either its content, or the file that it is copied or linked from."""
 
     content: bytes | None = None
     source: str = ""
@@ -43,7 +43,7 @@ class Entry:
             return _read(path) == self.content
         here, there = os.stat(path), os.stat(self.source)
         if self.link:
-            # Where linking failed the copy keeps the times: nobody wants to read 90 GB to compare them.
+            # If linking failed, the copy has the same mtime: comparing the content would mean to read up to 90 GB.
             same_copy = (here.st_size, here.st_mtime_ns) == (there.st_size, there.st_mtime_ns)
             return os.path.samestat(here, there) or same_copy
         return _executable(here) == _executable(there) and _read(path) == _read(self.source)
@@ -53,25 +53,25 @@ class Entry:
             with open(path, "wb") as stream:
                 stream.write(self.content)
             os.chmod(path, 0o644)
-        elif not (self.link and _artifact.linked(self.source, path)):
+        elif not (self.link and _artifact.try_hard_link(self.source, path)):
             shutil.copy2(self.source, path)
             os.chmod(path, 0o755 if _executable(os.stat(self.source)) else 0o644)
 
     def describe(self) -> str:
-        """The file as --diff shows it."""
+        """The file as shown by --diff."""
         if self.link:
             return f"link to {self.source} ({os.path.getsize(self.source)} bytes)\n"
         return _shown(self.content if self.content is not None else _read(self.source))
 
 
-# The record that makes a folder ours to replace; Triton and the readers of tokenizers and weights ignore it.
+# The record that marks the folder as ours, so that it can be replaced. Triton and transformers ignore it.
 _INPUTS = {"made_by": "triton_model_repository"}
 _RECORD = Entry(content=_artifact.pretty({"inputs": _INPUTS, "key": _artifact.artifact_key(_INPUTS)}).encode("utf-8"))
 
 
 @dataclass
 class Tree:
-    """The files and folders that a folder is to consist of, by relative path."""
+    """The wanted content of a folder: files and folders by relative path."""
 
     entries: dict[str, Entry] = field(default_factory=lambda: {_artifact.ARTIFACT_JSON: _RECORD})
     folders: set[str] = field(default_factory=set)
@@ -86,7 +86,7 @@ class Tree:
             path = os.path.dirname(path)
 
     def changes(self, dest: str) -> list[str]:
-        """Paths that are missing from dest, differ there, or should not be there."""
+        """Paths that are missing in dest, differ, or do not belong there."""
         files, folders = _walk(dest)
         changed = {path for path, entry in self.entries.items() if not entry.is_at(os.path.join(dest, path))}
         changed |= (files - set(self.entries)) | (folders ^ self.folders)
@@ -95,7 +95,7 @@ class Tree:
     def build(self, dest: str) -> None:
         for folder in ["", *sorted(self.folders)]:
             os.makedirs(os.path.join(dest, folder), exist_ok=True)
-            # Not subject to the umask: the server reads it as another user.
+            # Regardless of the umask, because the server runs as another user.
             os.chmod(os.path.join(dest, folder), 0o755)
         for path, entry in self.entries.items():
             entry.put(os.path.join(dest, path))
@@ -119,7 +119,7 @@ class Tree:
 
 @dataclass(frozen=True)
 class Request:
-    """What the repository is made of."""
+    """The options that the repository is rendered from."""
 
     src: str
     parameters: t.Mapping[str, t.Mapping[str, t.Any]] = field(default_factory=dict)
@@ -149,11 +149,11 @@ class Plan:
 
 
 def plan_repository(request: Request, validate: bool = True) -> Plan:
-    """Render and check everything in memory; fails with every problem that can be known, before anything is written."""
+    """Render and check everything in memory; RepositoryError lists all problems before anything is written."""
     available = _models_in(request.src)
     chosen = list(request.models) or available
     problems = _unknown_models(request, chosen, available)
-    # Templates come out of a repository, which may hold links to anything.
+    # The templates are from a git repository, which may contain links to anything.
     for path in sorted(_walk(request.src)[0]):
         path_below(request.src, path, f"the templates {request.src}")
     templates = {name: _read_text(os.path.join(request.src, name, CONFIG)) for name in chosen if name in available}
@@ -195,22 +195,22 @@ def render(
 
 
 @dataclass(frozen=True)
-class Share:
-    """What a release takes out of a folder of weights."""
+class FileSet:
+    """The files that a release uses from a folder of weights."""
 
     name: str
-    # Whether a file, by its path in the folder, belongs to it.
-    takes: t.Callable[[str], bool]
-    # One of these must be there, or the folder is not what it is taken for.
-    marks: t.Sequence[str]
+    # Whether a file is included, by its path in the folder.
+    includes: t.Callable[[str], bool]
+    # Patterns of which one must match, or the folder is refused.
+    required: t.Sequence[str]
 
     def plan(self, folder: str, hard_link: bool) -> Tree:
         if not os.path.isdir(folder):
             raise ModuleFailure(f"{self.name} {folder} is not a folder: download the model first")
-        paths = sorted(path for path in _walk(folder)[0] if self.takes(path))
-        if not any(_matches(path, self.marks) for path in paths):
+        paths = sorted(path for path in _walk(folder)[0] if self.includes(path))
+        if not any(_matches(path, self.required) for path in paths):
             raise ModuleFailure(
-                f"{folder} has no {self.name} (none of {', '.join(self.marks)}): download the model's files again"
+                f"{folder} has no {self.name} (none of {', '.join(self.required)}): download the model's files again"
             )
         tree = Tree()
         for path in paths:
@@ -223,7 +223,7 @@ def is_model(path: str) -> bool:
 
 
 def publish(tree: Tree, dest: str) -> None:
-    """Build aside and exchange: dest is the old folder or the new one, never half of each."""
+    """Build the folder and rename it to dest, which is either the old folder or the complete new one."""
     try:
         payload = _artifact.make_partial(dest, _INPUTS)
         tree.build(payload)
@@ -253,8 +253,8 @@ def _unknown_models(request: Request, chosen: t.Iterable[str], available: t.Sequ
         "llm_args": request.llm_args,
     }
     return [
-        f"{option} names model '{name}', which is not there{_model_config.near(name, available)};"
-        f" the templates have {', '.join(available)}"
+        f"{option} has model '{name}', which does not exist{_model_config.near(name, available)};"
+        f" the templates are {', '.join(available)}"
         for option, names in named.items()
         for name in names
         if name not in available
@@ -262,7 +262,7 @@ def _unknown_models(request: Request, chosen: t.Iterable[str], available: t.Sequ
 
 
 def _repository_problems(configs: t.Mapping[str, str]) -> list[str]:
-    """What Triton's own message and rules say against the configurations."""
+    """Everything in the configurations that Triton would refuse."""
     problems: list[str] = []
     parsed = {}
     for name, text in configs.items():
@@ -286,7 +286,7 @@ def _model_tree(request: Request, configs: t.Mapping[str, str]) -> Tree:
             tree.add(os.path.join(name, path), Entry(source=os.path.join(folder, path)))
         for path in folders:
             tree.add_folder(os.path.join(name, path))
-        # Triton loads no model without a version, not even an ensemble, and version control keeps no empty folder.
+        # Triton needs a version folder, even for an ensemble, but git does not keep empty folders.
         if not any(path.isdigit() for path in folders):
             tree.add_folder(os.path.join(name, "1"))
         tree.add(os.path.join(name, CONFIG), Entry(content=text.encode("utf-8")))
@@ -305,8 +305,8 @@ def _merge_llm_args(tree: Tree, request: Request) -> list[str]:
                 problems += [f"model '{name}': {problem}" for problem in exc.problems]
         elif is_model(os.path.join(request.src, name)):
             problems.append(
-                f"llm_args names model '{name}', whose template has no {_llm_args.MODEL_YAML}:"
-                " only those of the LLM API have one"
+                f"llm_args has model '{name}', whose template has no {_llm_args.MODEL_YAML}:"
+                " only templates of the LLM API have one"
             )
     return problems
 
@@ -315,7 +315,7 @@ def _add_engine(tree: Tree, request: Request, models: t.Container[str]) -> list[
     if not os.path.isdir(request.engine):
         return [f"engine {request.engine} is not a folder: build the engine first"]
     if request.engine_model not in models:
-        return [f"there is no model '{request.engine_model}' to put the engine into"]
+        return [f"the model '{request.engine_model}', which needs the engine, is not in the repository"]
     names = [name for name in sorted(os.listdir(request.engine)) if _matches(name, ENGINE_FILES)]
     missing = [pattern for pattern in ENGINE_FILES if not fnmatch.filter(names, pattern)]
     if missing:
@@ -327,25 +327,25 @@ def _add_engine(tree: Tree, request: Request, models: t.Container[str]) -> list[
 
 
 def _is_tokenizer_file(path: str) -> bool:
-    """By its path in a folder of weights: what lies in folders there belongs to other formats."""
+    """By its path in a folder of weights; files in subfolders belong to other formats."""
     return os.sep not in path and _matches(path, TOKENIZER_FILES) and not _matches(path, NOT_TOKENIZER_FILES)
 
 
 def _is_snapshot_file(path: str) -> bool:
-    """All that was downloaded; not our record of it, nor what the hub's client keeps in a hidden folder."""
+    """Every downloaded file, without our record and the hidden folder of huggingface_hub."""
     hidden = any(part.startswith(".") for part in path.split(os.sep)[:-1])
     return path != _artifact.ARTIFACT_JSON and not hidden
 
 
-TOKENIZER = Share(
+TOKENIZER = FileSet(
     "tokenizer",
-    takes=_is_tokenizer_file,
-    marks=VOCABULARIES,
+    includes=_is_tokenizer_file,
+    required=VOCABULARIES,
 )
-WEIGHTS = Share(
+WEIGHTS = FileSet(
     "weights",
-    takes=_is_snapshot_file,
-    marks=("config.json",),
+    includes=_is_snapshot_file,
+    required=("config.json",),
 )
 
 
@@ -354,7 +354,7 @@ def _matches(name: str, patterns: t.Iterable[str]) -> bool:
 
 
 def _walk(root: str) -> tuple[set[str], set[str]]:
-    """Relative paths of the files and of the folders below root; what Python compiled is neither."""
+    """Relative paths of the files and of the folders below root, without __pycache__."""
     files: set[str] = set()
     folders: set[str] = set()
     for folder, subfolders, names in os.walk(root):

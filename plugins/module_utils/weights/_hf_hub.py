@@ -4,7 +4,7 @@
 
 # PRIVATE to the collection: may change without notice.
 
-"""Files of a Hugging Face repository by huggingface_hub, each checked against the hub's own digest."""
+"""Downloads the files of a Hugging Face repository and checks each against the hub's digest."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ COMMIT = re.compile(r"[0-9a-f]{40}")
 SHA256 = re.compile(r"[0-9a-f]{64}")
 DEFAULT_ENDPOINT = "https://huggingface.co"
 DEFAULT_ALLOW = ("*.safetensors", "*.json", "tokenizer*", "*.model", "merges.txt", "vocab.txt", "*.jinja")
-# The same weights again for other frameworks or in other formats, and what training left behind.
+# The same weights for other frameworks or in other formats, and logs of training runs.
 DEFAULT_IGNORE = (
     "*.bin",
     "*.pt",
@@ -55,44 +55,44 @@ DEFAULT_IGNORE = (
 )
 OTHER_WEIGHTS = (".bin", ".pt", ".pth", ".gguf", ".h5", ".msgpack")
 LIBRARY_FOLDER = ".cache"
-# The library names an unfinished file by a hash of its name and the hub's ETag, which may have slashes in it: they must
-# find no folder of that name.
-LIBRARY_BEGINNING = re.compile(r"[\w-]{27}=\.")
+# The library names an unfinished file by a hash of its name and the hub's ETag. The ETag may contain slashes, which
+# must not lead into a folder of the repository.
+LIBRARY_UNFINISHED = re.compile(r"[\w-]{27}=\.")
 
-DISTRUST = "The hub, a mirror or a proxy on the way is not what it should be: set another endpoint"
+DISTRUST = "The hub, or a mirror or proxy in between, cannot be trusted: set another endpoint"
 
 DOWNLOAD_CHUNK = 1 << 20
-MOST_BYTES = 1 << 63
+MAX_FILE_BYTES = 1 << 63
 MAX_ATTEMPTS = 6
 MAX_DELAY = 30.0
-# A hub that asks for a longer pause is told to the user instead of waited for.
+# In seconds. If the hub asks for a longer pause, the module fails instead of waiting.
 MAX_RETRY_AFTER = 300.0
 
-# The library reads its settings once, when it is imported.
+# The library reads its environment variables once, when it is imported.
 LIBRARY_SETTINGS = {
     "HF_HUB_DISABLE_PROGRESS_BARS": "1",
     "HF_HUB_DISABLE_TELEMETRY": "1",
-    # Xet downloads start a file again after an interruption; plain HTTP goes on where it broke off.
+    # After an interruption Xet downloads a file from the start, plain HTTP resumes.
     "HF_HUB_DISABLE_XET": "1",
     "HF_HUB_VERBOSITY": "error",
 }
 
 
 class HubError(ArtifactError):
-    """The hub does not give what was asked for."""
+    """The hub, a cache or a folder does not provide the requested files."""
 
 
 class Cancelled(Exception):
-    """Another file has failed for good."""
+    """The download of another file failed permanently."""
 
 
 def load_library(ca_bundle: str | None = None) -> t.Any:
-    """Import huggingface_hub with our settings; ImportError when it is not installed."""
+    """Import huggingface_hub with our settings; ImportError if it is not installed."""
     os.environ.update(LIBRARY_SETTINGS)
     if ca_bundle:
         os.environ["SSL_CERT_FILE"] = ca_bundle
     library = import_module("huggingface_hub")
-    # A broken connection loses what has not filled a chunk yet: the library's 10 MB are much on a slow line.
+    # A broken connection loses an incomplete chunk, and the library's 10 MB are a lot on a slow connection.
     constants: t.Any = import_module("huggingface_hub.constants")
     constants.DOWNLOAD_CHUNK_SIZE = DOWNLOAD_CHUNK
     return library
@@ -100,7 +100,7 @@ def load_library(ca_bundle: str | None = None) -> t.Any:
 
 @dataclass(frozen=True)
 class RepoFile:
-    """A file of the repository and what the hub says it must be."""
+    """A file of the repository, with the size in bytes and the digest from the hub."""
 
     name: str
     size: int
@@ -112,7 +112,7 @@ class RepoFile:
         return f"sha256 {self.sha256}" if self.sha256 else f"git sha1 {self.sha1}"
 
     def check(self, path: str) -> tuple[str | None, str]:
-        """(what is wrong with the file at path or None, its sha256)."""
+        """What is wrong with the file at path, or None; and its SHA-256."""
         size = os.path.getsize(path)
         sha256, sha1 = hashlib.sha256(), hashlib.sha1(b"blob %d\0" % size)
         with open_regular(path) as stream:
@@ -140,27 +140,27 @@ def select(names: t.Iterable[str], allow: t.Sequence[str], ignore: t.Sequence[st
 
 
 def select_weights(where: str, names: t.Sequence[str], allow: t.Sequence[str], ignore: t.Sequence[str]) -> list[str]:
-    """select(), refusing a repository whose weights are not what is asked for."""
+    """select(), with HubError if the repository has no suitable weights or unsafe names."""
     chosen = select(names, allow, ignore)
     if not chosen:
-        raise HubError(f"{where} has no file that allow_patterns and ignore_patterns let through: {names}")
+        raise HubError(f"{where} has no file that allow_patterns and ignore_patterns select: {names}")
     check_names(chosen, where, reserved=(LIBRARY_FOLDER,))
-    traps = [name for name in chosen if any(LIBRARY_BEGINNING.match(part) for part in name.split("/"))]
+    traps = [name for name in chosen if any(LIBRARY_UNFINISHED.match(part) for part in name.split("/"))]
     if traps:
-        raise HubError(f"{where} has files named like unfinished downloads of the library: {traps}. {DISTRUST}")
+        raise HubError(f"{where} has files named like unfinished downloads of huggingface_hub: {traps}. {DISTRUST}")
     has_safetensors = any(name.endswith(".safetensors") for name in chosen)
     wants_safetensors = bool(select(["model.safetensors"], allow, ignore))
     others = sorted(name for name in names if name.endswith(OTHER_WEIGHTS))
     if wants_safetensors and not has_safetensors and others:
         raise HubError(
             f"{where} has no safetensors weights, only {', '.join(others)}: choose a revision or repository with"
-            " safetensors, or convert the weights and give the folder as src"
+            " safetensors, or convert the weights and set src to the folder"
         )
     return chosen
 
 
-def failure_delay(exc: BaseException, attempt: int) -> float | None:
-    """Seconds to wait before trying again; None when trying again is no use."""
+def retry_delay(exc: BaseException, attempt: int) -> float | None:
+    """Seconds to wait before the next attempt; None if another attempt cannot help."""
     backoff = min(MAX_DELAY, 2.0**attempt)
     status = status_of(exc)
     if status == 429:
@@ -168,7 +168,7 @@ def failure_delay(exc: BaseException, attempt: int) -> float | None:
         return asked if asked <= MAX_RETRY_AFTER else None
     if status is not None:
         return backoff if status >= 500 or status == 416 else None
-    # The library's own errors of a broken transfer are OSErrors without an errno; real ones (no space) carry it.
+    # For a broken transfer the library raises OSErrors without an errno; those of the system (no space) have one.
     return backoff if is_transfer_error(exc) else None
 
 
@@ -186,12 +186,12 @@ def retry_after(exc: t.Any) -> float:
     try:
         return float(exc.response.headers.get("Retry-After", 1))
     except ValueError:
-        # The other form of the header is a date.
+        # The header may also be a date.
         return 60.0
 
 
 def root_cause(exc: BaseException) -> BaseException:
-    """The library wraps the hub's answer in "not found locally either"; the answer is what tells something."""
+    """The hub's own error, which the library wraps in "not found locally either"."""
     while type(exc).__name__ == "LocalEntryNotFoundError" and exc.__cause__ is not None:
         exc = exc.__cause__
     return exc
@@ -207,7 +207,7 @@ class Hub:
         self._endpoint = (endpoint or DEFAULT_ENDPOINT).rstrip("/")
         self._token = token
         self._stop = threading.Event()
-        # False, not None: None would let the library look for a token of its own.
+        # Not None, with which the library would look for a token on the host.
         self._access: dict[str, t.Any] = {"endpoint": self._endpoint, "token": token or False}
 
     @property
@@ -215,7 +215,7 @@ class Hub:
         return f"{self._repository}@{self._revision} at {self._endpoint}"
 
     def resolve(self, allow: t.Sequence[str], ignore: t.Sequence[str]) -> tuple[str, list[RepoFile]]:
-        """The commit of the revision, and those of its files that the patterns select."""
+        """The commit of the revision, and the files that the patterns select."""
 
         def call() -> t.Any:
             api = self._library.HfApi(**self._access)
@@ -232,18 +232,18 @@ class Hub:
     def _repo_file(self, sibling: t.Any) -> RepoFile:
         sha256 = sibling.lfs.sha256 if sibling.lfs else None
         sha1 = None if sha256 else sibling.blob_id
-        # Digests become parts of file names.
+        # The library uses digests in file names.
         is_digest = [
             digest is None or pattern.fullmatch(str(digest)) for digest, pattern in ((sha256, SHA256), (sha1, COMMIT))
         ]
-        is_size = isinstance(sibling.size, int) and 0 <= sibling.size < MOST_BYTES
+        is_size = isinstance(sibling.size, int) and 0 <= sibling.size < MAX_FILE_BYTES
         if not is_size or not all(is_digest):
             about = f"size {str(sibling.size)[:30]!r} and digest {str(sha256 or sha1)[:100]!r}"
-            raise HubError(f"{self.where} gives the file {sibling.rfilename!r} the {about}. {DISTRUST}")
+            raise HubError(f"{self.where} reports {about} for the file {sibling.rfilename!r}. {DISTRUST}")
         return RepoFile(sibling.rfilename, sibling.size, sha256, sha1)
 
     def check_access(self, commit: str, name: str) -> None:
-        """Ask for one file's head: a gated repository shows its listing to everyone, but not its files."""
+        """Send a HEAD request for one file: the listing of a gated repository is public, its files are not."""
         url = self._library.hf_hub_url(self._repository, name, revision=commit, endpoint=self._endpoint)
         self._retrying(lambda: self._library.get_hf_file_metadata(url, token=self._access["token"]))
 
@@ -256,7 +256,7 @@ class Hub:
         workers: int,
         cache_dir: str | None,
     ) -> dict[str, str]:
-        """Have the files in folder, each of them checked; returns their sha256."""
+        """Download the files to folder and check each of them; returns their SHA-256 by name."""
 
         def one(file: RepoFile) -> tuple[str, str]:
             try:
@@ -279,15 +279,15 @@ class Hub:
         problem, path = None, path_below(folder, file.name, self.where)
         for _attempt in range(2):
             self._retrying(
-                lambda: self._download(commit, file, folder, cache_dir), progress, lambda: arrived(folder, file)
+                lambda: self._download(commit, file, folder, cache_dir), progress, lambda: received_bytes(folder, file)
             )
             problem, sha256 = file.check(path)
             if problem is None:
                 return sha256
-            _forget(folder, file)
+            _discard(folder, file)
         raise HubError(
-            f"{file.name} of {self.where} arrived damaged twice: {problem}. It was removed; if this goes on, the mirror"
-            " or a proxy on the way alters files: set another endpoint"
+            f"{file.name} of {self.where} was damaged twice: {problem}. It was removed; if this continues, the mirror"
+            " or a proxy alters files: set another endpoint"
         )
 
     def _download(self, commit: str, file: RepoFile, folder: str, cache_dir: str | None) -> None:
@@ -300,13 +300,13 @@ class Hub:
                 revision=commit,
                 local_dir=folder,
                 cache_dir=cache_dir,
-                tqdm_class=_meter(self._stop),
+                tqdm_class=_cancel_hook(self._stop),
                 **self._access,
             )
         except OSError as exc:
             if status_of(exc) == 416 or "Consistency check failed" in str(exc):
-                # What an earlier run left is no beginning of this file.
-                _forget(folder, file)
+                # The partial file of an earlier run does not belong to this file.
+                _discard(folder, file)
             raise
 
     def _retrying(
@@ -315,7 +315,7 @@ class Hub:
         progress: Progress | None = None,
         measure: t.Callable[[], int] = lambda: 0,
     ) -> t.Any:
-        """Call again after a passing failure; only attempts that bring nothing count."""
+        """Retry after temporary failures; attempts during which data arrived do not count."""
         attempt, seen = 0, measure()
         while True:
             try:
@@ -327,18 +327,17 @@ class Hub:
                 now = measure()
                 attempt = 1 if now > seen else attempt + 1
                 seen = now
-                delay = failure_delay(cause, attempt - 1)
+                delay = retry_delay(cause, attempt - 1)
                 if delay is None or attempt >= MAX_ATTEMPTS:
                     if getattr(cause, "errno", None) is not None:
                         raise
                     raise HubError(self.describe(cause)) from None
             if progress:
                 progress.note(f"waiting {human_seconds(delay)} for the hub")
-            # A pause the hub asked for or a failing network needs: there is nothing to wait for but time.
             self._stop.wait(delay)
 
     def describe(self, exc: BaseException) -> str:
-        """One message: what failed, the hub's own words, what to change."""
+        """One message with what failed, the hub's own message and the remedy."""
         words = f"cannot fetch {self.where}: {self._words(exc)}"
         return self._without_token(f"{words}. {self._remedy(exc)}")
 
@@ -361,31 +360,31 @@ class Hub:
             return f"Correct repository or endpoint{private}"
         if status == 429:
             faster = "" if self._token else "; a token (token_file or HF_TOKEN) raises the limit"
-            return f"The hub asks to wait {human_seconds(retry_after(exc))}: run again then{faster}"
+            return f"The hub asks for a pause of {human_seconds(retry_after(exc))}: run again after that{faster}"
         if "HFValidationError" in kinds:
-            return "Correct repository: it has the form organisation/name"
+            return "Correct repository: it must have the form organisation/name"
         return (
-            "What has arrived is kept: run again to go on from there; if it stays, check endpoint, ca_bundle and the"
-            " host's way to it (proxy, DNS)"
+            "Downloaded data is kept: run again to continue; if the error remains, check endpoint, ca_bundle and the"
+            " host's network (proxy, DNS)"
         )
 
     def _access_remedy(self, gated: bool, status: int) -> str:
         page = f"{self._endpoint}/{self._repository}"
         if not self._token:
             return (
-                f"No token was given: accept the model's licence at {page} with an account and set token_file"
-                " (or HF_TOKEN) to a token of it"
+                f"No token was given: accept the model's licence at {page} and set token_file (or HF_TOKEN) to a token"
+                " of that account"
             )
         if gated and status == 403:
             return f"The token works, but its account has no access: accept the model's licence at {page}"
-        return "The token was refused: put a valid one with read access into token_file (or HF_TOKEN)"
+        return "The token was refused: set token_file (or HF_TOKEN) to a valid one with read access"
 
     def _without_token(self, text: str) -> str:
         return text.replace(self._token, "***") if self._token else text
 
 
-def _meter(stop: threading.Event) -> t.Any:
-    """A stand-in for the library's progress bar, the one hook it has to end a transfer."""
+def _cancel_hook(stop: threading.Event) -> t.Any:
+    """A replacement for the library's progress bar, which is its only hook to cancel a transfer."""
 
     class Meter:
         def __init__(self, *_args: t.Any, **_kwargs: t.Any) -> None:
@@ -404,8 +403,8 @@ def _meter(stop: threading.Event) -> t.Any:
     return Meter
 
 
-def _traces(folder: str, file: RepoFile) -> t.Iterator[str]:
-    """The file itself and any beginning of it that the library keeps."""
+def _local_files(folder: str, file: RepoFile) -> t.Iterator[str]:
+    """The file itself and the library's partial download of it, where they exist."""
     path = os.path.join(folder, file.name)
     if os.path.exists(path):
         yield path
@@ -413,11 +412,11 @@ def _traces(folder: str, file: RepoFile) -> t.Iterator[str]:
     yield from glob.glob(os.path.join(glob.escape(notes), f"*.{file.sha256 or file.sha1}.incomplete"))
 
 
-def arrived(folder: str, file: RepoFile) -> int:
-    return sum(os.path.getsize(path) for path in _traces(folder, file))
+def received_bytes(folder: str, file: RepoFile) -> int:
+    return sum(os.path.getsize(path) for path in _local_files(folder, file))
 
 
-def _forget(folder: str, file: RepoFile) -> None:
-    """Remove what there is of a file, so that it is fetched anew."""
-    for path in list(_traces(folder, file)):
+def _discard(folder: str, file: RepoFile) -> None:
+    """Remove a file and its partial download, so that it is downloaded from the start."""
+    for path in list(_local_files(folder, file)):
         os.unlink(path)

@@ -4,7 +4,7 @@
 
 # PRIVATE to the collection: may change without notice.
 
-"""The weights artifact: a model's files from a hub, from what is on the host already, or from a folder."""
+"""The weights artifact: a model's files from a hub, from huggingface_hub's cache, or from a folder on the host."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._artifac
     ensure,
     list_files,
     read_artifact,
-    state_of,
+    reason_to_make,
     write_json,
 )
 from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._progress import bytes_in, sampled
@@ -40,7 +40,7 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.weights._hf_hub i
     Hub,
     HubError,
     RepoFile,
-    arrived,
+    received_bytes,
     select_weights,
 )
 
@@ -50,7 +50,7 @@ INDEX = "model.safetensors.index.json"
 
 @dataclass(frozen=True)
 class Request:
-    """What hf_snapshot is asked for."""
+    """The options of hf_snapshot."""
 
     dest: str
     repository: str | None
@@ -67,7 +67,7 @@ class Request:
 
 
 class Source:
-    """Where the files come from. prepare() refuses what cannot work before anything is changed; make() does it."""
+    """Where the files come from. prepare() raises errors that can be known before anything is changed."""
 
     commit: str | None = None
     downloaded = 0
@@ -90,12 +90,12 @@ class Source:
         raise NotImplementedError
 
     def _check_space(self, size: int) -> None:
-        there = bytes_in(f"{self.request.dest}.partial")
-        check_space(self.request.dest, size - there, f"the weights ({self.request.repository or self.request.src})")
+        present = bytes_in(f"{self.request.dest}.partial")
+        check_space(self.request.dest, size - present, f"the weights ({self.request.repository or self.request.src})")
 
 
 class HubSource(Source):
-    """The hub itself, or a mirror of it."""
+    """The hub or a mirror of it."""
 
     def __init__(self, request: Request, library: t.Any, token: str | None) -> None:
         super().__init__(request)
@@ -120,9 +120,9 @@ class HubSource(Source):
         progress = draft.begin(keep=True)
         write_json(draft.path(LISTING), [file.__dict__ for file in self._files])
         total = sum(file.size for file in self._files)
-        there = sum(arrived(draft.payload, file) for file in self._files)
-        progress.start("download", total=total, done=there)
-        with sampled(progress, lambda: sum(arrived(draft.payload, file) for file in self._files)):
+        present = sum(received_bytes(draft.payload, file) for file in self._files)
+        progress.start("download", total=total, done=present)
+        with sampled(progress, lambda: sum(received_bytes(draft.payload, file) for file in self._files)):
             draft.digests = self._hub.fetch(
                 str(self.commit),
                 self._files,
@@ -131,7 +131,7 @@ class HubSource(Source):
                 self.request.max_workers,
                 self.request.cache_dir,
             )
-        self.downloaded = total - there
+        self.downloaded = total - present
         shutil.rmtree(os.path.join(draft.payload, LIBRARY_FOLDER), ignore_errors=True)
         record = {
             "source": self.request.endpoint or "",
@@ -142,7 +142,7 @@ class HubSource(Source):
 
 
 class OfflineSource(Source):
-    """What an interrupted run or huggingface_hub's cache holds: no network."""
+    """The files of an interrupted run or of huggingface_hub's cache, without network access."""
 
     def __init__(self, request: Request, library: t.Any) -> None:
         super().__init__(request)
@@ -177,7 +177,7 @@ class OfflineSource(Source):
             raise HubError(
                 f"offline is set, but {self._where} is neither at {self.request.dest}, nor in its .partial folder, nor"
                 f" in the cache {self.request.cache_dir or 'of huggingface_hub'}: {_one_line(exc)}. Unset offline, or"
-                " give the folder of a copy as src"
+                " set src to the folder of a copy"
             ) from exc
         return str(folder)
 
@@ -195,7 +195,7 @@ class OfflineSource(Source):
         self._check_space(sum(file.size for file in self._files))
 
     def _finished_download(self) -> list[RepoFile]:
-        """The files of a .partial that only lacks its last steps."""
+        """The files of a .partial folder whose download is complete; empty if there is none."""
         partial = f"{self.request.dest}.partial"
         try:
             with open_regular(os.path.join(partial, LISTING)) as stream:
@@ -214,7 +214,7 @@ class OfflineSource(Source):
         for file in self._files:
             problem, draft.digests[file.name] = file.check(os.path.join(draft.payload, file.name))
             if problem:
-                raise HubError(f"{file.name} in {self._folder} is damaged: {problem}; fetch it again without offline")
+                raise HubError(f"{file.name} in {self._folder} is damaged: {problem}; download it without offline")
             progress.advance(1)
         shutil.rmtree(os.path.join(draft.payload, LIBRARY_FOLDER), ignore_errors=True)
         return draft.publish({"source": "offline", "revision": self.request.revision}, progress)
@@ -248,19 +248,19 @@ class FolderSource(Source):
 
 
 def _copy_files(draft: Draft, folder: str, files: t.Sequence[RepoFile], progress: t.Any) -> None:
-    """Copy what an earlier run has not copied yet; a file under its own name is whole."""
-    beginnings = draft.path("copy")
-    os.makedirs(beginnings, exist_ok=True)
+    """Copy the files that an earlier run has not copied; a file with its final name is complete."""
+    copy_folder = draft.path("copy")
+    os.makedirs(copy_folder, exist_ok=True)
 
     def measure() -> int:
-        return bytes_in(draft.payload) + bytes_in(beginnings)
+        return bytes_in(draft.payload) + bytes_in(copy_folder)
 
     def one(file: RepoFile) -> None:
         target = path_below(draft.payload, file.name, folder)
         if os.path.exists(target) and os.path.getsize(target) == file.size:
             return
         os.makedirs(os.path.dirname(target), exist_ok=True)
-        unfinished = os.path.join(beginnings, hashlib.sha256(file.name.encode("utf-8")).hexdigest())
+        unfinished = os.path.join(copy_folder, hashlib.sha256(file.name.encode("utf-8")).hexdigest())
         shutil.copyfile(os.path.join(folder, file.name), unfinished)
         os.rename(unfinished, target)
 
@@ -270,7 +270,7 @@ def _copy_files(draft: Draft, folder: str, files: t.Sequence[RepoFile], progress
 
 
 def _cached_file(folder: str, name: str) -> RepoFile:
-    """huggingface_hub's cache names a blob by the hub's digest of it."""
+    """A file of huggingface_hub's cache, which names blobs by the hub's digest."""
     path = os.path.realpath(os.path.join(folder, name))
     digest = os.path.basename(path)
     is_sha256, is_sha1 = re.fullmatch(r"[0-9a-f]{64}", digest), re.fullmatch(r"[0-9a-f]{40}", digest)
@@ -278,7 +278,7 @@ def _cached_file(folder: str, name: str) -> RepoFile:
 
 
 def _check_shards(folder: str, names: t.Sequence[str]) -> None:
-    """A folder that lacks a file which its own index names is not a whole model."""
+    """Refuse a folder that lacks files named in its index."""
     if INDEX not in names:
         return
     try:
@@ -286,7 +286,7 @@ def _check_shards(folder: str, names: t.Sequence[str]) -> None:
             shards = set(json.load(stream)["weight_map"].values())
         missing = sorted(shards - set(names))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as exc:
-        raise HubError(f"{folder}/{INDEX} is not an index of safetensors files: fetch it again") from exc
+        raise HubError(f"{folder}/{INDEX} is not an index of safetensors files: download it again") from exc
     if missing:
         raise HubError(f"{folder} is incomplete: {INDEX} names {', '.join(missing)}; complete the folder first")
 
@@ -296,7 +296,7 @@ def _one_line(exc: BaseException) -> str:
 
 
 class PredictedSource(Source):
-    """For check mode on a host that lacks what asking the hub needs: only dest is looked at."""
+    """For check mode on a host without huggingface_hub: only dest is compared."""
 
     def __init__(self, request: Request) -> None:
         super().__init__(request)
@@ -305,15 +305,15 @@ class PredictedSource(Source):
         self.commit = request.revision if COMMIT.fullmatch(request.revision) else known
 
     def prepare(self) -> None:
-        """There is nothing here to ask."""
+        """Nothing can be checked without the hub."""
 
 
 def snapshot(source: Source) -> dict[str, t.Any]:
-    """Have the weights at dest; the result of the module."""
+    """Make sure that the weights are at dest; returns the result of the module."""
     request, inputs = source.request, source.inputs()
     check_apart({"dest": request.dest}, {"src": request.src or "", "cache_dir": request.cache_dir or ""})
     before = read_artifact(request.dest)
-    if state_of(request.dest, inputs, request.verify) is not None:
+    if reason_to_make(request.dest, inputs, request.verify) is not None:
         source.prepare()
     outcome = ensure(request.dest, inputs, source.make, request.verify, request.check_mode)
     files = (outcome.artifact or {}).get("files", {})

@@ -32,12 +32,12 @@ def fixture_inventory(tmp_path: Path) -> str:
 @pytest.mark.parametrize(
     ("playbook", "options", "variables", "says"),
     [
-        ("plan", [], SHAPE, "has no host in the group trtllm: put the hosts into it, or set the group or pattern"),
+        ("plan", [], SHAPE, "has no host in the group trtllm: add the hosts to it, or set the group or pattern"),
         (
             "verify",
             [],
             {"trtllm_hosts": "gpu"},
-            "trtllm_hosts = 'gpu' matches no host of the inventory (did you mean gpus?)",
+            "trtllm_hosts = 'gpu' matches no host in the inventory (did you mean gpus?)",
         ),
         (
             "teardown",
@@ -63,7 +63,7 @@ def test_what_matches_no_host_is_refused(
 
 def test_without_an_inventory_there_is_nothing_to_serve_on(tmp_path: Path) -> None:
     run = Run(tmp_path, playbook="site")
-    assert run.rc != 0 and "no inventory is given: name an inventory (-i) whose group trtllm has the hosts" in run.said
+    assert run.rc != 0 and "use an inventory (-i) whose group trtllm contains the hosts" in run.said
 
 
 def test_an_empty_inventory_is_not_planned_for_as_localhost(tmp_path: Path) -> None:

@@ -20,9 +20,9 @@ from ansible_collections.tritonops.trtllm.tests.unit.support.playbook_run import
         ({"trtllm_keep": "weights"}, "must be a list"),
         ({"trtllm_keep": {"weights": True}}, "must be a list"),
         ({"trtllm_keep": ["wieghts"]}, "value of keep must be one or more of"),
-        ({}, "has no .trtllm that says that this collection made it"),
-        ({"trtllm_root": "/etc"}, "is a folder of the system"),
-        ({"trtllm_root": "/srv/../etc"}, "must not have .. in it"),
+        ({}, "has no .trtllm, which marks a root folder of this collection"),
+        ({"trtllm_root": "/etc"}, "is a system folder"),
+        ({"trtllm_root": "/srv/../etc"}, "must not contain .."),
     ],
 )
 def test_what_is_refused(tmp_path: Path, variables: dict[str, Any], says: str) -> None:

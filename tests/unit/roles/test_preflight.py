@@ -51,7 +51,7 @@ def test_a_host_that_will_not_do(planned: bool, need: str, waive: str) -> None:
     )
     assert "4 thing(s) must be put right first" in text
     assert f"the need is set in {need}. (To go on all the same, add memory to {waive}.)" in text
-    assert f"{CLOSED}a (code) does not answer" in text and f"{CLOSED}b (packages) does not answer" in text
+    assert f"{CLOSED}a (code) does not respond" in text and f"{CLOSED}b (packages) does not respond" in text
     assert "waived   registry_unreachable" in text, "it is waived"
     assert re.search(r"\n +registry_unreachable: .*; ", text), "it is shown with its remedy, too"
     assert "error    gpu_absent" in text and f"add gpu_absent to {waive}" not in text, "it cannot be waived"

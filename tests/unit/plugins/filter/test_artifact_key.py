@@ -33,7 +33,7 @@ def test_a_template_gives_the_key_of_the_plain_values(tmp_path):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("value, words", [(["a"], "needs a dictionary"), ({"a": {1}}, "plain JSON values, not set")])
+@pytest.mark.parametrize("value, words", [(["a"], "requires a dictionary"), ({"a": {1}}, "plain JSON values, not set")])
 def test_what_has_no_key(value, words):
     with pytest.raises(AnsibleFilterError, match=words):
         key_of(value)

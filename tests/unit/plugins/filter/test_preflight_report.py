@@ -107,5 +107,5 @@ def test_table() -> None:
 @pytest.mark.parametrize("wrong", [None, "text", [1]])
 def test_anything_else_is_refused(wrong: Any) -> None:
     for use in (preflight_report, preflight_table):
-        with pytest.raises(AnsibleFilterError, match="needs"):
+        with pytest.raises(AnsibleFilterError, match="requires"):
             use(wrong)

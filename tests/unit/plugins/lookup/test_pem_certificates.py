@@ -73,9 +73,9 @@ def test_everything_that_is_wrong_is_said_at_once(good: Path, tmp_path: Path) ->
     words = str(refused.value)
     assert "expired.pem has expired: CN=old" in words
     assert "early.pem is not valid yet: CN=young" in words
-    assert "key.pem has a private key" in words
-    assert "request.pem has CERTIFICATE REQUEST where" in words
-    assert "der.pem has no PEM block where" in words
+    assert "key.pem contains a private key" in words
+    assert "request.pem contains CERTIFICATE REQUEST, but" in words
+    assert "der.pem contains no PEM block" in words
     assert "broken.pem cannot be parsed" in words
     assert "missing.pem cannot be read" in words
     assert str(good) not in words

@@ -162,7 +162,7 @@ def test_hostile_names(run, hub, tmp_path, name, by):
 def test_a_file_that_is_a_folder_as_well(run, hub):
     files = hub.repository(REPOSITORY).blobs
     files["config.json/x.json"] = replace(files["config.json"], name="config.json/x.json")
-    assert f"{hub.url} names files that must not be used: 'config.json' is a file and a folder" in run()["msg"]
+    assert f"{hub.url} has unsafe file names: 'config.json' is both a file and a folder" in run()["msg"]
 
 
 @pytest.mark.parametrize(
@@ -186,7 +186,7 @@ def test_hostile_digests_and_sizes(run, hub, tmp_path, change):
     entry.update({"size" if key == "size" else "blobId": value for key, value in change.items()})
     files[name] = SimpleNamespace(name=name, sibling=lambda: entry)
     message = run()["msg"]
-    assert f"gives the file '{name}' the size" in message and hub.url in message
+    assert f"for the file '{name}'. The hub" in message and hub.url in message
     assert not (tmp_path / "weights/key").exists()
 
 
@@ -223,7 +223,7 @@ def test_what_others_have_at_dest(run, tree, tmp_path, source):
     theirs.write_text("theirs")
     arguments = {} if source == "hub" else {"src": str(tree), "repository": None, "revision": None}
     for check in (True, False):
-        assert "weights/key is not empty, and has no artifact.json" in run(check=check, **arguments)["msg"]
+        assert "weights/key is not empty and contains no artifact.json" in run(check=check, **arguments)["msg"]
     assert theirs.read_text() == "theirs"
 
 
@@ -235,14 +235,14 @@ def test_what_others_have_at_dest(run, tree, tmp_path, source):
 def test_an_index_that_is_none(run, tree, index):
     (tree / "model.safetensors.index.json").write_text(index)
     result = run(src=str(tree), repository=None, revision=None)
-    assert "model.safetensors.index.json is not an index of safetensors files: fetch it again" in result["msg"]
+    assert "model.safetensors.index.json is not an index of safetensors files: download it again" in result["msg"]
 
 
 @pytest.mark.parametrize("dest", [".", "..", "copy"])
 def test_dest_in_the_way_of_src(run, tree, dest):
     before = sorted(tree.rglob("*"))
     result = run(src=str(tree), repository=None, revision=None, dest=str(tree / dest))
-    assert "must not be the same folder or one inside the other" in result["msg"]
+    assert "must not be the same folder, nor one inside the other" in result["msg"]
     assert sorted(tree.rglob("*")) == before
 
 
@@ -365,7 +365,7 @@ def test_a_file_that_stays_damaged_is_named(run, hub, tmp_path, name, digest):
     failed = run()
     blob = hub.repository(REPOSITORY).blobs[name]
     assert f"{name} of {REPOSITORY}@{hub.commit}" in failed["msg"]
-    assert f"arrived damaged twice: expected {digest} {blob.etag}, got {digest} " in failed["msg"]
+    assert f"was damaged twice: expected {digest} {blob.etag}, got {digest} " in failed["msg"]
     assert not (tmp_path / "weights/key").exists()
     assert not (tmp_path / "weights/key.partial/payload" / name).exists()
 
@@ -392,7 +392,7 @@ def test_a_long_retry_after_is_told(run, hub):
     hub.faults = [server.Fault("rate_limit", times=-1, seconds=3600)]
     failed = run()
     assert "the hub says 429: We had to rate limit your IP" in failed["msg"]
-    assert "The hub asks to wait 60 min 00 s: run again then; a token (token_file or HF_TOKEN)" in failed["msg"]
+    assert "a pause of 60 min 00 s: run again after that; a token (token_file or HF_TOKEN)" in failed["msg"]
 
 
 def test_no_hub_at_all(run, tmp_path):
@@ -507,8 +507,8 @@ def test_a_token_file_that_does_not_help(run, tmp_path, content, words):
             "the hub says 404: Repository not found. Correct repository or endpoint; if it is",
         ),
         ({"revision": "0" * 40}, f"the hub says 404: Invalid rev id: {'0' * 40}. Correct revision"),
-        ({"repository": "a/b/c"}, "it has the form organisation/name"),
-        ({"allow_patterns": ["*.xyz"]}, "has no file that allow_patterns and ignore_patterns let through"),
+        ({"repository": "a/b/c"}, "it must have the form organisation/name"),
+        ({"allow_patterns": ["*.xyz"]}, "has no file that allow_patterns and ignore_patterns select"),
         ({"repository": None}, "one of the following is required: repository, src"),
     ],
 )
@@ -582,7 +582,7 @@ def test_offline_finishes_a_complete_download(run, hub, tmp_path, monkeypatch):
 def test_offline_with_nothing_there(run, tmp_path):
     failed = run(offline=True, cache_dir=str(tmp_path / "cache"))
     assert f"offline is set, but {REPOSITORY}@" in failed["msg"]
-    assert "Unset offline, or give the folder of a copy as src" in failed["msg"]
+    assert "Unset offline, or set src to the folder of a copy" in failed["msg"]
 
 
 @pytest.fixture

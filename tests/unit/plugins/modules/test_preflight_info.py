@@ -110,7 +110,7 @@ def test_every_obstacle_at_once(look: Look, hub: GatedHub, tmp_path: Path) -> No
         "hub_token_missing",
         "registry_unreachable",
     ]
-    assert "put a token of that account into needs.hub.token_file" in result["findings"][6]["remedy"]
+    assert "set needs.hub.token_file to a token of that account" in result["findings"][6]["remedy"]
     assert {finding["waivable"] for finding in result["findings"]} == {True}
     assert result["facts"]["memory_bytes"] > 10**8
 
@@ -118,7 +118,7 @@ def test_every_obstacle_at_once(look: Look, hub: GatedHub, tmp_path: Path) -> No
 def test_remedies_for_a_plan_name_its_variables(look: Look, hub: GatedHub) -> None:
     result = look(ports=[{"port": hub.port}], hub={"endpoint": hub.url, **MODEL}, planned=True)
     taken, token = (finding["remedy"] for finding in result["findings"])
-    assert taken.endswith("in trtllm_server") and token.endswith("into trtllm_token_file")
+    assert taken.endswith("in trtllm_server") and "set trtllm_token_file to" in token
 
 
 @pytest.mark.parametrize("by_file", [True, False])
@@ -281,7 +281,7 @@ def test_sources_are_asked_unless_what_they_give_is_there(look: Look, hub: Gated
         {"what": "closed", "url": closed, "unless": str(tmp_path / "not there")},
     ]
     (finding,) = look(reach=sources)["findings"]
-    assert finding["message"].startswith("http://127.0.0.1:9/ (closed) does not answer")
+    assert finding["message"].startswith("http://127.0.0.1:9/ (closed) does not respond")
     assert "needs.reach" in finding["remedy"]
     assert hub.tokens == [None]
 

@@ -133,7 +133,7 @@ def test_a_root_of_others(run: t.Callable[..., Result], root: Path, link: bool) 
     assert not run()["changed"] and not (root / MARK).exists()
     for check in (True, False):
         message = run(check=check, state="absent")["msg"]
-        assert f"{root} has no {MARK}" in message and "(weights)" in message and "nothing is removed" in message
+        assert f"has no {MARK}" in message and "(weights)" in message and "nothing was removed" in message
     assert (root / "weights/precious").read_text() == "theirs"
 
 
@@ -146,18 +146,18 @@ def test_a_mark_that_is_none(run: t.Callable[..., Result], root: Path, mark: str
         os.mkfifo(root / MARK)
     else:
         (root / MARK).mkdir()
-    assert "nothing is removed there" in run(state="absent")["msg"]
+    assert "nothing was removed" in run(state="absent")["msg"]
 
 
 @pytest.mark.parametrize("path", ["/", "/etc", "/opt", "/usr/lib/x", "/srv/../etc", "/proc/self"])
 def test_folders_of_the_system(run: t.Callable[..., Result], path: str) -> None:
-    assert "nothing is removed there" in run(check=True, state="absent", path=path)["msg"]
+    assert "nothing was removed" in run(check=True, state="absent", path=path)["msg"]
 
 
 def test_a_link_to_a_folder_of_the_system(run: t.Callable[..., Result], root: Path) -> None:
     root.symlink_to("/etc/apt")
     assert not run(check=True)["changed"]
-    assert "is a folder of the system" in run(check=True, state="absent")["msg"]
+    assert "is a system folder" in run(check=True, state="absent")["msg"]
 
 
 @pytest.mark.parametrize(

@@ -201,7 +201,7 @@ def test_a_server_that_stalls(
     stub.routes[GENERATE] = STALL
     stub.routes[STREAM] = as_events({"text_output": "a", "output_log_probs": -1}, STALL)
     timeouts = noted_timeouts(monkeypatch)
-    assert "did not answer in time" in generate(stream=stream, timeout=0.4)["msg"]
+    assert "did not respond in time" in generate(stream=stream, timeout=0.4)["msg"]
     assert 0 < timeouts[-1] <= 0.4
 
 

@@ -171,8 +171,8 @@ def test_a_stopped_server_does_not_outlast_the_deadline(
 ) -> None:
     stub.routes["GET /v2/health/live"] = STALL
     timeouts = noted_timeouts(monkeypatch)
-    assert "did not answer in time" in health(deadline=0.5)["msg"]
-    assert timeouts == [0.5, _http.SHORTEST_SECONDS]
+    assert "did not respond in time" in health(deadline=0.5)["msg"]
+    assert timeouts == [0.5, _http.MIN_SECONDS]
 
 
 def test_a_proxy_is_not_asked_for_loopback(
@@ -217,7 +217,7 @@ def test_the_deadline_says_what_is_missing(
     stub: TritonStub, health: t.Callable[..., Result], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # The last look is at the deadline; on a busy machine the stub may take longer to answer than a server may then.
-    monkeypatch.setattr(_http, "SHORTEST_SECONDS", _http.ANSWER_SECONDS)
+    monkeypatch.setattr(_http, "MIN_SECONDS", _http.RESPONSE_SECONDS)
     stub.routes["GET /v2/health/ready"] = RECORDED["not_ready"]
     stub.routes["POST /v2/repository/index"] = RECORDED["index_loading"]
     result = health(deadline=2, models=["ensemble", "lm"])
@@ -293,7 +293,7 @@ def test_a_container_that_exits_during_the_wait(
 
 def test_a_container_killed_for_memory(containers: Containers, health: t.Callable[..., Result]) -> None:
     containers.state.update(Status="exited", ExitCode=137, OOMKilled=True)
-    assert "exit code 137, killed for lack of memory" in health(container="triton")["msg"]
+    assert "exit code 137, killed by the out-of-memory killer" in health(container="triton")["msg"]
 
 
 def test_a_container_that_does_not_start(containers: Containers, health: t.Callable[..., Result]) -> None:
@@ -321,7 +321,7 @@ def test_a_missing_container(
     containers.present = True
     stub.routes["GET /v2/health/live"] = RECORDED["not_ready"]
     clock.while_asleep = lambda: setattr(containers, "present", False)
-    assert "container triton is gone" in health(container="triton", unit="trtllm.service")["msg"]
+    assert "container triton was removed" in health(container="triton", unit="trtllm.service")["msg"]
 
 
 def test_docker_does_not_answer(

@@ -415,11 +415,11 @@ def test_all_problems_at_once_and_nothing_written(site: Site, make: t.Callable[.
     )["msg"]
     assert message.startswith(f"cannot make a model repository from {site.src} of release v0.16.0: ")
     for words in (
-        "parameters names model 'tensorrt_lm', which is not there (did you mean tensorrt_llm?)",
-        "model 'ensemble': placeholder 'triton_max_batch_size' (config.pbtxt line 4) must be filled",
-        "model 'tensorrt_llm': the template has no placeholder 'triton_bakcend', for which the value 'tensorrtllm'",
+        "parameters has model 'tensorrt_lm', which does not exist (did you mean tensorrt_llm?)",
+        "model 'ensemble': placeholder 'triton_max_batch_size' (config.pbtxt line 4) needs a value",
+        "model 'tensorrt_llm': the template has no placeholder 'triton_bakcend', but the value 'tensorrtllm'",
         "(did you mean triton_backend",
-        "model 'tensorrt_llm': placeholder 'engine_dir' (config.pbtxt line 6) must be filled",
+        "model 'tensorrt_llm': placeholder 'engine_dir' (config.pbtxt line 6) needs a value",
     ):
         assert words in message
     assert not site.dest.parent.exists()
@@ -438,7 +438,7 @@ def test_what_triton_itself_would_refuse(site: Site, make: t.Callable[..., Resul
 
 def test_a_subset_of_models(site: Site, make: t.Callable[..., Result]) -> None:
     assert list(make(site.arguments(models=["tensorrt_llm"]))["models"]) == ["tensorrt_llm"]
-    assert "models names model 'nope'" in make(site.arguments(models=["nope"]))["msg"]
+    assert "models has model 'nope'" in make(site.arguments(models=["nope"]))["msg"]
 
 
 def test_overrides(site: Site, make: t.Callable[..., Result]) -> None:
@@ -489,10 +489,10 @@ def test_without_changes_the_template_stays_as_it_is(site: Site, make: t.Callabl
 
 def test_llm_args_that_cannot_be_merged(site: Site, make: t.Callable[..., Result]) -> None:
     message = make(site.arguments(llm_args={"tensorrt_llm": {"model": "/x"}, "tensorrt_lm": {}}))["msg"]
-    assert "llm_args names model 'tensorrt_llm', whose template has no 1/model.yaml" in message
-    assert "llm_args names model 'tensorrt_lm', which is not there (did you mean tensorrt_llm?)" in message
+    assert "llm_args has model 'tensorrt_llm', whose template has no 1/model.yaml" in message
+    assert "llm_args has model 'tensorrt_lm', which does not exist (did you mean tensorrt_llm?)" in message
     arguments = site.llm_api({"model": "/x"})
-    for content, words in (("a: [", "1/model.yaml is not YAML"), ("- a", "1/model.yaml is not a mapping")):
+    for content, words in (("a: [", "1/model.yaml is not valid YAML"), ("- a", "1/model.yaml is not a mapping")):
         write(site.src / "tensorrt_llm/1/model.yaml", content)
         assert f"model 'tensorrt_llm': {words}" in make(arguments)["msg"]
     assert not site.dest.exists()
@@ -532,7 +532,7 @@ def test_weights_and_tokenizer_of_one_folder(site: Site, make: t.Callable[..., R
     assert make(arguments)["changed"] and site.tokenizer.is_dir() and site.served_weights.is_dir()
     for path in (site.weights, site.weights / "new", site.tokenizer):
         message = make({**arguments, "weights_dest": str(path)})["msg"]
-        assert "must not be the same folder or one inside the other" in message
+        assert "must not be the same folder, nor one inside the other" in message
 
 
 def test_weights_that_are_none(site: Site, make: t.Callable[..., Result]) -> None:
@@ -555,7 +555,7 @@ def test_engines_that_are_none(site: Site, make: t.Callable[..., Result]) -> Non
     assert "has no rank*.engine: build" in make(site.arguments(engine=site.weights))["msg"]
     assert "is not a folder: build the engine first" in make(site.arguments(engine=site.engine / "no"))["msg"]
     message = make(site.arguments(engine=site.engine, engine_model="nope"))["msg"]
-    assert "there is no model 'nope' to put the engine into" in message
+    assert "the model 'nope', which needs the engine, is not in the repository" in message
 
 
 def test_weights_without_a_tokenizer(site: Site, make: t.Callable[..., Result]) -> None:
@@ -568,13 +568,13 @@ def test_weights_without_a_tokenizer(site: Site, make: t.Callable[..., Result]) 
 @pytest.mark.parametrize("path", ["templates", "templates/new", "."])
 def test_dest_on_top_of_a_source(path: str, site: Site, make: t.Callable[..., Result]) -> None:
     message = make(site.arguments(dest=site.src.parent / path))["msg"]
-    assert "must not be the same folder or one inside the other" in message
+    assert "must not be the same folder, nor one inside the other" in message
     assert listing(site.src)
 
 
 def test_folders_that_are_something_else(site: Site, make: t.Callable[..., Result]) -> None:
     theirs = write(site.dest / "ensemble/config.pbtxt", "name: 'theirs'")
-    assert f"{site.dest} is not empty, and has no artifact.json of this collection" in make(site.arguments())["msg"]
+    assert f"{site.dest} is not empty and contains no artifact.json written by this" in make(site.arguments())["msg"]
     shutil.move(site.dest, site.tokenizer)
     assert f"{site.tokenizer} is not empty" in make(site.everything())["msg"]
     shutil.move(site.tokenizer, site.served_weights)
@@ -609,8 +609,10 @@ def test_a_template_that_leads_elsewhere(site: Site, make: t.Callable[..., Resul
 
 
 def test_templates_that_are_none(site: Site, make: t.Callable[..., Result]) -> None:
-    assert "is not a folder: name the folder of model templates" in make(site.arguments(src=site.src / "no"))["msg"]
-    assert "has no model" in make(site.arguments(src=site.weights))["msg"]
+    assert (
+        "is not a folder: set it to the folder of model templates" in make(site.arguments(src=site.src / "no"))["msg"]
+    )
+    assert "contains no model" in make(site.arguments(src=site.weights))["msg"]
 
 
 def test_check_mode_before_anything_is_there(site: Site, make: t.Callable[..., Result]) -> None:

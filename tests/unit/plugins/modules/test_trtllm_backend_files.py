@@ -36,7 +36,7 @@ def test_templates_become_readable_for_all(tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_a_folder_as_well(tmp_path: Path) -> None:
-    with pytest.raises(ArtifactError, match="'models' is a file and a folder"):
+    with pytest.raises(ArtifactError, match="'models' is both a file and a folder"):
         trtllm_backend_files.extract(tar_of(**{"models/": b"", "models": b""}), str(tmp_path / "payload"))
 
 

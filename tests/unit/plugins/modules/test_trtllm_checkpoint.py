@@ -176,7 +176,7 @@ def test_overflow_is_told_now_and_later(run, overflowing, dest):
         assert result["overflowed"] == {"model.norm.weight": 4}
         (warning,) = result["warnings"]
         assert (
-            f"{dest}: finite values beyond what float16 holds (65504) became infinite: model.norm.weight: 4. The model"
+            f"{dest}: values beyond the range of float16 (65504) became infinite: model.norm.weight: 4. The model"
             " will not work well; convert with dtype bfloat16 or float32"
         ) in str(warning)
     # What is there says nothing of what would take its place.
@@ -220,32 +220,35 @@ SHARD = "model-00002-of-00002.safetensors"
 @pytest.mark.parametrize(
     "damage, words",
     [
-        (lambda model: (model / "config.json").unlink(), "config.json: it must be the folder of a Hugging Face model"),
-        (rewrite("config.json", b"{"), "config.json is not JSON ("),
+        (lambda model: (model / "config.json").unlink(), "config.json does not exist: src must be the folder of"),
+        (rewrite("config.json", b"{"), "config.json is not valid JSON ("),
         (rewrite("config.json", b"[]"), "config.json is not a JSON object"),
         (
             set_config(vocab_size="13", hidden_size=None),
-            "hidden_size must be a whole number from 1 to 1000000000, it is",
+            "hidden_size must be a whole number from 1 to 1000000000, not",
         ),
         (
             set_config(vocab_size="13", hidden_size=None),
-            "vocab_size must be a whole number from 1 to 1000000000, it is",
+            "vocab_size must be a whole number from 1 to 1000000000, not",
         ),
-        (set_config(architectures=["GPT2LMHeadModel"]), "architectures[0] is 'GPT2LMHeadModel'; this converter knows"),
+        (
+            set_config(architectures=["GPT2LMHeadModel"]),
+            "architectures[0] is 'GPT2LMHeadModel'; this converter",
+        ),
         (set_config(quantization_config={"quant_method": "fp8"}), "the weights are quantised ('fp8')"),
-        (lambda model: (model / SHARD).unlink(), f"lacks {SHARD}, which model.safetensors.index.json names"),
-        (truncate, f"{SHARD} is not a whole safetensors file ("),
-        (rewrite(SHARD, with_head(b"nonsense")), f"{SHARD} is not a whole safetensors file ("),
-        (rewrite(SHARD, b"\xff" * 100), f"{SHARD} is not a whole safetensors file ("),
+        (lambda model: (model / SHARD).unlink(), f"lacks {SHARD}, listed in model.safetensors.index.json"),
+        (truncate, f"{SHARD} is not a complete safetensors file ("),
+        (rewrite(SHARD, with_head(b"nonsense")), f"{SHARD} is not a complete safetensors file ("),
+        (rewrite(SHARD, b"\xff" * 100), f"{SHARD} is not a complete safetensors file ("),
         (rewrite(SHARD, make_file({})), "its files lack "),
         (as_bytes("I8"), "not float32, float16 or bfloat16: model.norm.weight (I8)"),
         (as_bytes("F8_E5M2"), "not float32, float16 or bfloat16: model.norm.weight (F8_E5M2)"),
-        (set_config(intermediate_size=20), "by config.json it is [20, 16]"),
+        (set_config(intermediate_size=20), "but config.json requires [20, 16]"),
         (set_config(attention_bias=True), "its files lack model.layers.0.self_attn.q_proj.bias"),
-        (only_pickled, "only as pickled files (pytorch_model.bin)"),
+        (only_pickled, "only has pickled weights (pytorch_model.bin)"),
         (
             rewrite("model.safetensors.index.json", b'{"weight_map": {"a": "../x"}}'),
-            "model.safetensors.index.json names files that must not be used: '../x' has an empty part, . or ..",
+            "model.safetensors.index.json has unsafe file names: '../x' has an empty part, . or ..",
         ),
     ],
 )
@@ -258,19 +261,19 @@ def test_a_damaged_model(refused, model, damage, words):
     "asked, words",
     [
         ({"tp_size": 3}, "num_attention_heads 4 is not divisible by tp_size 3"),
-        ({"tp_size": 0}, "tp_size must be at least 1, it is 0"),
+        ({"tp_size": 0}, "tp_size must be at least 1, not 0"),
         ({"pp_size": 3}, "num_hidden_layers 2 is not divisible by pp_size 3"),
         ({"tp_size": 4, "moe_tp_size": 3}, "moe_tp_size 3 times moe_ep_size 1 is not tp_size 4"),
         ({"moe_tp_size": 2, "moe_ep_size": 2}, "moe_tp_size 2 times moe_ep_size 2 is not tp_size 2"),
         (
             {"release": "0.10.0", "tp_size": 4, "moe_ep_size": 2},
-            "release 0.10.0 spreads experts or cuts them, not both",
+            "release 0.10.0 cannot combine tensor and expert parallelism",
         ),
-        ({"release": "0.8.0"}, "the checkpoint's format of release 0.8.0 is not known here"),
-        ({"release": "latest"}, "the checkpoint's format of release latest is not known here"),
-        ({"release": "0.9.0", "use_embedding_sharing": True}, "use_embedding_sharing is of releases 0.14 to 0.16"),
-        ({"world_size": 8}, "world_size 8 is not tp_size 2 times pp_size 1: say these two"),
-        ({"workers": 0}, "workers must be at least 1, it is 0"),
+        ({"release": "0.8.0"}, "the checkpoint format of release 0.8.0 is not supported"),
+        ({"release": "latest"}, "the checkpoint format of release latest is not supported"),
+        ({"release": "0.9.0", "use_embedding_sharing": True}, "use_embedding_sharing needs release 0.14 to 0.16"),
+        ({"world_size": 8}, "world_size 8 is not tp_size 2 times pp_size 1: set these two"),
+        ({"workers": 0}, "workers must be at least 1, not 0"),
         ({"dtype": "int8"}, "value of dtype must be one of: auto, float16, bfloat16, float32, got: int8"),
         ({"image": "x"}, "image: only for converter upstream; do not set it, or set converter to upstream"),
         ({"src": "/nowhere/model"}, "the source /nowhere/model does not exist: make it first, or correct src"),
@@ -284,7 +287,7 @@ def test_what_cannot_be_asked_for(refused, asked, words):
 @pytest.mark.parametrize(
     "changes, asked, words",
     [
-        ({"num_key_value_heads": 3, "num_attention_heads": 12, "head_dim": 2}, {}, "num_key_value_heads 3 neither"),
+        ({"num_key_value_heads": 3, "num_attention_heads": 12, "head_dim": 2}, {}, "num_key_value_heads 3 and"),
         ({"intermediate_size": 23}, {}, "intermediate_size 23 is not divisible by moe_tp_size 2"),
         ({"num_local_experts": 3}, {"moe_ep_size": 2}, "num_local_experts 3 is not divisible by moe_ep_size 2"),
         (

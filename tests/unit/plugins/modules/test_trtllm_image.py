@@ -153,19 +153,19 @@ def test_an_image_that_is_there_only_gets_its_record(load, engine, tmp_path):
 def test_an_image_that_was_pruned_is_loaded_again(load, engine):
     load()
     engine.there.clear()
-    assert load()["reason"] == f"image {IMAGE_ID} is not in the engine"
+    assert load()["reason"] == f"Docker does not have image {IMAGE_ID}"
 
 
 def test_another_image_in_the_archive_is_refused_before_loading(load, engine, tmp_path):
     for check in (True, False):
         failed = load(digest=MANIFEST, check=check)
-        assert f"image.tar holds image {IMAGE_ID}, not {MANIFEST}: correct digest" in failed["msg"]
+        assert f"image.tar contains image {IMAGE_ID}, not {MANIFEST}: correct digest" in failed["msg"]
     assert engine.calls == [] and not (tmp_path / "image").exists()
 
 
 def test_an_engine_with_another_opinion(load, engine, tmp_path):
     engine.brings = MANIFEST
-    assert f"does not know {IMAGE_ID} afterwards" in load()["msg"]
+    assert f"does not have {IMAGE_ID} afterwards" in load()["msg"]
     assert not (tmp_path / "image/key").exists()
 
 
@@ -177,9 +177,9 @@ def test_archives_in_other_forms(tmp_path):
 @pytest.mark.parametrize(
     "members, words",
     [
-        ({"rootfs": b""}, "is not an archive of `docker save`: it has no manifest.json"),
-        ({"manifest.json": b'[{"Config": "x.json"}]'}, "is not a whole archive of `docker save`: 'x.json'"),
-        ({"manifest.json": b"{"}, "is not a whole archive of `docker save`"),
+        ({"rootfs": b""}, "is not a `docker save` archive: it has no manifest.json"),
+        ({"manifest.json": b'[{"Config": "x.json"}]'}, "is not a complete `docker save` archive: 'x.json'"),
+        ({"manifest.json": b"{"}, "is not a complete `docker save` archive"),
     ],
 )
 def test_what_is_no_archive(load, engine, archive, members, words):
@@ -189,7 +189,7 @@ def test_what_is_no_archive(load, engine, archive, members, words):
 
 def test_an_archive_cut_short_or_missing(load, engine, archive):
     archive.write_bytes(archive.read_bytes()[:3000])
-    assert "is not a whole archive" in load()["msg"] or "no manifest.json" in load()["msg"]
+    assert "is not a complete `docker save` archive" in load()["msg"] or "no manifest.json" in load()["msg"]
     archive.unlink()
     assert load()["msg"] == f"the archive {archive} does not exist on this host"
 
@@ -245,10 +245,10 @@ def test_layers_are_counted(tmp_path):
     "error, remedy",
     [
         ("manifest unknown: manifest unknown", "correct reference or digest"),
-        ("unauthorized: authentication required", "give the registry's credentials"),
+        ("unauthorized: authentication required", "set the registry's credentials"),
         ("x509: certificate signed by unknown authority", "/etc/docker/certs.d/<registry>/ca.crt"),
-        ('exec: "apparmor_parser": executable file not found in $PATH', "install the host's package apparmor"),
-        ("write /x: no space left on device", "free space in the engine's data folder"),
+        ('exec: "apparmor_parser": executable file not found in $PATH', "install the package apparmor on the host"),
+        ("write /x: no space left on device", "free space in Docker's data folder"),
     ],
 )
 def test_a_failed_pull_has_the_registrys_words_and_a_remedy(pull, engine, tmp_path, error, remedy):
@@ -261,9 +261,9 @@ def test_a_failed_pull_has_the_registrys_words_and_a_remedy(pull, engine, tmp_pa
 @pytest.mark.parametrize(
     "arguments, words",
     [
-        ({"digest": "latest"}, "digest: 'latest' is not of the form"),
-        ({"reference": f"{REFERENCE}@latest", "digest": None}, "digest: 'latest' is not of the form"),
-        ({"reference": f"{REFERENCE}@{OTHER_MANIFEST}"}, f"reference says {OTHER_MANIFEST}, digest says {MANIFEST}"),
+        ({"digest": "latest"}, "digest: 'latest' does not have the form"),
+        ({"reference": f"{REFERENCE}@latest", "digest": None}, "digest: 'latest' does not have the form"),
+        ({"reference": f"{REFERENCE}@{OTHER_MANIFEST}"}, f"reference has {OTHER_MANIFEST}, but digest is {MANIFEST}"),
         ({"digest": None}, f"reference: '{REFERENCE}' has neither a tag nor a digest: add one of them"),
         ({"source": "archive", "archive": "/image.tar", "digest": ""}, "digest is missing"),
         ({"source": "archive", "archive": "/image.tar", "digest": None}, "digest"),
@@ -301,10 +301,10 @@ def test_a_tag_that_was_moved_is_refused(pull_tag, engine, tmp_path, check, ther
         engine.there.clear()
     engine.calls.clear()
     assert pull_tag(check=check)["msg"] == (
-        f"the tag {TAGGED} was moved: it was {MANIFEST} (recorded in {tmp_path}/image/key), and it is {OTHER_MANIFEST}"
-        f" now. To run the new image, pin it (digest, trtllm_image.digest): {OTHER_MANIFEST}; what was built by the old"
-        " one is then built anew. To stay with the recorded one, pin that, or say so (tag_moved,"
-        " trtllm_image.tag_moved: keep)"
+        f"the tag {TAGGED} was moved: it was {MANIFEST} (recorded in {tmp_path}/image/key), and is {OTHER_MANIFEST}"
+        f" now. To use the new image, pin its digest (digest, trtllm_image.digest): {OTHER_MANIFEST}; everything built"
+        " with the old one is then built again. To keep the recorded one, pin that, or set tag_moved"
+        " (trtllm_image.tag_moved) to keep"
     )
     assert engine.calls == [("look up", TAGGED)]
 
@@ -322,7 +322,7 @@ def test_without_a_registry_what_is_there_is_enough(pull_tag, engine):
     engine.tags.clear()
     again = pull_tag()
     assert (again["changed"], again["image"]) == (False, f"{REFERENCE}@{MANIFEST}")
-    assert f"cannot tell whether {TAGGED} still is {MANIFEST}, goes on with that" in str(again["warnings"])
+    assert f"cannot check whether {TAGGED} is still {MANIFEST}, which is used" in str(again["warnings"])
 
 
 def test_a_pruned_image_is_pulled_again_by_the_recorded_digest(pull_tag, engine):
@@ -331,7 +331,7 @@ def test_a_pruned_image_is_pulled_again_by_the_recorded_digest(pull_tag, engine)
     engine.there.clear()
     engine.calls.clear()
     result = pull_tag(tag_moved="keep")
-    assert result["reason"] == f"image {REFERENCE}@{MANIFEST} is not in the engine"
+    assert result["reason"] == f"Docker does not have image {REFERENCE}@{MANIFEST}"
     assert (result["image"], engine.calls) == (f"{REFERENCE}@{MANIFEST}", [("pull", REFERENCE, MANIFEST)])
 
 
@@ -363,7 +363,7 @@ def test_a_tag_that_cannot_be_looked_up(pull_tag, engine, tmp_path):
     engine.tags.clear()
     assert pull_tag()["msg"] == (
         f"cannot look up the digest of {TAGGED}: manifest unknown: manifest unknown. Remedy: correct reference or"
-        " digest: the registry does not have that image; or give the image's digest, which needs no look-up"
+        " digest: the registry does not have that image; or set the image's digest, which needs no look-up"
     )
     assert not (tmp_path / "image/key").exists()
 
@@ -407,7 +407,7 @@ def test_check_mode_on_a_bare_host(load, archive, no_engine, tmp_path):
     assert load(check=True)["reason"] == f"no artifact at {tmp_path}/image/key"
     archive.unlink()
     assert load(check=True)["changed"]
-    assert "does not answer" in load()["msg"]
+    assert "does not respond" in load()["msg"]
 
 
 def test_check_mode_without_the_sdk(load, monkeypatch):

@@ -68,7 +68,7 @@ def test_a_repository_whose_folder_leads_elsewhere(
     git(tmp_path / "backend", "commit", "--quiet", "--message", "hostile")
     commit = git(tmp_path / "backend", "rev-parse", "HEAD")
     hostile = {**sources, "backend": {"repository": str(tmp_path / "backend"), "commit": commit}}
-    assert "has something else than a folder at tensorrt_llm" in run(hostile)["msg"]
+    assert "has something other than a folder at tensorrt_llm" in run(hostile)["msg"]
     assert (victim / "examples/convert.py").read_text() == "theirs" and len(list(victim.iterdir())) == 1
 
 

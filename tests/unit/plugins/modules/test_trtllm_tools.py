@@ -219,7 +219,7 @@ def test_links_and_pipes_that_a_tool_leaves(run, engine, tmp_path, name, kind):
 
     engine.tool = leave
     result = run(trtllm_engine)
-    assert f"'{name}' is " in result["msg"] and "names files that must not be used" in result["msg"]
+    assert f"'{name}' is " in result["msg"] and "has unsafe file names" in result["msg"]
     assert not (tmp_path / "out/key").exists()
     assert (victim.read_text(), victim.stat().st_nlink, victim.stat().st_mode & 0o777) == (
         "ssh-ed25519 theirs",
@@ -260,7 +260,7 @@ def test_a_config_that_is_none(run, engine, config):
         (dest / "config.json").write_text(config)
 
     engine.tool = leave
-    assert "left no whole engine: config.json" in run(trtllm_engine)["msg"]
+    assert "the engine is not complete: config.json" in run(trtllm_engine)["msg"]
 
 
 @pytest.mark.parametrize("name", ["artifact.json", "tool.log", "a\nb", "a\\b"])
@@ -270,7 +270,7 @@ def test_names_that_a_tool_must_not_use(run, engine, name, tmp_path):
         (dest / name).write_text("{}")
 
     engine.tool = leave
-    assert "the output of convert_checkpoint.py names files that must not be used" in run(trtllm_engine)["msg"]
+    assert "the output of convert_checkpoint.py has unsafe file names" in run(trtllm_engine)["msg"]
     assert not (tmp_path / "out/key").exists()
 
 
@@ -281,7 +281,7 @@ def test_what_others_have_at_dest(run, engine, tmp_path, module):
     theirs.parent.mkdir(parents=True)
     theirs.write_text("theirs")
     for check in (True, False):
-        assert "out/key is not empty, and has no artifact.json" in run(module, check=check)["msg"]
+        assert "out/key is not empty and contains no artifact.json" in run(module, check=check)["msg"]
     assert theirs.read_text() == "theirs" and engine.created == []
 
 
@@ -292,7 +292,7 @@ def test_check_mode_before_the_source_is_there(run, engine, tmp_path, module):
 
 @pytest.mark.parametrize("dest", ["weights", "weights/out", "."])
 def test_dest_in_the_way_of_src(run, engine, tmp_path, src, dest):
-    assert "must not be the same folder or one inside the other" in run(dest=str(tmp_path / dest))["msg"]
+    assert "must not be the same folder, nor one inside the other" in run(dest=str(tmp_path / dest))["msg"]
     assert (src / "config.json").read_text() == "{}"
 
 
@@ -344,7 +344,7 @@ def test_failure_tells_cause_remedy_and_last_words(run, engine, tmp_path):
     log = f"{tmp_path}/out/key.partial/tool.log"
     assert failed["msg"].startswith("convert_checkpoint.py failed with exit code 1\nCause: ")
     assert " Remedy: " in failed["msg"]
-    assert f"Its last words (all of them are in {log}):\n" in failed["msg"]
+    assert f"The last lines of its log ({log}):\n" in failed["msg"]
     assert failed["msg"].endswith(words) and failed["msg"].count("noise") < 20
     assert (failed["rc"], failed["tool_log"]) == (1, log)
     assert engine.existing == {} and not (tmp_path / "out/key").exists()
@@ -355,7 +355,7 @@ def test_failure_tells_cause_remedy_and_last_words(run, engine, tmp_path):
 @pytest.mark.parametrize("oom, by", [(True, "the kernel's out-of-memory killer"), (False, "signal 9")])
 def test_exit_137_is_memory(run, engine, oom, by):
     engine.exit_code, engine.out_of_memory = 137, oom
-    assert f"failed with exit code 137, ended by {by}. Remedy: the host ran out of memory" in run()["msg"]
+    assert f"failed with exit code 137, killed by {by}. Remedy: the host ran out of memory" in run()["msg"]
 
 
 def only_config(dest):
@@ -370,11 +370,11 @@ def truncated(dest):
 @pytest.mark.parametrize(
     "tool, words",
     [
-        (lambda dest: None, "left no whole checkpoint: config.json is missing"),
+        (lambda dest: None, "the checkpoint is not complete: config.json is missing"),
         (lambda dest: (dest / "config.json").write_text("{"), "config.json is not JSON"),
         (only_config, "rank0.safetensors is missing, rank1.safetensors is missing"),
-        (lambda dest: convert(dest, 3), "config.json says world_size 3 instead of 2"),
-        (truncated, "rank1.safetensors is not a whole safetensors file"),
+        (lambda dest: convert(dest, 3), "config.json has world_size 3 instead of 2"),
+        (truncated, "rank1.safetensors is not a complete safetensors file"),
     ],
 )
 def test_a_tool_that_ends_well_but_leaves_rubbish(run, engine, tmp_path, tool, words):
@@ -387,10 +387,10 @@ def test_a_tool_that_ends_well_but_leaves_rubbish(run, engine, tmp_path, tool, w
 @pytest.mark.parametrize(
     "arguments, words",
     [
-        ({"env": {"HF_TOKEN": "x", "API_KEY": "y"}}, "env: API_KEY, HF_TOKEN: secrets do not go into"),
-        ({"src": "/nowhere"}, "the source /nowhere does not exist: make it first"),
-        ({"ulimits": ["stack"]}, "ulimits: 'stack' is not of the form name=soft[:hard]"),
-        ({"user": "root"}, "user: 'root' is not of the form uid or uid:gid"),
+        ({"env": {"HF_TOKEN": "x", "API_KEY": "y"}}, "env: API_KEY, HF_TOKEN: secrets must not be in"),
+        ({"src": "/nowhere"}, "the source /nowhere does not exist: create it first"),
+        ({"ulimits": ["stack"]}, "ulimits: 'stack' does not have the form name=soft[:hard]"),
+        ({"user": "root"}, "user: 'root' does not have the form uid or uid:gid"),
         ({"expected_bytes": 10**18}, "no space left for the checkpoint"),
     ],
 )
@@ -412,7 +412,7 @@ def test_no_image(run, monkeypatch, engine):
 
     monkeypatch.setattr(engine, "create", create)
     assert run()["msg"] == (
-        f"cannot make a container of {IMAGE}: No such image: {IMAGE}. Remedy: make the image present first, with"
+        f"cannot create a container from {IMAGE}: No such image: {IMAGE}. Remedy: load or pull the image first, with"
         " tritonops.trtllm.trtllm_image"
     )
 
@@ -423,7 +423,7 @@ def test_no_engine(run, monkeypatch):
 
     monkeypatch.setattr(docker, "from_env", from_env)
     failed = run(docker_host="unix:///nowhere")
-    assert failed["msg"].startswith("the Docker engine at unix:///nowhere does not answer: Error while fetching")
+    assert failed["msg"].startswith("Docker at unix:///nowhere does not respond: Error while fetching")
 
 
 def test_an_engine_is_built_once(run, engine, tmp_path):
@@ -439,9 +439,9 @@ def test_an_engine_is_built_once(run, engine, tmp_path):
 @pytest.mark.parametrize(
     "tool, words",
     [
-        (convert, "left no whole engine: config.json has no build_config"),
+        (convert, "the engine is not complete: config.json has no build_config"),
         (lambda dest: (build(dest), (dest / "rank1.engine").unlink()), "rank1.engine is missing"),
-        (lambda dest: (build(dest), (dest / "rank2.engine").touch()), "rank2.engine is one rank too many"),
+        (lambda dest: (build(dest), (dest / "rank2.engine").touch()), "rank2.engine is not expected with world_size"),
         (lambda dest: (build(dest), (dest / "rank0.engine").write_bytes(b"")), "rank0.engine is empty"),
     ],
 )

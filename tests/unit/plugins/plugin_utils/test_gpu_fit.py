@@ -75,7 +75,7 @@ def test_two_changes_are_said_where_one_does_not_do() -> None:
 def test_too_few_gpus_names_what_fits_on_them() -> None:
     four = host(gpus=host()["gpus"][:4])
     message = refused(four, parallelism={"tensor": 8})["trtllm_parallelism"]
-    assert message == "4 GPUs answer, 8 are needed (tensor x pipeline): {tensor: 4, pipeline: 1} fits"
+    assert message == "4 GPUs respond, but 8 are needed (tensor x pipeline): {tensor: 4, pipeline: 1} fits"
     assert accepted(four)["parallelism"]["world_size"] == 4
 
 
@@ -96,7 +96,7 @@ def test_memory_to_convert_in() -> None:
     small, upstream = host(memory_bytes=64 * 10**9), {"converter": "upstream"}
     plan = plan_for(small, **upstream)
     assert waivable(plan) == {"memory": "trtllm_converter"}
-    assert "the host has 64 GB of memory, 187 GB is needed" in plan["refusals"][0]["message"]
+    assert "the host has 64 GB of memory, but 187 GB is needed" in plan["refusals"][0]["message"]
     assert "native, which takes 1.07 GB, would do" in plan["refusals"][0]["message"]
     accepted(small)
     accepted(small, engine_dir="/srv/engine", **upstream)
@@ -126,7 +126,7 @@ def test_disk_counts_what_is_still_to_be_written() -> None:
     full = host(disk_free_bytes=100 * 10**9)
     plan = plan_for(full)
     assert waivable(plan) == {"disk_space": "trtllm_root"}
-    assert "has 100 GB free, 284 GB is needed: weights 93.4 GB" in plan["refusals"][0]["message"]
+    assert "has 100 GB free, but 284 GB is needed: weights 93.4 GB" in plan["refusals"][0]["message"]
     roomy = accepted()
     there = [f"{kind}/{roomy['artifacts'][kind]['key']}" for kind in ("weights", "checkpoint")]
     again = accepted({**full, "artifacts": there})

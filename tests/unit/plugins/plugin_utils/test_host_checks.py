@@ -36,14 +36,14 @@ def test_a_gpu_must_be_able_to_compute_it(precision: str) -> None:
         accepted(host(gpus=[able] * 8), **request, **said)
     if precision == "bfloat16":
         assert refused(host(gpus=[old]), **request)["trtllm_precision"] == (
-            "compute capability of GPU 0: 7.5, 8.0 is needed (for bfloat16): float16 would do"
+            "compute capability of GPU 0: 7.5, but 8.0 is needed (for bfloat16): float16 would do"
         )
         accepted(host(gpus=[old]), **request, precision="float16")
 
 
 def test_fp8_is_not_for_an_a100() -> None:
     messages = [entry["message"] for entry in plan_for(precision="fp8")["refusals"]]
-    assert "compute capability of GPUs 0-7: 8.0, 8.9 is needed (for fp8): float16 or bfloat16 would do" in messages
+    assert "compute capability of GPUs 0-7: 8.0, but 8.9 is needed (for fp8): float16 or bfloat16 would do" in messages
 
 
 @pytest.mark.parametrize("profile", ["engine", "llmapi"])
@@ -52,7 +52,7 @@ def test_cuda_13_needs_a_driver_that_has_it(profile: str) -> None:
     request: dict[str, Any] = {"model": "llama-3.1-8b", "profile": profile}
     plan = make_plan(request, facts, CATALOGUE)
     (refusal,) = plan["refusals"]
-    assert refusal["variable"] == "trtllm_release" and "CUDA needs 580 or newer" in refusal["message"]
+    assert refusal["variable"] == "trtllm_release" and "CUDA needs 580 or later" in refusal["message"]
     heeded(request, facts, refusal)
     assert request["release"] == "1.0.0"
     assert make_plan(request, facts, CATALOGUE)["refusals"] == []
@@ -98,5 +98,5 @@ def test_a_host_that_is_not_what_was_expected_is_refused(expected: dict[str, Any
 
 def test_what_only_may_disappoint_is_a_warning() -> None:
     small = {"server": {"shm_size": "64m"}}
-    assert warned("a /dev/shm of 67.1 MB is little for 8 ranks", **small)
+    assert warned("a /dev/shm of 67.1 MB is too small for 8 ranks", **small)
     assert not warned("/dev/shm", waive=["shm"], **small)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._gpus import Kinds, gpu_memory
+from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._gpus import GpuModels, gpu_memory
 from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._needs import Gpus
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._preflight_needs import registry_of, repositories
 from ansible_collections.tritonops.trtllm.tests.unit.support.planning import IMAGE, accepted, host, host_plan, plan_for
@@ -53,7 +53,7 @@ def test_the_memory_is_what_one_sequence_fits_in(limits: dict[str, Any]) -> None
         plan = plan_for(host(gpus=[gpu] * 8), **request)
         assert [refusal["check"] for refusal in plan["refusals"]] == ([] if fits else ["gpu_memory"])
         assert not fits or plan["budget"]["gpu"]["sequences"] == 1
-        kinds = Kinds([{**gpu, "index": index} for index in range(8)], None)
+        kinds = GpuModels([{**gpu, "index": index} for index in range(8)], None)
         assert (list(gpu_memory(Gpus(memory_mib=least), kinds)) == []) is fits
 
 

@@ -52,7 +52,7 @@ OWN = {"repository": "me/Tiny", "revision": "1" * 40, "architecture": "LlamaForC
         ({"profile": "llm_api"}, "trtllm_profile", "did you mean llmapi"),
         ({"root": "relative"}, "trtllm_root", "absolute"),
         *(
-            ({"root": root}, "trtllm_root", "is a folder of the system, or in one")
+            ({"root": root}, "trtllm_root", "is a system folder, or below one")
             for root in (
                 "/opt",
                 "/usr",
@@ -65,8 +65,8 @@ OWN = {"repository": "me/Tiny", "revision": "1" * 40, "architecture": "LlamaForC
                 "/dev/shm",
             )
         ),
-        ({"root": "/opt/../etc"}, "trtllm_root", "must not have .."),
-        ({"root": "/srv/trtllm/.."}, "trtllm_root", "must not have .."),
+        ({"root": "/opt/../etc"}, "trtllm_root", "must not contain .."),
+        ({"root": "/srv/trtllm/.."}, "trtllm_root", "must not contain .."),
         ({"root": "/"}, "trtllm_root", "below /"),
         ({"root": 0}, "trtllm_root", "absolute"),
         ({"root": "/srv/a:b"}, "trtllm_root", "colon"),
@@ -329,7 +329,7 @@ def test_a_mixtral_without_kv_heads_and_experts_has_what_transformers_gives_it()
     [
         ({"hidden_size": None}, "trtllm_model.config", "hidden_size must be a whole number from 1 to 1000000000"),
         ({"num_hidden_layers": "many"}, "trtllm_model.config", "num_hidden_layers must be a whole number"),
-        ({"vocab_size": 1 << 99999}, "trtllm_model.config", "it is a value too large to show"),
+        ({"vocab_size": 1 << 99999}, "trtllm_model.config", "not a value too large to show"),
         ({"num_key_value_heads": 0}, "trtllm_model.config", "num_key_value_heads must be a whole number"),
         ({"tie_word_embeddings": "yes"}, "trtllm_model.config", "tie_word_embeddings must be true or false"),
         ({"architectures": []}, "trtllm_model.architecture", "must be a string"),

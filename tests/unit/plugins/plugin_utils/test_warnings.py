@@ -12,7 +12,7 @@ from ansible_collections.tritonops.trtllm.tests.unit.support.planning import CAT
 
 
 def test_an_older_driver_of_the_same_cuda_is_warned_of() -> None:
-    assert warned("the driver is 580.95, the image is made for 590.44.01", host(driver_version="580.95"))
+    assert warned("the driver is 580.95, but the image was built for 590.44.01", host(driver_version="580.95"))
     assert warned("driver is not known", host(driver_version=None))
     assert not warned("driver", host(driver_version="590.44.01"))
 

@@ -24,8 +24,8 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._artifac
     check_space,
     ensure,
     read_artifact,
+    reason_to_make,
     source_key,
-    state_of,
 )
 
 INPUTS = {"argv": ["trtllm-build", "--max_batch_size", "1"], "image": "sha256:aa"}
@@ -83,7 +83,7 @@ def test_changed_inputs_are_named_and_the_old_folder_goes(dest):
     ensure(dest, INPUTS, build(b"old"))
     outcome = ensure(dest, {**INPUTS, "image": "sha256:bb", "gpu": "A100"}, build(b"newer"))
     assert outcome.reason == "inputs changed: gpu, image"
-    assert state_of(dest, {**INPUTS, "image": "sha256:bb", "gpu": "A100"}, verify=True) is None
+    assert reason_to_make(dest, {**INPUTS, "image": "sha256:bb", "gpu": "A100"}, verify=True) is None
     assert sorted(os.listdir(os.path.dirname(dest))) == [os.path.basename(dest), f"{os.path.basename(dest)}.lock"]
 
 
@@ -96,7 +96,7 @@ def test_a_failed_build_leaves_the_old_artifact(dest):
 
     with pytest.raises(ArtifactError):
         ensure(dest, {"image": "other"}, fail)
-    assert state_of(dest, INPUTS, verify=True) is None
+    assert reason_to_make(dest, INPUTS, verify=True) is None
 
 
 @pytest.mark.parametrize(
@@ -109,17 +109,17 @@ def test_a_failed_build_leaves_the_old_artifact(dest):
 def test_damage_is_seen_and_mended(dest, damage, reason):
     ensure(dest, INPUTS, build())
     damage(os.path.join(dest, "rank0.engine"))
-    assert state_of(dest, INPUTS) == reason
+    assert reason_to_make(dest, INPUTS) == reason
     assert ensure(dest, INPUTS, build()).reason == reason
-    assert state_of(dest, INPUTS, verify=True) is None
+    assert reason_to_make(dest, INPUTS, verify=True) is None
 
 
 def test_a_flipped_byte_is_seen_by_verify_only(dest):
     ensure(dest, INPUTS, build())
     with open(os.path.join(dest, "rank0.engine"), "wb") as stream:
         stream.write(b"Engine")
-    assert state_of(dest, INPUTS) is None
-    assert "file rank0.engine has sha256" in state_of(dest, INPUTS, verify=True)
+    assert reason_to_make(dest, INPUTS) is None
+    assert "file rank0.engine has sha256" in reason_to_make(dest, INPUTS, verify=True)
 
 
 @pytest.mark.parametrize(
@@ -130,7 +130,7 @@ def test_an_unreadable_record_is_not_ours(dest, record):
     path = Path(dest, "artifact.json")
     path.write_text(record)
     for check_mode in (True, False):
-        with pytest.raises(ArtifactError, match=r"is not empty, and has no artifact\.json of this collection"):
+        with pytest.raises(ArtifactError, match=r"is not empty and contains no artifact\.json written by this"):
             ensure(dest, INPUTS, refuse, check_mode=check_mode)
     assert path.read_text() == record
 
@@ -172,7 +172,7 @@ def test_what_others_have_is_left_alone(dest, suffix, put):
 def test_a_source_in_the_way_of_dest(dest, source):
     ensure(dest, INPUTS, build())
     os.symlink(dest, os.path.join(os.path.dirname(dest), "link"))
-    with pytest.raises(ArtifactError, match=r"dest .*and src .*must not be the same folder or one inside the other"):
+    with pytest.raises(ArtifactError, match=r"dest .*and src .*must not be the same folder, nor one inside the other"):
         ensure(dest, {**INPUTS, "more": 1}, refuse, sources={"src": os.path.join(dest, source)})
     assert read_artifact(dest)["inputs"] == INPUTS
 
@@ -183,7 +183,7 @@ def test_a_working_folder_of_others(dest, mark):
     theirs.parent.mkdir(parents=True)
     theirs.write_text("theirs")
     Path(f"{dest}.partial", "inputs.json").write_text(mark)
-    with pytest.raises(ArtifactError, match=r"\.partial is not empty, and has no inputs\.json of this collection"):
+    with pytest.raises(ArtifactError, match=r"\.partial is not empty and contains no inputs\.json written by"):
         ensure(dest, INPUTS, build())
     assert theirs.read_text() == "theirs"
 
@@ -318,7 +318,7 @@ def test_the_second_run_waits_and_finds_it_done(dest):
     second.join(60)
     assert out.startswith("True no artifact at")
     assert outcomes[0].changed is False
-    assert outcomes[0].sentence == f"made meanwhile by another run (pid {child.pid})"
+    assert outcomes[0].sentence == f"another run (pid {child.pid}) created it in the meantime"
 
 
 def test_space_is_checked_where_the_folder_will_be(tmp_path):
@@ -353,7 +353,7 @@ def test_source_key(dest, tmp_path):
 def test_engine_of_another_image(dest):
     ensure(dest, INPUTS, build())
     check_engine_image(dest, "sha256:aa")
-    with pytest.raises(EngineImageMismatch, match="was built by image sha256:aa but would be served by sha256:bb"):
+    with pytest.raises(EngineImageMismatch, match="was built with image sha256:aa but would be served with sha256:bb"):
         check_engine_image(dest, "sha256:bb")
-    with pytest.raises(ArtifactError, match="not a finished engine"):
+    with pytest.raises(ArtifactError, match="not a complete engine"):
         check_engine_image(os.path.dirname(dest), "sha256:aa")

@@ -32,7 +32,7 @@ RUN python3 scripts/build_wheel.py ${BUILD_WHEEL_ARGS}
 def test_the_base_is_that_of_the_arguments() -> None:
     assert _dockerfile.base_image(OLD, {}) == "registry.example.com/server:24.02-py3"
     assert _dockerfile.base_image(NEW, {"BASE_TAG": "26.01"}) == "registry.example.com/server:26.01"
-    with pytest.raises(ArtifactError, match="does not name its base by the arguments BASE_IMAGE and BASE_TAG"):
+    with pytest.raises(ArtifactError, match="does not set its base image with the arguments BASE_IMAGE and BASE_TAG"):
         _dockerfile.base_image("FROM debian\nARG BASE_TAG=1\n", {})
 
 
@@ -65,7 +65,7 @@ def test_options_that_have_no_place() -> None:
 
 def test_a_makefile_that_would_ignore_a_variable() -> None:
     _dockerfile.check_makefile("CUDA_ARCHS ?=\nIMAGE_WITH_TAG ?= x\n", ["CUDA_ARCHS", "IMAGE_WITH_TAG"])
-    with pytest.raises(ArtifactError, match="does not know BUILD_WHEEL_OPTS: leave out"):
+    with pytest.raises(ArtifactError, match="does not use BUILD_WHEEL_OPTS: leave out"):
         _dockerfile.check_makefile("CUDA_ARCHS ?=\n", ["CUDA_ARCHS", "BUILD_WHEEL_OPTS"])
 
 
@@ -82,7 +82,7 @@ def test_what_is_no_architecture(text: str) -> None:
 def test_certificates_one_by_one() -> None:
     one = "-----BEGIN CERTIFICATE-----\nYQ==\n-----END CERTIFICATE-----\n"
     assert _dockerfile.certificates(f"# a\n{one}# b\n{one}") == [one, one]
-    with pytest.raises(ArtifactError, match="no certificate in PEM form"):
+    with pytest.raises(ArtifactError, match="contains no PEM certificate"):
         _dockerfile.certificates("")
 
 
@@ -99,8 +99,8 @@ def test_progress_by_what_buildkit_writes() -> None:
         "#7 [final 1/2] COPY x /x",
         "#7 CACHED",
     ):
-        log.hear(line)
+        log.add_line(line)
     assert (log.done, log.total, log.current) == (2, 4, "RUN make")
     # A Dockerfile of one stage names none.
-    log.hear("#8 [2/3] RUN true")
+    log.add_line("#8 [2/3] RUN true")
     assert log.total == 7

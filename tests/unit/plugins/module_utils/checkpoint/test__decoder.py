@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.tritonops.trtllm.plugins.module_utils.checkpoint._decoder import (
-    MOST,
+    MAX_COUNT,
     ConversionError,
     read_decoder,
     source_tensors,
@@ -88,16 +88,16 @@ def test_tensors_of_a_mixture():
     "config, words",
     [
         ([], "config.json is not a JSON object"),
-        ({}, "architectures[0] is None; this converter knows LlamaForCausalLM, Mistral"),
+        ({}, "architectures[0] is None; this converter supports LlamaForCausalLM, Mistral"),
         (of("BloomForCausalLM"), "architectures[0] is 'BloomForCausalLM'"),
         ({**LLAMA, "architectures": "LlamaForCausalLM"}, "architectures[0] is None"),
         ({**LLAMA, "quantization_config": {"quant_method": "gptq"}}, "the weights are quantised ('gptq')"),
         ({**LLAMA, "compression_config": True}, "the weights are quantised (True)"),
-        ({**LLAMA, "mlp_bias": True}, "mlp_bias is set; use converter upstream"),
-        ({**LLAMA, "hidden_size": 18}, "hidden_size 18 is no multiple of num_attention_heads 4"),
-        ({**LLAMA, "rms_norm_eps": float("inf")}, "rms_norm_eps must be a number above 0, it is inf"),
-        ({**LLAMA, "rope_theta": 10**400}, "rope_theta must be a number above 0, it is 1000"),
-        ({**LLAMA, "vocab_size": MOST + 1}, f"vocab_size must be a whole number from 1 to {MOST}"),
+        ({**LLAMA, "mlp_bias": True}, "mlp_bias is not supported; use converter upstream"),
+        ({**LLAMA, "hidden_size": 18}, "hidden_size 18 is not a multiple of num_attention_heads 4"),
+        ({**LLAMA, "rms_norm_eps": float("inf")}, "rms_norm_eps must be a number greater than 0, not inf"),
+        ({**LLAMA, "rope_theta": 10**400}, "rope_theta must be a number greater than 0, not 1000"),
+        ({**LLAMA, "vocab_size": MAX_COUNT + 1}, f"vocab_size must be a whole number from 1 to {MAX_COUNT}"),
     ],
 )
 def test_what_cannot_be_converted(config, words):

@@ -250,7 +250,7 @@ def test_all_that_does_not_divide_is_told():
         "intermediate_size 24 is not divisible by moe_tp_size 7",
         "num_local_experts 4 is not divisible by moe_ep_size 3",
         "hidden_size 12 is not divisible by tp_size 5",
-        "num_key_value_heads 2 neither divides tp_size 5 nor is divisible by it",
+        "num_key_value_heads 2 and tp_size 5: one must be a multiple of the other",
         "moe_tp_size 7 times moe_ep_size 3 is not tp_size 5",
     ]
     assert cut_problems(DENSE, Cut(2, 1, 1, 2)) == ["moe_ep_size is 2, but LlamaForCausalLM has no experts"]

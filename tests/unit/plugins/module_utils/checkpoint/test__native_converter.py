@@ -228,13 +228,13 @@ def test_auto(tmp_path, code, stated, chosen):
 def test_each_byte_is_mapped_once_and_all_writes_are_told(model, tmp_path, monkeypatch, block_bytes):
     monkeypatch.setattr(_native_converter, "BLOCK_BYTES", block_bytes)
     rows = Counter()
-    mapped = _native_converter.mapped
+    mapped = _native_converter.map_rows
 
     def counting(route, first, last):
         rows.update((route.name, row) for row in range(first, last))
         return mapped(route, first, last)
 
-    monkeypatch.setattr(_native_converter, "mapped", counting)
+    monkeypatch.setattr(_native_converter, "map_rows", counting)
     heard = []
     (tmp_path / "out").mkdir()
     conversion = ask(model, Cut(4, 2, 2, 2))
@@ -303,15 +303,15 @@ def instead(name, stored):
         ),
         (
             instead("model.norm.weight", ("F16", (15,), bytes(30))),
-            "model.norm.weight has shape [15], by config.json it is [16]",
+            "model.norm.weight has shape [15], but config.json requires [16]",
         ),
         (
             instead(EMBEDDING, ("F16", (16, 13), bytes(416))),
-            "model.embed_tokens.weight has shape [16, 13], by config.json it is [13, 16]",
+            "model.embed_tokens.weight has shape [16, 13], but config.json requires [13, 16]",
         ),
         (
             instead("model.layers.0.self_attn.q_proj.bias", ("F16", (16,), bytes(32))),
-            "config.json says nothing of model.layers.0.self_attn.q_proj.bias: use converter upstream",
+            "unknown tensors model.layers.0.self_attn.q_proj.bias: use converter upstream",
         ),
         (
             instead("model.norm.weight", ("I8", (16,), bytes(16))),
@@ -331,12 +331,12 @@ def test_files_that_disagree_with_config(tmp_path, damage, words):
 @pytest.mark.parametrize(
     "changes, words",
     [
-        ({"num_hidden_layers": 10**8}, "its files hold 41 tensors, too few for 100000000 layers with 4 experts each"),
+        ({"num_hidden_layers": 10**8}, "files contain 41 tensors, too few for 100000000 layers with 4 experts each"),
         ({"num_local_experts": 10**8}, "too few for 2 layers with 100000000 experts each"),
         ({"num_hidden_layers": 3}, "its files lack model.layers.2.input_layernorm.weight"),
-        ({"num_hidden_layers": 1}, "config.json says nothing of model.layers.1.block_sparse_moe.experts.0.w1.weight"),
-        ({"vocab_size": 14}, "has shape [13, 16], by config.json it is [14, 16]"),
-        ({"head_dim": 8}, "has shape [16, 16], by config.json it is [32, 16]"),
+        ({"num_hidden_layers": 1}, "unknown tensors model.layers.1.block_sparse_moe.experts.0.w1.weight"),
+        ({"vocab_size": 14}, "has shape [13, 16], but config.json requires [14, 16]"),
+        ({"head_dim": 8}, "has shape [16, 16], but config.json requires [32, 16]"),
         ({"attention_bias": True}, "its files lack model.layers.0.self_attn.q_proj.bias"),
         ({"architectures": ["LlamaForCausalLM"]}, "its files lack model.layers.0.mlp.gate_proj.weight"),
     ],
@@ -351,13 +351,13 @@ def test_a_config_that_disagrees_with_the_files(model, changes, words):
     [
         (Cut(3, 1, 3), "0.17.0", "num_attention_heads 4 is not divisible by tp_size 3"),
         (Cut(1, 3), "0.17.0", "num_hidden_layers 2 is not divisible by pp_size 3"),
-        (Cut(1, 0), "0.17.0", "pp_size must be at least 1, it is 0"),
+        (Cut(1, 0), "0.17.0", "pp_size must be at least 1, not 0"),
         (Cut(8, 1, 8), "0.17.0", "num_attention_heads 4 is not divisible by tp_size 8"),
         (Cut(10**9, 1, 10**9), "0.17.0", "num_attention_heads 4 is not divisible by tp_size 1000000000"),
-        (Cut(4, 1, 2, 2), "0.10.0", "release 0.10.0 spreads experts or cuts them, not both"),
-        (Cut(share_embedding=True), "0.9.0", "use_embedding_sharing is of releases 0.14 to 0.16, not of 0.9.0"),
-        (Cut(), "0.8.0", "the checkpoint's format of release 0.8.0 is not known here"),
-        (Cut(), "latest", "the checkpoint's format of release latest is not known here"),
+        (Cut(4, 1, 2, 2), "0.10.0", "release 0.10.0 cannot combine tensor and expert parallelism"),
+        (Cut(share_embedding=True), "0.9.0", "use_embedding_sharing needs release 0.14 to 0.16, not 0.9.0"),
+        (Cut(), "0.8.0", "the checkpoint format of release 0.8.0 is not supported"),
+        (Cut(), "latest", "the checkpoint format of release latest is not supported"),
     ],
 )
 def test_what_cannot_be_asked_for(model, cut, release, words):
@@ -368,20 +368,20 @@ def test_everything_is_told_at_once(model):
     change(model, vocab_size=14)
     (model / "model-00002-of-00002.safetensors").write_bytes(make_file({"alien": ("U8", (1,), b"1")}))
     message = refusal(model, Cut(3, 5, 2), release="0.8.0")
-    for words in ("lack", "says nothing of alien", "has shape", "tp_size 3", "pp_size 5", "moe_tp_size 2", "0.8.0"):
+    for words in ("lack", "unknown tensors alien", "has shape", "tp_size 3", "pp_size 5", "moe_tp_size 2", "0.8.0"):
         assert words in message
 
 
 @pytest.mark.parametrize(
     "text, words",
     [
-        (None, "there is no "),
-        ("", "is not JSON"),
-        ("{", "is not JSON"),
+        (None, "does not exist: src must be"),
+        ("", "is not valid JSON"),
+        ("{", "is not valid JSON"),
         ("[1]", "config.json is not a JSON object"),
-        ("[" * 10**5, "is not JSON"),
-        ('{"rms_norm_eps": NaN}', "is not JSON (NaN is no number in JSON)"),
-        (b"\xff\xfe", "is not JSON"),
+        ("[" * 10**5, "is not valid JSON"),
+        ('{"rms_norm_eps": NaN}', "is not valid JSON (NaN is not a number in JSON)"),
+        (b"\xff\xfe", "is not valid JSON"),
     ],
 )
 def test_a_damaged_config(model, text, words):

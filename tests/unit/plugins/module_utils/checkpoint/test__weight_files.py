@@ -85,8 +85,8 @@ def test_a_damaged_file(tmp_path, content, words):
     path = tmp_path / "model.safetensors"
     path.write_bytes(content)
     message = refusal(tmp_path)
-    assert message.startswith(f"{path} is not a whole safetensors file (") and words in message
-    assert message.endswith("): fetch it again") and len(message) < 1000
+    assert message.startswith(f"{path} is not a complete safetensors file (") and words in message
+    assert message.endswith("): download it again") and len(message) < 1000
 
 
 def test_all_damaged_files_are_told(tmp_path):
@@ -94,7 +94,7 @@ def test_all_damaged_files_are_told(tmp_path):
     (tmp_path / "b.safetensors").mkdir()
     (tmp_path / "c.safetensors").write_bytes(make_file({"w": WEIGHT}))
     message = refusal(tmp_path)
-    assert "a.safetensors is not a whole safetensors file" in message
+    assert "a.safetensors is not a complete safetensors file" in message
     assert "b.safetensors cannot be read (Is a directory): correct its permissions" in message
     assert "c.safetensors" not in message
 
@@ -103,18 +103,18 @@ def test_a_tensor_in_two_files(tmp_path):
     for name in ("a", "b"):
         (tmp_path / f"{name}.safetensors").write_bytes(make_file({"w": WEIGHT, f"only_{name}": WEIGHT}))
     assert refusal(tmp_path) == (
-        f"{tmp_path}/b.safetensors has w, which {tmp_path}/a.safetensors has as well: remove one of them"
+        f"{tmp_path}/b.safetensors and {tmp_path}/a.safetensors both contain w: remove one of the files"
     )
 
 
 def test_pickled_files_are_named_with_the_way_out(tmp_path):
     (tmp_path / "pytorch_model-00001-of-00002.bin").write_bytes(b"cos\nsystem\n")
     message = refusal(tmp_path)
-    assert "only as pickled files (pytorch_model-00001-of-00002.bin)" in message and "converter upstream" in message
+    assert "only has pickled weights (pytorch_model-00001-of-00002.bin)" in message and "converter upstream" in message
 
 
 def test_no_weights(tmp_path):
-    assert refusal(tmp_path).startswith(f"there is no *.safetensors file in {tmp_path}")
+    assert refusal(tmp_path).startswith(f"{tmp_path} has no *.safetensors file")
 
 
 @pytest.mark.parametrize(
@@ -129,11 +129,11 @@ def test_no_weights(tmp_path):
         ('{"weight_map": {"a": null, "b": "x"}}', "is not an index"),
         (
             '{"weight_map": {"a": "../model.safetensors"}}',
-            "names files that must not be used: '../model.safetensors'",
+            "has unsafe file names: '../model.safetensors'",
         ),
         ('{"weight_map": {"a": "sub/../../x"}}', "'sub/../../x' has an empty part, . or .."),
         ('{"weight_map": {"a": "/etc/passwd"}}', "'/etc/passwd' is absolute"),
-        ('{"weight_map": {"a": "b.safetensors"}}', f"lacks b.safetensors, which {INDEX} names: fetch the model again"),
+        ('{"weight_map": {"a": "b.safetensors"}}', f"lacks b.safetensors, listed in {INDEX}: download the model again"),
         ('{"weight_map": {"a": ""}}', "'' is not a file name"),
         ('{"weight_map": {"a": "x\\u0000"}}', r"'x\x00' has control characters"),
         ('{"weight_map": {"a": "\\ud800"}}', r"'\ud800' has control characters"),

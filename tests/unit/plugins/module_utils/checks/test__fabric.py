@@ -9,7 +9,7 @@ import typing as t
 
 import pytest
 from ansible_collections.tritonops.trtllm.plugins.module_utils.checks import _fabric
-from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._fabric import Fabric, Manager, look_for_manager
+from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._fabric import Fabric, FabricManager, read_manager
 from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._gpus import Smi, smi_of
 from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._needs import Gpus
 from ansible_collections.tritonops.trtllm.rehearsal.gpu.recordings import A100, H100, Model
@@ -17,10 +17,12 @@ from ansible_collections.tritonops.trtllm.tests.unit.support.checking import liv
 from ansible_collections.tritonops.trtllm.tests.unit.support.gpu_stand_in import answers
 
 DRIVER = "580.95.05"
-RUNNING = Manager("loaded", "active", DRIVER)
+RUNNING = FabricManager("loaded", "active", DRIVER)
 
 
-def said(kind: Model, manager: Manager | None, switches: int = 6, **described: t.Any) -> list[tuple[str, str, str]]:
+def said(
+    kind: Model, manager: FabricManager | None, switches: int = 6, **described: t.Any
+) -> list[tuple[str, str, str]]:
     """Id, message and remedy of each finding."""
     smi = smi_of(answers(kind, **described))
     known = {Smi: smi, Fabric: Fabric(switches, manager)}
@@ -41,27 +43,31 @@ def test_a_manager_that_runs_and_is_of_the_drivers_version() -> None:
 @pytest.mark.parametrize(
     ("manager", "state", "remedy"),
     [
-        (Manager("loaded", "failed", DRIVER), "is failed", "journalctl -u nvidia-fabricmanager.service says why"),
-        (Manager("loaded", "inactive", DRIVER), "is inactive", "systemctl enable --now nvidia-fabricmanager.service"),
+        (FabricManager("loaded", "failed", DRIVER), "is failed", "see journalctl -u nvidia-fabricmanager.service"),
         (
-            Manager("not-found", "inactive", None),
+            FabricManager("loaded", "inactive", DRIVER),
+            "is inactive",
+            "systemctl enable --now nvidia-fabricmanager.service",
+        ),
+        (
+            FabricManager("not-found", "inactive", None),
             "is not installed",
             "install nvidia-fabricmanager of version 580.95.05",
         ),
-        (Manager(None, None, None), "is unknown", "systemctl enable --now"),
+        (FabricManager(None, None, None), "is in an unknown state", "systemctl enable --now"),
     ],
 )
-def test_a_manager_that_does_not_run(manager: Manager, state: str, remedy: str) -> None:
+def test_a_manager_that_does_not_run(manager: FabricManager, state: str, remedy: str) -> None:
     ((name, message, advice),) = said(A100, manager)
     assert name == "fabric_manager" and remedy in advice
     assert f"the host has 6 NVSwitches, and nvidia-fabricmanager.service {state}" in message
 
 
 def test_a_manager_of_another_version() -> None:
-    ((name, message, advice),) = said(A100, Manager("loaded", "active", "590.48.01"))
-    assert name == "fabric_manager_version" and "keep both from being updated apart" in advice
-    assert "the fabric manager is 590.48.01, the driver 580.95.05" in message
-    names = [entry[0] for entry in said(A100, Manager("loaded", "failed", "590.48.01"))]
+    ((name, message, advice),) = said(A100, FabricManager("loaded", "active", "590.48.01"))
+    assert name == "fabric_manager_version" and "always update both together" in advice
+    assert "the fabric manager is 590.48.01, but the driver is 580.95.05" in message
+    names = [entry[0] for entry in said(A100, FabricManager("loaded", "failed", "590.48.01"))]
     assert names == ["fabric_manager", "fabric_manager_version"]
 
 
@@ -83,8 +89,8 @@ def test_what_systemd_and_the_manager_say() -> None:
     host = live_host(
         {
             "systemctl": "LoadState=loaded\nActiveState=failed\n",
-            "nv-fabricmanager": "\tFabric Manager version is : 535.161.08\nBuild Info - Branch: r535\n",
+            "nv-fabricmanager": "\tFabric FabricManager version is : 535.161.08\nBuild Info - Branch: r535\n",
         }
     )
-    assert look_for_manager(host) == Manager("loaded", "failed", "535.161.08")
-    assert look_for_manager(live_host({})) == Manager(None, None, None)
+    assert read_manager(host) == FabricManager("loaded", "failed", "535.161.08")
+    assert read_manager(live_host({})) == FabricManager(None, None, None)

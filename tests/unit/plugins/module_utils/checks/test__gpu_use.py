@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._gpu_use import (
+    find_users,
     gpu_in_use,
     gpu_memory_held,
-    look_at_users,
 )
 from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._gpus import Smi, smi_of
 from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._needs import Gpus
@@ -31,7 +31,7 @@ def used_by(*processes: Process) -> Smi:
 
 
 def test_who_uses_a_gpu_is_named_once(tmp_path: Path) -> None:
-    users = look_at_users(used_by(Process(4242, "/usr/bin/python3")), OwnService(), make_proc(tmp_path / "proc", {}))
+    users = find_users(used_by(Process(4242, "/usr/bin/python3")), OwnService(), make_proc(tmp_path / "proc", {}))
     severity, message, remedy = only(gpu_in_use(Gpus(), users))
     assert severity == "error"
     assert message == "GPUs 0-1 are used by pid 4242: /usr/bin/python3 (63000 MiB)"
@@ -51,17 +51,17 @@ def test_who_uses_a_gpu_is_named_once(tmp_path: Path) -> None:
 def test_our_own_service_may(tmp_path: Path, cgroup: str, ours: bool) -> None:
     processes: dict[int, dict[str, t.Any]] = {4242: {"sockets": [], "command": "tritonserver", "cgroups": (cgroup,)}}
     own = OwnService(UNITS, [Container("e" * 64, frozenset()), Container(CONTAINER, frozenset())])
-    users = look_at_users(used_by(Process(4242, "tritonserver")), own, make_proc(tmp_path / "proc", processes))
+    users = find_users(used_by(Process(4242, "tritonserver")), own, make_proc(tmp_path / "proc", processes))
     assert (list(gpu_in_use(Gpus(), users)) == []) is ours
 
 
 def test_a_desktop_only_warns(tmp_path: Path) -> None:
-    users = look_at_users(used_by(Process(900, "/usr/lib/xorg/Xorg", "4 MiB", "G")), OwnService(), str(tmp_path))
+    users = find_users(used_by(Process(900, "/usr/lib/xorg/Xorg", "4 MiB", "G")), OwnService(), str(tmp_path))
     assert only(gpu_in_use(Gpus(), users))[0] == "warning"
 
 
 def test_memory_that_nobody_seems_to_have() -> None:
     severity, message, remedy = only(gpu_memory_held(Gpus(), smi_of(answers(changes={3: {"used": "20000 MiB"}}))))
-    assert (severity, message) == ("warning", "memory is in use by nobody that shows: 20000 MiB on GPU 3")
+    assert (severity, message) == ("warning", "memory is used by no visible process: 20000 MiB on GPU 3")
     assert "fuser" in remedy
     assert list(gpu_memory_held(Gpus(), smi_of(answers(used="600 MiB")))) == []

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from ansible_collections.tritonops.trtllm.plugins.module_utils.checks import _gpus
 from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._gpus import (
-    Bus,
-    Kinds,
+    GpuModels,
+    PciBus,
     gpu_lost,
     nvidia_smi,
     smi_of,
@@ -27,13 +27,13 @@ ABSENT = {**answers(), "gpus": [], "driver_version": None}
 FAILED = {**ABSENT, "error": "Failed to initialize NVML:\n Driver/library version mismatch"}
 
 
-def kinds(found: dict[str, t.Any], on_bus: int | None = 8) -> Kinds:
-    return Kinds(found["gpus"], found["driver_version"], on_bus)
+def kinds(found: dict[str, t.Any], on_bus: int | None = 8) -> GpuModels:
+    return GpuModels(found["gpus"], found["driver_version"], on_bus)
 
 
-def of_kinds(need: Gpus, found: Kinds) -> dict[str, tuple[str, str, str]]:
+def of_kinds(need: Gpus, found: GpuModels) -> dict[str, tuple[str, str, str]]:
     """By id, what the checks find that go by what the GPUs are."""
-    checks = [check for check in _gpus.CHECKS if check.facts == (Kinds,)]
+    checks = [check for check in _gpus.CHECKS if check.facts == (GpuModels,)]
     findings = {check.id: list(check.find(need, found)) for check in checks}
     return {name: only(entries) for name, entries in findings.items() if entries}
 
@@ -57,13 +57,13 @@ def test_a_gpu_that_is_handed_to_a_virtual_machine_is_not_ours(bus: str, tmp_pat
 
 
 def test_all_answer(bus: str) -> None:
-    assert list(gpu_lost(Gpus(), smi_of(answers()), Bus(nvidia_devices(bus)))) == []
+    assert list(gpu_lost(Gpus(), smi_of(answers()), PciBus(nvidia_devices(bus)))) == []
 
 
 def test_a_gpu_that_does_not_answer_is_named(bus: str) -> None:
-    severity, message, remedy = only(gpu_lost(Gpus(), smi_of(answers(missing=[7])), Bus(nvidia_devices(bus))))
+    severity, message, remedy = only(gpu_lost(Gpus(), smi_of(answers(missing=[7])), PciBus(nvidia_devices(bus))))
     assert severity == "error"
-    assert message == "8 GPUs are on the PCI bus, nvidia-smi shows 7: 0000:da:00.0 does not answer"
+    assert message == "8 GPUs are on the PCI bus, but nvidia-smi shows 7: 0000:da:00.0 does not respond"
     assert "power the host off and on" in remedy
 
 
@@ -73,7 +73,7 @@ def test_a_driver_that_fails_is_quoted_on_one_line(bus: str) -> None:
     assert severity == "error"
     assert message == "nvidia-smi fails: Failed to initialize NVML: Driver/library version mismatch"
     assert "reboot after an update of the driver" in remedy
-    assert list(gpu_lost(Gpus(), smi, Bus(nvidia_devices(bus)))) == [], "the driver is what is wrong"
+    assert list(gpu_lost(Gpus(), smi, PciBus(nvidia_devices(bus)))) == [], "the driver is what is wrong"
 
 
 class Host:
@@ -82,16 +82,16 @@ class Host:
     def __init__(self, *facts: t.Any) -> None:
         self.facts = {type(fact): fact for fact in facts}
 
-    def known(self, kind: type[t.Any]) -> t.Any:
+    def fact(self, kind: type[t.Any]) -> t.Any:
         return self.facts.get(kind)
 
 
 def test_what_gpus_a_failing_driver_has_is_not_known(bus: str) -> None:
-    devices = Bus(nvidia_devices(bus))
-    assert Kinds.look(t.cast(t.Any, Host(smi_of(FAILED), devices))) is None
-    found = Kinds.look(t.cast(t.Any, Host(smi_of(answers(missing=[7])), devices)))
+    devices = PciBus(nvidia_devices(bus))
+    assert GpuModels.gather(t.cast(t.Any, Host(smi_of(FAILED), devices))) is None
+    found = GpuModels.gather(t.cast(t.Any, Host(smi_of(answers(missing=[7])), devices)))
     assert found is not None and (len(found.gpus), found.on_bus) == (7, 8)
-    assert Kinds.look(t.cast(t.Any, Host())) is None
+    assert GpuModels.gather(t.cast(t.Any, Host())) is None
 
 
 @pytest.mark.parametrize(
@@ -100,35 +100,36 @@ def test_what_gpus_a_failing_driver_has_is_not_known(bus: str) -> None:
 def test_without_a_driver_the_bus_tells(on_bus: int | None, seen: str) -> None:
     need = Gpus(count=8, driver="525", name="NVIDIA L40S", memory_mib=1, compute_capability="8.0")
     ((name, (severity, message, _remedy)),) = of_kinds(need, kinds(ABSENT, on_bus)).items()
-    assert (name, severity, message) == ("gpu_absent", "error", f"nvidia-smi shows no GPU{seen}")
+    assert (name, severity, message) == ("gpu_absent", "error", f"nvidia-smi shows no GPUs{seen}")
 
 
 @pytest.mark.parametrize(
     ("need", "name", "severity", "message", "remedy"),
     [
-        ({"count": 8}, "gpu_count", "error", "7 GPUs answer, 8 are needed", "need fewer in O(gpus)"),
+        ({"count": 8}, "gpu_count", "error", "7 GPUs respond, but 8 are needed", "use fewer in O(gpus)"),
         (
             {"name": "NVIDIA H100 80GB HBM3"},
             "gpu_model",
             "error",
-            "the GPUs are NVIDIA A100-SXM4-40GB, planned for is NVIDIA H100 80GB HBM3",
+            "the GPUs are NVIDIA A100-SXM4-40GB, but NVIDIA H100 80GB HBM3 is planned",
             "or correct O(gpus)",
         ),
-        ({"memory_mib": 81920}, "gpu_memory", "error", "GPUs 0-6: 40960 MiB, 81920 MiB is needed", "O(gpus)"),
-        ({"compute_capability": "8.9"}, "gpu_capability", "error", "GPUs 0-6: 8.0, 8.9 is needed", "O(gpus)"),
+        ({"memory_mib": 81920}, "gpu_memory", "error", "GPUs 0-6: 40960 MiB, but 81920 MiB is needed", "O(gpus)"),
+        ({"compute_capability": "8.9"}, "gpu_capability", "error", "GPUs 0-6: 8.0, but 8.9 is needed", "O(gpus)"),
         (
             {"driver": "580", "driver_listed": "590.44.01"},
             "driver_too_old",
             "error",
-            "the driver is 570.124.06, the image's CUDA needs 580 or newer",
-            "install driver 590.44.01 or newer, or choose an earlier release",
+            "the driver is 570.124.06, but the image's CUDA needs 580 or later",
+            "install driver 590.44.01 or later, or choose an earlier release",
         ),
         (
             {"driver": "525", "driver_listed": "575.51.03"},
             "driver_older",
             "warning",
-            "the driver is 570.124.06, the image is made for 575.51.03: CUDA's minor version compatibility has to do",
-            "install driver 575.51.03 or newer",
+            "the driver is 570.124.06, but the image was built for 575.51.03: it depends on CUDA's minor version"
+            " compatibility",
+            "install driver 575.51.03 or later",
         ),
     ],
 )
@@ -157,10 +158,10 @@ def test_what_is_needed_and_there() -> None:
 
 def test_what_is_not_known_of_a_gpu_is_not_judged() -> None:
     need = Gpus(memory_mib=81920, compute_capability="9.0", driver="580", driver_listed="580")
-    assert of_kinds(need, Kinds([{"index": 0, "name": "NVIDIA GPU"}], None)) == {}
+    assert of_kinds(need, GpuModels([{"index": 0, "name": "NVIDIA GPU"}], None)) == {}
 
 
 def test_gpus_of_two_kinds() -> None:
     mixed = {**answers(count=1), "gpus": [*answers(count=1)["gpus"], *answers(L40S, count=1)["gpus"]]}
     ((name, (_severity, message, _remedy)),) = of_kinds(Gpus(), kinds(mixed)).items()
-    assert (name, message) == ("gpu_mixed", "the GPUs are of different kinds: NVIDIA A100-SXM4-40GB, NVIDIA L40S")
+    assert (name, message) == ("gpu_mixed", "the GPUs are of different models: NVIDIA A100-SXM4-40GB, NVIDIA L40S")

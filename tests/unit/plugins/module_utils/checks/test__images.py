@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.tritonops.trtllm.plugins.module_utils.checks import _images
-from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._images import look_at_engine, look_into_archive
+from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._images import read_archive, read_engine
 from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._needs import Archive, Engine
 from ansible_collections.tritonops.trtllm.plugins.module_utils.docker._containers import archive_ids
 from ansible_collections.tritonops.trtllm.tests.unit.support.checking import only
@@ -41,7 +41,7 @@ def archive(path: Path, members: t.Mapping[str, bytes], mode: str = "w") -> str:
 def found(path: str, digest: str = "") -> dict[str, tuple[str, str, str]]:
     """By id of the check."""
     checks = [check for check in _images.CHECKS if check.need == "archive"]
-    content = look_into_archive(path)
+    content = read_archive(path)
     findings = {check.id: list(check.find(Archive(path, digest), content)) for check in checks}
     return {name: only(entries) for name, entries in findings.items() if entries}
 
@@ -69,7 +69,7 @@ def test_archive_with_another_image_names_both(tmp_path: Path) -> None:
 
 def test_archive_without_an_image(tmp_path: Path) -> None:
     path = archive(tmp_path / "image.tar", {"manifest.json": b"[]"})
-    assert "has the image none" in found(path, OTHER)["archive_image"][1]
+    assert "contains image none" in found(path, OTHER)["archive_image"][1]
 
 
 def test_archive_that_is_none(tmp_path: Path) -> None:
@@ -91,7 +91,7 @@ def test_engine_of_another_image(tmp_path: Path) -> None:
 
     def findings(digest: str) -> list[t.Any]:
         engine = Engine(str(folder), digest)
-        return list(_images.engine_image(engine, look_at_engine(engine)))
+        return list(_images.engine_image(engine, read_engine(engine)))
 
     assert findings(CONFIG_ID) == []
     folder.mkdir()

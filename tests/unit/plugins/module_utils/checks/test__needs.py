@@ -93,7 +93,7 @@ def test_names_are_those_of_where_the_needs_come_from(planned: bool, text: str) 
 
 def test_a_name_that_does_not_exist_is_an_error() -> None:
     with pytest.raises(KeyError):
-        named("ask for less in O(shm.bytes)", planned=True)
+        named("reduce O(shm.bytes)", planned=True)
 
 
 def test_the_variables_are_those_of_the_inventory() -> None:

@@ -16,7 +16,7 @@ HUB = Hub("owner/model", "refs/pr/1", "https://hub.example", ["config.json", "b"
 INFO = "https://hub.example/api/models/owner/model/revision/refs%2Fpr%2F1"
 FILE = "https://hub.example/owner/model/resolve/refs%2Fpr%2F1/config.json"
 OK = Reply(200)
-SILENT = Reply(0, silence="Connection refused")
+SILENT = Reply(0, failure="Connection refused")
 GATED = {"x-error-code": "GatedRepo", "x-error-message": "Access to model owner/model is restricted."}
 
 
@@ -78,7 +78,7 @@ def test_missing_file_is_named() -> None:
 
 def test_silent_hub() -> None:
     _severity, message, remedy = of_hub(SILENT)["hub_unreachable"]
-    assert message == "the hub https://hub.example does not answer: Connection refused"
+    assert message == "the hub https://hub.example does not respond: Connection refused"
     assert "O(hub.endpoint)" in remedy and "O(ca_bundle)" in remedy
 
 
@@ -100,7 +100,7 @@ def test_silent_registry() -> None:
 def test_a_registry_whose_certificate_the_host_does_not_know() -> None:
     """The engine may know it, or get to know it before it is asked for an image."""
     words = "[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: self-signed certificate"
-    ((name, (severity, _message, remedy)),) = of_registry(Reply(0, silence=words)).items()
+    ((name, (severity, _message, remedy)),) = of_registry(Reply(0, failure=words)).items()
     assert (name, severity) == ("registry_certificate", "warning")
     assert "docker_registry_ca_files" in remedy and "O(ca_bundle)" in remedy
 
@@ -132,5 +132,5 @@ def test_any_answer_but_the_proxys_shows_that_a_source_is_reached(status: int, f
 
 def test_a_source_that_is_not_reached() -> None:
     severity, message, remedy = only(_network.unreachable([SOURCE], Network(sources={SOURCE: SILENT})))
-    assert message == "https://packages.example/ (packages) does not answer: Connection refused"
+    assert message == "https://packages.example/ (packages) does not respond: Connection refused"
     assert severity == "error" and "O(reach)" in remedy and "proxy" in remedy

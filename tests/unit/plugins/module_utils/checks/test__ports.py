@@ -12,8 +12,8 @@ import pytest
 from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._needs import Port
 from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._ports import (
     Firewall,
+    find_sockets,
     firewall,
-    look_at_ports,
     port_taken,
 )
 from ansible_collections.tritonops.trtllm.plugins.module_utils.host._cgroups import Container, OwnService
@@ -36,22 +36,22 @@ def holder(command: str, *cgroups: str) -> dict[int, dict[str, t.Any]]:
 
 def test_taken_port_names_who_has_it(tmp_path: Path) -> None:
     proc = make_proc(tmp_path / "proc", holder("nginx -g daemon", "/system.slice/nginx.service"))
-    assert only(port_taken(WANTED, look_at_ports(WANTED, UNITS, proc))) == (
+    assert only(port_taken(WANTED, find_sockets(WANTED, UNITS, proc))) == (
         "error",
-        "port 8000 on 127.0.0.1 (HTTP) is taken by pid 4242: nginx -g daemon (it listens on 127.0.0.1)",
+        "port 8000 on 127.0.0.1 (HTTP) is used by pid 4242: nginx -g daemon (it listens on 127.0.0.1)",
         "stop it, or choose another port in O(ports)",
     )
 
 
 def test_holder_that_cannot_be_seen(tmp_path: Path) -> None:
     proc = make_proc(tmp_path / "proc", {})
-    assert "another user" in only(port_taken(WANTED, look_at_ports(WANTED, OwnService(), proc)))[1]
+    assert "another user" in only(port_taken(WANTED, find_sockets(WANTED, OwnService(), proc)))[1]
 
 
 def test_another_address_of_the_host_is_free(tmp_path: Path) -> None:
     proc = make_proc(tmp_path / "proc", {})
     wanted = [Port(8000, "192.0.2.1")]
-    assert list(port_taken(wanted, look_at_ports(wanted, OwnService(), proc))) == []
+    assert list(port_taken(wanted, find_sockets(wanted, OwnService(), proc))) == []
 
 
 @pytest.mark.parametrize(
@@ -71,20 +71,20 @@ def test_another_address_of_the_host_is_free(tmp_path: Path) -> None:
 )
 def test_own_service_may_have_the_port(tmp_path: Path, command: str, cgroup: str, own: OwnService, mine: bool) -> None:
     proc = make_proc(tmp_path / "proc", holder(command, cgroup))
-    assert (list(port_taken(WANTED, look_at_ports(WANTED, own, proc))) == []) is mine
+    assert (list(port_taken(WANTED, find_sockets(WANTED, own, proc))) == []) is mine
 
 
 RUNNING = {"--state": "running\n", "--get-default-zone": "public\n", "--list-ports": "443/tcp 8000/udp\n"}
 
 
 def test_firewall_is_asked() -> None:
-    assert Firewall.look(live_host({"firewall-cmd": RUNNING})) == Firewall(True, "public", "443/tcp 8000/udp")
-    assert Firewall.look(live_host({"firewall-cmd": {}})) == Firewall.look(live_host({})) == Firewall(False)
+    assert Firewall.gather(live_host({"firewall-cmd": RUNNING})) == Firewall(True, "public", "443/tcp 8000/udp")
+    assert Firewall.gather(live_host({"firewall-cmd": {}})) == Firewall.gather(live_host({})) == Firewall(False)
 
 
 def test_a_port_that_clients_need_and_that_is_shut() -> None:
     severity, message, remedy = only(firewall(OUTSIDE, Firewall(True, "public", "443/tcp 8000/udp")))
-    assert (severity, message) == ("warning", "firewalld runs and does not have 8000/tcp open in zone public")
+    assert (severity, message) == ("warning", "firewalld is running and 8000/tcp is not open in zone public")
     assert "firewall-cmd --permanent --zone=public --add-port=8000/tcp && firewall-cmd --reload" in remedy
 
 

@@ -52,7 +52,7 @@ def test_message_says_what_is_needed_and_what_is_there() -> None:
     found = disk_space(wanted, Places({"/data/weights": Place(1, "/data", 21_500_000_000, 0)}))
     assert only(found) == (
         "error",
-        "the file system /data has 21.5 GB free, 90 GB is needed: weights 90 GB in /data/weights",
+        "the file system /data has 21.5 GB free, but 90 GB is needed: weights 90 GB in /data/weights",
         "free 68.5 GB there, or choose another folder in O(disk)",
     )
 
@@ -105,7 +105,7 @@ def test_memory() -> None:
     assert total > 10**8
     assert list(memory(total, Memory(total))) == []
     _severity, message, remedy = only(memory(64_000_000_000, Memory(16_000_000_000)))
-    assert message == "the host has 16 GB of memory, 64 GB is needed"
+    assert message == "the host has 16 GB of memory, but 64 GB is needed"
     assert "O(memory_bytes)" in remedy
 
 
@@ -113,9 +113,9 @@ def test_shm() -> None:
     assert list(shm(Shm("2g", 8), Memory(64 * GIB))) == []
     assert list(shm(Shm("64m"), Memory(64 * GIB))) == []
     severity, message, remedy = only(shm(Shm("64g", 8), Memory(8 * GIB)))
-    assert severity == "error" and "a /dev/shm of 68.7 GB is asked for" in message and "O(shm)" in remedy
+    assert severity == "error" and "/dev/shm needs 68.7 GB" in message and "O(shm)" in remedy
     severity, message, remedy = only(shm(Shm("64m", 8), Memory(64 * GIB)))
-    assert severity == "warning" and "little for 8 ranks" in message and "ask for more in O(shm)" in remedy
+    assert severity == "warning" and "too small for 8 ranks" in message and "increase O(shm)" in remedy
 
 
 def test_shared_memory_as_docker_takes_it() -> None:

@@ -12,7 +12,7 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._root impo
     CHECKS,
     RootFolder,
     SELinux,
-    look_at_selinux,
+    read_selinux,
     root_foreign,
     root_outdated,
 )
@@ -23,9 +23,9 @@ from ansible_collections.tritonops.trtllm.tests.unit.support.checking import liv
 def test_a_folder_of_others_is_not_used(tmp_path: Path) -> None:
     root = str(tmp_path)
     host = live_host({}, root=root)
-    assert list(root_foreign(root, RootFolder.look(host))) == []
+    assert list(root_foreign(root, RootFolder.gather(host))) == []
     (tmp_path / "theirs").touch()
-    severity, message, remedy = only(root_foreign(root, RootFolder.look(host)))
+    severity, message, remedy = only(root_foreign(root, RootFolder.gather(host)))
     assert severity == "error" and f"{root} is not empty (theirs) and has no .trtllm" in message
     assert f"such as {root}/trtllm, in O(root)" in remedy
 
@@ -34,7 +34,7 @@ def test_what_is_in_our_own_folder_is_ours(tmp_path: Path) -> None:
     claim(str(tmp_path))
     (tmp_path / "weights").mkdir()
     (tmp_path / "deployments").mkdir()
-    found = RootFolder.look(live_host({}, root=str(tmp_path)))
+    found = RootFolder.gather(live_host({}, root=str(tmp_path)))
     assert (found.foreign, found.outdated) == ([], [])
 
 
@@ -44,15 +44,15 @@ def test_a_layout_without_names_of_deployments_is_not_served_beside_ours(tmp_pat
     claim(root)
     for name in names:
         (tmp_path / name).symlink_to("nowhere")
-    severity, message, remedy = only(root_outdated(root, RootFolder.look(live_host({}, root=root))))
-    assert severity == "error" and f"had no name ({', '.join(names)})" in message
+    severity, message, remedy = only(root_outdated(root, RootFolder.gather(live_host({}, root=root))))
+    assert severity == "error" and f"had no names ({', '.join(names)})" in message
     assert "systemctl disable --now trtllm.service" in remedy and f"{', '.join(names)} in {root}" in remedy
     assert {check.id: check.waivable for check in CHECKS}["root_outdated"] is False
 
 
 def test_what_others_call_releases_is_theirs(tmp_path: Path) -> None:
     (tmp_path / "releases").mkdir()
-    found = RootFolder.look(live_host({}, root=str(tmp_path)))
+    found = RootFolder.gather(live_host({}, root=str(tmp_path)))
     assert (found.foreign, found.outdated) == (["releases"], [])
 
 
@@ -60,11 +60,11 @@ def test_selinux_is_read_from_files(tmp_path: Path) -> None:
     (tmp_path / "enforce").write_text("1")
     (tmp_path / "docker").mkdir()
     (tmp_path / "docker/daemon.json").write_text('{"selinux-enabled": true}')
-    found = look_at_selinux(str(tmp_path), str(tmp_path / "enforce"), str(tmp_path))
+    found = read_selinux(str(tmp_path), str(tmp_path / "enforce"), str(tmp_path))
     assert (found.enforcing, found.containers) == (True, True)
     for text in ("", "[]", "not JSON", "{}"):
         (tmp_path / "docker/daemon.json").write_text(text)
-        assert not look_at_selinux(str(tmp_path), str(tmp_path / "none"), str(tmp_path)).containers
+        assert not read_selinux(str(tmp_path), str(tmp_path / "none"), str(tmp_path)).containers
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ from ansible_collections.tritonops.trtllm.tests.unit.support.checking import liv
 def test_architecture() -> None:
     assert list(architecture(["x86_64", "aarch64"], Machine("x86_64"))) == []
     severity, message, _remedy = only(architecture(["x86_64", "aarch64"], Machine("riscv64")))
-    assert (severity, message) == ("error", "the processor is riscv64, supported: x86_64, aarch64")
+    assert (severity, message) == ("error", "the architecture is riscv64, supported: x86_64, aarch64")
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,7 @@ def test_systemd() -> None:
 
 @pytest.mark.parametrize(("answer", "known"), [("yes\n", True), ("no\n", False), (None, None)])
 def test_clock(answer: str | None, known: bool | None) -> None:
-    found = Clock.look(live_host({"timedatectl": answer}))
+    found = Clock.gather(live_host({"timedatectl": answer}))
     assert found.synchronised is known
     findings = list(clock(True, found))
     assert bool(findings) is (known is False)
@@ -67,7 +67,7 @@ def test_clock(answer: str | None, known: bool | None) -> None:
 
 
 def test_without_anybody_to_ask_the_clock_is_not_judged() -> None:
-    assert list(clock(True, Clock.look(live_host({})))) == []
+    assert list(clock(True, Clock.gather(live_host({})))) == []
 
 
 def limited(tmp_path: Path, capabilities: str) -> Limits:
@@ -84,7 +84,7 @@ def limited(tmp_path: Path, capabilities: str) -> Limits:
 def test_limits_that_cannot_be_raised(tmp_path: Path) -> None:
     found = limited(tmp_path, "000001fffeffffff")
     severity, message, remedy = only(ulimits(["memlock=-1", "stack=67108864", "nofile=1024:4096"], found))
-    assert severity == "warning" and message.endswith("asks for: memlock=-1") and "O(ulimits)" in remedy
+    assert severity == "warning" and message.endswith("needs: memlock=-1") and "O(ulimits)" in remedy
     assert "nofile=1024:8192" in only(ulimits(["nofile=1024:8192"], found))[1]
 
 

@@ -53,7 +53,7 @@ def test_what_is_serious_what_is_notable_and_what_was_a_program() -> None:
     assert message.endswith("since boot: XID 79 (GPU has fallen off the bus) on 0000:0f:00")
     severity, message, _remedy = only(xid_notable(Gpus(), found, smi))
     assert severity == "warning"
-    assert message.endswith("went on from: XID 63 (memory remapping event) on 0000:51:00 2 times")
+    assert message.endswith("recovered from them: XID 63 (memory remapping event) on 0000:51:00 2 times")
 
 
 @pytest.mark.parametrize("code", [48, 62, 64, 74, 79, 95, 119, 120, 140])

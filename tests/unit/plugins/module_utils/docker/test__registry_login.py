@@ -52,11 +52,11 @@ def test_a_token_instead_of_a_password() -> None:
     [
         ("user:password", "two lines: user name and password"),
         ("one\ntwo\nthree", "two lines: user name and password"),
-        ('{"auths": ', "are not whole JSON"),
-        ("{}", "have no entry of nvcr.io, only of: none"),
-        ('{"auths": {"ghcr.io": {"auth": "c2VjcmV0"}}}', "have no entry of nvcr.io, only of: ghcr.io"),
-        ('{"auths": {"nvcr.io": {}}, "credsStore": "pass"}', "to a helper program"),
-        ('{"auths": {"nvcr.io": {"auth": "secret!"}}}', "are damaged: entry of nvcr.io"),
+        ('{"auths": ', "are not valid JSON"),
+        ("{}", "have no entry for nvcr.io, only for: none"),
+        ('{"auths": {"ghcr.io": {"auth": "c2VjcmV0"}}}', "have no entry for nvcr.io, only for: ghcr.io"),
+        ('{"auths": {"nvcr.io": {}}, "credsStore": "pass"}', "are in a credential helper"),
+        ('{"auths": {"nvcr.io": {"auth": "secret!"}}}', "have an invalid entry for nvcr.io"),
     ],
 )
 def test_what_is_no_login_is_told_without_telling_it(text: str, says: str) -> None:

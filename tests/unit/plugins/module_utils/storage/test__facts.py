@@ -17,6 +17,7 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.storage._facts im
     parse_findmnt,
     parse_lsblk,
     parse_volume,
+    read_host,
 )
 from ansible_collections.tritonops.trtllm.plugins.module_utils.storage._model import Mount, Physical
 
@@ -149,7 +150,7 @@ NO_MOUNT: JSON = {"filesystems": []}
 
 def test_a_host_is_looked_at() -> None:
     programs = Programs(findmnt=NO_MOUNT, lsblk=tree(), blkid=(0, "TYPE=xfs\nUUID=a-b\n", ""))
-    host = look(programs, "/no/such/folder")
+    host = read_host(programs, "/no/such/folder")
     assert {device.signature for device in host.devices} == {"xfs"}
     assert host.folder.kind == "missing" and host.volume is None
 

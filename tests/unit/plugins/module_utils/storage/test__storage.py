@@ -15,8 +15,8 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.storage._model im
     Host,
     Mount,
     Physical,
+    Request,
     Volume,
-    Wishes,
 )
 from ansible_collections.tritonops.trtllm.plugins.module_utils.storage._storage import ARRAY, plan
 
@@ -64,14 +64,14 @@ def with_drives(*drives: Device, **more: t.Any) -> Host:
     return host._replace(**{**more, "devices": (*host.devices, *drives)})
 
 
-def commands(host: Host, wishes: Wishes) -> list[str]:
+def commands(host: Host, wishes: Request) -> list[str]:
     """The steps, in short: the program, or the file."""
     planned = plan(host, wishes)
     assert not planned.refusals, planned.refusals
     return [" ".join(step.argv[:2]) if step.argv else step.path for step in planned.steps]
 
 
-def refusal(host: Host, wishes: Wishes) -> str:
+def refusal(host: Host, wishes: Request) -> str:
     planned = plan(host, wishes)
     assert planned.refusals and not planned.steps and not planned.free
     return "\n".join(planned.refusals)
@@ -79,7 +79,7 @@ def refusal(host: Host, wishes: Wishes) -> str:
 
 # --- The root file system ---
 
-GROW = Wishes(grow_root=True)
+GROW = Request(grow_root=True)
 
 
 @pytest.mark.parametrize(
@@ -139,14 +139,14 @@ def test_an_mbr_ends_at_two_tebibytes() -> None:
 @pytest.mark.parametrize(
     ("host", "words"),
     [
-        (on_partition(200 * GIB, 47 * GIB, fstype="btrfs"), "is btrfs, which cannot be grown here: growpart"),
-        (Host((), (Mount("/", "overlay", "overlay"),)), "is on overlay, which is no block device"),
+        (on_partition(200 * GIB, 47 * GIB, fstype="btrfs"), "is btrfs, which cannot be grown automatically: growpart"),
+        (Host((), (Mount("/", "overlay", "overlay"),)), "is on overlay, which is not a block device"),
         (
             Host(
                 (disk(200 * GIB), partition(1, MIB, GIB, mounts=("/",)), partition(2, 2 * GIB, GIB)),
                 (Mount("/", "/dev/sda1", "ext4"),),
             ),
-            "/dev/sda2 is between that and /dev/sda1",
+            "/dev/sda2 is between it and /dev/sda1",
         ),
         (
             Host(
@@ -165,7 +165,7 @@ def test_root_that_cannot_grow_is_refused_with_a_way_out(host: Host, words: str)
 def test_a_striped_root_volume_is_refused() -> None:
     host = on_volume(200 * GIB, 45 * GIB, 45 * GIB, 40 * GIB)
     assert host.volume is not None
-    assert "is striped and not linear" in refusal(host._replace(volume=host.volume._replace(segments="striped")), GROW)
+    assert "is striped, not linear" in refusal(host._replace(volume=host.volume._replace(segments="striped")), GROW)
 
 
 # --- Local drives ---
@@ -173,7 +173,7 @@ def test_a_striped_root_volume_is_refused() -> None:
 A, B = drive("nvme0n1"), drive("nvme1n1")
 MAKE_ARRAY = ["mdadm --create", "mkfs.xfs -f", "/etc/mdadm/mdadm.conf"]
 TO_MOUNT = ["mkdir --parents", "/etc/fstab", "systemctl daemon-reload", f"mount {ROOT}"]
-BOTH = Wishes(drives=("S-nvme0n1", "S-nvme1n1"))
+BOTH = Request(drives=("S-nvme0n1", "S-nvme1n1"))
 
 
 def member(device: Device, drives: t.Sequence[Device] = (A, B)) -> Device:
@@ -201,7 +201,7 @@ def finished() -> Host:
 
 
 def test_one_empty_drive() -> None:
-    assert commands(with_drives(A, B), Wishes(drives=("S-nvme1n1",))) == ["mkfs.xfs -f", *TO_MOUNT]
+    assert commands(with_drives(A, B), Request(drives=("S-nvme1n1",))) == ["mkfs.xfs -f", *TO_MOUNT]
 
 
 def test_two_empty_drives_become_an_array() -> None:
@@ -209,7 +209,7 @@ def test_two_empty_drives_become_an_array() -> None:
 
 
 def test_an_array_is_the_same_in_whatever_order_drives_are_named_and_found() -> None:
-    wishes = [BOTH, Wishes(drives=tuple(reversed(BOTH.drives))), Wishes(drives=("empty_nvme",))]
+    wishes = [BOTH, Request(drives=tuple(reversed(BOTH.drives))), Request(drives=("empty_nvme",))]
     renamed = (A._replace(name="nvme1n1"), B._replace(name="nvme0n1"))
     plans = [plan(host, wish) for wish in wishes for host in (with_drives(A, B), with_drives(*renamed))]
     assert {planned.steps[0].argv for planned in plans} == {plans[0].steps[0].argv}
@@ -222,25 +222,25 @@ def test_initial_ramdisks_are_renewed_where_they_know_of_arrays() -> None:
 
 
 def test_nothing_is_left_to_do_on_a_finished_host() -> None:
-    assert commands(finished(), BOTH) == commands(finished(), Wishes(drives=("empty_nvme",))) == []
+    assert commands(finished(), BOTH) == commands(finished(), Request(drives=("empty_nvme",))) == []
     assert plan(finished(), BOTH).free == ((ROOT, 5),)
 
 
 def test_another_empty_drive_is_left_alone_once_some_were_taken() -> None:
     host = finished()
-    assert commands(host._replace(devices=(*host.devices, drive("nvme9n1"))), Wishes(drives=("empty_nvme",))) == []
+    assert commands(host._replace(devices=(*host.devices, drive("nvme9n1"))), Request(drives=("empty_nvme",))) == []
 
 
 def test_a_drive_that_was_taken_for_another_place_stays_there() -> None:
     other = drive("nvme5n1")
     other = other._replace(signature="xfs", uuid=filesystem_uuid([other]), mounts=("/srv/other",))
     line = f"UUID={other.uuid} /srv/other xfs defaults 0 0"
-    wish = Wishes(drives=("empty_nvme",))
+    wish = Request(drives=("empty_nvme",))
     done = finished()
     assert commands(done._replace(devices=(other, *done.devices), fstab=f"{line}\n{done.fstab}"), wish) == []
     assert commands(with_drives(other, A, B, fstab=line), wish) == [*MAKE_ARRAY, *TO_MOUNT]
     # With no other drive it is what somebody may mean who has changed the place.
-    assert f"/etc/fstab says '{line}'" in refusal(with_drives(other, fstab=line), wish)
+    assert f"/etc/fstab has '{line}'" in refusal(with_drives(other, fstab=line), wish)
 
 
 @pytest.mark.parametrize(
@@ -309,8 +309,8 @@ def test_partitions_go_before_their_table() -> None:
         ([A, Device("nvme0n1p1", "part", GIB, parents=("nvme0n1",), mounts=("/data",))], "umount /data"),
         ([A, Device("dm-1", "lvm", GIB, parents=("nvme0n1",))], "lvchange --activate n /dev/dm-1"),
         ([A, Device("md5", "raid1", GIB, parents=("nvme0n1",), mounts=("/x",))], "umount /x; mdadm --stop /dev/md5"),
-        ([A, Device("dm-1", "crypt", GIB, parents=("nvme0n1",))], "end the use of /dev/dm-1 (crypt)"),
-        ([A._replace(busy=True)], "end what keeps /dev/nvme0n1 open"),
+        ([A, Device("dm-1", "crypt", GIB, parents=("nvme0n1",))], "stop using /dev/dm-1 (crypt)"),
+        ([A._replace(busy=True)], "find and stop what uses /dev/nvme0n1"),
     ],
 )
 def test_a_drive_in_use_is_refused_even_when_it_is_confirmed(more: list[Device], way: str) -> None:
@@ -330,24 +330,24 @@ def test_what_is_ours_is_not_wiped_by_a_confirmation_that_was_left() -> None:
 
 def test_empty_nvme_takes_empty_drives_only() -> None:
     sata, used = drive("sdb", transport="sata"), drive("nvme2n1", signature="xfs")
-    ours = plan(with_drives(A, B, sata, used), Wishes(drives=("empty_nvme",)))
+    ours = plan(with_drives(A, B, sata, used), Request(drives=("empty_nvme",)))
     assert ours.steps[0].argv == plan(with_drives(A, B), BOTH).steps[0].argv
-    assert "has no NVMe drive with nothing on it" in refusal(with_drives(used, sata), Wishes(drives=("empty_nvme",)))
+    assert "has no empty NVMe drive" in refusal(with_drives(used, sata), Request(drives=("empty_nvme",)))
 
 
 @pytest.mark.parametrize(
     ("names", "words"),
     [
-        (("/dev/nvme0n1",), "may be another drive after a reboot: name it by its serial, S-nvme0n1 at present"),
-        (("S-none",), "names S-none, which this host has not, it has"),
+        (("/dev/nvme0n1",), "may be another drive after a reboot: use its serial number, currently S-nvme0n1"),
+        (("S-none",), "has S-none, but this host only has"),
         (("S-nvme0n1", "nvme-Maker_S-nvme0n1"), "more than once"),
-        (("S-nvme0n1", "empty_nvme"), "have one or the other"),
-        (("same",), "which is same (/dev/nvme3n1, 100.0 GiB), same (/dev/nvme4n1, 100.0 GiB): use the names in"),
+        (("S-nvme0n1", "empty_nvme"), "use one or the other"),
+        (("same",), "which matches same (/dev/nvme3n1, 100.0 GiB), same (/dev/nvme4n1, 100.0 GiB): use the names in"),
     ],
 )
 def test_names_that_do_not_tell_one_drive(names: tuple[str, ...], words: str) -> None:
     same = [drive("nvme3n1", serial="same", read_only=True), drive("nvme4n1", serial="same", read_only=True)]
-    assert words in refusal(with_drives(A, B, *same), Wishes(drives=names))
+    assert words in refusal(with_drives(A, B, *same), Request(drives=names))
 
 
 def test_a_read_only_drive_is_refused() -> None:
@@ -366,7 +366,7 @@ def test_all_refusals_come_at_once() -> None:
 def test_content_is_never_hidden() -> None:
     host = with_drives(A, B, folder=Folder("directory", ("a", "b", "c", "d")))
     message = refusal(host, BOTH)
-    assert "has content (a, b, c, …), which a mount would hide" in message
+    assert "is not empty (a, b, c, …), and a mount would hide its content" in message
     assert "storage_move" in message and f"{ROOT}.before-storage" in message
 
 
@@ -380,7 +380,7 @@ def test_content_is_moved_when_that_is_asked_for() -> None:
     staged = [member(A), member(B), array(mounts=(staging,))]
     again = finished()._replace(devices=(*host.devices[:2], *staged), mounts=host.mounts, folder=host.folder)
     assert commands(again, BOTH._replace(move=True)) == [*copied, "mkdir --parents", f"mount {ROOT}"]
-    assert "is there already: remove it" in refusal(host._replace(kept=True), BOTH._replace(move=True))
+    assert "exists already: remove it" in refusal(host._replace(backup_exists=True), BOTH._replace(move=True))
 
 
 @pytest.mark.parametrize(
@@ -388,8 +388,8 @@ def test_content_is_moved_when_that_is_asked_for() -> None:
     [
         ({"fstab": f"UUID=1 {ROOT} ext4 defaults 0 0"}, "remove that line"),
         ({"fstab": f"UUID={filesystem_uuid([A, B])} /data xfs defaults"}, "remove that line"),
-        ({"mounts": (Mount("/", "/dev/sda1", "ext4"), Mount(ROOT, "/dev/sdz", "xfs"))}, "has a mount of /dev/sdz"),
-        ({"folder": Folder("symbolic link")}, "is a symbolic link, a mount needs a folder"),
+        ({"mounts": (Mount("/", "/dev/sda1", "ext4"), Mount(ROOT, "/dev/sdz", "xfs"))}, "/dev/sdz is mounted at"),
+        ({"folder": Folder("symbolic link")}, "is a symbolic link, but a mount point must be a folder"),
     ],
 )
 def test_a_place_that_is_taken(more: dict[str, t.Any], words: str) -> None:
@@ -404,7 +404,7 @@ def test_other_options_in_fstab_are_left_alone() -> None:
 
 def test_file_system_mounted_elsewhere_is_not_mounted_twice() -> None:
     host = with_drives(member(A), member(B), array(mounts=("/data",)))
-    assert "is mounted at /data: umount /data" in refusal(host, BOTH)
+    assert "is mounted at /data: run umount /data" in refusal(host, BOTH)
 
 
 def test_security_labels_follow_the_place() -> None:
@@ -417,7 +417,7 @@ def test_what_will_be_free_is_rather_too_little() -> None:
 
 
 def test_no_wish_no_step() -> None:
-    assert plan(with_drives(A._replace(signature="ext4"), B), Wishes()) == plan(Host((), ()), Wishes())
+    assert plan(with_drives(A._replace(signature="ext4"), B), Request()) == plan(Host((), ()), Request())
 
 
 def test_array_has_a_name_that_udev_gives_it() -> None:

@@ -189,25 +189,25 @@ def test_scalars_as_the_backend_reads_them(value: t.Any, text: str) -> None:
 def test_all_problems_of_a_template_at_once() -> None:
     found = problems(TEMPLATE, {"bakcend": "python", "gone": 1, "dir": ["/x"]}, ["dir", "quotde"])
     assert found[0] == (
-        "the template has no placeholder 'bakcend', for which the value 'python' was given (did you mean backend?)"
+        "the template has no placeholder 'bakcend', but the value 'python' was given for it (did you mean backend?)"
     )
     assert found[1].startswith("the template has no placeholder 'gone'")
-    assert found[2] == "the template has no placeholder 'quotde', which is listed as required (did you mean quoted?)"
-    assert found[3] == "placeholder 'batch' (config.pbtxt line 6) must be filled, it is not inside quotes"
-    assert found[4] == "placeholder 'dir' (config.pbtxt line 10) takes a string, number or boolean, not ['/x']"
+    assert found[2] == "the template has no placeholder 'quotde', but it is listed as required (did you mean quoted?)"
+    assert found[3] == "placeholder 'batch' (config.pbtxt line 6) needs a value, because it is not quoted"
+    assert found[4] == "placeholder 'dir' (config.pbtxt line 10) must be a string, number or boolean, not ['/x']"
     assert len(found) == 5
 
 
 def test_a_required_one_inside_quotes() -> None:
     assert problems(TEMPLATE, VALUES, ["dir"]) == [
-        "placeholder 'dir' (config.pbtxt line 10) must be filled, the server cannot run without it"
+        "placeholder 'dir' (config.pbtxt line 10) needs a value, because the server cannot run without it"
     ]
     assert problems(TEMPLATE, {**VALUES, "dir": None}, ["dir"])
 
 
 @pytest.mark.parametrize("value", ["1 }", "4 max_batch_size: 5", "", '"4"', "1\n"])
 def test_no_value_breaks_out_of_its_place(value: str) -> None:
-    assert "takes one word or number" in problems(TEMPLATE, {**VALUES, "batch": value})[0]
+    assert "must be one word or number" in problems(TEMPLATE, {**VALUES, "batch": value})[0]
 
 
 def test_the_line_and_column_that_protobuf_refuses() -> None:
@@ -328,7 +328,7 @@ def test_an_override_fills_what_is_required() -> None:
         ({"instance_group": {"count": 1}}, r"override instance_group = .*must be in \[\]"),
         ({"max_batch_size": "many"}, r"override max_batch_size = 'many': .*many"),
         ({"model_transaction_policy": {"decoupled": "yes"}}, r"decoupled.*without quotes"),
-        ({"parameters": {"path": {"string_value": "x"}}}, r"override parameters.path takes a string"),
+        ({"parameters": {"path": {"string_value": "x"}}}, r"override parameters.path must be a string"),
     ],
 )
 def test_overrides_that_do_not_fit(overrides: dict[str, t.Any], words: str) -> None:
@@ -339,11 +339,11 @@ def test_overrides_that_do_not_fit(overrides: dict[str, t.Any], words: str) -> N
 def test_what_triton_refuses_though_it_parses() -> None:
     other = model_config.parse('name: "other"')
     assert model_config.config_problems("one", other) == [
-        "the configuration's name is 'other', but Triton wants the folder's name 'one'",
+        "the configuration's name is 'other', but Triton needs the folder's name 'one'",
         "the configuration names neither a backend nor a platform",
     ]
     unfilled = model_config.parse(render(TEMPLATE, {"batch": 1}, {}, []))
-    assert model_config.config_problems("one", unfilled) == ["'${backend}' cannot be the name of a backend"]
+    assert model_config.config_problems("one", unfilled) == ["'${backend}' is not a valid name of a backend"]
     assert model_config.config_problems("one", model_config.parse(render(TEMPLATE, VALUES, {}, []))) == []
 
 
@@ -378,8 +378,8 @@ def test_an_ensemble_that_fits() -> None:
         ('model_name: "one"', 'model_name: "onr"', "model 'onr', which is not in the repository (did you mean one?)"),
         ('key: "QUERY"', 'key: "QUERRY"', "maps input 'QUERRY', which it does not have (did you mean QUERY?)"),
         ('key: "REPLY"', 'key: "OUTPUT"', "maps output 'OUTPUT', which it does not have"),
-        ('value: "text"', 'value: "txet"', "tensor 'txet' is used by a step, but nothing makes it"),
-        ('value: "answer"', 'value: "other"', "output 'answer' is made by no step"),
+        ('value: "text"', 'value: "txet"', "tensor 'txet' is used by a step, but no step produces it"),
+        ('value: "answer"', 'value: "other"', "no step produces output 'answer'"),
         ("max_batch_size: 4", "max_batch_size: 8", "max_batch_size 8 is more than the 4 of its model 'one'"),
     ],
 )
