@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The way out again: a host that prepare.yml has remembered by remember_host.yml is what it was then."""
+"""Teardown returns a host to the state that prepare.yml recorded with remember_host.yml."""
 
 from __future__ import annotations
 
