@@ -1,7 +1,7 @@
 # Copyright (c) 2026 tritonops.trtllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A bundle has the packages that roles install, from the same repositories by the same keys; the roles name them."""
+"""A bundle has the packages that the roles install, from the same repositories with the same keys."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ PACKAGE_MODULES = (
     "yum_repository",
     "deb822_repository",
 )
-# What is known on a host only.
+# Variables that are only known on a host.
 KNOWN_ON_A_HOST: dict[str, dict[str, Any]] = {
     "storage": {
         "__storage_planned": {"missing_programs": list(load(ROLES / "storage/vars/main.yml")["__storage_package_of"])}
@@ -65,7 +65,7 @@ class Bundle(Rendered):
 
 
 def installed(system: str, docker_source: str) -> Iterator[tuple[str, str]]:
-    """Every package that a role installs on a host, with the role."""
+    """All packages that roles install on a host, with the role."""
     for name, files in TASKS.items():
         role = Role(name, system, **{"docker_source": docker_source, **KNOWN_ON_A_HOST.get(name, {})})
         for task in (task for file in files for task in tasks_of(file)):
@@ -76,9 +76,9 @@ def installed(system: str, docker_source: str) -> Iterator[tuple[str, str]]:
 
 @pytest.mark.parametrize("docker_source", ["vendor", "distribution", "existing"])
 @pytest.mark.parametrize("system", SYSTEMS)
-def test_a_bundle_has_what_the_roles_install(system: str, docker_source: str) -> None:
+def test_a_bundle_has_the_packages_that_roles_install(system: str, docker_source: str) -> None:
     wanted = {package for _role, package in installed(system, docker_source)}
-    # Before there are tasks: what Ansible's own modules and its Python ask for.
+    # Packages that Ansible's own modules and its Python need before any task.
     wanted.update(Role("packages", system)["packages_ansible_requirements"])
     if system.endswith("-8"):
         wanted.add(Role("host_python", system)["host_python_package"])
@@ -87,8 +87,8 @@ def test_a_bundle_has_what_the_roles_install(system: str, docker_source: str) ->
     assert len(packages) == len(wanted)
 
 
-def test_every_role_that_installs_is_found() -> None:
-    """Or the test above would say nothing."""
+def test_every_role_that_installs_packages_is_found() -> None:
+    """Otherwise the test above would check nothing."""
     found = {role for role, _package in installed("debian-12", "vendor")}
     assert found == {"ca_certificates", "docker", "host_python", "nvidia_ctk", "storage", "trtllm_backend"}
     assert "iptables" in Bundle("debian-12", "distribution")["bundling_packages"]
@@ -99,7 +99,7 @@ def test_every_role_that_installs_is_found() -> None:
 
 
 @pytest.mark.parametrize("role", sorted(set(TASKS) - {"packages"}))
-def test_only_the_role_packages_knows_package_managers(role: str) -> None:
+def test_only_the_role_packages_uses_package_managers(role: str) -> None:
     modules = {f"ansible.builtin.{name}" for name in PACKAGE_MODULES} | {"tritonops.trtllm.dnf_packages"}
     assert [task["name"] for file in TASKS[role] for task in tasks_of(file) if modules & set(task)] == []
 
@@ -120,7 +120,7 @@ def test_vendors_repositories_are_those_of_the_roles(system: str, architecture: 
 
 
 @pytest.mark.parametrize("system", SYSTEMS)
-def test_vendors_keys_are_verified_as_the_roles_do(system: str) -> None:
+def test_vendors_keys_are_verified_as_in_the_roles(system: str) -> None:
     docker = Role("docker", system)["__docker_repository"]["key"]
     toolkit = Role("nvidia_ctk", system)["__nvidia_ctk_repository"]["key"]
     mirror = {"name": "mirror", "key_url": "https://mirror.example.com/key"}
@@ -139,13 +139,13 @@ def test_vendors_keys_are_verified_as_the_roles_do(system: str) -> None:
 
 
 @pytest.mark.parametrize("system", systems("RedHat"))
-def test_wheels_are_for_the_python_that_is_used(system: str) -> None:
+def test_wheels_match_the_hosts_python(system: str) -> None:
     own = SYSTEMS[system]["python"]
     assert Bundle(system)["bundling_for_pythons"] == ["3.11" if own == "3.6" else own]
 
 
 def strings(value: Any) -> Iterator[str]:
-    """All of a file, those within templates as well."""
+    """All strings of a file, including those in templates."""
     if isinstance(value, dict):
         for name, item in value.items():
             yield from (*strings(name), *strings(item))
@@ -171,7 +171,7 @@ HOMES = {
 }
 
 
-def test_a_package_has_one_home() -> None:
+def test_a_package_is_defined_once() -> None:
     names = {
         package
         for system in SYSTEMS
@@ -182,7 +182,7 @@ def test_a_package_has_one_home() -> None:
     assert {name: where for name, where in homes.items() if len(where) != 1} == {}
 
 
-def test_addresses_and_checksums_have_one_home() -> None:
+def test_addresses_and_checksums_are_defined_once() -> None:
     facts = {text for said in HOMES.values() for text in said if re.match(r"https?://|sha256:", text)}
     homes = {fact: [home for home, said in HOMES.items() if fact in said] for fact in facts}
     assert len(facts) > 10

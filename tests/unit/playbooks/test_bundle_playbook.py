@@ -1,7 +1,7 @@
 # Copyright (c) 2026 tritonops.trtllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where bundle.yml fetches packages from."""
+"""The repositories that bundle.yml downloads packages from."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ansible_collections.tritonops.trtllm.tests.unit.support.playbook_run import
 from ansible_collections.tritonops.trtllm.tests.unit.support.tiny_model import TINY_MIXTRAL, tiny_mixtral
 
 OWN = r"Debian=http://own/debian/\nOther=http://other/\nDebian=http://second/\nDebian-Security=http://own/security/\n"
-# It shows the repositories that it is to use, and ends there.
+# It shows the repositories that it would use, and ends.
 APT_GET = """#!/bin/sh
 case $1 in
     indextargets) printf '%s' ;;
@@ -23,12 +23,12 @@ esac
 """
 
 
-# The key that it shows is the one whose fingerprint is written in the file.
+# The fingerprint of a key is the content of its file.
 GPG = """#!/bin/sh
 for file; do :; done
 printf 'pub:-:4096:1:0:1:::-:::scESC::::::23::0:\\nfpr:::::::::%s:\\n' "$(cat "$file")"
 """
-# It shows the repositories that it is to use, and ends there.
+# It shows the repositories that it would use, and ends.
 DNF = """#!/bin/sh
 for word; do case $word in --setopt=reposdir=*) cat "${word#--setopt=reposdir=}"/bundle.repo >&2 ;; esac; done
 exit 1
@@ -37,7 +37,7 @@ exit 1
 
 @pytest.fixture
 def said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """What the playbook says on a machine whose apt knows these repositories, in one line."""
+    """The output of the playbook on a machine with these apt repositories, as one line."""
 
     def bundle(known: str, system: str = "debian-13", **variables: Any) -> str:
         tiny_mixtral(tmp_path / "tiny")
@@ -74,13 +74,13 @@ def test_debians_packages_come_from_the_machines_own_mirrors(said: Any) -> None:
     assert "URIs: http://own/security/ Suites: trixie-security" in words
 
 
-def test_on_another_system_mirrors_are_asked_for(said: Any) -> None:
+def test_on_another_system_mirrors_are_required(said: Any) -> None:
     words = said(r"Ubuntu=http://own/ubuntu/\n", trtllm_bundle_mirrors={"debian": "http://given/debian"})
     assert "packages of debian-13" in words and "no repository that says it is debian-security." in words
     assert "trtllm_bundle_mirrors" in words
 
 
-def test_repositories_that_are_not_public_have_to_be_given(said: Any) -> None:
+def test_repositories_that_are_not_public_are_required(said: Any) -> None:
     assert "repositories of redhat-9 are not public: give yours in trtllm_bundle_repositories" in said("", "redhat-9")
 
 
@@ -88,7 +88,7 @@ DOCUMENTED, OTHER = "060A61C51B558A7F742B77AAC52FEB6B621E9F35", "68DDB660FC56CCF
 
 
 @pytest.mark.parametrize("fingerprint", [DOCUMENTED, OTHER])
-def test_dockers_key_for_enterprise_linux_is_known_by_its_fingerprint(
+def test_dockers_key_for_enterprise_linux_is_checked_by_its_fingerprint(
     said: Any, tmp_path: Path, fingerprint: str
 ) -> None:
     (tmp_path / "docker.asc").write_text(fingerprint)
