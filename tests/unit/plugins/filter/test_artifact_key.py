@@ -14,7 +14,7 @@ from ansible_collections.tritonops.trtllm.plugins.filter.artifact_key import key
 from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._artifact import artifact_key
 
 
-def test_a_template_gives_the_key_of_the_plain_values(tmp_path):
+def test_a_template_has_the_same_key_as_plain_values(tmp_path):
     play = {
         "hosts": "localhost",
         "gather_facts": False,
@@ -34,6 +34,6 @@ def test_a_template_gives_the_key_of_the_plain_values(tmp_path):
 
 
 @pytest.mark.parametrize("value, words", [(["a"], "needs a dictionary"), ({"a": {1}}, "plain JSON values, not set")])
-def test_what_has_no_key(value, words):
+def test_values_without_a_key_are_refused(value, words):
     with pytest.raises(AnsibleFilterError, match=words):
         key_of(value)

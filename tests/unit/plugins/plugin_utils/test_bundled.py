@@ -1,7 +1,7 @@
 # Copyright (c) 2026 tritonops.trtllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Plans that take everything out of a bundle, and what of a bundle is refused."""
+"""Plans that use a bundle for everything, and bundles that are refused."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def refused(request: dict[str, Any], manifest: dict[str, Any], **needs: str) -> 
     return [entry["message"] for entry in plan_with(request, manifest, **needs)["refusals"]]
 
 
-def test_nothing_is_left_to_fetch() -> None:
+def test_nothing_is_left_to_download() -> None:
     plan = plan_with(MIXTRAL, manifest_for(MIXTRAL))
     assert plan["refusals"] == []
     assert (
@@ -49,22 +49,22 @@ def test_nothing_is_left_to_fetch() -> None:
 
 @pytest.mark.parametrize("wrong", [{"system": "rocky-9"}, {}])
 def test_with_a_bundle_the_network_is_not_checked(wrong: dict[str, str]) -> None:
-    """Neither for one that will do nor for one that will not, nor where the request is refused anyway."""
+    """Neither with a suitable bundle, nor with an unsuitable one, nor if the request is refused anyway."""
     request = MIXTRAL if wrong else {**MIXTRAL, "limits": {"max_seq_len": 0}}
     plan = plan_with(request, manifest_for(MIXTRAL), **wrong)
     assert plan["refusals"] and plan["needs"]["ports"]
     assert not {"hub", "registry", "reach"} & set(plan["needs"])
 
 
-def test_weights_have_the_key_that_they_have_from_the_hub() -> None:
-    """So a host that gets a network later fetches nothing again."""
+def test_weights_have_the_same_key_as_from_the_hub() -> None:
+    """So a host that gets a network later does not download them again."""
     assert (
         plan_with(MIXTRAL, manifest_for(MIXTRAL))["artifacts"]["weights"]["dest"]
         == planned(MIXTRAL)["artifacts"]["weights"]["dest"]
     )
 
 
-def test_sources_are_cloned_out_of_the_bundle() -> None:
+def test_sources_are_cloned_from_the_bundle() -> None:
     plan = plan_with(TUTORIAL, manifest_for(TUTORIAL))
     assert plan["refusals"] == []
     bundled, online = (each["trtllm_backend"]["clone"]["sources"]["backend"] for each in (plan, planned(TUTORIAL)))
@@ -74,7 +74,7 @@ def test_sources_are_cloned_out_of_the_bundle() -> None:
 
 def test_built_image_keeps_its_layout() -> None:
     request = {**TUTORIAL, "image": {"source": "build"}}
-    # The connected machine does not know the host's GPUs, for which an image is built.
+    # An image is built for the host's GPUs, which the connected machine does not know.
     elsewhere = make_plan({**request, "gpus_required": False}, {}, CATALOGUE)
     plan = plan_with(request, {**manifest_for(request), **bundle_contents(elsewhere, request)["about"]})
     assert plan["refusals"] == []
@@ -92,13 +92,13 @@ def test_folders_and_another_tokenizer_come_from_the_bundle() -> None:
     assert len(set(folders)) == 2
 
 
-def test_folder_of_a_hub_s_weights_is_where_its_library_looks() -> None:
+def test_weights_from_a_hub_are_in_the_folder_that_its_library_uses() -> None:
     folder = bundle_contents(planned(MIXTRAL), MIXTRAL)["folders"][0]
     revision = CATALOGUE.models["mixtral-8x7b-instruct"]["revision"]
     assert folder == f"weights/models--mistralai--Mixtral-8x7B-Instruct-v0.1/snapshots/{revision}"
 
 
-def test_bundle_for_something_else_is_refused_by_name() -> None:
+def test_unsuitable_bundles_are_refused_with_the_reason() -> None:
     found = refused({"model": "mistral-7b-instruct", "release": "1.0.0"}, manifest_for(MIXTRAL))
     assert any(f"is for release {CATALOGUE.newest('engine')}, asked was 1.0.0" in message for message in found)
     assert any(
@@ -107,7 +107,7 @@ def test_bundle_for_something_else_is_refused_by_name() -> None:
     assert any("is for image" in message for message in found)
 
 
-def test_everything_that_a_host_lacks_is_told_at_once() -> None:
+def test_everything_that_a_host_lacks_is_reported_at_once() -> None:
     systems = {"debian-12": {"docker_source": "distribution", "nvidia": False}}
     found = refused(MIXTRAL, manifest_for(MIXTRAL, systems=systems), python="3.9")
     assert len(found) == 3
@@ -117,12 +117,12 @@ def test_everything_that_a_host_lacks_is_told_at_once() -> None:
     assert "packages of debian-12, not of rocky-9" in refused(MIXTRAL, manifest_for(MIXTRAL), system="rocky-9")[0]
 
 
-def test_engine_of_somebody_else_needs_no_packages_of_one() -> None:
+def test_existing_docker_needs_no_docker_packages() -> None:
     assert refused(MIXTRAL, manifest_for(MIXTRAL), docker_source="existing") == []
 
 
-def test_shape_of_a_model_of_one_s_own_is_in_the_manifest() -> None:
-    """On the host's side nobody asks the hub for it."""
+def test_shape_of_a_custom_model_is_in_the_manifest() -> None:
+    """Without a network, the hub cannot be asked for it."""
     config = {
         "architectures": ["LlamaForCausalLM"],
         "hidden_size": 576,

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 tritonops.trtllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the tools are told that fetch packages, wheels and images."""
+"""The commands of the tools that download packages, wheels and images."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ ORACLE = Wanted(
 
 
 class Tools:
-    """Notes the commands; `answers` does what the first word of one would do."""
+    """Records the commands; `answers` simulates programs, by the first word of the command."""
 
     def __init__(self, **answers: t.Callable[[list[str], str | None], str]) -> None:
         self.commands: list[list[str]] = []
@@ -72,7 +72,7 @@ def apt_get(folder: Path) -> t.Callable[[list[str], str | None], str]:
     return run
 
 
-def test_apt_trusts_each_repository_by_its_own_key(tmp_path: Path) -> None:
+def test_apt_trusts_each_repository_with_its_own_key(tmp_path: Path) -> None:
     draft = Draft(str(tmp_path / "packages"), {})
     tools = Tools(apt_get=apt_get(tmp_path), apt_ftparchive=lambda _command, cwd: f"index of {cwd}")
     seen = {}
@@ -88,12 +88,12 @@ def test_apt_trusts_each_repository_by_its_own_key(tmp_path: Path) -> None:
     assert seen["sources"].count("Components:") == 1
     assert 'AllowInsecureRepositories "false"' in seen["settings"]
     assert f'Dir::State::status "{draft.path("work")}/var/lib/dpkg/status"' in seen["settings"]
-    # A file system of other systems has no colon for a name.
+    # Some file systems do not allow colons in names.
     assert set(record["files"]) == {"docker.io_5-28_amd64.deb", "Packages", "Release"}
     assert tools.words("apt-get")[0][-2:] == ["--option=APT::Update::Error-Mode=any", "update"]
 
 
-def test_packages_that_do_not_fit_on_the_disk_are_not_fetched(tmp_path: Path) -> None:
+def test_packages_that_do_not_fit_on_the_disk_are_not_downloaded(tmp_path: Path) -> None:
     tools = Tools(
         apt_get=lambda command, _cwd: f"'http://d/a' a.deb {1 << 60} x\n" if "--print-uris" in command else ""
     )
@@ -119,8 +119,8 @@ def test_dnf_resolves_for_an_empty_host_and_checks_every_signature(tmp_path: Pat
     assert tools.commands.index(checks[2]) < tools.commands.index(tools.words("createrepo_c")[0])
 
 
-def test_packages_of_a_signed_index_need_no_signature_of_their_own(tmp_path: Path) -> None:
-    """Unless another repository has a file of that name, too: nobody knows then which one came."""
+def test_packages_in_a_signed_index_do_not_need_signatures(tmp_path: Path) -> None:
+    """Unless another repository also has a file with that name: it would be unclear which one was downloaded."""
     files = ["docker-ce-1.rpm", "toolkit-1.rpm", "both-1.rpm"]
 
     def dnf(command: list[str], _cwd: str | None) -> str:
@@ -167,6 +167,6 @@ def test_requirements_are_those_of_the_hosts_python(python: str, version: str, h
     assert [line.split(":")[1][:2] for line in chosen.splitlines() if "hash" in line] == [*hashes, "da"]
 
 
-def test_wheels_run_on_the_oldest_host() -> None:
+def test_wheels_support_the_oldest_host() -> None:
     assert platforms("x86_64")[0] == "manylinux_2_28_x86_64"
     assert "manylinux2014_x86_64" in platforms("x86_64")

@@ -21,7 +21,7 @@ RUNNING = Manager("loaded", "active", DRIVER)
 
 
 def said(kind: Model, manager: Manager | None, switches: int = 6, **described: t.Any) -> list[tuple[str, str, str]]:
-    """Id, message and remedy of each finding."""
+    """The id, message and remedy of each finding."""
     smi = smi_of(answers(kind, **described))
     known = {Smi: smi, Fabric: Fabric(switches, manager)}
     findings = [
@@ -33,7 +33,7 @@ def said(kind: Model, manager: Manager | None, switches: int = 6, **described: t
     return [(name, finding.message, finding.remedy) for name, finding in findings]
 
 
-def test_a_manager_that_runs_and_is_of_the_drivers_version() -> None:
+def test_a_running_manager_with_the_drivers_version_is_fine() -> None:
     assert said(A100, RUNNING) == said(H100, RUNNING) == []
     assert said(A100, None, switches=0) == []
 
@@ -51,13 +51,13 @@ def test_a_manager_that_runs_and_is_of_the_drivers_version() -> None:
         (Manager(None, None, None), "is unknown", "systemctl enable --now"),
     ],
 )
-def test_a_manager_that_does_not_run(manager: Manager, state: str, remedy: str) -> None:
+def test_a_manager_that_does_not_run_is_an_error(manager: Manager, state: str, remedy: str) -> None:
     ((name, message, advice),) = said(A100, manager)
     assert name == "fabric_manager" and remedy in advice
     assert f"the host has 6 NVSwitches, and nvidia-fabricmanager.service {state}" in message
 
 
-def test_a_manager_of_another_version() -> None:
+def test_a_manager_of_another_version_is_an_error() -> None:
     ((name, message, advice),) = said(A100, Manager("loaded", "active", "590.48.01"))
     assert name == "fabric_manager_version" and "keep both from being updated apart" in advice
     assert "the fabric manager is 590.48.01, the driver 580.95.05" in message
@@ -69,7 +69,7 @@ def test_gpus_that_did_not_join_the_fabric() -> None:
     ((name, message, _advice),) = said(H100, RUNNING, fabric="In Progress")
     assert name == "fabric_state"
     assert "GPUs 0-7 did not join the NVLink fabric (state: In Progress)" in message
-    # Where the manager runs elsewhere, the GPUs tell all the same.
+    # If the manager runs elsewhere, the GPUs still report it.
     assert [entry[0] for entry in said(H100, None, switches=0, fabric="In Progress")] == ["fabric_state"]
 
 
@@ -79,7 +79,7 @@ def test_gpus_that_the_fabric_refused() -> None:
     assert found[1] == "the NVLink fabric refused GPUs 0-7: Insufficient Resources"
 
 
-def test_what_systemd_and_the_manager_say() -> None:
+def test_output_of_systemd_and_the_manager_is_read() -> None:
     host = live_host(
         {
             "systemctl": "LoadState=loaded\nActiveState=failed\n",
