@@ -1,7 +1,7 @@
 # Copyright (c) 2026 tritonops.trtllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The rehearsal's nvidia-smi on this machine, and hosts as gpu_info returns them."""
+"""The rehearsal's stand-in for nvidia-smi on this machine, and its parsed output."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Found = t.Dict[str, t.Any]
 
 
 def install(folder: Path, recording: str) -> str:
-    """A program which answers as that recording says, whatever the environment is."""
+    """Install a program that replays the recording, regardless of the environment."""
     (folder / "recordings").mkdir()
     (folder / "recordings" / f"{recording}.json").write_text(json.dumps(RECORDINGS[recording]))
     (folder / "recording").write_text(recording + "\n")
@@ -33,7 +33,7 @@ def install(folder: Path, recording: str) -> str:
 
 
 def answers(kind: Model = A100, **described: t.Any) -> Found:
-    """What is read out of such a host's answers."""
+    """The parsed output of such a host."""
     recorded = Recording(kind, **described)
     csv = "\n".join(f"{row['uuid']}, {row['compute_cap']}" for row in recorded.rows())
     found = parse_query(recorded.query(), parse_compute_capabilities(csv), parse_links(recorded.links()))

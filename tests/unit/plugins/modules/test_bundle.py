@@ -1,7 +1,7 @@
 # Copyright (c) 2026 tritonops.trtllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A bundle: put together of parts, signed, and checked file by file."""
+"""A bundle: created from parts, signed, and verified file by file."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Capture = pytest.CaptureFixture[str]
 
 
 class Made:
-    """A bundle of two parts and what the modules say of it."""
+    """A bundle of two parts, and the results of the modules."""
 
     def __init__(self, folder: Path, capsys: Capture) -> None:
         self.path = folder / "bundle"
@@ -60,7 +60,7 @@ def made(tmp_path: Path, capsys: Capture) -> Made:
 
 
 def overwrite(path: Path, content: bytes) -> None:
-    """As somebody does who wants nobody to see it: same size, same time."""
+    """Like an attacker who hides the change: same size, same time."""
     before = path.stat()
     path.unlink()
     path.write_bytes(content)
@@ -76,7 +76,7 @@ def test_bundle_has_every_file_of_its_parts(made: Made) -> None:
     assert not (made.path / "wheels/artifact.json").exists()
 
 
-def test_second_run_changes_nothing_and_another_part_does(made: Made) -> None:
+def test_second_run_changes_nothing_unless_a_part_has_changed(made: Made) -> None:
     made.make("wheels")
     assert not made.make("wheels")["changed"]
     assert made.make()["reason"] == "what goes into it has changed"
@@ -88,14 +88,14 @@ def test_check_mode_writes_nothing(made: Made) -> None:
     assert not made.path.exists()
 
 
-def test_damaged_bundle_is_put_together_again(made: Made) -> None:
+def test_damaged_bundle_is_created_again(made: Made) -> None:
     made.make()
     (made.path / "wheels/a.whl").unlink()
     assert made.make()["reason"] == "wheels/a.whl is missing"
     assert made.info()["files"] == 3
 
 
-def test_everything_wrong_is_told_at_once(made: Made) -> None:
+def test_all_problems_are_reported_at_once(made: Made) -> None:
     made.make()
     (made.path / "wheels/a.whl").unlink()
     overwrite(made.path / "wheels/b.whl", b"OTHER")
@@ -125,7 +125,7 @@ def test_folder_that_is_a_link_is_refused(made: Made, tmp_path: Path) -> None:
     assert "more is not in the manifest" in made.refusal()
 
 
-def test_what_was_read_is_not_read_again_until_it_is_written_to(made: Made) -> None:
+def test_verified_files_are_not_read_again_unless_they_change(made: Made) -> None:
     made.make()
     assert made.info()["hashed"] == 21
     assert made.info()["hashed"] == 0
@@ -133,7 +133,7 @@ def test_what_was_read_is_not_read_again_until_it_is_written_to(made: Made) -> N
     assert "wheels/b.whl has been changed" in made.refusal()
 
 
-def test_another_manifest_than_the_signed_one_is_refused(made: Made) -> None:
+def test_a_manifest_other_than_the_signed_one_is_refused(made: Made) -> None:
     made.make()
     assert "is not the one whose signature was checked" in made.refusal(checksum="0" * 64)
 
@@ -147,7 +147,7 @@ def test_another_manifest_than_the_signed_one_is_refused(made: Made) -> None:
         ("[]", "has not the format"),
     ],
 )
-def test_folder_that_is_no_bundle_is_refused(made: Made, content: str | None, message: str) -> None:
+def test_folder_that_is_not_a_bundle_is_refused(made: Made, content: str | None, message: str) -> None:
     made.path.mkdir()
     if content is not None:
         (made.path / "manifest.json").write_text(content)
@@ -178,7 +178,7 @@ class Keys:
 def keys(monkeypatch: pytest.MonkeyPatch) -> t.Iterator[Keys]:
     if shutil.which("gpg") is None:
         pytest.skip("gpg is not installed")
-    # Not below tmp_path, which may be too long for the sockets of the agent.
+    # Not below tmp_path, which may be too long for the agent's sockets.
     with tempfile.TemporaryDirectory(dir="/tmp") as home:
         monkeypatch.setenv("GNUPGHOME", home)
         yield Keys()
@@ -189,7 +189,7 @@ def encoded(path: Path) -> str:
     return base64.b64encode(path.read_bytes()).decode()
 
 
-def test_signature_is_good_by_the_key_that_is_trusted_alone(
+def test_only_a_signature_of_the_trusted_key_is_valid(
     made: Made, keys: Keys, tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / ("long" * 25)).mkdir()
@@ -220,6 +220,6 @@ def test_bundle_without_its_signature_is_signed_again(made: Made, keys: Keys) ->
     assert made.make()["reason"] == "it is signed"
 
 
-def test_key_that_is_not_there_leaves_no_bundle(made: Made, keys: Keys, capsys: Capture) -> None:
+def test_missing_key_leaves_no_bundle(made: Made, keys: Keys, capsys: Capture) -> None:
     assert "cannot sign by the key nobody" in made.make(gpg_key="nobody")["msg"]
     assert not made.path.exists()

@@ -18,7 +18,7 @@ def tar_of(**files: bytes) -> io.BytesIO:
     with tarfile.open(fileobj=spool, mode="w") as archive:
         for name, content in files.items():
             member = tarfile.TarInfo(name.rstrip("/"))
-            # As Docker writes it, with an entry for each folder.
+            # Like Docker's archives, with an entry for each folder.
             member.type = tarfile.DIRTYPE if name.endswith("/") else tarfile.REGTYPE
             member.size, member.mode = len(content), 0o600
             archive.addfile(member, io.BytesIO(content))
@@ -35,7 +35,7 @@ def test_templates_become_readable_for_all(tmp_path: Path) -> None:
     assert template.stat().st_mode & 0o777 == 0o644
 
 
-def test_a_file_that_is_a_folder_as_well(tmp_path: Path) -> None:
+def test_a_file_that_is_also_a_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ArtifactError, match="'models' is a file and a folder"):
         trtllm_backend_files.extract(tar_of(**{"models/": b"", "models": b""}), str(tmp_path / "payload"))
 

@@ -189,7 +189,7 @@ def test_a_working_folder_of_others_is_refused(dest, mark):
 
 
 @pytest.mark.parametrize("inputs", ['{"a": NaN}', '{"a": ' + "[" * 900 + "]" * 900 + "}"], ids=lambda text: text[:30])
-def test_a_record_without_a_key_is_refused(dest, inputs):
+def test_a_record_whose_inputs_have_no_key_is_refused(dest, inputs):
     os.makedirs(dest)
     Path(dest, "artifact.json").write_text(f'{{"inputs": {inputs}, "key": "x"}}')
     with pytest.raises(ArtifactError, match="is not empty"):

@@ -58,7 +58,7 @@ def test_known_releases(release, architecture):
     assert unsupported(release, architecture) == ""
 
 
-def test_later_features_are_refused():
+def test_unsupported_architectures_are_refused():
     assert "BloomForCausalLM is not among" in unsupported("0.17.0", "BloomForCausalLM")
     assert "releases from 0.11 on can" in unsupported("0.10.0", "Qwen2ForCausalLM")
     assert unsupported("0.11.0", "Qwen2ForCausalLM") == ""

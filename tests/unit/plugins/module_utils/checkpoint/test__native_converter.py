@@ -219,7 +219,7 @@ def test_the_router_keeps_values_that_float16_cannot_represent(tmp_path):
         ("BF16", "int8", "bfloat16"),
     ],
 )
-def test_the_precision_auto_is_the_models_own(tmp_path, code, stated, chosen):
+def test_auto_chooses_a_16_bit_data_type(tmp_path, code, stated, chosen):
     model = write_model(tmp_path / "model", {**LLAMA, "torch_dtype": stated}, random_tensors(LLAMA, code))
     assert ask(model).config["dtype"] == chosen
 

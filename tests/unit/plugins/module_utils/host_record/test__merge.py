@@ -66,9 +66,7 @@ mappings = st.dictionaries(st.sampled_from("abc"), values)
 
 
 @given(mappings, mappings)
-def test_without_changes_of_others_the_original_results_and_without_ours_the_current_text(
-    before: dict[str, t.Any], ours: dict[str, t.Any]
-) -> None:
+def test_without_changes_on_one_side_the_other_side_results(before: dict[str, t.Any], ours: dict[str, t.Any]) -> None:
     assert patch_mapping(before, ours, ours) == before
     assert patch_mapping(before, before, ours) == ours
     texts = [json.dumps(side) for side in (before, ours)]
