@@ -187,7 +187,9 @@ def test_options_reach_dnf(host: Host, run: Run) -> None:
     )
 
 
-def test_module_defaults_set_repositories_once(host: Host, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_environment_can_set_the_folder_of_repositories(
+    host: Host, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("TRITONOPS_DNF_REPOSDIR", "/srv/bundle/repos")
     run(name=["docker-ce"], removable=["*"])
     assert "--setopt=reposdir=/srv/bundle/repos" in host.commands()[0]

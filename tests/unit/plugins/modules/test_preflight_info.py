@@ -263,7 +263,7 @@ def test_all_problems_of_gpus_are_found_at_once(look: Look, gpus: t.Callable[...
         ("driver-not-loaded", ["nvidia_smi", "xid"]),
     ],
 )
-def test_hosts_with_different_gpus(
+def test_findings_on_recorded_hosts(
     recording: str, found: list[str], look: Look, gpus: t.Callable[..., dict[str, t.Any]]
 ) -> None:
     result = look(gpus=gpus(recording, count=8, driver="525"))

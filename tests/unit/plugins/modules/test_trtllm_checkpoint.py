@@ -408,7 +408,7 @@ def test_a_killed_run_leaves_nothing_for_the_next(run, arguments, dest):
     assert interrupted == tensors_in(f"{dest}2")
 
 
-def test_the_record_has_format_inputs_and_files(run, dest, model):
+def test_the_record_has_version_and_inputs(run, dest, model):
     run()
     record = read_artifact(str(dest))
     assert record["release"] == "0.17.0" and record["inputs"]["converter"] == "native"

@@ -231,7 +231,7 @@ def test_a_failed_build_is_reported_with_cause_log_and_last_lines(
     assert failed["rc"] == 3 and not (tmp_path / "image").exists()
 
 
-def test_an_image_with_another_name_is_an_error(build: Callable[..., Any], engine: FakeEngine) -> None:
+def test_an_image_that_docker_does_not_find_afterwards(build: Callable[..., Any], engine: FakeEngine) -> None:
     engine.there.clear()
     assert f"the engine does not know {NAME} afterwards" in build()["msg"]
 
