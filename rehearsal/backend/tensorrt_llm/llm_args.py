@@ -91,7 +91,7 @@ def _not_served(args: LlmArgs, given: Mapping[str, Any]) -> Iterator[str]:
     ranks = {name: getattr(args, name) for name in PARALLEL}
     if set(ranks.values()) != {1}:
         wanted = " x ".join(f"{name} {size}" for name, size in ranks.items())
-        yield f"this build of the LLM API runs one rank only, asked for are {wanted}"
+        yield f"this build of the LLM API only runs one rank, not {wanted}"
     if args.dtype not in DTYPES:
         yield f"dtype is {args.dtype!r}, not one of {', '.join(DTYPES)}"
     if args.max_beam_width != 1:

@@ -309,7 +309,7 @@ class TritonPythonModel:
             raise RequestError("Streaming is only supported if model is deployed using decoupled mode.")
         for kind in ("context", "generation"):
             if inputs.scalar(f"return_{kind}_logits", 0, False) and not self._build[f"gather_{kind}_logits"]:
-                raise RequestError(f"{kind} logits were asked for, build the engine with --gather_{kind}_logits")
+                raise RequestError(f"{kind} logits need an engine that was built with --gather_{kind}_logits")
         exclude_input = inputs.scalar("exclude_input_in_output", 0, self._exclude_input)
         reply = Reply(sender, inputs, 0, self._logits_dtype, exclude_input)
         try:

@@ -206,7 +206,7 @@ def test_arguments_in_the_catalogue_are_known(folder: Path) -> None:
         ({"kv_cache_config": {"fraction": 0.9}}, r"\nkv_cache_config\.fraction\n  Extra inputs are not permitted"),
         ({"tensor_parallel_size": "two"}, r"\ntensor_parallel_size\n  Input should be a valid integer"),
         ({"backend": "tensorrt"}, "backend is 'tensorrt': .* 'pytorch' only"),
-        ({"tensor_parallel_size": 2}, "runs one rank only, asked for are tensor_parallel_size 2 x pipeline"),
+        ({"tensor_parallel_size": 2}, "only runs one rank, not tensor_parallel_size 2 x pipeline"),
         ({"pipeline_parallel_size": 2, "dtype": "fp4"}, "pipeline_parallel_size 2 .*; dtype is 'fp4', not one of auto"),
         ({"enable_lora": True}, "enable_lora is an argument of this release but cannot be honoured"),
         ({"max_batch_size": 0}, "max_batch_size must be greater than 0, got 0"),
