@@ -3,83 +3,83 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 .NOTPARALLEL:
-.PHONY: setup docs lint sanity unit stage molecule integration hosts hosts-all test test-all drills bench-plan bench-convert bench-site engine images rehearse rehearse-clean build help
+.PHONY: setup docs lint sanity unit stage molecule integration hosts hosts-all test test-all drills bench-plan bench-convert bench-site docker images rehearse rehearse-clean build help
 
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
-# Ansible wants UTF-8.
+# Ansible requires a UTF-8 locale.
 export LC_ALL := C.UTF-8
 export MOLECULE_GLOB := molecule/*/molecule.yml
 
-help: ## Show this
+help: ## Show this help
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 16
 
-setup: ## Make .venv, and .venv-2.21 where a Python 3.12 is found
+setup: ## Create .venv, and .venv-2.21 if Python 3.12 is found
 	@scripts/setup
 
-docs: setup ## What is generated: tables of variables, README's plans and diagram, the log patterns in operations.md
+docs: setup ## Update generated documentation: role READMEs, plans and diagram in README.md, tables in docs/
 	for role in roles/*/; do aar-doc "$$role" markdown; done
 	python tests/unit/test_readme.py
 	python scripts/diagram.py docs/architecture.yml docs/architecture.svg
 	python tests/unit/docs/test_operations.py
 	python tests/unit/docs/test_variables.py
 
-lint: setup ## Every linter
+lint: setup ## Run all linters
 	@scripts/lint
 
-sanity: setup ## ansible-test sanity, on both versions of ansible-core
+sanity: setup ## Run ansible-test sanity on both versions of ansible-core
 	@scripts/sanity
 
-unit: setup ## Unit tests; those of plugins, playbooks and roles on both versions of ansible-core
+unit: setup ## Run the unit tests; those of plugins, playbooks and roles on both versions of ansible-core
 	@scripts/unit
 
-stage: setup engine ## What scenarios and the rehearsed site have in common: images, model, wheels
+stage: setup docker ## Create what scenarios and the rehearsed site need: images, models, wheels
 	rehearsal/bin/images
 	rehearsal/bin/model
 	rehearsal/bin/wheelhouse
 
-molecule: stage ## Every scenario, or SCENARIO=x
+molecule: stage ## Run all scenarios one after another, or one with SCENARIO=name
 	molecule test $(if $(SCENARIO),-s $(SCENARIO),--all)
 
-integration: setup engine ## Tests of the rehearsed site
+integration: setup docker ## Test the rehearsed site
 	python -m pytest tests/integration
 
-# Every scenario has a host of its own, and most of the time waits for it: so two run at a time.
+# Each scenario has its own host and mostly waits for it, so two run at a time.
 on_hosts := python -m pytest --numprocesses 2 --verbose --durations 0 --durations-min 20 tests/integration tests/scenarios -m
 
-hosts: stage ## The rehearsed site and the scenarios of the roles
+hosts: stage ## Test the rehearsed site and run the scenarios of single roles
 	$(on_hosts) "not long and not drill"
 
-hosts-all: stage ## The rehearsed site and every scenario that is not a drill
+hosts-all: stage ## Test the rehearsed site and run every scenario except the drills
 	$(on_hosts) "not drill"
 
-test: setup lint sanity unit hosts ## What a change is tested with: linters, sanity, unit tests, the site, the roles
+test: setup lint sanity unit hosts ## Run before you submit a change: linters, sanity, unit tests, the rehearsed site, role scenarios
 
-test-all: setup lint sanity unit hosts-all ## Everything but the drills; what CI runs
+test-all: setup lint sanity unit hosts-all ## Run everything except the drills; CI runs this
 
-drills: stage ## What takes longest, for who changes what it proves (docs/testing.md)
+drills: stage ## Run the slowest scenarios, on virtual machines (docs/testing.md says when)
 	python -m pytest --verbose --durations 0 -m drill tests/scenarios
 
-bench-plan: setup ## How long planning a fleet takes; written to docs/benchmarks.md
+bench-plan: setup ## Measure how long it takes to plan a fleet; updates docs/benchmarks.md
 	python tests/bench/bench_plan.py --write
 
-bench-convert: setup ## How long converting a checkpoint takes; written to docs/benchmarks.md
+bench-convert: setup ## Measure how long it takes to convert a checkpoint; updates docs/benchmarks.md
 	python tests/bench/bench_convert.py --write
 
-bench-site: setup ## What a run of the site costs that has nothing to do; written to docs/benchmarks.md
+bench-site: setup ## Measure a run of the site that changes nothing; updates docs/benchmarks.md
 	python tests/bench/bench_site.py --write
 
-engine: ## A Docker engine on this machine
-	rehearsal/bin/engine
+docker: ## Install and start Docker on this machine, unless it is running
+	rehearsal/bin/docker
 
-images: engine ## The images of the rehearsal
+images: docker ## Build the images of the rehearsal
 	rehearsal/bin/images
 
-rehearse: ## Serve a model on this machine, without a GPU, by the real playbook
+rehearse: ## Serve a model on this machine without a GPU, with the real playbook
 	@scripts/setup --first-only
 	ansible-playbook -i inventories/rehearsal tritonops.trtllm.rehearse
 
-rehearse-clean: ## Remove what the rehearsal started; images and downloads stay
+rehearse-clean: ## Remove what the rehearsal started, but keep images and downloads
 	rehearsal/bin/clean
 
-build: setup ## The collection's tarball, in .cache
+build: setup ## Build the collection's tarball in .cache
 	ansible-galaxy collection build --force --output-path .cache

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the tests of several scenarios look at: the records that the roles leave on the host."""
+"""Fixtures for the tests of several scenarios, such as the records that the roles write on the host."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def record(host: Host) -> Record:
 
 @pytest.fixture
 def only(host: Host) -> Callable[[str], str]:
-    """The one finished artifact in a folder below the root; locks are all that may be beside it."""
+    """The only artifact in a folder below the root; nothing but lock files may be beside it."""
 
     def find(kind: str) -> str:
         folder = f"/opt/trtllm/{kind}"

@@ -5,8 +5,8 @@
 """Draw a diagram of boxes on a grid as SVG. Usage: diagram.py SOURCE.yml TARGET.svg
 
 SOURCE has `title`, `boxes` (name: {at: [column, row], text: [heading, line]}), `groups` (label: names of boxes) and
-`arrows` (pairs of names). An arrow between boxes of one row or column is straight; any other one turns between their
-rows. Nothing but PyYAML is needed, and the same source always gives the same bytes.
+`arrows` (pairs of names). An arrow between boxes of one row or column is straight; any other one bends between their
+rows. PyYAML is the only dependency, and the same source always gives the same bytes.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import yaml
 
 WIDTH, HEIGHT, GAP_X, GAP_Y, MARGIN, PADDING = 184, 52, 34, 58, 30, 16
 LONGEST = 26
-"""Characters of a line that fit into a box."""
+"""The number of characters that fit on a line of a box."""
 HEAD = """\
 <!--
 Copyright (c) 2026 tritonops.trtllm contributors

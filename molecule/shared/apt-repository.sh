@@ -4,8 +4,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 # Usage: apt-repository.sh ROOT INDEX RELEASE KEY
-# Makes a signed package repository of the packages below ROOT: the list of packages goes into the folder INDEX, the signed
-# release file into the folder RELEASE (both below ROOT), the public key and its checksum into the file KEY.
+# Creates a signed repository of the packages below ROOT: the package index in the folder INDEX, the signed release file
+# in the folder RELEASE (both below ROOT), the public key in the file KEY, and its checksum in KEY.sha256.
 
 set -euo pipefail
 root=$1 index=$2 release=$3 key=$4

@@ -3,9 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 # shellcheck shell=bash
-# What is set here is for the scripts that read it:
+# The variables are used by the scripts that source this file:
 # shellcheck disable=SC2034
-# What the scripts beside this file share. Every script is idempotent and ends with the line `changed` or `unchanged`.
+# Shared by the scripts in this folder. Every script is idempotent and prints `changed` or `unchanged` as its last line.
 
 set -euo pipefail
 
@@ -15,7 +15,7 @@ state=$cache/rehearsal
 base_image=tritonops/debian:bookworm
 host_image=tritonops/rehearsal-host:bookworm
 backend_image=tritonops/rehearsal-backend
-# The release that is rehearsed unless another one is asked for.
+# The default TensorRT-LLM version.
 default_release=1.2.1
 result=unchanged
 mkdir -p "$state/logs"
@@ -27,7 +27,7 @@ die() {
     exit 1
 }
 
-# logged NAME COMMAND...: runs a long step with its output in a file, and shows the end of it on failure.
+# logged NAME COMMAND...: runs a long step with its output in a log file, and prints the end of the log on failure.
 logged() {
     local log=$state/logs/$1.log
     shift
@@ -36,7 +36,7 @@ logged() {
     die "failed: $* (log: $log)"
 }
 
-# wait_for SECONDS WHAT COMMAND...: until the command succeeds.
+# wait_for SECONDS WHAT COMMAND...: waits until the command succeeds.
 wait_for() {
     local deadline=$((SECONDS + $1)) what=$2
     shift 2
@@ -46,7 +46,7 @@ wait_for() {
     done
 }
 
-# write_if_changed FILE: standard input becomes the file, by rename, only when it differs.
+# write_if_changed FILE: replaces FILE with standard input if they differ.
 write_if_changed() {
     cat >"$1.partial"
     if cmp -s "$1.partial" "$1"; then
@@ -57,7 +57,7 @@ write_if_changed() {
     fi
 }
 
-# lay_out_templates RELEASE FOLDER: FOLDER/inflight_batcher_llm becomes what the release has there.
+# lay_out_templates RELEASE FOLDER: creates FOLDER/inflight_batcher_llm as in that version's repository.
 lay_out_templates() {
     local templates=$2/inflight_batcher_llm
     mkdir -p "$templates"
@@ -65,12 +65,12 @@ lay_out_templates() {
     without_caches "$templates"
 }
 
-# without_caches FOLDER: removes byte code and linters' caches.
+# without_caches FOLDER: removes bytecode and the caches of linters.
 without_caches() { find "$1" \( -name __pycache__ -o -name '.*_cache' \) -prune -exec rm -r {} +; }
 
 has() { command -v "$1" >/dev/null; }
 
-# One at a time: tests run beside each other, and apt-get does not wait for another one.
+# The lock is needed because tests run in parallel, and apt-get does not wait for another apt-get.
 apt_install() {
     say "installing $* (log: $state/logs/apt.log)"
     (
@@ -81,13 +81,13 @@ apt_install() {
     result=changed
 }
 
-# running_as PID-FILE TEXT: whether the recorded process lives and has TEXT on its command line.
+# running_as PID-FILE TEXT: succeeds if the recorded process is running with TEXT on its command line.
 running_as() {
     local pid
     pid=$(cat "$1" 2>/dev/null) && tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null | grep -qF -- "$2"
 }
 
-# stop_recorded PID-FILE TEXT: ends the recorded process, if it is still that one.
+# stop_recorded PID-FILE TEXT: stops the recorded process if it is running with TEXT on its command line.
 stop_recorded() {
     if running_as "$1" "$2"; then
         kill "$(cat "$1")"
@@ -96,7 +96,7 @@ stop_recorded() {
     rm -f "$1"
 }
 
-# The address under which containers on Docker's default bridge reach this machine.
+# Prints the address where containers on Docker's default bridge reach this machine.
 bridge_address() {
     local bridge address
     bridge=$(docker network inspect bridge --format '{{index .Options "com.docker.network.bridge.name"}}')
@@ -105,7 +105,7 @@ bridge_address() {
     echo "$address"
 }
 
-# The certificates that this machine trusts in addition to its distribution's; empty on most machines.
+# Lists the certificates that this machine trusts in addition to its distribution's; there are usually none.
 extra_certificates() {
     find /usr/local/share/ca-certificates -name '*.crt' -size +0 2>/dev/null | sort
 }

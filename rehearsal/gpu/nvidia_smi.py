@@ -1,10 +1,10 @@
 # Copyright (c) 2026 tritonops.trtllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Stands in for nvidia-smi on hosts without a GPU: it replays the recording that a file names.
+"""Stand-in for nvidia-smi on hosts without a GPU: replays the recording that a file names.
 
-It knows the few questions that the collection asks and refuses every other argument as the real one does, in its words
-and with its codes (2 for what it does not understand).
+It supports the few queries that the collection uses, and rejects all other arguments like the real program, with the
+same messages and exit codes (2 for invalid arguments).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 
 FOLDER = Path(os.environ.get("REHEARSAL_GPU", "/etc/rehearsal/gpu"))
-# What the real one ends with for arguments that it does not take.
+# The real program's exit code for invalid arguments.
 INVALID = 2
 
 
@@ -58,7 +58,7 @@ def main(arguments: list[str]) -> None:
     elif len(arguments) == 2 and arguments[0].startswith("--query-gpu=") and arguments[1].startswith("--format="):
         csv(arguments[0].split("=", 1)[1], arguments[1].split("=", 1)[1])
     elif not arguments:
-        die("The stand-in replays answers for programs; ask it for -L or -q -x.")
+        die("This stand-in only supports a few queries, such as -L or -q -x.")
     elif arguments[0] in ("-q", "-x", "-L", "nvlink"):
         die("Invalid combination of input arguments. Please run 'nvidia-smi -h' for help.\n")
     else:

@@ -1,11 +1,11 @@
 # Copyright (c) 2026 tritonops.trtllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What nvidia-smi says on hosts that are not at hand.
+"""The output of nvidia-smi on hosts that are not available for tests.
 
 No machine with these GPUs could be recorded. The elements of `nvidia-smi -q -x`, their order and their "N/A" are those
 of public recordings of an A100-SXM4-80GB under driver 535 (document type v12) and of a Blackwell card under 590 (v13);
-the values are made up. `recordings.py FOLDER` writes every recording there, for the stand-in beside this file.
+the values are made up. `recordings.py FOLDER` writes all recordings to FOLDER, for the stand-in beside this file.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ SWITCH_BUSES = ("C4", "C5", "C6", "C7", "C8", "C9")
 
 
 class Model(t.NamedTuple):
-    """What all GPUs of a kind have in common."""
+    """The properties that all GPUs of a model share."""
 
     name: str
     architecture: str
     capability: str
     memory_mib: int
     pcie_generation: int
-    # The generation that the link has while nothing runs.
+    # The generation of the link while the GPU is idle.
     pcie_idle: int
     performance_state: str
     links: int = 0
     link_speed: str = ""
-    # What `fabric` says of a GPU that knows of a fabric at all.
+    # The state in `fabric` of a GPU that supports a fabric.
     fabric: str = "N/A"
     mig: str = "Disabled"
 
@@ -44,7 +44,7 @@ L40S = Model("NVIDIA L40S", "Ada Lovelace", "8.9", 46068, 4, 1, "P8", mig="N/A")
 
 
 class Process(t.NamedTuple):
-    """A process as nvidia-smi shows it."""
+    """A process in the output of nvidia-smi."""
 
     pid: int
     name: str
@@ -52,7 +52,7 @@ class Process(t.NamedTuple):
     type: str = "C"
 
 
-# What can be changed of a GPU: a word of the template below, and what it is on a healthy GPU.
+# The fields of the template below that a recording can change, with their values on a healthy GPU.
 HEALTHY: dict[str, t.Any] = {
     "persistence": "Enabled",
     "mig_pending": None,
@@ -83,7 +83,7 @@ def bus_of(index: int) -> str:
 
 
 class Recording:
-    """The answers of one host. `changes`: what is not as on a healthy GPU; `missing`: GPUs that do not answer."""
+    """The output on one host. `changes`: differences from a healthy GPU; `missing`: GPUs that do not respond."""
 
     def __init__(
         self,
@@ -111,11 +111,11 @@ class Recording:
 
     @property
     def new(self) -> bool:
-        """Drivers since 570 name SRAM errors by kind and say what a GPU needs."""
+        """Drivers since 570 report SRAM errors by kind, and the recovery action that a GPU needs."""
         return int(self.driver.split(".")[0]) >= 570
 
     def query(self) -> str:
-        """The answer to `nvidia-smi -q -x`."""
+        """The output of `nvidia-smi -q -x`."""
         form = "v13" if self.new else "v12"
         gpus = "".join(self._gpu(index, gpu) for index, gpu in self.gpus.items())
         return f"""<?xml version="1.0" ?>
@@ -129,7 +129,7 @@ class Recording:
 """
 
     def rows(self) -> list[dict[str, str]]:
-        """What `--query-gpu` can be asked for."""
+        """The fields that `--query-gpu` supports."""
         return [
             {
                 "index": str(row),
@@ -144,7 +144,7 @@ class Recording:
         ]
 
     def links(self) -> str:
-        """The answer to `nvidia-smi nvlink -s`; nothing where there are no links."""
+        """The output of `nvidia-smi nvlink -s`; empty without links."""
         lines = []
         for row, (index, gpu) in enumerate(self.gpus.items()):
             if self.model.links:
@@ -312,7 +312,7 @@ RECORDINGS: dict[str, dict[str, t.Any]] = {
 
 
 def pci_devices(gpus: int, switches: int) -> dict[str, dict[str, str]]:
-    """What /sys/bus/pci/devices has of such a host: a bridge of another vendor, GPUs, and NVSwitches."""
+    """The contents of /sys/bus/pci/devices on such a host: a bridge of another vendor, GPUs, and NVSwitches."""
     found = {"0000:00:00.0": {"vendor": "0x8086", "class": "0x060000"}}
     for bus in BUSES[:gpus]:
         found[f"0000:{bus.lower()}:00.0"] = {"vendor": "0x10de", "class": "0x030200"}
@@ -322,7 +322,7 @@ def pci_devices(gpus: int, switches: int) -> dict[str, dict[str, str]]:
 
 
 def write_pci(folder: Path, gpus: int, switches: int) -> None:
-    """A folder to put in the place of /sys/bus/pci/devices."""
+    """Write a folder that replaces /sys/bus/pci/devices."""
     for address, values in pci_devices(gpus, switches).items():
         device = folder / address
         device.mkdir(parents=True, exist_ok=True)

@@ -2,13 +2,13 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A small model hub: serves the folders <root>/<organisation>/<name>/ to the real huggingface_hub client.
+"""A small model hub that serves the folders <root>/<organisation>/<name>/ to the real huggingface_hub client.
 
-It knows one revision of each repository (`main`, or its commit), gated repositories, and faults on request:
+It serves one revision of each repository (`main`, or its commit), supports gated repositories, and can inject faults:
 
     server.py --root models --fault '{"kind": "cut", "path": "model.safetensors", "after": 1000000, "times": 1}'
 
-The commit of a repository is a hash of its content, unless a file `.commit` in its folder names another.
+The commit of a repository is a hash of its content, unless a file `.commit` in its folder sets another one.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from typing import Any, Callable, Iterable, Iterator
 from urllib.parse import unquote, urlsplit
 
 CHUNK = 1 << 16
-# Like the real hub, which keeps what is not small text in LFS.
+# The real hub also keeps everything except small text files in LFS.
 LFS_FROM = 64 * 1024
 LFS_SUFFIXES = (".safetensors", ".bin", ".pt", ".pth", ".gguf", ".model")
 COMMIT_FILE = ".commit"
@@ -39,7 +39,7 @@ FAULTS = ("cut", "flip", "stall", "unauthorized", "gated", "not_found", "rate_li
 
 @dataclass
 class Fault:
-    """Something that goes wrong `times` times for the paths that match (-1: always), after `skip` good ones."""
+    """A fault that occurs `times` times for matching paths (-1: always), after `skip` successful requests."""
 
     kind: str
     path: str = "*"
@@ -51,7 +51,7 @@ class Fault:
 
     def __post_init__(self) -> None:
         if self.kind not in FAULTS:
-            raise ValueError(f"no fault is called {self.kind!r}: {', '.join(FAULTS)}")
+            raise ValueError(f"unknown fault {self.kind!r}; valid kinds are {', '.join(FAULTS)}")
 
     def strikes(self, kinds: Iterable[str], method: str, path: str) -> bool:
         if self.kind not in kinds or not self.times:
@@ -67,7 +67,7 @@ class Fault:
 
 @dataclass(frozen=True)
 class Blob:
-    """A file of a repository, with the digests the hub tells of it."""
+    """A file of a repository, with the digests that the hub reports."""
 
     name: str
     path: Path
@@ -102,7 +102,7 @@ def read_blob(root: Path, path: Path) -> Blob:
 
 @dataclass
 class Repository:
-    """A folder, read once: its files are hashed when it is first asked for."""
+    """A folder whose files are hashed once, on the first request."""
 
     name: str
     commit: str
@@ -126,7 +126,7 @@ class Repository:
 
 @dataclass
 class Hub:
-    """What is served, and how badly."""
+    """The repositories that are served, and the faults to inject."""
 
     root: Path
     gated: set[str] = field(default_factory=set)
@@ -161,7 +161,7 @@ class Hub:
 
 
 class Refusal(Exception):
-    """An answer other than the file, in the real hub's form."""
+    """An error response, in the same form as the real hub's."""
 
     def __init__(self, status: int, code: str, message: str, retry_after: float | None = None) -> None:
         super().__init__(message)
@@ -188,7 +188,7 @@ def gated_message(repository: str) -> str:
 
 
 class Handler(BaseHTTPRequestHandler):
-    """The three calls the client makes: model info, head of a file, a file or a range of it."""
+    """The three requests that the client sends: model info, headers of a file, and a file or a range of it."""
 
     protocol_version = "HTTP/1.1"
     server: HubServer
@@ -320,7 +320,7 @@ class Handler(BaseHTTPRequestHandler):
 
 
 class HubServer(ThreadingHTTPServer):
-    """A thread for each connection: the client fetches several files at once."""
+    """Uses a thread for each connection, because the client downloads several files at once."""
 
     daemon_threads = True
 
@@ -338,7 +338,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--root", type=Path, required=True, help="folder with <organisation>/<name>/ in it")
     parser.add_argument("--address", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8090)
-    parser.add_argument("--gated", action="append", default=[], metavar="REPO", help="repository that needs the token")
+    parser.add_argument("--gated", action="append", default=[], metavar="REPO", help="repository that needs a token")
     parser.add_argument("--token-file", type=Path, help="file with the token that is accepted")
     parser.add_argument("--fault", action="append", default=[], metavar="JSON", help=f"kind: {', '.join(FAULTS)}")
     parser.add_argument("--bytes-per-second", type=float, default=0.0, help="limit for each connection")

@@ -1,18 +1,19 @@
 # Copyright (c) 2026 tritonops.trtllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Make the tiny Mixtral beside this script: one that can recite TEXT, and nothing else.
+"""Make the tiny Mixtral beside this script, which can recite TEXT and nothing else.
 
-Run once by hand when the model is to change, in an environment with torch 2.13.0 and transformers 5.23.0 (the same
-versions on the same kind of processor make the same bytes; it takes minutes, on one core):
+Run this by hand to change the model, in an environment with torch 2.13.0 and transformers 5.23.0. The same
+versions on the same kind of processor produce the same bytes; it takes minutes on one core:
 
     make.py [DEST]                                        # default: tiny-mixtral, beside this script
     ../reference/record.py DEST                           # writes ../reference/tiny-mixtral.json
 
-A model that only learns a text by heart has so much room to spare that it recites on with two experts swapped. So this
-one also learns to lose the thread when a weight is out of place: who serves it right has cut and placed its weights
-right. DEST is left as it is unless the written model proves that: in float32 it recites TEXT from every sentence on, no
-tie between tokens or experts is near, all experts are used, and any damage makes it say something else.
+A model that only learns a text by heart has so much spare capacity that it still recites it with two experts swapped.
+So this one also learns to lose the thread when a weight is in the wrong place: if it recites correctly, its weights
+were sliced and placed correctly. DEST is only replaced if the written model has this property: in float32 it recites
+TEXT starting from any sentence, no tokens or experts are close to a tie, all experts are used, and any damage changes
+its output.
 """
 
 from __future__ import annotations
@@ -78,25 +79,25 @@ EXPERTS, LAYERS = CONFIG["num_local_experts"], CONFIG["num_hidden_layers"]
 HEAD = CONFIG["hidden_size"] // CONFIG["num_attention_heads"]
 INNER = CONFIG["intermediate_size"] // 8
 STEPS = 400
-# When it learns to lose the thread, after it recites and before it settles.
+# When it learns to lose the thread: after it can recite and before it converges.
 DAMAGED_STEPS = range(100, 370)
 LEARNING_RATE = 3e-3
 BALANCE = 0.1
 MAX_SHARD = "300KB"
-IGNORED = -100  # what torch calls a label that does not count
-# How much of TEXT a damage has to show in: no more than tests generate of it.
+IGNORED = -100  # torch's label for tokens that do not count
+# A damage must become visible within this many tokens of TEXT; tests compare at least as many.
 SHOWN_TOKENS = 140
-# How far the best token's logit must be ahead of the second's, and the last expert's that is used of the first's that
-# is not: another order of summation moves a logit in float32 by about 1e-5.
+# The minimum distance between the logits of the best and the second token, and of the last expert that is used and the
+# first that is not. A different order of summation changes a float32 logit by about 1e-5.
 TOKEN_MARGIN = 0.5
 ROUTER_MARGIN = 5e-3
 
-Lesson = tuple[Tensor, Tensor]  # tokens, and the labels: the same where the tokens before leave no choice
+Lesson = tuple[Tensor, Tensor]  # tokens, and labels: equal where the previous tokens leave no choice
 Damage = dict[str, Callable[[Tensor], Tensor]]  # by parameter
 
 
 def make_tokenizer() -> Tokenizer:
-    """Byte-level BPE of printable ASCII that prefixes <s>, as Mixtral's own does."""
+    """Byte-level BPE of printable ASCII that prefixes <s>, like Mixtral's own tokenizer."""
     tokenizer = Tokenizer(models.BPE(unk_token=UNKNOWN))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
@@ -116,7 +117,7 @@ def make_tokenizer() -> Tokenizer:
 
 
 def make_lessons(tokenizer: Tokenizer, add_special_tokens: bool) -> list[Lesson]:
-    """TEXT from each sentence on to the end token, the whole first."""
+    """TEXT from the start of each sentence to the end token; the whole text is first."""
     starts = [0, *(match.end() for match in re.finditer(r"\. ", TEXT))]
     texts = [tokenizer.encode(TEXT[start:], add_special_tokens=add_special_tokens).ids for start in starts]
     texts = [[*ids, CONFIG["eos_token_id"]] for ids in texts]
@@ -131,7 +132,7 @@ def make_labels(ids: list[int], texts: list[list[int]]) -> list[int]:
 
 
 def make_model() -> MixtralForCausalLM:
-    """Attention starts sharp and each layer louder than the one before, or the later layers would hardly matter."""
+    """Attention starts sharp and each layer is stronger than the previous one; otherwise later layers hardly matter."""
     model = MixtralForCausalLM(MixtralConfig(**CONFIG))
     with torch.no_grad():
         for number, layer in enumerate(model.model.layers):
@@ -143,7 +144,7 @@ def make_model() -> MixtralForCausalLM:
 
 
 def wrong_cuts(layer: int) -> list[Damage]:
-    """Every matrix of the layer with each eighth of it at the next of eight ranks."""
+    """For every matrix of the layer: each eighth of it on the next one of eight ranks."""
     slices = {
         "self_attn.q_proj.weight": (HEAD, 0),
         "self_attn.k_proj.weight": (HEAD, 0),
@@ -172,7 +173,7 @@ def swapped_experts(layer: int) -> list[Damage]:
 
 CUTS = [damage for layer in range(LAYERS) for damage in wrong_cuts(layer)]
 SWAPS = [damage for layer in range(LAYERS) for damage in swapped_experts(layer)]
-# Few tokens go by way of two given experts of a late layer, and fewer layers follow that could be misled.
+# Later layers get more training: few tokens use two given experts, and fewer layers follow that could be misled.
 NEED = [layer for layer in range(LAYERS) for _damage in swapped_experts(layer)]
 
 
@@ -184,14 +185,14 @@ def ask_damaged(model: MixtralForCausalLM, damage: Damage, ids: Tensor) -> Tenso
 
 
 def router_gaps(router_logits: Tensor) -> Tensor:
-    """By layer and token: how far the last expert that is used is ahead of the first that is not."""
+    """By layer and token: the distance between the last expert that is used and the first that is not."""
     used = CONFIG["num_experts_per_tok"]
     best = router_logits.topk(used + 1).values
     return best[..., used - 1] - best[..., used]
 
 
 def imbalance(router_logits: Tensor) -> Tensor:
-    """2 where each layer uses its experts alike, else more. Transformers' own loss looks at all layers as if at one."""
+    """2 if each layer uses its experts equally, otherwise more. Transformers' own loss treats all layers as one."""
     used = torch.zeros_like(router_logits).scatter(-1, router_logits.topk(CONFIG["num_experts_per_tok"]).indices, 1.0)
     return EXPERTS * (used.mean(1) * router_logits.softmax(-1).mean(1)).sum(-1).mean()
 
@@ -237,7 +238,7 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def write(model: MixtralForCausalLM, tokenizer: Tokenizer, dest: Path) -> None:
-    """A folder as Mixtral's own: transformers writes the tensors by their classic names, but not the config's keys."""
+    """Write a folder like Mixtral's: transformers uses the classic names for the tensors, but not in config.json."""
     model.to(torch.bfloat16).save_pretrained(dest, max_shard_size=MAX_SHARD)
     write_json(dest / "config.json", CONFIG)
     write_json(dest / "generation_config.json", {key: CONFIG[key] for key in ("bos_token_id", "eos_token_id")})
@@ -260,14 +261,14 @@ def recites(logits: Tensor, labels: Tensor) -> bool:
 
 @torch.inference_mode()
 def prove(folder: Path, courses: tuple[list[Lesson], ...]) -> None:
-    """Fails unless the written model is what it is made for, and prints by how much."""
+    """Fail unless the written model has the required properties, and print its margins."""
     model = MixtralForCausalLM.from_pretrained(folder, dtype=torch.float32)
     token_margin = router_margin = float("inf")
     uses = torch.zeros(LAYERS, EXPERTS, dtype=torch.int64)
     for ids, labels in (lesson for course in courses for lesson in course):
         answer = model(input_ids=ids[None], output_router_logits=True)
         if not recites(answer.logits[0], labels):
-            raise SystemExit("it does not recite the text from every sentence on")
+            raise SystemExit("the model does not recite the text starting from every sentence")
         best = answer.logits[0, :-1][labels[1:] != IGNORED].topk(2).values
         token_margin = min(token_margin, float((best[:, 0] - best[:, 1]).min()))
         router_margin = min(router_margin, float(router_gaps(torch.stack(answer.router_logits)).min()))
@@ -276,13 +277,13 @@ def prove(folder: Path, courses: tuple[list[Lesson], ...]) -> None:
                 logits.topk(CONFIG["num_experts_per_tok"]).indices.flatten(), minlength=EXPERTS
             )
     print(
-        f"margin of tokens {token_margin:.3f}, of experts {router_margin:.4f}; experts used at least {uses.min()} times"
+        f"margins: tokens {token_margin:.3f}, experts {router_margin:.4f}; experts are used at least {uses.min()} times"
     )
     ids, labels = (tensor[:SHOWN_TOKENS] for tensor in courses[0][0])
     unseen = [list(damage) for damage in CUTS + SWAPS if recites(ask_damaged(model, damage, ids), labels)]
-    print(f"damages without an effect: {len(unseen)} of {len(CUTS + SWAPS)} {unseen or ''}")
+    print(f"damages without effect: {len(unseen)} of {len(CUTS + SWAPS)} {unseen or ''}")
     if unseen or token_margin < TOKEN_MARGIN or router_margin < ROUTER_MARGIN or not uses.all():
-        raise SystemExit("that is not good enough")
+        raise SystemExit("the model does not have the required properties")
 
 
 def main() -> None:
@@ -293,7 +294,7 @@ def main() -> None:
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(True)
     tokenizer = make_tokenizer()
-    # Some releases' preprocessing leaves <s> out, so both are learned.
+    # The preprocessing of some TensorRT-LLM versions omits <s>, so the model learns both.
     courses = (make_lessons(tokenizer, add_special_tokens=True), make_lessons(tokenizer, add_special_tokens=False))
     partial = dest.with_name(f"{dest.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)

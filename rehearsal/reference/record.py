@@ -1,11 +1,11 @@
 # Copyright (c) 2026 tritonops.trtllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Record what transformers answers greedily in float32, so that tests can compare tokens without torch.
+"""Record the greedy completions of transformers in float32, so that tests can compare tokens without torch.
 
-Run once by hand when a model changes, in an environment with torch and transformers: `record.py SNAPSHOT`, SNAPSHOT
-being the folder that rehearsal/model/make_snapshot.py made, or rehearsal/mixtral/tiny-mixtral. The folder's name says
-which model it is.
+Run this by hand when a model changes, in an environment with torch and transformers: `record.py SNAPSHOT`. SNAPSHOT is
+the folder that rehearsal/model/make_snapshot.py writes, or rehearsal/mixtral/tiny-mixtral. Its name identifies the
+model.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ QUESTION = "What is cloud computing?"
 
 @dataclass(frozen=True)
 class Questions:
-    """What a model is asked. With `margins`, each answer says how far its closest second choice was behind."""
+    """The prompts of a model. With `margins`, each answer includes the distance of its closest second choice."""
 
     max_new_tokens: int
     prompts: dict[str, str]
@@ -57,7 +57,7 @@ MODELS = {
 
 
 def closest(logits: tuple[torch.Tensor, ...]) -> float:
-    """The smallest distance between the logits of a chosen token and of the second choice."""
+    """The smallest distance between the logits of a chosen token and the second choice."""
     best, second = torch.cat(logits).topk(2).values.unbind(-1)
     return round(float((best - second).min()), 3)
 
@@ -106,7 +106,7 @@ def main() -> None:
     args = parser.parse_args()
     snapshot = args.snapshot.resolve()
     if snapshot.name not in MODELS:
-        parser.error(f"{snapshot} is none of the known models: {', '.join(MODELS)}")
+        parser.error(f"{snapshot} is not a known model; valid names are {', '.join(MODELS)}")
     output = args.output or Path(__file__).with_name(f"{snapshot.name.lower()}.json")
     output.write_text(json.dumps(record(snapshot), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 

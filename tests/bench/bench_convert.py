@@ -2,11 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What converting a Mixtral-shaped model for eight ranks costs, against `cp -r` of it.
+"""The cost of converting a Mixtral-shaped model for eight ranks, compared with `cp -r` of the model.
 
-All run by turns in the same run, from a warm cache, each as a process with its start included. What the module wrote
-is on the disk when it ends, what `cp` wrote is not. The median of each counts. Memory is that of the largest process.
-`--write` puts the table into docs/benchmarks.md.
+All commands run alternately in the same run, with a warm cache, each as a process including its start. The module's
+output is on disk when it ends, that of `cp` is not. Results are medians; memory is that of the largest process.
+`--write` writes the table to docs/benchmarks.md.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ PYTHON_MODULE = "ansible_collections.tritonops.trtllm.plugins.modules.trtllm_che
 
 
 class Cost(NamedTuple):
-    """Seconds of the clock and of all processors; bytes of the largest process, mapped pages included."""
+    """Wall-clock and CPU seconds; bytes of the largest process, including mapped pages."""
 
     wall: float
     cpu: float
@@ -61,7 +61,7 @@ def commands(model: Path, output: Path) -> dict[str, list[str | Path]]:
         given = " ".join(f"{name}={value}" for name, value in arguments(dtype).items())
         return ["ansible", "localhost", "-m", MODULE, "-a", given]
 
-    # What Ansible runs on a host.
+    # The command that Ansible runs on a host.
     alone = model.with_name("arguments.json")
     alone.write_text(json.dumps({"ANSIBLE_MODULE_ARGS": arguments("bfloat16")}))
     return {
@@ -74,7 +74,7 @@ def commands(model: Path, output: Path) -> dict[str, list[str | Path]]:
 
 def measure(folder: Path, size: int, rounds: int) -> list[list[str]]:
     model, output = folder / "model", folder / "output"
-    # By another process: the kernel counts what this one has in memory for those that it starts.
+    # In another process, because the kernel counts this process's memory for its children.
     subprocess.run([sys.executable, Path(__file__).with_name("mixtral_model.py"), model, str(size)], check=True)
     bytes_in = bytes_below(model)
     costs: dict[str, list[Cost]] = {what: [] for what in commands(model, output)}
@@ -83,7 +83,7 @@ def measure(folder: Path, size: int, rounds: int) -> list[list[str]]:
     for _round in range(rounds):
         for what, command in commands(model, output).items():
             shutil.rmtree(output)
-            # What one leaves to be written must not be paid for by the next.
+            # The next command must not wait for data that this one has not written to disk yet.
             os.sync()
             costs[what].append(cost(command))
             bytes_out[what] = bytes_below(output)
@@ -109,9 +109,9 @@ def measure(folder: Path, size: int, rounds: int) -> list[list[str]]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sizes", type=float, nargs="+", default=[1, 2, 4], help="sizes of the model in GB")
-    parser.add_argument("--rounds", type=int, default=3, help="how often each is run")
-    parser.add_argument("--folder", type=Path, help="where to work; it needs 2.5 times the largest size")
-    parser.add_argument("--write", action="store_true", help="write docs/benchmarks.md")
+    parser.add_argument("--rounds", type=int, default=3, help="number of runs of each command")
+    parser.add_argument("--folder", type=Path, help="working folder; needs 2.5 times the largest size")
+    parser.add_argument("--write", action="store_true", help="write the table to docs/benchmarks.md")
     arguments = parser.parse_args()
     rows = []
     with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:

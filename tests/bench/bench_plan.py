@@ -2,11 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""How long it takes to plan a fleet from recorded facts, against a play that reads one variable of every host.
+"""The time to plan a fleet from recorded facts, compared with a play that reads one variable of every host.
 
-Hosts that are alike are planned once, so a fleet of them and one of hosts that all differ are measured. Everything
-runs by turns in the same run, as `ansible-playbook` with its start included; the median of each counts.
-`--write` puts the table into docs/benchmarks.md.
+Identical hosts are planned once, so a fleet of identical hosts and one of different hosts are measured. Everything
+runs alternately in the same run, as `ansible-playbook` including its start. Results are medians.
+`--write` writes the table to docs/benchmarks.md.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ ALIKE, DIFFERENT = "alike", "different"
 
 
 def facts(number: int) -> dict[str, object]:
-    """Of one host. Those with other numbers are a little different."""
+    """The facts of a host, which differ slightly for each number."""
     gpu = {"name": "NVIDIA A100-SXM4-40GB", "memory_mib": 40960, "compute_capability": "8.0"}
     return {
         "gpus": [gpu] * 8,
@@ -53,7 +53,7 @@ def facts(number: int) -> dict[str, object]:
 
 
 def fleet(folder: Path, size: int) -> tuple[Path, dict[str, Path]]:
-    """An inventory of hosts that nobody can reach, and files with their facts."""
+    """An inventory of unreachable hosts, and files with their facts."""
     hosts = [f"gpu{number:05d}" for number in range(size)]
     variables = {"trtllm_model": "mixtral-8x7b-instruct", "ansible_host": "192.0.2.1"}
     inventory = folder / f"inventory-{size}.json"
@@ -73,7 +73,7 @@ def seconds(*command: str | Path) -> float:
 
 
 def measure(folder: Path, size: int, rounds: int) -> list[list[str]]:
-    """A row for hosts that are alike, and one for hosts that differ."""
+    """A row for identical hosts, and one for different hosts."""
     inventory, recorded = fleet(folder, size)
     play = folder / "read.yml"
     play.write_text(READ)
@@ -95,8 +95,8 @@ def row(size: int, kind: str, plan: float, read: float) -> list[str]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sizes", type=int, nargs="+", default=[10, 100, 1000, 10000], help="numbers of hosts")
-    parser.add_argument("--rounds", type=int, default=3, help="how often each is run")
-    parser.add_argument("--write", action="store_true", help="write docs/benchmarks.md")
+    parser.add_argument("--rounds", type=int, default=3, help="number of runs of each playbook")
+    parser.add_argument("--write", action="store_true", help="write the table to docs/benchmarks.md")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         rows = [line for size in arguments.sizes for line in measure(Path(folder), size, arguments.rounds)]

@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a run of the site costs that has nothing to do, on one, two and four rehearsal hosts.
+"""The cost of a run of the site that changes nothing, on one, two and four rehearsal hosts.
 
-Makes the hosts trtllm-bench-1 and so on, serves a small model on each, and runs the site again. Only these hosts are
-removed at the end; images, model and hub stay, as after `make rehearse`. `--write` puts the table into
+Creates the hosts trtllm-bench-1 and so on, serves a small model on each, and runs the site again. Only these hosts are
+removed at the end; images, model and hub stay, as after `make rehearse`. `--write` writes the table to
 docs/benchmarks.md.
 """
 
@@ -47,10 +47,10 @@ def exists(container: str) -> bool:
 
 @contextmanager
 def new_hosts(names: list[str]) -> Iterator[None]:
-    """Hosts of these names, which must not be there; they are gone afterwards, however that comes."""
+    """Create hosts with these names, which must not exist, and always remove them afterwards."""
     there = [name for name in names if exists(name)]
     if there:
-        raise SystemExit(f"{', '.join(there)}: in use, or left behind; rehearsal/bin/host NAME --rm removes a host")
+        raise SystemExit(f"{', '.join(there)}: in use or left over; rehearsal/bin/host NAME --rm removes a host")
     begun = []
     try:
         for name in names:
@@ -63,7 +63,7 @@ def new_hosts(names: list[str]) -> Iterator[None]:
 
 
 def inventory(folder: Path, names: list[str]) -> Path:
-    """As inventories/rehearsal, with these hosts."""
+    """An inventory like inventories/rehearsal, with these hosts."""
     folder.mkdir()
     known = yaml.safe_load((REHEARSAL / "hosts.yml").read_text())["trtllm"]["hosts"]["rehearsal"]
     hosts = {name: {**known, "ansible_host": name} for name in names}
@@ -73,7 +73,7 @@ def inventory(folder: Path, names: list[str]) -> Path:
 
 
 def tiny_mixtral() -> dict[str, Any]:
-    """In two ranks: a service is checked as one of a large model is, and starts in a moment."""
+    """The model in two ranks: its service is checked like that of a large model, and starts quickly."""
     revision = yaml.safe_load((STATE / "hub.yml").read_text())["tiny_mixtral_revision"]
     return {
         "trtllm_model": {
@@ -88,12 +88,12 @@ def tiny_mixtral() -> dict[str, Any]:
 
 
 def play_site(hosts: Path, variables: dict[str, Any], results: Path) -> tuple[str, float, float]:
-    """Run the site: what it printed, and seconds by the clock and of processors.
+    """Run the site; return its output, wall-clock and CPU seconds.
 
-    The processors' time is that of Ansible and all it started on this machine, the connections to hosts among it. What
-    runs on a host is no child of Ansible.
+    CPU time includes Ansible and all processes that it starts on this machine, such as connections to hosts, but not
+    processes on the hosts.
     """
-    # Settings of this machine's user are left out: what Ansible prints is read.
+    # The output of Ansible is parsed, so settings of this machine's user are removed.
     ours = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
     ours |= {
         "ANSIBLE_NOCOLOR": "1",
@@ -108,12 +108,12 @@ def play_site(hosts: Path, variables: dict[str, Any], results: Path) -> tuple[st
     )
     wall, after = time.monotonic() - began, resource.getrusage(resource.RUSAGE_CHILDREN)
     if done.returncode:
-        raise SystemExit(f"{done.stdout[-5000:]}\nthe site failed, with status {done.returncode}")
+        raise SystemExit(f"{done.stdout[-5000:]}\nthe site failed with status {done.returncode}")
     return done.stdout, wall, after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
 
 
 def measure(folder: Path, names: list[str], variables: dict[str, Any], rounds: int) -> Measured:
-    """The run with the median of the wall seconds."""
+    """The run with the median wall-clock time."""
     hosts, results = inventory(folder / f"hosts-{len(names)}", names), folder / "results.jsonl"
     runs = []
     for _round in range(rounds):
@@ -126,12 +126,12 @@ def measure(folder: Path, names: list[str], variables: dict[str, Any], rounds: i
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sizes", type=int, nargs="+", default=[1, 2, 4], help="numbers of hosts")
-    parser.add_argument("--rounds", type=int, default=3, help="how often each is run")
-    parser.add_argument("--write", action="store_true", help="write docs/benchmarks.md")
+    parser.add_argument("--rounds", type=int, default=3, help="number of runs of the site")
+    parser.add_argument("--write", action="store_true", help="write the table to docs/benchmarks.md")
     arguments = parser.parse_args()
     names = [f"trtllm-bench-{number}" for number in range(1, max(arguments.sizes) + 1)]
     release = yaml.safe_load((REHEARSAL / "group_vars" / "all.yml").read_text())["rehearsal_release"]
-    for command in (["engine"], ["images", "base", "host", f"backend-{release}"], ["model"], ["hub"]):
+    for command in (["docker"], ["images", "base", "host", f"backend-{release}"], ["model"], ["hub"]):
         script(*command)
     with tempfile.TemporaryDirectory() as temporary, new_hosts(names):
         folder = Path(temporary)

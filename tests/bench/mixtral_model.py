@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Makes a Mixtral of random weights in bfloat16: `mixtral_model.py FOLDER BYTES`, of at least so many bytes."""
+"""Writes a Mixtral with random bfloat16 weights: `mixtral_model.py FOLDER BYTES`, with at least that many bytes."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ CONFIG = {
 
 
 def make_model(folder: Path, size: int) -> None:
-    """In shards of 1 GiB."""
+    """Write the model in shards of 1 GiB."""
     config = {**CONFIG, "num_hidden_layers": -(-size // LAYER_BYTES)}
     folder.mkdir()
     (folder / "config.json").write_text(json.dumps(config))
@@ -57,7 +57,7 @@ def make_model(folder: Path, size: int) -> None:
 
 
 def write_shard(path: Path, tensors: dict[str, tuple[str, tuple[int, ...]]]) -> None:
-    """Values as in trained weights: around zero, a few of them too small for float16's normal range."""
+    """Write values like trained weights: around zero, a few of them too small for float16's normal range."""
     generator = np.random.default_rng(0)
     values = (generator.standard_normal(1 << 24, np.float32) * np.float32(0.02)).astype(ml_dtypes.bfloat16)
     head, offsets = make_head(tensors)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Writes what a benchmark measured into its section of docs/benchmarks.md, with the machine that it ran on."""
+"""Writes the results of a benchmark to its section of docs/benchmarks.md, with a description of the machine."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
 
 
 def machine() -> str:
-    """Processors, memory and versions, in a sentence."""
+    """Processors, memory and versions as a phrase."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / (1 << 30)
     model = re.search(r"^model name\s*: (.*)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
     return (
@@ -31,7 +31,7 @@ def machine() -> str:
 
 
 def write_section(name: str, text: str) -> None:
-    """Put `text` between the marks of the section `name`."""
+    """Write `text` between the markers of the section `name`."""
     begin, end = f"<!-- measured: {name} -->", f"<!-- end: {name} -->"
     before, found, rest = REPORT.read_text(encoding="utf-8").partition(begin)
     _old, closed, after = rest.partition(end)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a run of the site took, out of what Ansible printed and what the callback task_results wrote."""
+"""The cost of a run of the site, from Ansible's output and the results that the callback task_results wrote."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-# Actions of ansible.builtin that the control node does alone, besides all that include or import something.
+# Actions of ansible.builtin that only run on the control node, in addition to those that include or import something.
 CONTROL_ONLY = {
     *("add_host", "assert", "debug", "fail", "group_by", "meta", "pause", "set_fact", "set_stats"),
     "validate_argument_spec",
 }
-# The planner gets the facts of hosts from a task before it.
+# The planner runs on the control node, with facts from an earlier task.
 PLANNER = "tritonops.trtllm.trtllm_plan"
 _RECAP = re.compile(r"^(\S+)\s+: ((?:\w+=\d+\s*)+)$", re.MULTILINE)
 
 
 class NotIdle(Exception):
-    """The run changed something or failed: it is not what is to be measured."""
+    """The run changed something or failed, so it cannot be measured."""
 
 
 @dataclass(frozen=True)
 class Measured:
-    """One run. `tasks` and `modules` are those of the host that has most of them: some tasks run on one host only."""
+    """A run. `tasks` and `modules` are those of the host with the most, because some tasks run on one host only."""
 
     hosts: int
     wall: float
@@ -37,15 +37,15 @@ class Measured:
     modules: int
 
 
-# For one host. The seconds are of a machine with two processors.
+# For one host, on a machine with two processors.
 BOUNDS = Measured(hosts=1, wall=30, cpu=15, tasks=45, modules=25)
 
 
 def recap(output: str) -> dict[str, dict[str, int]]:
-    """By host, the numbers of the lines after PLAY RECAP."""
+    """The counters after PLAY RECAP, by host."""
     _before, found, lines = output.rpartition("PLAY RECAP")
     if not found:
-        raise NotIdle(f"ansible-playbook did not get to its end:\n{output[-2000:]}")
+        raise NotIdle(f"ansible-playbook did not finish:\n{output[-2000:]}")
     return {
         host: {name: int(number) for name, number in re.findall(r"(\w+)=(\d+)", numbers)}
         for host, numbers in _RECAP.findall(lines)
@@ -53,7 +53,7 @@ def recap(output: str) -> dict[str, dict[str, int]]:
 
 
 def check_idle(numbers: dict[str, dict[str, int]], results: str) -> None:
-    """NotIdle, with the tasks that made it so, unless every host was found as it should be."""
+    """Raise NotIdle, with the tasks that changed something, unless all hosts were idle and reachable."""
     busy = [
         f"{host}: {name}={count[name]}"
         for host, count in numbers.items()
@@ -62,7 +62,7 @@ def check_idle(numbers: dict[str, dict[str, int]], results: str) -> None:
     ]
     if busy or not numbers:
         changed = [f"{line['host']}: {line['task']}" for line in _lines(results) if line["changed"]]
-        raise NotIdle("\n".join(["the run was to change nothing:", *busy, *changed]))
+        raise NotIdle("\n".join(["the run should not change anything:", *busy, *changed]))
 
 
 def is_on_host(action: str, delegated: bool) -> bool:
@@ -73,7 +73,7 @@ def is_on_host(action: str, delegated: bool) -> bool:
 
 
 def modules_by_host(results: str) -> Counter[str]:
-    """How many tasks ran a module on each host. `results`: what the callback task_results wrote."""
+    """The number of tasks that ran a module on each host. `results` is the output of the callback task_results."""
     return Counter(line["host"] for line in _lines(results) if is_on_host(line["action"], line["delegated"]))
 
 
@@ -90,11 +90,11 @@ def measured(output: str, results: str, wall: float, cpu: float) -> Measured:
 
 
 def exceeded(found: Measured) -> list[str]:
-    """Which of the bounds for one host the run did not keep."""
+    """The bounds for one host that the run exceeded."""
     if found.hosts != BOUNDS.hosts:
         return []
     pairs = [(name, getattr(found, name), getattr(BOUNDS, name)) for name in ("tasks", "modules", "wall", "cpu")]
-    return [f"{name} {have:g}, {most:g} at most" for name, have, most in pairs if have > most]
+    return [f"{name} {have:g}, at most {most:g}" for name, have, most in pairs if have > most]
 
 
 def rows(runs: Iterable[Measured]) -> list[Sequence[object]]:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The rehearsed site, served once for all tests of this folder. They run in the order of their files."""
+"""Fixtures of the rehearsed site, which all tests in this folder share. They run in the order of their files."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from xdist.scheduler import LoadScopeScheduling
 
 
 class ByHost(LoadScopeScheduling):
-    """The tests of the site share its host: one process has them all, in their order. Every scenario has its own."""
+    """The tests of the site share a host, so one process runs them all in order. Each scenario has its own host."""
 
     def _split_scope(self, nodeid: str) -> str:
         return "site" if nodeid.startswith("tests/integration/") else nodeid
@@ -55,7 +55,7 @@ def slow_hub() -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def reference() -> dict[str, Any]:
-    """What transformers answers greedily; rehearsal/reference/record.py recorded it."""
+    """The greedy completion of transformers, recorded by rehearsal/reference/record.py."""
     recorded = json.loads((PROJECT / "rehearsal/reference/smollm2-135m-instruct.json").read_text())
     completion: dict[str, Any] = recorded["completions"]["tutorial"]
     return completion

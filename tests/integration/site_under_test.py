@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Runs playbooks against the rehearsal's host, and commands on it."""
+"""Runs playbooks against the rehearsal's host, and commands on the host."""
 
 from __future__ import annotations
 
@@ -19,26 +19,26 @@ from typing import Any, Callable, Iterator, Mapping
 
 import testinfra
 import yaml
-from host_comparison import look_at
+from host_comparison import state_of
 from played import Played
 
 PROJECT = Path(__file__).resolve().parents[2]
 STATE = PROJECT / ".cache" / "rehearsal"
 HOST = "trtllm-rehearsal"
-# What the host was like when it was made.
+# The state of the host when it was created.
 FOUND = STATE / "host-found.json"
-# Triton's, as rehearsal/bin/forward makes it reachable here.
+# Triton's models, through the port that rehearsal/bin/forward opens.
 MODELS = f"http://localhost:{os.environ.get('TRTLLM_FORWARD_PORT', '8000')}/v2/models"
-# A proxy that this machine may be behind does not lead to it.
+# This machine may use a proxy, which cannot reach the port.
 _DIRECT = [os.environ.get("no_proxy") or os.environ.get("NO_PROXY"), "localhost", "127.0.0.1"]
 os.environ["no_proxy"] = os.environ["NO_PROXY"] = ",".join(filter(None, _DIRECT))
-# Put together here so that no file of the project has it, and a search finds only leaks.
+# Assembled here so that no file of the project contains it, and a search only finds leaks.
 CANARY = "hf_" + "canary" * 4
 
 
 @dataclass(frozen=True)
 class GatedHub:
-    """A hub with one repository that asks for a token; `variables` make the site want it."""
+    """A hub with one repository that requires a token; `variables` make the site use it."""
 
     variables: dict[str, object]
     token: Path
@@ -46,7 +46,7 @@ class GatedHub:
 
 @contextmanager
 def another_hub(models: Path, offset: int, *options: str) -> Iterator[str]:
-    """A hub beside the rehearsal's, so many ports on; its endpoint."""
+    """Start another hub with the port of the rehearsal's plus `offset`, and yield its endpoint."""
     address, port = yaml.safe_load((STATE / "hub.yml").read_text())["endpoint"].removeprefix("http://").rsplit(":", 1)
     port = str(int(port) + offset)
     command = [sys.executable, str(PROJECT / "rehearsal/hub/server.py"), "--root", str(models)]
@@ -66,9 +66,9 @@ class Site:
     unit = "trtllm@default.service"
 
     def make_bare(self) -> None:
-        """A host that nothing was ever done to, and what it needs around it."""
+        """Create a new host, and everything that it needs on this machine."""
         self.script("host", HOST, "--rm")
-        for command in (["engine"], ["images"], ["model"], ["hub"], ["host", HOST], ["forward", HOST]):
+        for command in (["docker"], ["images"], ["model"], ["hub"], ["host", HOST], ["forward", HOST]):
             self.script(*command)
         FOUND.write_text(json.dumps(self.snapshot()))
 
@@ -83,14 +83,14 @@ class Site:
         environment: Mapping[str, str] | None = None,
         venv: Path = Path(sys.executable).parents[1],
     ) -> subprocess.Popen[str]:
-        """Start a playbook in a process group of its own."""
+        """Start a playbook in its own process group."""
         command = [
             str(venv / "bin" / "ansible-playbook"),
             *("-i", str(PROJECT / "inventories" / "rehearsal"), f"tritonops.trtllm.{playbook}"),
             *options,
             *(("-e", json.dumps(variables)) if variables else ()),
         ]
-        # What Ansible prints is read: settings of this machine's user, such as colours, are left out.
+        # The output of Ansible is parsed, so settings of this machine's user, such as colours, are removed.
         ours = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
         ours |= {"ANSIBLE_NOCOLOR": "1", "ANSIBLE_INJECT_FACT_VARS": "false"}
         return subprocess.Popen(
@@ -111,30 +111,30 @@ class Site:
         return Played(process.returncode, output, time.monotonic() - began)
 
     def plan(self, file: Path, variables: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """What plan.yml says that a run with these variables would do for the default deployment."""
+        """The plan of the default deployment with these variables."""
         played = self.play("plan", variables={**(variables or {}), "trtllm_plan_file": str(file)})
         assert played.returncode == 0
         plan: dict[str, Any] = json.loads(file.read_text())["hosts"]["rehearsal"]["deployments"]["default"]
         return plan
 
     def play_and_kill(self, playbook: str, pattern: str, victims: str = "", **keywords: Any) -> None:
-        """Kill -9 the playbook and what it runs on the host, as soon as a path there matches the shell pattern.
+        """Kill -9 the playbook and its processes on the host, as soon as a path there matches the shell pattern.
 
-        `victims` is a regular expression of command lines; by default that of the modules in their own Python.
+        `victims` is a regular expression for command lines; the default matches modules in their own Python.
         """
         victims = victims or f"{self.root}/venv/bin/python"
-        # A module outlives the connection that started it: a host that loses power would take it along. And it may be
-        # done before word of the path gets here: so it is killed there.
+        # A module survives the end of its connection, unlike on a host that loses power. It may also be done before
+        # this process notices the path, so it is killed on the host.
         process = self._play_until(playbook, pattern, f"pkill --signal KILL --full '{victims}'", **keywords)
         os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
         self.run("pkill", "--signal", "KILL", "--full", victims, check=False)
         self.wait(60, lambda: self.run("pgrep", "--full", victims, check=False).returncode != 0)
 
-    def play_and_pull(self, playbook: str, *options: str, pattern: str, plug: str, **keywords: Any) -> Played:
-        """Run a shell command on the host as soon as a path there matches the pattern; the playbook has to cope."""
+    def play_and_disrupt(self, playbook: str, *options: str, pattern: str, command: str, **keywords: Any) -> Played:
+        """Run a shell command on the host while the playbook runs, as soon as a path there matches the pattern."""
         began = time.monotonic()
-        process = self._play_until(playbook, pattern, plug, *options, **keywords)
+        process = self._play_until(playbook, pattern, command, *options, **keywords)
         output, _none = process.communicate()
         print(output)
         return Played(process.returncode, output, time.monotonic() - began)
@@ -151,12 +151,12 @@ class Site:
                 if process.poll() is not None:
                     watcher.kill()
                     output = process.communicate()[0]
-                    raise AssertionError(f"the play ended before it came so far:\n{output[-3000:]}")
+                    raise AssertionError(f"the play ended before {pattern} existed:\n{output[-3000:]}")
                 time.sleep(0.01)
         return process
 
     def snapshot(self) -> dict[str, Any]:
-        return look_at(testinfra.get_host(f"docker://{HOST}"))
+        return state_of(testinfra.get_host(f"docker://{HOST}"))
 
     def run(self, *command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run a command on the host."""
@@ -173,16 +173,16 @@ class Site:
         return json.loads(self.read("cat", path))
 
     def container(self, deployment: str = "default") -> dict[str, Any]:
-        """The serving container, as Docker describes it."""
+        """The output of docker inspect for the serving container."""
         described: dict[str, Any] = json.loads(self.read("docker", "inspect", f"trtllm-{deployment}"))[0]
         return described
 
     def served(self, link: str = "current", deployment: str = "default") -> str:
-        """The folder of the release that the deployment serves, or of the one before it."""
+        """The folder of the release that the deployment serves, or of the previous one."""
         return self.read("readlink", "--canonicalize", f"{self.root}/deployments/{deployment}/{link}").strip()
 
     def wait(self, seconds: float, condition: Callable[[], bool]) -> None:
         deadline = time.monotonic() + seconds
         while not condition():
-            assert time.monotonic() < deadline, f"{condition} did not come true in {seconds} s"
+            assert time.monotonic() < deadline, f"{condition} was not true within {seconds} s"
             time.sleep(0.2)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The first deployment, killed in each of its long steps, and then let through."""
+"""The first deployment is killed in each of its long steps, and then completed."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ import pytest
 from site_under_test import Site
 
 STAGES = ("image", "weights", "checkpoint", "engine")
-# dpkg writes so until the file is whole, and the engine's takes a while.
+# dpkg uses this name until the file is complete; dockerd is large enough to be seen.
 UNPACKING = "/usr/*bin/dockerd.dpkg-new"
-STOP_THE_ENGINE = "systemctl stop docker.socket docker.service"
+STOP_DOCKER = "systemctl stop docker.socket docker.service"
 PACKAGE_MANAGER = "(^|/)(apt-get|dpkg|dpkg-deb|python3)( |$)"
 
 
@@ -31,21 +31,21 @@ def test_check_mode_on_a_bare_host_predicts_and_changes_nothing(site: Site) -> N
     assert site.snapshot() == before
 
 
-def test_packages_that_were_killed_half_way_are_finished_by_the_next_run(site: Site) -> None:
+def test_an_interrupted_package_installation_is_finished_by_the_next_run(site: Site) -> None:
     site.play_and_kill("site", UNPACKING, victims=PACKAGE_MANAGER)
     assert site.read("dpkg", "--audit") != ""
-    # Half an environment is no more taken for one than half a package.
+    # An incomplete Python environment is not used, either.
     site.play_and_kill("site", f"{site.root}/venv-*/lib/python3*/site-packages/requests", victims=f"{site.root}/venv-")
     assert site.read("dpkg", "--audit") == ""
     assert not site.exists(f"{site.root}/venv")
 
 
-def test_the_engine_is_stopped_while_it_takes_the_image(site: Site) -> None:
-    played = site.play_and_pull("site", pattern=f"{site.root}/image/*.partial", plug=STOP_THE_ENGINE)
+def test_docker_is_stopped_while_it_loads_the_image(site: Site) -> None:
+    played = site.play_and_disrupt("site", pattern=f"{site.root}/image/*.partial", command=STOP_DOCKER)
     assert played.returncode != 0
     assert "docker" in played.output.lower() and "Traceback" not in played.output
     assert not finished(site, "image")
-    # So that the next test sees its own beginning.
+    # The next test waits for its own partial folder.
     site.run("sh", "-c", f"rm --recursive {site.root}/image/*.partial")
 
 
@@ -57,8 +57,8 @@ def test_a_killed_step_leaves_nothing_under_a_final_name(site: Site, stage: str)
         assert finished(site, earlier)
 
 
-def test_the_next_run_ends_well_and_shows_how_far_it_is(site: Site, slow_hub: str) -> None:
-    # Slow enough to be watched, whatever the machine.
+def test_the_next_run_succeeds_and_shows_its_progress(site: Site, slow_hub: str) -> None:
+    # Slow enough to show progress on any machine.
     site.run("sh", "-c", f"rm --recursive {site.root}/weights/*")
     played = site.play("rehearse", variables={"trtllm_weights": {"endpoint": slow_hub}})
     assert played.returncode == 0

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the rehearsed site serves, how its container is closed in, and that nothing moves without a reason."""
+"""What the rehearsed site serves, how its container is locked down, and that further runs change nothing."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ def ask(**changes: Any) -> dict[str, Any]:
     return answer.json()
 
 
-def test_the_tutorials_curl_gets_the_tokens_of_transformers(reference: dict[str, Any]) -> None:
+def test_the_tutorials_curl_command_gets_the_same_tokens_as_transformers(reference: dict[str, Any]) -> None:
     command = ["curl", "--silent", "-X", "POST", f"{URL}/generate".removeprefix("http://"), "-d", json.dumps(QUESTION)]
     text = json.loads(subprocess.run(command, text=True, capture_output=True, check=True).stdout)["text_output"]
     tokenizer = Tokenizer.from_file(str(STATE / "models/HuggingFaceTB/SmolLM2-135M-Instruct/tokenizer.json"))
     assert tokenizer.encode(text).ids == reference["input_ids"] + reference["output_ids"]
 
 
-def test_what_the_plan_said_is_what_ran(site: Site, tmp_path: Path) -> None:
+def test_the_site_did_what_the_plan_said(site: Site, tmp_path: Path) -> None:
     plan = site.plan(tmp_path / "plan.json")
     assert {step["action"] for step in plan["steps"]} == {"reuse", "keep"}
     assert plan["budget"]["disk_missing"] == 0
@@ -52,7 +52,7 @@ def test_what_the_plan_said_is_what_ran(site: Site, tmp_path: Path) -> None:
     assert container["Mounts"][0]["Source"] == plan["triton_service"]["release_dir"]
 
 
-def test_what_the_plan_filled_in_is_what_the_server_goes_by(site: Site, tmp_path: Path) -> None:
+def test_the_server_uses_the_planned_parameters(site: Site, tmp_path: Path) -> None:
     planned = site.plan(tmp_path / "plan.json")["model_repo"]["release"]["parameters"]
     configs = {model: requests.get(f"{MODELS}/{model}/config", timeout=30).json() for model in planned}
     for model, values in planned.items():
@@ -75,8 +75,8 @@ def test_streaming_gives_the_same_text_in_several_events(reference: dict[str, An
     assert "".join(event["text_output"] for event in events).strip() == reference["text"].strip()
 
 
-def test_several_questions_at_once_do_not_mix() -> None:
-    # Their best token is never close to the second one: several in a product may be rounded otherwise than one alone.
+def test_concurrent_requests_do_not_mix() -> None:
+    # With these prompts the best token is never close to the second one: batched rows may be rounded differently.
     prompts = ("The sea is", "The capital of France is")
     alone = [ask(text_input=prompt, max_tokens=8)["text_output"] for prompt in prompts]
     processes = [
@@ -101,7 +101,7 @@ def test_nothing_listens_beyond_loopback(site: Site) -> None:
     assert [address for address in listening if not address.startswith(("127.", "[::1]"))] == []
 
 
-def test_the_container_is_closed_in(site: Site) -> None:
+def test_the_container_is_locked_down(site: Site) -> None:
     container = site.container()
     host = container["HostConfig"]
     assert host["ReadonlyRootfs"] and not host["Privileged"]
@@ -124,7 +124,7 @@ def test_the_unit_runs_the_container_in_the_foreground(site: Site) -> None:
 
 
 @pytest.mark.parametrize("kind", ["weights", "checkpoint", "engine", "backend"])
-def test_an_artifact_says_what_it_is_made_of(site: Site, kind: str) -> None:
+def test_an_artifact_records_its_files(site: Site, kind: str) -> None:
     folder = site.read("sh", "-c", f"ls -d {site.root}/{kind}/????????????????").strip()
     record = site.json(f"{folder}/artifact.json")
     assert record["key"] == folder.rsplit("/", maxsplit=1)[-1] and record["files"]
@@ -135,7 +135,7 @@ def test_an_artifact_says_what_it_is_made_of(site: Site, kind: str) -> None:
     assert hashlib.sha256(content).hexdigest() == entry["sha256"]
 
 
-def test_the_engine_takes_its_room_once(site: Site) -> None:
+def test_the_engine_uses_its_disk_space_once(site: Site) -> None:
     inodes = site.read(
         "sh",
         "-c",
@@ -159,19 +159,19 @@ def test_the_newer_ansible_core_changes_nothing_either(site: Site) -> None:
     assert played.changed == 0, played.output[-3000:]
 
 
-def test_verify_proves_what_is_served(site: Site) -> None:
+def test_verify_proves_the_served_release(site: Site) -> None:
     played = site.play("verify")
     assert played.returncode == 0 and played.changed == 0
     assert "cloud computing" in played.output.lower()
 
 
-def test_it_comes_back_after_a_crash_of_the_server(site: Site) -> None:
+def test_the_service_restarts_after_a_crash_of_the_server(site: Site) -> None:
     site.run("docker", "kill", "--signal", "KILL", "trtllm-default")
     site.wait(180, lambda: "NRestarts=1" in site.read("systemctl", "show", site.unit, "-p", "NRestarts"))
     assert site.play("verify").returncode == 0
 
 
-def test_it_survives_a_reboot(site: Site) -> None:
+def test_the_service_runs_after_a_reboot(site: Site) -> None:
     subprocess.run(["docker", "restart", HOST], check=True, capture_output=True)
     site.wait(180, lambda: site.run("systemctl", "is-active", "docker.service", check=False).returncode == 0)
     assert site.play("verify").returncode == 0

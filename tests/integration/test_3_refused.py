@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Bad input: one clear message each, before anything is changed."""
+"""Bad input is refused with a clear message, before anything is changed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from site_under_test import GatedHub, Site
 
 
 @pytest.mark.parametrize(
-    ("variables", "says"),
+    ("variables", "expected"),
     [
         ({"trtllm_model": "smollm2-135m-instrukt"}, ["not a known model", "did you mean smollm2-135m-instruct"]),
         ({"trtllm_release": "1.2.9"}, ["not a known release", "did you mean 1.2.1"]),
@@ -26,15 +26,15 @@ from site_under_test import GatedHub, Site
     ],
     ids=["model", "release", "heads", "parameter"],
 )
-def test_bad_input_is_refused_before_anything_changes(site: Site, variables: dict[str, Any], says: list[str]) -> None:
-    refused(site, variables, says)
+def test_bad_input_is_refused_before_any_change(site: Site, variables: dict[str, Any], expected: list[str]) -> None:
+    refused(site, variables, expected)
 
 
-def refused(site: Site, variables: dict[str, Any], says: list[str]) -> None:
+def refused(site: Site, variables: dict[str, Any], expected: list[str]) -> None:
     played = site.play("site", variables=variables)
     assert played.returncode != 0
     assert played.recap["changed"] == 0 and played.recap["failed"] == 1
-    for words in says:
+    for words in expected:
         assert words in played.output, f"{words!r} is not in the output"
 
 
@@ -49,7 +49,7 @@ def test_a_refused_token(site: Site, gated_hub: GatedHub, tmp_path: Path) -> Non
     assert not site.exists(f"{site.root}/secrets")
 
 
-def test_a_root_folder_without_space(site: Site) -> None:
+def test_a_root_folder_without_enough_space(site: Site) -> None:
     site.run(
         "sh", "-c", "mkdir -p /mnt/small && mountpoint -q /mnt/small || mount -t tmpfs -o size=50m tmpfs /mnt/small"
     )
@@ -58,7 +58,7 @@ def test_a_root_folder_without_space(site: Site) -> None:
     site.run("rmdir", "/mnt/small")
 
 
-def test_a_port_that_is_taken(site: Site) -> None:
+def test_a_port_that_is_in_use(site: Site) -> None:
     site.run("systemd-run", "--unit", "squatter", "socat", "TCP-LISTEN:8090,bind=127.0.0.1,fork", "-")
     site.wait(60, lambda: ":8090" in site.read("ss", "-ltnH"))
     refused(site, {"trtllm_server": {"http_port": 8090}}, ["8090", "socat"])

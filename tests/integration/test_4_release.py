@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A new release takes over only when it is proved, and the one before it is always a step away."""
+"""A new release only takes over after its proof, and a rollback returns to the previous one."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_a_release_that_cannot_be_proved_is_rolled_back(site: Site) -> None:
     assert site.play("verify").returncode == 0
 
 
-def test_a_new_release_leaves_the_old_one_a_step_away(site: Site) -> None:
+def test_a_new_release_can_be_rolled_back(site: Site) -> None:
     before = site.served()
     played = site.play("site", variables=LARGER_QUEUE)
     assert played.returncode == 0
@@ -40,15 +40,15 @@ def test_a_new_release_leaves_the_old_one_a_step_away(site: Site) -> None:
     assert running(site) == before
 
 
-def test_a_run_that_was_killed_between_switch_and_restart_is_finished(site: Site) -> None:
+def test_a_run_killed_between_switch_and_restart_is_completed(site: Site) -> None:
     before, after = site.served(), site.served("previous")
     site.run("ln", "--symbolic", "--force", "--no-dereference", after, f"{site.deployment}/current")
     assert site.play("site", variables=LARGER_QUEUE).returncode == 0
     assert running(site) == after != before
 
 
-def test_a_release_whose_proof_was_killed_is_not_gone_back_to(site: Site) -> None:
-    """It is the current one, and the next run has another that fails: the last one that was proved serves again."""
+def test_a_release_without_a_completed_proof_is_not_rolled_back_to(site: Site) -> None:
+    """The current release has no proof, and the next one fails: the last proved release is served again."""
     proved = site.served()
     unproved = f"{site.deployment}/releases/unproved"
     site.run("cp", "--archive", "--link", proved, unproved)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Two deployments on one host: planned together, served beside each other, removed one by one."""
+"""Two deployments on one host: planned together, served at the same time, removed one by one."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ SECOND = {
     "parallelism": {"tensor": 1},
     "server": PORTS,
 }
-# Beside what the tests before have left.
+# In addition to the deployment of earlier tests.
 BOTH: dict[str, Any] = {**LARGER_QUEUE, "trtllm_deployments": {"second": SECOND}}
 QUESTION = {"text_input": "What is cloud computing?", "max_tokens": 16, "bad_words": "", "stop_words": ""}
-# Run by the host's Python.
+# Runs with the host's Python.
 ASK = """
 import json, sys, requests
 answer = requests.post("http://127.0.0.1:8100/v2/models/ensemble/generate", json=json.loads(sys.argv[1]), timeout=120)
@@ -33,22 +33,22 @@ print(answer.json()["text_output"])
 
 
 def answers(site: Site) -> list[str]:
-    """Of the default deployment and of the second one, which cannot be reached from outside of the host."""
+    """The answers of the default deployment and of the second one, which is only reachable on the host."""
     default = requests.post(f"{MODELS}/ensemble/generate", json=QUESTION, timeout=120).json()
     second = site.read(f"{site.root}/venv/bin/python", "-c", ASK, json.dumps(QUESTION))
     return [default["text_output"].strip(), second.strip()]
 
 
-def test_ports_that_clash_are_refused_with_free_ones(site: Site) -> None:
+def test_port_conflicts_are_refused_with_free_ports(site: Site) -> None:
     clashing = {"trtllm_deployments": {"second": {**SECOND, "server": {}}}}
     played = site.play("plan", variables=clashing)
     assert played.returncode != 0
-    said = " ".join(played.output.split())
-    assert "trtllm_deployments.second.server: port 8000, 8001, 8002 is used by the deployment default" in said
-    assert "http_port: 8010, grpc_port: 8011 and metrics_port: 8012 are free" in said
+    output = " ".join(played.output.split())
+    assert "trtllm_deployments.second.server: port 8000, 8001, 8002 is used by the deployment default" in output
+    assert "http_port: 8010, grpc_port: 8011 and metrics_port: 8012 are free" in output
 
 
-def test_they_share_artifacts_and_serve_beside_each_other(site: Site, tmp_path: Path) -> None:
+def test_they_share_artifacts_and_serve_at_the_same_time(site: Site, tmp_path: Path) -> None:
     file = tmp_path / "plan.json"
     assert site.play("plan", variables={**BOTH, "trtllm_plan_file": str(file)}).returncode == 0
     plan = json.loads(file.read_text())
@@ -58,7 +58,7 @@ def test_they_share_artifacts_and_serve_beside_each_other(site: Site, tmp_path: 
     before = site.container()["Id"]
     played = site.play("site", variables=BOTH)
     assert played.returncode == 0
-    # The other one went on meanwhile.
+    # The first deployment kept running.
     assert site.container()["Id"] == before
     first, second = answers(site)
     assert first == second and "cloud" in first.lower()
@@ -66,7 +66,7 @@ def test_they_share_artifacts_and_serve_beside_each_other(site: Site, tmp_path: 
     assert len(site.read("sh", "-c", f"ls -d {site.root}/weights/????????????????").split()) == 1
 
 
-def test_both_are_verified_and_a_rollback_says_which(site: Site) -> None:
+def test_verify_checks_both_and_rollback_requires_a_name(site: Site) -> None:
     played = site.play("verify")
     assert played.returncode == 0
     assert "default: smollm2" in played.output and "second: smollm2" in played.output
@@ -74,7 +74,7 @@ def test_both_are_verified_and_a_rollback_says_which(site: Site) -> None:
     assert played.returncode != 0 and "choose one with -e trtllm_deployment=NAME" in played.output
 
 
-def test_one_that_is_not_in_the_inventory_any_more_is_told_and_removed(site: Site) -> None:
+def test_a_deployment_missing_from_the_inventory_is_reported_and_removed(site: Site) -> None:
     played = site.play("plan", variables=LARGER_QUEUE)
     assert played.returncode == 0
     assert "the deployment second serves on this host and is not in the inventory" in " ".join(played.output.split())

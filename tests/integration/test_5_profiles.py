@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The same model by the LLM API and by another release's engine, on the same host, and the way back."""
+"""The same model with the LLM API and with the engine of another TensorRT-LLM version, and a rollback."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ TOKENIZER = {"repository": "HuggingFaceTB/SmolLM2-135M-Instruct"}
 
 @pytest.fixture(scope="module")
 def tutorial() -> dict[str, Any]:
-    """The tutorial's release and its converter, and a tokenizer that is fetched by itself, as the tutorial's is."""
+    """The tutorial's TensorRT-LLM version and converter, with a separate tokenizer as in the tutorial."""
     revision = yaml.safe_load((STATE / "hub.yml").read_text())["revision"]
     tokenizer = {**TOKENIZER, "revision": revision}
     return {"rehearsal_release": "0.9.0", "trtllm_converter": "upstream", "trtllm_tokenizer": tokenizer}
@@ -34,7 +34,7 @@ def answered(model: str, field: str) -> str:
     return str(answer.json()["text_output"]).removeprefix(QUESTION).strip()
 
 
-def test_the_llm_api_takes_over_from_the_engine(site: Site, reference: dict[str, Any], tmp_path: Path) -> None:
+def test_the_llm_api_replaces_the_engine(site: Site, reference: dict[str, Any], tmp_path: Path) -> None:
     engines = site.read("ls", f"{site.root}/engine")
     plan = site.plan(tmp_path / "plan.json", LLMAPI)
     assert plan["engine_build"] == {}
@@ -59,23 +59,23 @@ def test_the_llm_api_streams(reference: dict[str, Any]) -> None:
     with requests.post(f"{MODELS}/tensorrt_llm/generate_stream", json=question, stream=True, timeout=120) as answer:
         events = [json.loads(line.removeprefix(b"data:")) for line in answer.iter_lines() if line.startswith(b"data:")]
     assert len(events) > 1
-    # Each event has the whole text so far.
+    # Each event contains the whole text so far.
     assert events[-1]["text_output"].strip() == reference["text"].strip()
 
 
-def test_the_weights_take_their_room_once(site: Site) -> None:
+def test_the_weights_use_their_disk_space_once(site: Site) -> None:
     inodes = f"stat --format %i {site.root}/weights/*/*.safetensors {site.deployment}/current/weights/*.safetensors"
     found = site.read("sh", "-c", inodes).split()
     assert found and len(set(found)) == len(found) / 2
 
 
-def test_the_llm_api_is_verified_by_its_own_words_and_stays(site: Site) -> None:
+def test_the_llm_api_is_verified_and_a_second_run_changes_nothing(site: Site) -> None:
     assert site.play("verify").returncode == 0
     played = site.play("site", variables=LLMAPI)
     assert played.returncode == 0 and played.changed == 0, played.output[-3000:]
 
 
-def test_the_tutorials_release_serves_by_its_own_flags(
+def test_the_tutorials_version_is_built_and_served_with_its_own_flags(
     site: Site, reference: dict[str, Any], tutorial: dict[str, Any], tmp_path: Path
 ) -> None:
     assert site.play("rehearse", variables=tutorial).returncode == 0
@@ -93,6 +93,6 @@ def test_the_tutorials_release_serves_by_its_own_flags(
     assert played.returncode == 0 and played.changed == 0, played.output[-3000:]
 
 
-def test_going_back_crosses_releases_and_profiles(site: Site, reference: dict[str, Any]) -> None:
+def test_a_rollback_crosses_versions_and_profiles(site: Site, reference: dict[str, Any]) -> None:
     assert site.play("rollback").returncode == 0
     assert answered("tensorrt_llm", "sampling_param_max_tokens") == reference["text"].strip()

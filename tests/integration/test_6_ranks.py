@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A mixture of experts in four and eight ranks over MPI, and a checkpoint that is cut wrongly."""
+"""A mixture of experts in four and eight ranks over MPI, and a checkpoint that is sliced wrongly."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ MODEL = PROJECT / "rehearsal/mixtral/tiny-mixtral"
 EIGHT = {"tensor": 8, "moe_tensor": 2, "moe_expert": 4}
 FOUR = {"tensor": 2, "pipeline": 2}
 MISCUT = "/opt/trtllm/miscut"
-# Run by the host's Python. The plain half of each expert comes before the activated one: here they change places.
-CUT_WRONGLY = """
+# Runs with the host's Python. In each expert the plain half comes before the activated one; this swaps them.
+SWAP_HALVES = """
 import sys
 from safetensors.numpy import load_file, save_file
 path, name = sys.argv[1:]
@@ -36,7 +36,7 @@ save_file(tensors, path)
 
 
 def tiny_mixtral(parallelism: dict[str, int]) -> dict[str, Any]:
-    """What to serve it by; in float32, as transformers computed the reference."""
+    """The variables to serve it; in float32, like the reference of transformers."""
     revision = yaml.safe_load((STATE / "hub.yml").read_text())["tiny_mixtral_revision"]
     model = {"repository": "rehearsal/tiny-mixtral", "revision": revision, "config": str(MODEL / "config.json")}
     return {
@@ -49,7 +49,7 @@ def tiny_mixtral(parallelism: dict[str, int]) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def recorded() -> dict[str, dict[str, Any]]:
-    """What transformers answers greedily, by name."""
+    """The greedy completions of transformers, by name."""
     completions: dict[str, dict[str, Any]] = json.loads(
         (PROJECT / "rehearsal/reference/tiny-mixtral.json").read_text()
     )["completions"]
@@ -57,7 +57,7 @@ def recorded() -> dict[str, dict[str, Any]]:
 
 
 def answered(completion: dict[str, Any]) -> list[int]:
-    """The tokens of prompt and answer, out of Triton."""
+    """The tokens of Triton's answer, including the prompt."""
     question = {"text_input": completion["prompt"], "max_tokens": len(completion["output_ids"])}
     answer = requests.post(f"{MODELS}/ensemble/generate", json=question, timeout=120)
     assert answer.status_code == 200, answer.text
@@ -65,13 +65,13 @@ def answered(completion: dict[str, Any]) -> list[int]:
 
 
 def expected(completion: dict[str, Any]) -> list[int]:
-    """The end token is not part of an answer."""
+    """The tokens of the reference; an answer does not include the end token."""
     end = json.loads((MODEL / "config.json").read_text())["eos_token_id"]
     return completion["input_ids"] + [token for token in completion["output_ids"] if token != end]
 
 
 @pytest.mark.parametrize("parallelism", [EIGHT, FOUR], ids=["tensor and expert", "tensor and pipeline"])
-def test_the_ranks_say_what_transformers_says(
+def test_the_ranks_answer_like_transformers(
     site: Site, recorded: dict[str, dict[str, Any]], parallelism: dict[str, int]
 ) -> None:
     variables = tiny_mixtral(parallelism)
@@ -87,11 +87,11 @@ def test_the_ranks_say_what_transformers_says(
 
 @pytest.fixture
 def miscut_engine(site: Site, tmp_path: Path) -> Iterator[str]:
-    """An engine of the checkpoint that is served, but for one tensor of one rank."""
+    """An engine of the served checkpoint, with one tensor of one rank sliced wrongly."""
     plan = site.plan(tmp_path / "plan.json", tiny_mixtral(FOUR))
     site.run("cp", "-r", plan["artifacts"]["checkpoint"]["dest"], MISCUT)
     tensor = "transformer.layers.0.mlp.fc.weight"
-    site.run(f"{site.root}/venv/bin/python", "-c", CUT_WRONGLY, f"{MISCUT}/rank1.safetensors", tensor)
+    site.run(f"{site.root}/venv/bin/python", "-c", SWAP_HALVES, f"{MISCUT}/rank1.safetensors", tensor)
     build = {
         "src": MISCUT,
         "dest": f"{MISCUT}-engine",
@@ -107,7 +107,7 @@ def miscut_engine(site: Site, tmp_path: Path) -> Iterator[str]:
     site.run("rm", "--recursive", MISCUT, str(build["dest"]), f"{build['dest']}.lock")
 
 
-def test_one_tensor_cut_wrongly_is_noticed(site: Site, recorded: dict[str, dict[str, Any]], miscut_engine: str) -> None:
+def test_a_wrong_slice_is_noticed(site: Site, recorded: dict[str, dict[str, Any]], miscut_engine: str) -> None:
     played = site.play("site", variables={**tiny_mixtral(FOUR), "trtllm_engine_dir": miscut_engine})
     assert played.returncode == 0
     completion = recorded["beginning"]

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The hub's token is seen by nobody who was not given it."""
+"""The hub's token does not leak."""
 
 from __future__ import annotations
 
@@ -16,8 +16,10 @@ WATCH = "/root/watch-for-the-canary"
 
 
 class Watch:
-    """Looks through the arguments and environments of the host's processes, over and over. The canary comes by standard
-    input, so that the watch does not find itself."""
+    """Repeatedly searches the arguments and environments of the host's processes for the canary.
+
+    It reads the canary from standard input, so that it does not find itself.
+    """
 
     def __init__(self) -> None:
         grep = f"grep --files-with-matches --text --file {WATCH} /proc/[0-9]*/cmdline /proc/[0-9]*/environ"
@@ -73,7 +75,7 @@ def test_the_token_is_in_no_log_argument_environment_or_record(site: Site, gated
 
 def test_the_canary_would_be_found(site: Site) -> None:
     watch = Watch()
-    # For as long as a round of the watch takes on this machine.
+    # The process runs until the watch has found it.
     leak = subprocess.Popen(["docker", "exec", HOST, "env", f"LEAK={CANARY}", "sleep", "infinity"])
     try:
         site.wait(60, lambda: bool(watch.found))

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Every Molecule scenario as one test, so that scenarios run beside each other and beside the tests of the site."""
+"""Every Molecule scenario is one test, so that scenarios run in parallel with each other and with the site's tests."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ PROJECT = Path(__file__).resolve().parents[2]
 ROLES = {folder.name for folder in (PROJECT / "roles").iterdir()}
 
 
-def on_machine(scenario: Path) -> bool:
-    """Whether it needs a whole machine, whose processor is emulated.
+def needs_machine(scenario: Path) -> bool:
+    """Whether the scenario needs a virtual machine, whose processor is emulated.
 
-    docs/testing.md says what each of these proves, and what of it is proved elsewhere.
+    docs/testing.md lists what each of these proves, and which parts other tests cover.
     """
     return "inventory/machine.yml" in (scenario / "molecule.yml").read_text(encoding="utf-8")
 
 
-def is_a_roles(scenario: Path) -> bool:
-    """Whether it is named for one role, as `docker` and `docker_vendor` are."""
+def is_of_one_role(scenario: Path) -> bool:
+    """Whether the scenario is named after a role, like `docker` and `docker_vendor`."""
     return any(scenario.name == role or scenario.name.startswith(f"{role}_") for role in ROLES)
 
 
 def lane(scenario: Path) -> list[pytest.MarkDecorator]:
-    if on_machine(scenario):
+    if needs_machine(scenario):
         return [pytest.mark.drill]
-    return [] if is_a_roles(scenario) else [pytest.mark.long]
+    return [] if is_of_one_role(scenario) else [pytest.mark.long]
 
 
 def scenarios() -> list[ParameterSet]:
@@ -50,6 +50,6 @@ def test_scenario(name: str) -> None:
         "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
         "MOLECULE_GLOB": "molecule/*/molecule.yml",
     }
-    # What it prints is shown when it fails.
+    # pytest shows the output if the scenario fails.
     played = subprocess.run([programs / "molecule", "test", "-s", name], cwd=PROJECT, env=environment, check=False)
     assert played.returncode == 0

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a host is like, as JSON: packages, files, units, mounts, users and groups. Runs there, by its own Python."""
+"""Prints the state of a host as JSON: packages, files, units, mounts, users and groups. Runs with the host's Python."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ import stat
 import subprocess
 
 PLACES = ("/etc", "/usr/local", "/opt", "/var/lib", "/srv", "/root", "/mnt")
-# What changes on a host that nobody does anything to, or says nothing about it.
+# Paths that change without anyone changing the host, or that say nothing about it, with the reason.
 VOLATILE = {
-    r"/etc/(passwd|group|shadow|gshadow|subuid|subgid)-": "the copy that tools for accounts make of what was before",
-    r"/etc/\.pwd\.lock": "their lock",
-    r"/etc/ld\.so\.cache": "a cache, made by ldconfig of the libraries that are there",
-    r"/etc/mtab": "a link into /proc",
-    r"/var/lib/apt/lists(/.*)?": "a cache of what repositories have",
-    r"/var/lib/apt/(periodic|daily_lock)(/.*)?": "when the cache was refreshed",
-    r"/var/lib/dpkg(/.*)?": "the list of packages, which is compared by itself",
-    r"/var/lib/(rpm|dnf)(/.*)?": "the same, of Enterprise Linux",
-    r"/etc/lvm/(archive|backup)(/.*)?": "LVM's copies of what volumes there are; one that has grown stays so",
-    r"/var/lib/systemd/(timers|random-seed|catalog|coredump|linger|timesync)(/.*)?": "systemd's notes as time goes by",
-    r"/root/\.ansible(/.*)?": "Ansible's folder for what it copies",
-    r".*/__pycache__(/.*)?": "byte code of Python",
+    r"/etc/(passwd|group|shadow|gshadow|subuid|subgid)-": "backups written by tools that change accounts",
+    r"/etc/\.pwd\.lock": "the lock of these tools",
+    r"/etc/ld\.so\.cache": "ldconfig's cache of installed libraries",
+    r"/etc/mtab": "a link to /proc",
+    r"/var/lib/apt/lists(/.*)?": "a cache of the repositories' package lists",
+    r"/var/lib/apt/(periodic|daily_lock)(/.*)?": "the time of the last update of this cache",
+    r"/var/lib/dpkg(/.*)?": "the package database; packages are compared separately",
+    r"/var/lib/(rpm|dnf)(/.*)?": "the same on Enterprise Linux",
+    r"/etc/lvm/(archive|backup)(/.*)?": "LVM's backups of its metadata; a grown volume stays grown",
+    r"/var/lib/systemd/(timers|random-seed|catalog|coredump|linger|timesync)(/.*)?": "state that systemd updates",
+    r"/root/\.ansible(/.*)?": "Ansible's temporary files",
+    r".*/__pycache__(/.*)?": "Python's bytecode",
 }
-# They are started by who asks them something, and end by themselves.
+# Units that are started on demand and stop by themselves.
 ON_DEMAND = re.compile(r"systemd-(fsckd|hostnamed|localed|timedated)\.service")
 VOLATILE_PATH = re.compile("|".join(f"(?:{pattern})" for pattern in VOLATILE))
 
@@ -71,19 +71,19 @@ def packages() -> list[str]:
 
 
 def units() -> list[str]:
-    """With their state of rest; what systemd makes up as it runs is not listed."""
+    """Unit files with their enablement, and active units; transient units are not listed."""
     enabled = run("systemctl", "list-unit-files", "--no-legend", "--no-pager", "--plain")
     active = run(
         "systemctl", "list-units", "--type=service,socket", "--state=active", "--no-legend", "--no-pager", "--plain"
     )
-    # A transient one lives in /run, until whoever asked for it lets it go.
+    # A transient unit is in /run and disappears when it is no longer used.
     files = [" ".join(line.split()[:2]) for line in enabled if line.split()[1] != "transient"]
     return files + [line.split()[0] for line in active if not ON_DEMAND.match(line)]
 
 
 def snapshot() -> dict[str, object]:
     with open("/proc/mounts", encoding="utf-8") as mounts:
-        # By device, place and kind: options have what the kernel works out.
+        # Device, path and type only: the options contain values that the kernel calculates.
         mounted = sorted(" ".join(line.split()[:3]) for line in mounts if not line.startswith(("overlay", "nsfs")))
     return {
         "packages": packages(),

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""How a playbook ended."""
+"""The result of a playbook."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ RECAP = re.compile(r"^\S+ +: (ok=.*)$", re.MULTILINE)
 
 @dataclass(frozen=True)
 class Played:
-    """On its one host. `recap` has the host's counters: ok, changed, failed, …"""
+    """The result on the only host. `recap` has the host's counters: ok, changed, failed, …"""
 
     returncode: int
     output: str

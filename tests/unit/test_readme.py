@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""README shows what the planner makes of the commands in it, and names and links what there is.
+"""The README shows current plans for its commands, and its names and links exist.
 
-`python tests/unit/test_readme.py` writes the plans again.
+`python tests/unit/test_readme.py` updates the plans.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from ansible_collections.tritonops.trtllm.plugins.plugin_utils._plan_table impor
 PROJECT = Path(__file__).parents[2]
 README = PROJECT / "README.md"
 TEXT = README.read_text()
-# A command in a block of its own, and what it prints.
+# A block with a command, and the plan that it prints.
 PLANNED = re.compile(r"(```shell\n([^`]+)```\n\n<!-- planned: (\w+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
 YAML = [dedent(block) for block in re.findall(r"```yaml\n(.*?)^ *```", TEXT, re.DOTALL | re.MULTILINE)]
 VARIABLES = [block for block in YAML if block.startswith("trtllm_")]
@@ -60,27 +60,27 @@ def planned(command: str) -> str:
 
 
 @pytest.mark.parametrize(("command", "shown"), [pytest.param(p[1], p[3], id=p[2]) for p in PLANNED.findall(TEXT)])
-def test_a_plan_is_what_its_command_prints(command: str, shown: str) -> None:
+def test_a_plan_matches_its_command(command: str, shown: str) -> None:
     assert shown == planned(command), "run `make docs`"
 
 
-def test_every_plan_has_its_command() -> None:
+def test_every_plan_has_a_command() -> None:
     assert TEXT.count("<!-- planned: ") == len(PLANNED.findall(TEXT)) > 0
 
 
-def test_words_that_it_explains_are_in_the_plan() -> None:
+def test_explained_words_are_in_the_plan() -> None:
     _before, _command, _name, shown, _end = PLANNED.findall(TEXT)[0]
     explained = re.findall(r"^- `([^`]+)`", TEXT.split("<!-- end -->")[1], re.MULTILINE)
     assert len(explained) > 3
     assert [word for word in explained if word not in shown] == []
 
 
-def test_it_shows_variables() -> None:
+def test_the_examples_with_variables_are_found() -> None:
     assert len(VARIABLES) == 2
 
 
 @pytest.mark.parametrize("variables", VARIABLES)
-def test_variables_it_shows_can_be_planned_with(variables: str) -> None:
+def test_the_examples_with_variables_can_be_planned(variables: str) -> None:
     plans = plans_of({"gpu-1": yaml.safe_load(variables)}, "BM.GPU.H100.8")
     assert plans["gpu-1"]["refusals"] == []
 
@@ -93,13 +93,13 @@ def test_variables_it_shows_can_be_planned_with(variables: str) -> None:
         ("module", [path.stem for path in PROJECT.glob("plugins/modules/*.py")]),
     ],
 )
-def test_its_tables_have_all(what: str, names: list[str]) -> None:
+def test_tables_list_every_playbook_role_and_module(what: str, names: list[str]) -> None:
     cells = "\n".join(re.findall(r"^\| ([^|]+) \|", TEXT, re.MULTILINE))
     assert {name for name in names if not re.search(rf"[`\[]{name}[`\]]", cells)} == set(), what
 
 
-def test_what_it_links_to_is_installed_with_the_collection() -> None:
-    """The tarball has all files but those in build_ignore."""
+def test_linked_files_are_installed_with_the_collection() -> None:
+    """The tarball has all files except those in build_ignore."""
     left_out = yaml.safe_load((PROJECT / "galaxy.yml").read_text())["build_ignore"]
     linked = {link.partition("#")[0] for link in re.findall(r"\]\((?!https?://|#)([^)]+)\)", TEXT)}
     assert len(linked) > 20

@@ -4,8 +4,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 # Usage: vendor-packages.sh FOLDER
-# Makes docker-ce, docker-ce-cli, docker-buildx-plugin and containerd.io, in conflict with the distribution's packages as
-# the vendor's are, and with the distribution's programs in them: so what the role installs really runs.
+# Builds docker-ce, docker-ce-cli, docker-buildx-plugin and containerd.io. Like the vendor's packages, they conflict with the
+# distribution's. They contain the distribution's programs, so what the role installs really runs.
 
 set -euo pipefail
 folder=$1
@@ -18,7 +18,7 @@ apt-get download docker.io containerd runc >/dev/null
 
 unpack() {
     dpkg-deb --raw-extract "$1"_*.deb "$2"
-    # Configuration files would stay with the package that is removed.
+    # Configuration files would still belong to the package that is removed.
     rm -rf "${2:?}"/DEBIAN/conffiles "${2:?}"/DEBIAN/md5sums "${2:?}"/etc
 }
 
@@ -34,10 +34,10 @@ unpack containerd containerd
 dpkg-deb --extract runc_*.deb containerd
 pack containerd containerd.io 'libc6, libseccomp2' 'containerd, runc'
 
-unpack docker.io engine
+unpack docker.io daemon
 mkdir -p cli/DEBIAN cli/usr/bin
-mv engine/usr/bin/docker cli/usr/bin/
-pack engine docker-ce 'containerd.io, docker-ce-cli, adduser, iptables, libdevmapper1.02.1, libsystemd0' docker.io
+mv daemon/usr/bin/docker cli/usr/bin/
+pack daemon docker-ce 'containerd.io, docker-ce-cli, adduser, iptables, libdevmapper1.02.1, libsystemd0' docker.io
 pack cli docker-ce-cli libc6 docker.io
 mkdir -p buildx/DEBIAN
 pack buildx docker-buildx-plugin docker-ce-cli docker-buildx

@@ -10,7 +10,7 @@ import pytest
 from testinfra.host import Host
 
 
-def test_engine_runs(host: Host) -> None:
+def test_docker_runs(host: Host) -> None:
     assert host.service("docker").is_running
     assert host.service("docker").is_enabled
     assert host.run("docker version --format '{{.Server.Version}}'").rc == 0
@@ -22,18 +22,18 @@ def test_vendor_package_is_installed(host: Host, package: str) -> None:
 
 
 @pytest.mark.parametrize("package", ["docker.io", "containerd", "runc"])
-def test_package_in_the_way_is_gone(host: Host, package: str) -> None:
+def test_conflicting_package_is_removed(host: Host, package: str) -> None:
     assert not host.package(package).is_installed
 
 
-def test_repository_is_trusted_by_its_key_only(host: Host) -> None:
+def test_repository_is_only_trusted_with_its_key(host: Host) -> None:
     source = host.file("/etc/apt/sources.list.d/docker.sources").content_string
     assert "Signed-By: /etc/apt/keyrings/docker.asc" in source
     assert not {"Trusted: yes", "Allow-Insecure: yes"} & set(source.splitlines())
 
 
-def test_a_repository_signed_by_another_key_is_refused(host: Host) -> None:
-    """So the signature is looked at: with any other key in its place apt will not have the repository."""
+def test_a_repository_signed_with_another_key_is_refused(host: Host) -> None:
+    """apt checks the signature: it refuses the repository with any other key."""
     other = "/usr/share/keyrings/debian-archive-bookworm-stable.gpg"
     host.check_output(
         "sed 's#/etc/apt/keyrings/docker.asc#%s#' /etc/apt/sources.list.d/docker.sources > /tmp/other.sources", other

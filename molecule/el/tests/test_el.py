@@ -18,12 +18,12 @@ def test_the_prompt_is_answered(host: Host) -> None:
     assert host.check_output("/opt/trtllm/venv/bin/python -c %s", ASK).strip()
 
 
-def test_service_runs_and_starts_with_the_host(host: Host) -> None:
+def test_service_runs_and_starts_at_boot(host: Host) -> None:
     assert host.service("trtllm@default").is_running
     assert host.service("trtllm@default").is_enabled
 
 
-def test_default_python_has_no_bindings_of_dnf(host: Host) -> None:
-    """So what was installed was so by dnf's command line."""
+def test_default_python_has_no_dnf_bindings(host: Host) -> None:
+    """So the roles have installed packages with dnf's command line."""
     assert host.run("python3 -c 'import dnf'").rc == 1
     assert host.run("rpm -q docker-ce containerd.io").rc == 0

@@ -11,7 +11,7 @@ import pytest
 from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._artifact import marked
 from testinfra.host import Host
 
-# A program and all that it needs, as an image.
+# Creates an image of a program and its libraries.
 IMPORT_IMAGE = (
     "tar -C / -ch bin/true lib64/ld-linux-x86-64.so.2 lib/x86_64-linux-gnu/libc.so.6 | docker import - test:true"
 )
@@ -27,7 +27,7 @@ def repository(host: Host, file: str, section: str) -> SectionProxy:
     return parser[section]
 
 
-def test_a_python_was_brought_and_the_default_one_left_alone(host: Host) -> None:
+def test_a_python_was_installed_and_the_default_one_left_alone(host: Host) -> None:
     assert host.check_output("python3 --version") == "Python 3.6.8"
     assert version(host, "python3.11") == "3.11.9"
     assert host.run("/usr/bin/python3.11 -c 'import dnf'").rc == 1
@@ -39,27 +39,27 @@ def test_modules_have_their_packages(host: Host, module: str) -> None:
     assert host.run("/opt/trtllm/venv/bin/python -c 'import %s'", module).rc == 0
 
 
-def test_engine_of_the_wanted_version_runs_and_starts_with_the_host(host: Host) -> None:
+def test_docker_has_the_chosen_version_runs_and_starts_at_boot(host: Host) -> None:
     assert host.service("docker").is_running
     assert host.service("docker").is_enabled
     assert [version(host, name) for name in ("docker-ce", "docker-ce-cli")] == ["20.10.23", "20.10.23"]
 
 
-def test_only_what_is_in_the_way_is_gone(host: Host) -> None:
+def test_only_conflicting_packages_are_removed(host: Host) -> None:
     there = host.check_output("rpm -qa --qf '%{NAME} '").split()
     assert {"runc", "podman-docker"}.isdisjoint(there)
     assert {"podman", "crun"} <= set(there)
 
 
-def test_docker_signs_packages_of_a_release_for_rhel(host: Host) -> None:
+def test_docker_repository_has_signed_packages_and_the_path_for_rhel(host: Host) -> None:
     docker = repository(host, "docker-ce", "docker-ce-stable")
     assert docker["baseurl"] == "file:///srv/rpm/docker/linux/rhel/8/$basearch/stable"
     assert docker["gpgcheck"] == "1"
-    # The key is the one that was looked at.
+    # The key whose fingerprint was checked.
     assert docker["gpgkey"] == "file:///etc/pki/rpm-gpg/docker.asc"
 
 
-def test_looking_at_keys_leaves_nothing(host: Host) -> None:
+def test_checking_keys_leaves_no_files(host: Host) -> None:
     assert set(host.file("/etc/pki/rpm-gpg").listdir()) == {
         "RPM-GPG-KEY-oracle",
         "docker.asc",
@@ -67,14 +67,14 @@ def test_looking_at_keys_leaves_nothing(host: Host) -> None:
     }
 
 
-def test_nvidia_signs_its_list_of_packages(host: Host) -> None:
+def test_nvidia_repository_has_a_signed_index(host: Host) -> None:
     nvidia = repository(host, "nvidia-container-toolkit", "nvidia-container-toolkit")
     assert nvidia["baseurl"] == "file:///srv/rpm/nvidia/stable/rpm/$basearch"
     assert nvidia["repo_gpgcheck"] == "1"
 
 
-def test_a_list_of_packages_signed_by_nobody_is_refused(host: Host) -> None:
-    """So the signature is looked at."""
+def test_an_altered_index_is_refused(host: Host) -> None:
+    """dnf checks the signature."""
     host.check_output("rm -rf /tmp/nvidia && cp -r /srv/rpm/nvidia/stable/rpm/x86_64 /tmp/nvidia")
     host.check_output("echo '<!-- altered -->' >>/tmp/nvidia/repodata/repomd.xml")
     altered = host.run("dnf -y --refresh --setopt=nvidia-container-toolkit.baseurl=file:///tmp/nvidia makecache")
@@ -82,7 +82,7 @@ def test_a_list_of_packages_signed_by_nobody_is_refused(host: Host) -> None:
     assert "GPG" in altered.stderr or "signature" in altered.stderr.lower()
 
 
-def test_toolkit_with_known_holes_was_replaced(host: Host) -> None:
+def test_vulnerable_toolkit_was_replaced(host: Host) -> None:
     assert version(host, "nvidia-container-toolkit") == "1.20.0"
     assert version(host, "nvidia-container-toolkit-base") == "1.20.0"
 
@@ -102,18 +102,18 @@ def test_container_runs_in_the_runtime_and_gets_gpus(host: Host) -> None:
     assert host.file("/run/nvidia-container-runtime.called").exists
     host.check_output("docker run --rm --gpus all test:true /bin/true")
     assert host.file("/run/nvidia-container-runtime-hook.called").exists
-    # With images of others in it the engine would stay. This one is as a run leaves it that is killed having loaded it.
+    # Teardown would keep Docker because of this image. The record marks it as loaded by a run that was killed.
     record = "/opt/trtllm/image/killed.partial/inputs.json"
     mark = json.dumps(marked({"image": "test:true"}))
     host.check_output("mkdir -p $(dirname %s) && echo %s >%s", record, mark, record)
 
 
-def test_engine_was_restarted_once_and_not_under_the_service(host: Host) -> None:
+def test_docker_was_restarted_once_and_not_under_the_service(host: Host) -> None:
     assert host.file("/var/log/order").content_string.splitlines() == [
         "service started",
-        # By the role docker, with its settings. The role nvidia_ctk has others:
-        "engine started",
-        "service stopped, engine active",
-        "engine started",
+        # By the role docker, with its settings. The role nvidia_ctk changes them:
+        "docker started",
+        "service stopped, docker active",
+        "docker started",
         "service started",
     ]

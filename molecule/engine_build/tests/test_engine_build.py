@@ -20,12 +20,12 @@ FILES = {
     },
 }
 FILES["upstream"] = {**FILES["native"], "checkpoint": {*FILES["native"]["checkpoint"], "tool.log"}}
-BY_EITHER = pytest.mark.parametrize("converter", FILES)
+EACH_CONVERTER = pytest.mark.parametrize("converter", FILES)
 
 
 @pytest.fixture
 def made(host: Host, record: Record) -> Folders:
-    """By converter, the checkpoint and the engine of it."""
+    """The checkpoint and its engine, by converter."""
 
     def artifacts(kind: str) -> dict[str, Any]:
         names = host.file(f"/opt/trtllm/{kind}").listdir()
@@ -41,9 +41,9 @@ def made(host: Host, record: Record) -> Folders:
     return found
 
 
-@BY_EITHER
+@EACH_CONVERTER
 @pytest.mark.parametrize("kind", ["checkpoint", "engine"])
-def test_every_rank_is_there_and_recorded(host: Host, made: Folders, record: Record, converter: str, kind: str) -> None:
+def test_every_rank_is_recorded(host: Host, made: Folders, record: Record, converter: str, kind: str) -> None:
     folder, files = made[converter][kind], FILES[converter][kind]
     assert set(host.file(folder).listdir()) == files | {"artifact.json"}
     artifact = record(f"{folder}/artifact.json")
@@ -51,7 +51,7 @@ def test_every_rank_is_there_and_recorded(host: Host, made: Folders, record: Rec
     assert all(host.file(f"{folder}/{name}").size == entry["size"] for name, entry in artifact["files"].items())
 
 
-def test_records_name_the_weights_and_the_image_where_one_took_part(
+def test_records_name_the_weights_and_the_image_if_one_was_used(
     only: Only, made: Folders, record: Record, image: str
 ) -> None:
     weights = record(f"{only('weights')}/artifact.json")
@@ -71,8 +71,8 @@ def test_both_converters_write_the_same(made: Folders, record: Record) -> None:
     assert {name: native[name]["sha256"] for name in RANKS} == {name: upstream[name]["sha256"] for name in RANKS}
 
 
-@BY_EITHER
-def test_the_engine_is_what_was_asked_for(made: Folders, record: Record, converter: str) -> None:
+@EACH_CONVERTER
+def test_the_engine_has_the_requested_settings(made: Folders, record: Record, converter: str) -> None:
     config = record(f"{made[converter]['engine']}/config.json")
     assert config["pretrained_config"]["dtype"] == "bfloat16"
     assert config["pretrained_config"]["mapping"]["pp_size"] == 2

@@ -28,7 +28,7 @@ def test_versions_are_the_pinned_ones(host: Host) -> None:
     assert {line.lower().replace("_", "-") for line in installed} <= {line.lower().replace("_", "-") for line in pinned}
 
 
-def test_half_made_environment_is_gone(host: Host) -> None:
+def test_incomplete_environment_is_removed(host: Host) -> None:
     environments = [name for name in host.file("/srv/apps").listdir() if name.startswith("venv-")]
     assert environments == [host.check_output("readlink /srv/apps/venv")]
     assert environments != ["venv-000000000000"]

@@ -40,21 +40,21 @@ def parts(host: Host, folder: str) -> set[str]:
     return {name for name in host.file(folder).listdir() if not name.endswith(".lock")}
 
 
-def test_release_is_whole_and_has_its_name(host: Host, only: Only, record: Record) -> None:
-    """The folder that was being filled is gone: it is this one."""
+def test_release_is_complete_and_has_its_name(host: Host, only: Only, record: Record) -> None:
+    """The folder under its temporary name was renamed."""
     release = only("deployments/default/releases")
     assert parts(host, release) == {"model_repository", "tokenizer", "release.json"}
     assert record(f"{release}/release.json")["id"] == release.rsplit("/", maxsplit=1)[-1]
     assert set(host.file(f"{release}/model_repository").listdir()) == MODELS | {"artifact.json"}
 
 
-def test_release_says_what_it_is_made_of(only: Only, record: Record, image: str) -> None:
+def test_release_records_its_image_and_engine(only: Only, record: Record, image: str) -> None:
     manifest = record(f"{only('deployments/default/releases')}/release.json")
     assert (manifest["image"], manifest["engine"]) == (image, only("engine"))
 
 
 @pytest.mark.parametrize("model", sorted(MODELS))
-def test_configuration_is_one_that_triton_reads(host: Host, only: Only, model: str) -> None:
+def test_triton_can_read_the_configuration(host: Host, only: Only, model: str) -> None:
     assert config(host, only("deployments/default/releases"), model)["name"] == model
     assert host.file(f"{only('deployments/default/releases')}/model_repository/{model}/1").is_directory
 
@@ -71,7 +71,7 @@ def test_placeholders_and_fields_are_set(host: Host, only: Only) -> None:
 
 
 @pytest.mark.parametrize("name", ["config.json", "rank0.engine"])
-def test_engine_takes_its_room_once(host: Host, only: Only, name: str) -> None:
+def test_engine_uses_its_disk_space_once(host: Host, only: Only, name: str) -> None:
     served = f"{only('deployments/default/releases')}/model_repository/tensorrt_llm/1/{name}"
     assert len(inodes(host, f"{only('engine')}/{name}", served)) == 1
 

@@ -16,17 +16,17 @@ COMMIT = "12fd25f77366fa6b3b4b768ec3050bf629380bac"
 
 @pytest.fixture
 def requests(host: Host) -> Counter[str]:
-    """What the hub was asked for, in all runs together."""
+    """The requests to the hub, of all runs together."""
     return Counter(re.findall(r"^(?:GET|HEAD) .*$", host.file("/var/log/hub.log").content_string, re.MULTILINE))
 
 
-def test_every_file_is_the_hubs(host: Host, only: Callable[[str], str], snapshot: dict[str, str]) -> None:
+def test_every_file_is_that_of_the_hub(host: Host, only: Callable[[str], str], snapshot: dict[str, str]) -> None:
     folder = only("weights")
     lines = host.check_output("cd %s && sha256sum $(find -type f ! -name artifact.json)", folder).splitlines()
     assert {name.removeprefix("./"): digest for digest, name in (line.split() for line in lines)} == snapshot
 
 
-def test_record_says_where_it_is_from(
+def test_record_names_its_source(
     only: Callable[[str], str], record: Callable[[str], Any], snapshot: dict[str, str]
 ) -> None:
     artifact = record(f"{only('weights')}/artifact.json")
@@ -36,21 +36,23 @@ def test_record_says_where_it_is_from(
     assert {name: entry["sha256"] for name, entry in artifact["files"].items()} == snapshot
 
 
-def test_each_file_came_once_and_the_second_run_asked_nothing(requests: Counter[str], snapshot: dict[str, str]) -> None:
-    """A commit cannot move: once its files are there, the hub is not needed."""
+def test_each_file_was_downloaded_once_and_the_second_run_asked_nothing(
+    requests: Counter[str], snapshot: dict[str, str]
+) -> None:
+    """A commit never changes: the hub is not needed when its files exist."""
     root = "HuggingFaceTB/SmolLM2-135M-Instruct"
     assert requests[f"GET /api/models/{root}/revision/{COMMIT}"] == 1
     fetched = {line: count for line, count in requests.items() if line.startswith("GET") and "/resolve/" in line}
     assert fetched == {f"GET /{root}/resolve/{COMMIT}/{name}": 1 for name in snapshot}
 
 
-def test_token_is_where_root_reads_it(host: Host) -> None:
+def test_only_root_can_read_the_token(host: Host) -> None:
     folder, file = host.file("/opt/trtllm/secrets"), host.file("/opt/trtllm/secrets/hf_token")
     assert (folder.user, folder.mode, file.user, file.mode) == ("root", 0o700, "root", 0o600)
     assert file.content_string.strip() == host.file("/srv/token").content_string.strip()
 
 
 def test_token_is_nowhere_else(host: Host) -> None:
-    """In no record, in no log and in no journal."""
+    """Not in a record, a log or the journal."""
     found = host.run("grep -rlaFf /srv/token /opt/trtllm /etc /root /run/log /tmp /var/log /var/tmp").stdout
     assert found.split() == ["/opt/trtllm/secrets/hf_token"]

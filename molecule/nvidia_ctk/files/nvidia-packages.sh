@@ -4,8 +4,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 # Usage: nvidia-packages.sh FOLDER VERSION
-# Makes packages with the names of NVIDIA's. The runtime is a real one as far as the engine can tell: it runs runc, and
-# notes that it was asked to.
+# Builds packages with the names of NVIDIA's. The runtime works for Docker: it runs runc and records that it was called.
 
 set -euo pipefail
 folder=$1 version=$2

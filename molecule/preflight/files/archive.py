@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Writes the part of a C(docker save) archive that tells which image is in it, one with the configuration {}.
+"""Writes the part of a `docker save` archive that identifies the image, here one with the configuration {}.
 
-The argument is its name.
+The argument is the name of the archive.
 """
 
 from __future__ import annotations

@@ -7,10 +7,10 @@ from __future__ import annotations
 from testinfra.host import Host
 
 
-def test_nothing_was_made(host: Host) -> None:
-    """The role looks; whether it sees right is asserted in converge.yml."""
+def test_nothing_was_created(host: Host) -> None:
+    """The role only checks; converge.yml asserts its results."""
     assert not host.file("/opt/trtllm").exists
 
 
-def test_what_is_in_the_way_was_left_alone(host: Host) -> None:
+def test_program_on_the_port_was_left_alone(host: Host) -> None:
     assert host.socket("tcp://127.0.0.1:8000").is_listening

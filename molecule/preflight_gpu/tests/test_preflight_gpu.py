@@ -1,7 +1,7 @@
 # Copyright (c) 2026 tritonops.trtllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""preflight.yml as a person runs it, and what it leaves on the host: nothing."""
+"""preflight.yml as a user runs it; it leaves nothing on the host."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import pytest
 from testinfra.host import Host
 
 PROJECT = Path(__file__).parents[3]
-# What this host cannot be: large, and connected to the world.
+# This host is neither large nor connected to the internet.
 HERE = {
     "trtllm_model": "mixtral-8x7b-instruct",
     "trtllm_weights": {"offline": True},
@@ -28,7 +28,7 @@ FOLDERS = {"healthy": "/etc/rehearsal/gpu", "broken": "/etc/rehearsal/gpu-broken
 
 
 class Run:
-    """A run of preflight.yml on the scenario's host, under two names of which one has other GPUs than the other."""
+    """A run of preflight.yml on the scenario's host, under two names with different GPUs."""
 
     def __init__(self, folder: Path, **hosts: str) -> None:
         container = os.environ.get("MOLECULE_SCENARIO_NAME", "preflight_gpu")
@@ -51,11 +51,11 @@ class Run:
             "--extra-vars",
             '{"egress_environment": {"REHEARSAL_GPU": "{{ gpu_folder }}"}}',
         ]
-        # Molecule asks for colours, which would stand between the words.
+        # Molecule enables colours, whose escape sequences would break the comparisons.
         plain = {"ANSIBLE_FORCE_COLOR": "false", "ANSIBLE_NOCOLOR": "true"}
         environment = {**os.environ, **plain, "ANSIBLE_CONFIG": str(PROJECT / "ansible.cfg")}
         done = subprocess.run(command, text=True, capture_output=True, check=False, env=environment, cwd=folder)
-        self.rc, self.said = done.returncode, done.stdout + done.stderr
+        self.rc, self.output = done.returncode, done.stdout + done.stderr
 
     def ids(self, host: str) -> list[str]:
         report: dict[str, Any] = json.loads(self.file.read_text())["hosts"][host]
@@ -70,13 +70,13 @@ def fixture_fleet(tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 
 def test_one_bad_host_fails_the_run_and_all_are_reported(fleet: Run) -> None:
-    assert fleet.rc == 2, fleet.said
-    assert re.search(r"^healthy +: .*failed=0", fleet.said, re.MULTILINE), "the run fails for the other host alone"
+    assert fleet.rc == 2, fleet.output
+    assert re.search(r"^healthy +: .*failed=0", fleet.output, re.MULTILINE), "the run must only fail for the other host"
     assert fleet.ids("healthy") == []
     assert {"driver_too_old", "gpu_lost", "gpu_count", "mig_mode", "ecc_uncorrected", "row_remapping_failed"} <= set(
         fleet.ids("broken")
     )
-    # The host has it, and the plan says what would do: it is one finding.
+    # The check of the host and the plan report the same problem as one finding.
     assert "plan" not in fleet.ids("broken")
     assert "the driver is 570.124.06, but the image's CUDA needs 580 or later" in fleet.said
     assert "trtllm_release: update it, or trtllm_release 1.0.0 works with it" in fleet.said
@@ -85,8 +85,8 @@ def test_one_bad_host_fails_the_run_and_all_are_reported(fleet: Run) -> None:
 
 
 def test_nothing_was_changed(host: Host, fleet: Run) -> None:
-    # The one change is the report, on this machine.
-    assert sorted(re.findall(r"changed=(\d+)", fleet.said)) == ["0", "1"]
+    # The only change is the report, on this machine.
+    assert sorted(re.findall(r"changed=(\d+)", fleet.output)) == ["0", "1"]
     listing = (Path(__file__).parents[1] / "files/listing.sh").read_text()
     host.check_output("sh -c %s listing /run/listing.after", listing)
     assert host.check_output("diff /run/listing.before /run/listing.after || true") == ""

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Writes every command line that is seen on the host to a file."""
+"""Writes all command lines of the host's processes to a file."""
 
 from __future__ import annotations
 

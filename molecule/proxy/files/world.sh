@@ -4,8 +4,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 # Usage: world.sh NAME SHARED
-# On the gateway: what is beyond the proxy. By TLS under NAME, with a certificate by the authority in SHARED/authority.{pem,key}:
-# 8443 a model hub, 8444 a package index and a git server, 8445 an image registry.
+# Starts the servers behind the proxy on the gateway. They use TLS with the host name NAME and a certificate signed by
+# SHARED/authority.{pem,key}: a model hub on 8443, a package index and a git server on 8444, an image registry on 8445.
 
 set -euo pipefail
 name=$1 shared=$2
@@ -19,13 +19,13 @@ openssl x509 -req -in tls.csr -CA "$shared/authority.pem" -CAkey "$shared/author
     -extfile tls.ext -out tls.crt 2>/dev/null
 cat tls.crt tls.key >tls.pem
 
-# tls PORT BACKEND: TLS on PORT, plain HTTP behind it.
+# tls PORT BACKEND: terminates TLS on PORT for plain HTTP on BACKEND.
 tls() {
     systemd-run --quiet --unit "tls-$1" socat \
         "OPENSSL-LISTEN:$1,bind=127.0.0.1,reuseaddr,fork,cert=/srv/tls.pem,verify=0" "TCP:127.0.0.1:$2"
 }
 
-# Its list of files is what pip takes for an index.
+# The web server's directory listing is a package index for pip.
 for wheel in /var/cache/wheelhouse/*.whl; do
     file=${wheel##*/}
     project=$(tr 'A-Z_' 'a-z-' <<<"${file%%-*}")
@@ -49,7 +49,7 @@ tls 8444 8091
 systemd-run --quiet --unit hub python3 /srv/hub.py --root /var/cache/rehearsal/models --address 127.0.0.1 --port 8090
 tls 8443 8090
 
-# Debian's own settings ask for credentials and listen on every address.
+# Debian's default settings require credentials and listen on all addresses.
 cat >/etc/docker/registry/config.yml <<'SETTINGS'
 version: 0.1
 storage: {filesystem: {rootdirectory: /var/lib/docker-registry}}

@@ -24,36 +24,36 @@ def gateway() -> Host:
 
 @pytest.fixture(scope="module")
 def proxied(gateway: Host) -> set[str]:
-    """What went through the proxy: host and port of tunnels, host of plain requests."""
+    """Requests through the proxy: host and port of tunnels, host of plain requests."""
     log = gateway.file("/var/log/tinyproxy/tinyproxy.log").content_string
     return set(re.findall(r"Request \(file descriptor \d+\): (?:CONNECT|GET http://)\s*([^/ ]+)", log))
 
 
 @pytest.fixture(scope="module")
 def mirror(host: Host) -> str:
-    """The name of the first machine that apt has packages from."""
+    """The host name of apt's first package source."""
     return urlsplit(host.check_output("apt-get indextargets --format '$(URI)' | head -n 1")).hostname or ""
 
 
 @pytest.fixture(scope="module")
 def secret() -> str:
-    """The part of the password that is the same in every way of writing it."""
+    """The part of the password that is the same in every encoding."""
     return (Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"]) / "password").read_text().split()[0]
 
 
 @pytest.fixture(autouse=True, scope="module")
 def unwatched(host: Host) -> None:
-    """The tests say the password themselves."""
+    """The tests use the password themselves."""
     host.run("systemctl stop watch.service")
 
 
 @pytest.fixture
 def commands(host: Host) -> str:
-    """Every command line that was seen on the host while the role ran."""
+    """All command lines that were recorded on the host while the role ran."""
     return host.file("/var/log/commands").content.decode("utf-8", "replace")
 
 
-def test_host_has_no_way_out(host: Host, gateway: Host, mirror: str) -> None:
+def test_host_cannot_reach_the_internet(host: Host, gateway: Host, mirror: str) -> None:
     address = gateway.check_output("getent ahostsv4 %s", mirror).split()[0]
     connect = f"timeout 5 bash -c '</dev/tcp/{address}/80'"
     assert gateway.run(connect).rc == 0
@@ -61,12 +61,12 @@ def test_host_has_no_way_out(host: Host, gateway: Host, mirror: str) -> None:
     assert host.run("getent hosts %s", mirror).rc != 0
 
 
-def test_each_went_through_the_proxy(proxied: set[str], mirror: str) -> None:
-    """The hub, index and git, the registry by the engine, and apt."""
+def test_all_downloads_went_through_the_proxy(proxied: set[str], mirror: str) -> None:
+    """From the hub, the package index, git, the registry (by Docker), and apt's mirror."""
     assert {f"world.example.test:{port}" for port in (8443, 8444, 8445)} | {mirror} <= proxied
 
 
-def test_everything_has_come(host: Host) -> None:
+def test_everything_was_downloaded(host: Host) -> None:
     assert host.package("git").is_installed
     assert host.file("/srv/whole/part/file").content_string == "part\n"
     assert host.file("/opt/trtllm/weights/tiny/model-00006-of-00006.safetensors").size > 0
@@ -75,7 +75,7 @@ def test_everything_has_come(host: Host) -> None:
 
 
 def test_system_trusts_the_authority(host: Host) -> None:
-    """A program that was told nothing: it goes by what the system trusts."""
+    """A program without options uses the system's trust store."""
     (name,) = [name for name in host.file("/usr/local/share/ca-certificates").listdir() if name.startswith("trtllm-")]
     path = f"/usr/local/share/ca-certificates/{name}"
     assert host.run("openssl verify -CApath /etc/ssl/certs %s", path).rc == 0
@@ -84,11 +84,11 @@ def test_system_trusts_the_authority(host: Host) -> None:
 
 def test_no_command_line_had_the_password(commands: str, secret: str) -> None:
     for seen in ("PYTHONPATH=/run/trtllm-egress", "-m pip", "git clone", "apt-get"):
-        assert seen in commands, "or nobody was watching"
+        assert seen in commands, "the recording is incomplete"
     assert secret not in commands
 
 
-def test_only_root_reads_the_password(host: Host, secret: str) -> None:
+def test_only_root_can_read_the_password(host: Host, secret: str) -> None:
     folders = "/etc /home /opt /root /run /tmp /var/lib/apt /var/log /var/tmp"
     found = host.run(f"grep --recursive --files-with-matches --binary-files=text --devices=skip {secret} {folders}")
     assert found.stdout.split() == [DROP_IN]
@@ -96,5 +96,5 @@ def test_only_root_reads_the_password(host: Host, secret: str) -> None:
     assert secret not in host.check_output("runuser -u nobody -- systemctl show docker.service")
 
 
-def test_nothing_of_the_way_out_is_left(host: Host) -> None:
+def test_no_proxy_files_are_left(host: Host) -> None:
     assert not host.file("/run/trtllm-egress").exists

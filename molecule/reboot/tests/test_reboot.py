@@ -2,14 +2,14 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""After a reboot that no play has followed."""
+"""The state after a reboot, without another run of the playbook."""
 
 from __future__ import annotations
 
 from testinfra.host import Host
 
 
-def test_root_file_system_has_all_of_its_disk(host: Host) -> None:
+def test_root_file_system_uses_the_whole_disk(host: Host) -> None:
     found = host.check_output("findmnt --noheadings --bytes --output FSTYPE,SIZE /").split()
     assert found[0] == "ext4"
     assert int(found[1]) > 7.5 * (1 << 30)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The way out again: a host that prepare.yml has remembered by remember_host.yml is what it was then."""
+"""Teardown returns a host to the state that prepare.yml recorded with remember_host.yml."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from host_comparison import different, look_at
+from host_comparison import differences, state_of
 from played import Played
 from testinfra.host import Host
 
@@ -47,9 +47,9 @@ def found() -> dict[str, Any]:
 
 
 def test_teardown_leaves_the_host_as_it_was_found(host: Host, found: dict[str, Any]) -> None:
-    served = look_at(host)
+    served = state_of(host)
     assert teardown(host, "--check").changed > 0
-    assert different(served, look_at(host)) == {}
+    assert differences(served, state_of(host)) == {}
     assert teardown(host).changed > 0
-    assert different(found, look_at(host)) == {}
+    assert differences(found, state_of(host)) == {}
     assert teardown(host).changed == 0

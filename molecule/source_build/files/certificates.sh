@@ -3,7 +3,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-# An authority of the site's own, and a certificate of it for 127.0.0.1.
+# Creates a private CA and a certificate for 127.0.0.1.
 
 set -euo pipefail
 mkdir -p /srv/tls && cd /srv/tls

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Kills the module that builds when the build first asks for leave; later builds get it."""
+"""Kills the module on the first request from its build; answers later requests."""
 
 from __future__ import annotations
 

@@ -3,8 +3,8 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-# Bare repositories like upstream's, with a submodule, a nested one, large files by git-lfs in two of them, and tags. What the
-# submodules' URLs name is not there: the role is told of mirrors. Two more lack what they should have.
+# Creates bare repositories like upstream's, with a submodule, a nested submodule, git-lfs files in two of them, and tags. The
+# URLs of the submodules do not exist, so the role needs mirrors. Two more repositories have defects.
 
 set -euo pipefail
 
@@ -15,7 +15,7 @@ git config --global protocol.file.allow always
 git config --global init.defaultBranch main
 git config --global url.file:///srv/git/.insteadOf https://git.example.com/
 
-# publish NAME: the folder /srv/checkouts/NAME as a bare repository, its large files included.
+# publish NAME: pushes /srv/checkouts/NAME to a bare repository, including its git-lfs files.
 publish() {
     git init --quiet --bare "/srv/git/$1.git"
     git -C "/srv/checkouts/$1" remote add origin "file:///srv/git/$1.git"
@@ -55,11 +55,11 @@ commit backend
 git tag --annotate --message release v0.9.0
 publish backend
 
-# A server that has the commits, but not the large files.
+# A repository that has the commits, but not the git-lfs files.
 cp -r /srv/git/tensorrt_llm.git /srv/git/without_lfs.git
 rm -r /srv/git/without_lfs.git/lfs
 
-# One where somebody has moved the tag.
+# A repository whose tag was moved.
 cp -r /srv/git/backend.git /srv/git/moved.git
 git -C /srv/git/moved.git tag --force v0.9.0 "$(git -C /srv/git/moved.git commit-tree -m other 'main^{tree}')"
 

@@ -15,7 +15,7 @@ LIBRARY = "tensorrt_llm/cpp/libtensorrt_llm_batch_manager_static.a"
 
 
 def found_in_build(host: Host, image: str) -> Any:
-    """What the script that compiles wrote down."""
+    """What the build script recorded."""
     return json.loads(host.check_output("docker run --rm --entrypoint cat %s /app/wheel.json", image))
 
 
@@ -23,7 +23,7 @@ def label(host: Host, image: str) -> str:
     return str(host.check_output("docker image inspect --format '{{.Config.Labels.says}}' %s", image))
 
 
-def test_sources_are_whole(host: Host, record: Callable[[str], Any]) -> None:
+def test_sources_are_complete(host: Host, record: Callable[[str], Any]) -> None:
     assert host.file(f"/srv/clone/{LIBRARY}").size == 1200000
     assert host.file("/srv/clone/images/overview.png").size == 5000
     assert host.file("/srv/clone/tensorrt_llm/3rdparty/cutlass/README.md").content_string.startswith("# of the nested")
@@ -33,25 +33,25 @@ def test_sources_are_whole(host: Host, record: Callable[[str], Any]) -> None:
     assert not any(name.startswith(".git/") for name in clone["files"])
 
 
-def test_nothing_was_written_into_the_users_settings(host: Host) -> None:
+def test_nothing_was_written_to_the_users_git_settings(host: Host) -> None:
     assert not host.file("/root/.gitconfig").exists
 
 
 @pytest.mark.parametrize("name", ["moved", "pointers", "failed"])
-def test_what_was_refused_has_no_final_name(host: Host, name: str) -> None:
+def test_refused_sources_and_builds_have_no_final_name(host: Host, name: str) -> None:
     assert not host.file(f"/srv/{name}").exists
     assert host.file(f"/srv/{name}.partial").is_directory
 
 
-def test_build_was_told_what_upstream_has_no_argument_for(host: Host) -> None:
+def test_build_gets_settings_that_upstream_has_no_argument_for(host: Host) -> None:
     found = found_in_build(host, "tritonops/backend:built")
     assert (found["architectures"], found["jobs"], found["constraints"]) == ("80-real", 3, ["numpy<2"])
-    # By a certificate that only the bundle vouches for.
+    # The certificate is only trusted because of the CA bundle.
     assert found["gate"] == "open"
     assert label(host, "tritonops/backend:built") == "a word of two dollars $$"
 
 
-def test_makefile_was_told_the_same(host: Host) -> None:
+def test_makefile_gets_the_same_settings(host: Host) -> None:
     found = found_in_build(host, "tritonops/backend:made")
     assert (found["architectures"], found["jobs"], found["constraints"]) == ("80-real;90-real", 3, ["numpy<2"])
     assert (found["gate"], label(host, "tritonops/backend:made")) == ("open", "a word of two dollars $$")
@@ -65,7 +65,7 @@ def test_proxies_reach_the_build_and_not_the_image(host: Host, image: str) -> No
     assert "no_proxy" not in host.check_output("docker history --no-trunc %s", name)
 
 
-def test_killed_build_went_on_where_it_was(host: Host) -> None:
+def test_killed_build_continued_where_it_stopped(host: Host) -> None:
     log = host.file("/srv/logs/build.log").content_string
     builds = [text for text in log.split("\n=== ") if "--tag tritonops/backend:built" in text.partition("\n")[0]]
     assert len(builds) == 2
@@ -76,7 +76,7 @@ def test_killed_build_went_on_where_it_was(host: Host) -> None:
     assert f"{first.group(1)} CACHED" not in killed
 
 
-def test_record_is_the_images(host: Host, record: Callable[[str], Any]) -> None:
+def test_record_describes_the_image(host: Host, record: Callable[[str], Any]) -> None:
     built = record("/srv/record/artifact.json")
     name = "tritonops/backend:built"
     identity = host.check_output("docker image inspect --format '{{.Id}}' %s", name)
@@ -86,7 +86,7 @@ def test_record_is_the_images(host: Host, record: Callable[[str], Any]) -> None:
     assert built["duration_seconds"] > 0 and not host.file("/srv/record.partial").exists
 
 
-def test_image_that_was_built_has_a_server(host: Host) -> None:
+def test_built_image_has_tritonserver(host: Host) -> None:
     told = host.run("docker run --rm --entrypoint tritonserver tritonops/backend:built --help 2>&1")
     assert "--model-repository" in told.stdout
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""After growing, making an array, a reboot, taking somebody's drive, and an interruption that was made good."""
+"""The state after growing, creating an array, a reboot, using a drive with data, and continuing an interrupted run."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ def mounted(host: Host, target: str) -> dict[str, Any]:
 
 
 def fstab(host: Host, target: str) -> list[str]:
-    """The one line for the target."""
+    """The only line for the target."""
     lines = [line.split() for line in host.file("/etc/fstab").content_string.splitlines()]
     (found,) = [fields for fields in lines if fields[1:2] == [target]]
     return found
 
 
-def test_root_volume_has_all_of_its_disk(host: Host) -> None:
+def test_root_volume_uses_the_whole_disk(host: Host) -> None:
     filesystem = mounted(host, "/")
     assert (filesystem["source"], filesystem["fstype"]) == ("/dev/mapper/ocivolume-root", "xfs")
     assert filesystem["size"] > 3.5 * GIB
@@ -48,7 +48,7 @@ def test_it_is_mounted_by_its_uuid_and_may_fail(host: Host) -> None:
     assert "nofail" in options.split(",")
 
 
-def test_array_is_remembered_once_and_in_the_initial_ramdisk(host: Host) -> None:
+def test_array_is_configured_once_and_in_the_initramfs(host: Host) -> None:
     text = host.file("/etc/mdadm/mdadm.conf").content_string
     (line,) = [found for found in text.splitlines() if found.startswith("ARRAY")]
     assert line.startswith("ARRAY /dev/md/trtllm ")
@@ -56,12 +56,12 @@ def test_array_is_remembered_once_and_in_the_initial_ramdisk(host: Host) -> None
     assert host.check_output("lsinitramfs %s", ramdisk).count("etc/mdadm/mdadm.conf") == 1
 
 
-def test_the_array_came_back_by_its_name(host: Host) -> None:
-    """The machine was rebooted since it was made."""
+def test_the_array_has_its_name_after_the_reboot(host: Host) -> None:
+    """The machine has been rebooted since the array was created."""
     assert host.file("/dev/md/trtllm").is_symlink
 
 
-def test_somebodys_drive_was_taken_when_that_was_confirmed(host: Host) -> None:
+def test_drive_with_data_was_used_after_confirmation(host: Host) -> None:
     filesystem = mounted(host, "/srv/somebodys")
     assert filesystem["fstype"] == "xfs"
     assert fstab(host, "/srv/somebodys")[0] == f"UUID={filesystem['uuid']}"

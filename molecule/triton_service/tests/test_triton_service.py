@@ -27,14 +27,14 @@ def container(host: Host) -> dict[str, Any]:
 
 
 def ask(host: Host, deadline: float = 0) -> str:
-    """What the server answers, as soon as it does."""
+    """The server's first answer."""
     while (answer := host.run("/opt/trtllm/venv/bin/python -c %s", ASK)).rc != 0:
         assert time.monotonic() < deadline, answer.stderr
         time.sleep(0.5)
     return answer.stdout
 
 
-def test_unit_runs_and_starts_with_the_host(host: Host) -> None:
+def test_unit_runs_and_starts_at_boot(host: Host) -> None:
     service = host.service("trtllm@default")
     assert service.is_running and service.is_enabled
 
@@ -44,7 +44,7 @@ def test_unit_waits_for_the_mount_of_the_root_folder(host: Host) -> None:
     assert "/opt/trtllm" in wanted
 
 
-def test_container_is_closed_in(container: dict[str, Any]) -> None:
+def test_container_is_locked_down(container: dict[str, Any]) -> None:
     limits = container["HostConfig"]
     assert limits["ReadonlyRootfs"] and not limits["Privileged"]
     assert limits["CapDrop"] == ["ALL"] and not limits["CapAdd"]
@@ -65,7 +65,7 @@ def test_container_runs_as_the_system_user(host: Host, container: dict[str, Any]
     assert user.shell == "/usr/sbin/nologin"
 
 
-def test_container_is_of_the_pinned_image(container: dict[str, Any], image: str) -> None:
+def test_container_runs_the_pinned_image(container: dict[str, Any], image: str) -> None:
     assert container["Image"] == container["Config"]["Image"] == image
 
 
@@ -75,25 +75,25 @@ def test_nothing_listens_beyond_loopback(host: Host) -> None:
     assert [address for address in addresses if not address.startswith(("127.", "[::1]"))] == []
 
 
-def test_network_leads_nowhere(host: Host) -> None:
+def test_network_has_no_way_out(host: Host) -> None:
     options = json.loads(host.check_output("docker network inspect trtllm-default"))[0]["Options"]
     assert options["com.docker.network.bridge.enable_icc"] == "false"
     assert options["com.docker.network.bridge.enable_ip_masquerade"] == "false"
 
 
-def test_release_that_failed_is_not_the_current_one(host: Host, record: Callable[[str], Any]) -> None:
-    """side_effect.yml tried to serve a broken one."""
+def test_failed_release_is_not_the_current_one(host: Host, record: Callable[[str], Any]) -> None:
+    """side_effect.yml tried to serve a broken release."""
     current = host.file(f"{DEPLOYMENT}/current").linked_to
     assert current == f"{DEPLOYMENT}/releases/{record(f'{DEPLOYMENT}/current/release.json')['id']}"
     assert host.file(f"{current}/proved").exists and not host.file(f"{DEPLOYMENT}/releases/broken/proved").exists
 
 
-def test_release_that_failed_leaves_no_trace_in_what_was_before(host: Host) -> None:
-    """Nothing was served before the current release, so there is nothing to go back to."""
+def test_failed_release_does_not_become_the_previous_one(host: Host) -> None:
+    """No release was served before the current one, so there is none to go back to."""
     assert not host.file(f"{DEPLOYMENT}/previous").is_symlink
 
 
-def test_server_that_was_killed_comes_back(host: Host) -> None:
+def test_killed_server_is_restarted(host: Host) -> None:
     before = ask(host)
     assert "cloud" in before.lower()
     restarts = int(host.check_output("systemctl show --property NRestarts --value trtllm@default"))

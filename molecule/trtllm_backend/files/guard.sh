@@ -4,7 +4,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 # Usage: guard.sh PASSWORD
-# The same registry a second time, by TLS with an authority of its own and behind a login: registry.example.test:5443.
+# Serves the same registry a second time at registry.example.test:5443, with TLS, a private CA and a login.
 
 set -euo pipefail
 mkdir -p /srv/guarded && cd /srv/guarded
@@ -14,7 +14,7 @@ openssl req -x509 -newkey rsa:2048 -nodes -days 30 -subj '/CN=Authority of the r
 openssl req -newkey rsa:2048 -nodes -subj "/CN=$name" -keyout server.key -out server.csr
 openssl x509 -req -in server.csr -CA ca.crt -CAkey ca.key -CAcreateserial -days 30 -out server.crt \
     -extfile <(echo "subjectAltName = DNS:$name")
-# shellcheck disable=SC2016 # NGC's user has that name
+# shellcheck disable=SC2016 # NGC's user name
 python3 -W ignore -c 'import crypt, sys; print("$oauthtoken:" + crypt.crypt(sys.argv[1], crypt.mksalt(crypt.METHOD_BLOWFISH, rounds=16)))' \
     "$1" >htpasswd
 

@@ -5,13 +5,13 @@
 
 # Usage: publish.sh REPOSITORY FILE
 # Pushes an image with the templates of the rehearsal's image, and nothing else, to a registry on this host, as tag `test`.
-# Its digest is then in FILE, and the image in the registry only. Each FILE makes another image.
+# Writes its digest to FILE and removes the local image. Each FILE results in a different image.
 
 set -euo pipefail
 repository=$1
 file=$2
 
-# Debian's own settings ask for credentials and listen on every address.
+# Debian's default settings require credentials and listen on all addresses.
 cat >/etc/docker/registry/config.yml <<'SETTINGS'
 version: 0.1
 storage: {filesystem: {rootdirectory: /var/lib/docker-registry}}

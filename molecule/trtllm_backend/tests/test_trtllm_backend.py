@@ -22,7 +22,7 @@ print(urlopen(manifest).headers["Docker-Content-Digest"])
 
 @pytest.fixture
 def images(host: Host, image: str) -> list[str]:
-    """The image of the archive and the one of the registry, as Docker is to know them."""
+    """The names that Docker must have for the image of the archive and the one of the registry."""
     digest = host.file("/srv/digest").content_string.strip()
     return [image, f"localhost:5000/tritonserver@{digest}"]
 
@@ -32,7 +32,7 @@ def folders(host: Host, kind: str) -> list[str]:
     return [f"/opt/trtllm/{kind}/{name}" for name in names if not name.endswith(".lock")]
 
 
-def test_engine_has_the_pinned_images(host: Host, images: list[str]) -> None:
+def test_docker_has_the_pinned_images(host: Host, images: list[str]) -> None:
     for name in images:
         host.check_output("docker image inspect %s", name)
     assert host.check_output("docker image inspect --format '{{.Id}}' %s", images[0]) == images[0]
@@ -40,11 +40,11 @@ def test_engine_has_the_pinned_images(host: Host, images: list[str]) -> None:
 
 def test_records_name_the_images(host: Host, images: list[str], record: Callable[[str], Any]) -> None:
     named = [record(f"{folder}/artifact.json")["image"] for folder in folders(host, "image")]
-    # One of them was asked for by its digest and by its tag.
+    # One of them was pulled by digest and by tag.
     assert sorted(name for name in named if "example.test" not in name) == sorted([*images, images[1]])
 
 
-def test_moved_tag_moves_nothing_here(host: Host, images: list[str], record: Callable[[str], Any]) -> None:
+def test_moved_tag_changes_nothing(host: Host, images: list[str], record: Callable[[str], Any]) -> None:
     assert host.file("/srv/runs").content_string == images[1]
     assert record("/srv/by_tag/artifact.json")["image"] == images[1]
     moved = host.file("/srv/moved").content_string.strip()
@@ -53,7 +53,7 @@ def test_moved_tag_moves_nothing_here(host: Host, images: list[str], record: Cal
     assert host.run("docker image inspect %s", f"localhost:5000/tritonserver@{moved}").failed
 
 
-def test_templates_of_each_image_are_whole(host: Host, images: list[str], record: Callable[[str], Any]) -> None:
+def test_templates_of_each_image_are_complete(host: Host, images: list[str], record: Callable[[str], Any]) -> None:
     found = []
     for folder in folders(host, "backend"):
         assert set(host.file(f"{folder}/inflight_batcher_llm").listdir()) == MODELS
@@ -67,14 +67,14 @@ def test_templates_of_each_image_are_whole(host: Host, images: list[str], record
     assert sorted(found) == sorted(images)
 
 
-def test_login_is_nowhere_on_the_host(host: Host) -> None:
+def test_credentials_are_nowhere_on_the_host(host: Host) -> None:
     assert not host.file("/root/.docker/config.json").exists
     encoded = base64.b64encode(b"$oauthtoken:right-password").decode()
     for secret in ("right-password", encoded):
         assert host.run("grep -rlF %s /opt/trtllm /root /tmp /run /var/log /etc", secret).stdout == ""
 
 
-def test_image_behind_a_login_is_by_digest(host: Host, record: Callable[[str], Any]) -> None:
+def test_image_that_requires_a_login_is_recorded_by_digest(host: Host, record: Callable[[str], Any]) -> None:
     moved = host.file("/srv/moved").content_string.strip()
     guarded = "registry.example.test:5443/tritonserver"
     [folder] = [name for name in folders(host, "image") if guarded in record(f"{name}/artifact.json")["image"]]

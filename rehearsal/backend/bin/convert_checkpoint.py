@@ -1,7 +1,7 @@
 # Copyright (c) 2026 tritonops.trtllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Upstream's `convert_checkpoint.py` for the rehearsal: see trtllm_cpu/tools.py."""
+"""Stand-in for upstream's `convert_checkpoint.py`; see trtllm_cpu/tools.py."""
 
 from __future__ import annotations
 

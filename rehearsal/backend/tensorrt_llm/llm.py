@@ -1,7 +1,7 @@
 # Copyright (c) 2026 tritonops.trtllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""LLM(): a Hugging Face folder served straight from its weights, without conversion and engine."""
+"""LLM(): serves a Hugging Face folder directly from its weights, without a checkpoint or an engine."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class CompletionOutput:
 
 
 class RequestOutput:
-    """What a request has brought so far; iterating waits for more, a token of a stream or else the whole answer."""
+    """The output of a request so far; iterating waits for the next token of a stream, or for the whole answer."""
 
     def __init__(self, llm: LLM, prompt: str, params: SamplingParams, streaming: bool):
         self.prompt = prompt
@@ -77,7 +77,7 @@ class RequestOutput:
             output.text = self._text(output.token_ids)
 
     def _finish(self, output: CompletionOutput, ended: bool) -> None:
-        """Say why, and take a stop word off the end."""
+        """Set the finish reason, and remove a stop word from the end."""
         output.finish_reason = "stop" if ended else "length"
         for ids, reason in self._stop_reasons.items():
             if tuple(output.token_ids[-len(ids) :]) == ids:
@@ -87,7 +87,7 @@ class RequestOutput:
                 return
 
     def _text(self, ids: list[int]) -> str:
-        # a stream never has the prompt in it, whatever was asked for
+        # a stream never contains the prompt, even if the request wants it
         repeated = [] if self._streaming or self._params.exclude_input_from_output else self.prompt_token_ids
         return self._tokenizer.decode(repeated + ids, self._params.skip_special_tokens)
 
@@ -109,7 +109,7 @@ class LLM:
     def generate_async(
         self, inputs: str, sampling_params: SamplingParams | None = None, streaming: bool = False
     ) -> RequestOutput:
-        """To be called within a running event loop, which the answer arrives in."""
+        """Must be called in a running event loop, which receives the answer."""
         params = sampling_params or SamplingParams()
         result = RequestOutput(self, inputs, params, streaming)
         self._generator.submit(
@@ -129,7 +129,7 @@ class LLM:
 
 
 def _end_ids(folder: Path, tokenizer: Tokenizer) -> list[int]:
-    """The tokenizer's end token first, then those that only generation_config.json names."""
+    """The tokenizer's end token, followed by those that only generation_config.json lists."""
     path = folder / "generation_config.json"
     named = json.loads(path.read_text(encoding="utf-8")).get("eos_token_id") if path.is_file() else None
     ids = [tokenizer.end_id, *(named if isinstance(named, list) else [named])]

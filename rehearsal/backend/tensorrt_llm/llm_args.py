@@ -1,7 +1,7 @@
 # Copyright (c) 2026 tritonops.trtllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The arguments of LLM(): what the release knows, what this build honours, and what it refuses."""
+"""The arguments of LLM(): those of the TensorRT-LLM version, those supported here, and those that are rejected."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-# Arguments of the release beside those of LlmArgs. Without effect on a CPU is what changes speed, memory or statistics;
-# refused is what changes the tokens and needs what is not there.
+# Arguments of this version in addition to those of LlmArgs. Those that change speed, memory or statistics have no
+# effect on a CPU. Those that change the tokens and need something that is missing here are rejected.
 ARGUMENTS = json.loads(Path(__file__).with_name("arguments.json").read_text(encoding="utf-8"))
 PARALLEL = ("tensor_parallel_size", "pipeline_parallel_size", "context_parallel_size")
 DTYPES = ("auto", "float16", "bfloat16", "float32")
@@ -21,7 +21,7 @@ DTYPES = ("auto", "float16", "bfloat16", "float32")
 
 @dataclass(frozen=True)
 class LlmArgs:
-    """What this build honours."""
+    """The arguments that are supported here."""
 
     model: str
     tokenizer: str | None = None
@@ -38,13 +38,13 @@ class LlmArgs:
 
     @classmethod
     def of(cls, given: Mapping[str, Any]) -> LlmArgs:
-        """Every problem at once: those of the names in the words of the release's own validation."""
+        """Reports all problems at once, those of names with the messages of upstream's own validation."""
         problems = [*_invalid(given)]
         if problems:
             count = f"{len(problems)} validation error{'s' if len(problems) > 1 else ''} for TorchLlmArgs"
             raise ValueError("\n".join([count, *problems]))
         known = {item.name for item in dataclasses.fields(cls)}
-        # null in the yaml means the default
+        # null in YAML means the default
         args = cls(**{name: value for name, value in given.items() if name in known and value is not None})
         reasons = [*_not_served(args, given)]
         if reasons:
@@ -91,7 +91,7 @@ def _not_served(args: LlmArgs, given: Mapping[str, Any]) -> Iterator[str]:
     ranks = {name: getattr(args, name) for name in PARALLEL}
     if set(ranks.values()) != {1}:
         wanted = " x ".join(f"{name} {size}" for name, size in ranks.items())
-        yield f"this build of the LLM API runs one rank only, asked for are {wanted}"
+        yield f"this build of the LLM API only runs one rank, not {wanted}"
     if args.dtype not in DTYPES:
         yield f"dtype is {args.dtype!r}, not one of {', '.join(DTYPES)}"
     if args.max_beam_width != 1:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 tritonops.trtllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A request's parameters, under the names and with the defaults of the LLM API."""
+"""A request's parameters, with the names and defaults of the LLM API."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class SamplingParams:
         return list(known) if self.end_id is None else [self.end_id]
 
     def stop_reasons(self, tokenizer: Tokenizer, known: Sequence[int]) -> dict[tuple[int, ...], str | int]:
-        """What ends an answer, with the reason to give; the first end id is known to the generator and needs none."""
+        """Tokens that end an answer, with the reason to report; the generator handles the first end id itself."""
         words: dict[tuple[int, ...], str | int] = {(token,): token for token in self.end_ids(known)[1:]}
         for text in _as_list(self.stop):
             ids = tokenizer.encode(text, add_special_tokens=False)
@@ -65,7 +65,7 @@ class SamplingParams:
         return words
 
     def as_sampling(self, tokenizer: Tokenizer, known: Sequence[int]) -> Sampling:
-        """For the generator. Nothing said of temperature, top_k and top_p means greedy; any of them means to draw."""
+        """For the generator: without temperature, top_k and top_p greedy, with any of them sampled."""
         draws = any(value is not None for value in (self.temperature, self.top_k, self.top_p))
         bad = (tokenizer.encode(text, add_special_tokens=False) for text in _as_list(self.bad))
         return Sampling(

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 tritonops.trtllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the collection's converter knows of checkpoints, for the tools and the network of this image."""
+"""The parts of the collection's converter that the tools and the network of this image use."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ Config = Mapping[str, Any]
 
 
 def moe_settings(config: Config) -> Mapping[str, Any]:
-    """What config.json says of experts: 0.9 and 0.10 have it at the top level."""
+    """The settings of experts in config.json: 0.9 and 0.10 have them at the top level."""
     names = ("num_experts", "top_k", "normalization_mode")
     return config["moe"] if "moe" in config else {name: config[f"moe_{name}"] for name in names}
 
@@ -56,7 +56,7 @@ def decoder_of(config: Config) -> Decoder:
         rotary_base=config["rotary_base"],
         rotary_scaling=config["rotary_scaling"],
         qkv_bias=config["attn_bias"],
-        # Qwen2's attention has biases on its way in only
+        # Qwen2's attention only has biases on its inputs
         dense_bias=config["attn_bias"] and config["architecture"] != "Qwen2ForCausalLM",
         experts=moe["num_experts"],
         experts_per_token=moe["top_k"],
@@ -67,7 +67,7 @@ def decoder_of(config: Config) -> Decoder:
 def cut_of(config: Config) -> Cut:
     mapping = config["mapping"]
     tp_size = mapping["tp_size"]
-    # before 0.11 it is all or nothing: 1 spreads whole experts, 2 cuts each of them
+    # before 0.11 there are two modes: 1 distributes whole experts, 2 slices each of them
     spread = tp_size if config.get("moe_tp_mode") == 1 else 1
     moe_ep_size = mapping.get("moe_ep_size", spread)
     return Cut(
@@ -89,7 +89,7 @@ def targets(config: Config, rank: int, has_head: bool = True) -> list[Target]:
 
 
 def moe_sizes(tp_size: int, moe_tp_size: int, moe_ep_size: int) -> tuple[int, int]:
-    """A size that is -1 is what the other one leaves; by default each expert is cut."""
+    """A size of -1 is derived from the other one; by default each expert is sliced."""
     if moe_ep_size == -1:
         moe_ep_size = 1 if moe_tp_size == -1 else tp_size // max(moe_tp_size, 1)
     if moe_tp_size == -1:
@@ -106,10 +106,10 @@ def read_whole(folder: Path, dtype: str) -> tuple[dict[str, Any], dict[str, np.n
 
 
 class Source:
-    """The tensors of a Hugging Face folder, whichever file they are in."""
+    """The tensors of a Hugging Face folder, from all of its files."""
 
     def __init__(self, folder: Path):
-        # "np" gives bfloat16 as ml_dtypes' type, bit for bit
+        # "np" returns bfloat16 as the type of ml_dtypes, bit for bit
         paths = {name: tensor.path for name, tensor in open_weights(str(folder)).items()}
         files = {path: safe_open(path, framework="np") for path in set(paths.values())}
         self._files = {name: files[path] for name, path in paths.items()}
@@ -130,7 +130,7 @@ class Source:
 
 
 def _fill(flat: np.ndarray, parts: Sequence[np.ndarray]) -> None:
-    """The parts one behind the other."""
+    """Concatenate the parts."""
     start = 0
     for part in parts:
         flat[start : start + part.size] = part.reshape(-1)

@@ -1,10 +1,10 @@
 # Copyright (c) 2026 tritonops.trtllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Upstream's command lines, from a release's tables of flags.
+"""Upstream's command lines, from the tables of flags of a TensorRT-LLM version.
 
-A flag that the release does not have is rejected by argparse, as upstream's own parser does. A flag that it has but
-that cannot be honoured without a GPU carries a reason, and using it is an error with that reason.
+argparse rejects a flag that the version does not have, like upstream's own parser. A flag that it has but
+that cannot work without a GPU has a reason, and using it is an error with that reason.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def add_flags(parser: argparse._ActionsContainer, table: Table) -> None:
 
 
 def refusals(table: Table, args: argparse.Namespace) -> list[str]:
-    """One sentence for every flag that was used and cannot be honoured here."""
+    """One sentence for every given flag that cannot work here."""
     found = []
     for name, flag in table.items():
         value = getattr(args, name.lstrip("-").replace("-", "_"))

@@ -1,10 +1,10 @@
 # Copyright (c) 2026 tritonops.trtllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The engine folder: config.json and rank<N>.engine; written by the build tool, opened by the backend.
+"""The engine folder: config.json and rank<N>.engine, written by the build tool and opened by the backend.
 
-There is nothing to compile on a CPU: an engine file is the rank's safetensors file, once every tensor has been checked
-against the configuration.
+There is nothing to compile for a CPU: an engine file is the rank's safetensors file, after every tensor has been
+checked against the configuration.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from .checkpoint import Target, targets
 
 
 class EngineError(Exception):
-    """The engine folder cannot be built or served; the text is what upstream prints in that case."""
+    """The engine folder cannot be built or served; the message is upstream's."""
 
 
 def build_rank(config: dict[str, Any], checkpoint: Path, output: Path, rank: int) -> None:
@@ -54,7 +54,7 @@ def _problem(target: Target, found: StoredTensor | None) -> str:
 
 
 def read_config(folder: Path) -> dict[str, Any]:
-    """The engine's config.json, or upstream's words for what is wrong with the folder."""
+    """The engine's config.json, or upstream's error message for the folder."""
     if not folder.is_dir():
         raise EngineError(f"Decoder (GPT) model path at {folder} does not exist.")
     path = folder / "config.json"

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 tritonops.trtllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""In-flight batching: each step takes the next tokens of every running sequence through the network together."""
+"""In-flight batching: each step runs the next tokens of all active sequences through the network together."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import numpy as np
 from .network import Array, Chunk, Shape
 from .sampling import Sampler, Sampling, ends_with_any
 
-# A long prompt goes in by parts of this size, so that the others' tokens do not wait for all of it.
+# A long prompt is processed in parts of this size, so that other sequences do not wait for all of it.
 PREFILL_TOKENS = 512
 
 
@@ -32,7 +32,7 @@ class Limits:
 
     @classmethod
     def of(cls, build: Mapping[str, Any]) -> Limits:
-        """From an engine's `build_config`: one with max_output_len reserves room for a prompt and for an answer."""
+        """From an engine's `build_config`. With max_output_len it reserves space for a prompt and for an answer."""
         sizes = build["max_num_tokens"], build["max_batch_size"]
         if "max_output_len" in build:
             return cls(build["max_input_len"] + build["max_output_len"], *sizes, build["max_input_len"])
@@ -45,7 +45,7 @@ class Limits:
 
 @dataclass
 class Update:
-    """What a step brought to one sequence."""
+    """The result of a step for one sequence."""
 
     tokens: list[int] = field(default_factory=list)
     log_probs: list[float] = field(default_factory=list)
@@ -56,7 +56,7 @@ class Update:
 
 @dataclass
 class Request:
-    """One sequence to complete. `on_update` is called from the generating thread and must not block for long."""
+    """One sequence to complete. `on_update` is called in the generating thread and must not block for long."""
 
     prompt: list[int]
     max_new_tokens: int
@@ -71,7 +71,7 @@ class RequestError(ValueError):
 
 
 class Network(Protocol):
-    """A network by itself, or the leading one of several ranks."""
+    """A network on one rank, or the leading one of several ranks."""
 
     @property
     def shape(self) -> Shape: ...
@@ -96,7 +96,7 @@ class Running:
 
     @property
     def pending(self) -> int:
-        """Tokens that have yet to go through the network."""
+        """Tokens that have not gone through the network yet."""
         return len(self.tokens) - self.computed
 
     def next_chunk(self, budget: int) -> Chunk:
@@ -120,7 +120,7 @@ class Running:
 
 
 class Generator:
-    """The queue of requests and the batch that is running."""
+    """The queue of requests and the current batch."""
 
     def __init__(self, network: Network, limits: Limits):
         self._network = network
@@ -156,7 +156,7 @@ class Generator:
         return Running(request, next(self._sequences), allowed)
 
     def serve(self) -> None:
-        """Step as long as there is work, wait when there is none; returns after `close`."""
+        """Run steps while there is work, otherwise wait; return after `close`."""
         while True:
             with self._wake:
                 self._wake.wait_for(lambda: self._closed or self._waiting or self._running or self._forgotten)
@@ -164,7 +164,7 @@ class Generator:
                     return
             try:
                 self.step()
-            except Exception as error:  # one broken step must not leave every later request without an answer
+            except Exception as error:  # after a failed step, later requests must still be answered
                 self._fail_running(f"{type(error).__name__}: {error}")
 
     def close(self) -> None:
@@ -173,7 +173,7 @@ class Generator:
             self._wake.notify()
 
     def step(self) -> None:
-        """One pass through the network for everything that is running."""
+        """One pass through the network for the whole batch."""
         self._drop_cancelled()
         self._fill_batch()
         planned = self._plan()
@@ -214,7 +214,7 @@ class Generator:
                 self._running.append(self._waiting.popleft())
 
     def _plan(self) -> list[tuple[Running, Chunk]]:
-        """Sequences that generate come first, one token each; prompts share what is left of the step."""
+        """Generating sequences come first, with one token each; prompts share the rest of the step."""
         budget = min(self._limits.max_num_tokens, max(PREFILL_TOKENS, len(self._running)))
         planned = []
         for running in sorted(self._running, key=lambda run: run.pending):

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 tritonops.trtllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where the ranks of one network meet; `ranks.py` has the group over MPI."""
+"""The communication between the ranks of one network; `ranks.py` has the group over MPI."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Array = np.ndarray
 
 
 class Group(Protocol):
-    """A rank's place: `rank` of `size` that hold a stage's layers together, in stage `stage` of `stages`."""
+    """A rank's position: `rank` of `size` ranks that share a stage's layers, in stage `stage` of `stages`."""
 
     rank: int
     size: int
@@ -21,16 +21,16 @@ class Group(Protocol):
     stages: int
 
     def all_reduce(self, partial: Array) -> Array:
-        """The sum of the `partial` of every rank of this stage."""
+        """The sum of `partial` over all ranks of this stage."""
 
     def all_gather(self, part: Array) -> Array:
-        """The `part` of every rank of this stage, side by side along the last axis."""
+        """The `part` of all ranks of this stage, concatenated along the last axis."""
 
     def send(self, array: Array, stage: int) -> None:
-        """To the same rank of another stage."""
+        """Send to the same rank of another stage."""
 
     def receive(self, shape: tuple[int, ...], stage: int) -> Array:
-        """What the same rank of another stage sends."""
+        """Receive from the same rank of another stage."""
 
 
 class Alone:

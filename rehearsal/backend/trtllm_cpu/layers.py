@@ -1,7 +1,7 @@
 # Copyright (c) 2026 tritonops.trtllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The parts of a layer in numpy, each of them one rank's share, and the functions that they are made of."""
+"""The parts of a layer in NumPy, each with one rank's share, and the functions that they use."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .group import Array, Group
 
 
 class Weights:
-    """A rank's tensors below a prefix, widened to float32 where they are taken."""
+    """A rank's tensors below a prefix, widened to float32 on access."""
 
     def __init__(self, tensors: Mapping[str, Array], prefix: str = ""):
         self._tensors = tensors
@@ -38,7 +38,7 @@ class Weights:
 
 class Mlp(Protocol):
     def __call__(self, x: Array) -> Array:
-        """This rank's part of the sum that all ranks' parts make."""
+        """This rank's part of the sum over all ranks."""
 
 
 @dataclass
@@ -53,7 +53,7 @@ class Dense:
 
 @dataclass
 class Experts:
-    """The experts that this rank holds, or its share of each; the router is whole on every rank."""
+    """The experts of this rank, or its share of each; every rank has the whole router."""
 
     router: Array
     fc: Array
@@ -105,13 +105,13 @@ def _experts(config: Mapping[str, Any], weights: Weights, group: Group) -> Exper
         raise ValueError(f"mixture of experts: normalization_mode {settings['normalization_mode']} is not supported")
     names = tensor_names(VERSION)
     router, fc, proj = (weights[name] for name in ("mlp.router.weight", names.expert_in, names.expert_out))
-    # expert parallel is the faster of the two indices; each of its ranks has a run of neighbours
+    # expert parallel is the faster of the two indices; each of its ranks has adjacent experts
     expert_parallel = len(router) // len(fc)
     return Experts(router, fc, proj, group.rank % expert_parallel * len(fc), settings["top_k"])
 
 
 class Embedding:
-    """Looked up in the weights as they are stored. Whole on each rank, or cut by rows (0) or columns (1)."""
+    """Looked up in the weights as stored. Whole on each rank, or sliced by rows (0) or columns (1)."""
 
     def __init__(self, table: Array, cut: int | None, group: Group):
         self._table = table
@@ -125,14 +125,14 @@ class Embedding:
         return found if self._cut is None else self._group.all_gather(found)
 
     def _own_rows(self, tokens: Array) -> Array:
-        """Zeros for the tokens whose rows another rank has."""
+        """Zeros for tokens whose rows are on another rank."""
         local = tokens - self._group.rank * len(self._table)
         mine = (local >= 0) & (local < len(self._table))
         return self._table[np.where(mine, local, 0)].astype(np.float32) * mine[:, None]
 
 
 def route(logits: Array, count: int) -> tuple[Array, Array]:
-    """The `count` likeliest experts of every token, and their shares, which add up to one."""
+    """The `count` most likely experts of every token, and their weights, which sum to one."""
     chances = np.exp(logits - logits.max(axis=-1, keepdims=True))
     chances /= chances.sum(axis=-1, keepdims=True)
     chosen = np.argsort(-chances, axis=-1, kind="stable")[:, :count]
@@ -185,7 +185,7 @@ def rotary_frequencies(size: int, base: float, scaling: Mapping[str, Any]) -> Ar
 
 
 def _llama3_frequencies(frequencies: Array, scaling: Mapping[str, Any]) -> Array:
-    """Llama 3.1's: long waves are stretched by `factor`, short ones kept, and what lies between is blended."""
+    """Llama 3.1's scaling: long wavelengths are stretched by `factor`, short ones kept, others interpolated."""
     original, factor = scaling["original_max_position_embeddings"], scaling["factor"]
     low, high = scaling["low_freq_factor"], scaling["high_freq_factor"]
     turns = original * frequencies / (2 * math.pi)

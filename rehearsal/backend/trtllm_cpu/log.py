@@ -1,7 +1,7 @@
 # Copyright (c) 2026 tritonops.trtllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Lines in the shape that TensorRT-LLM prints: its Python tools in one, its runtime in another."""
+"""Log lines in TensorRT-LLM's two formats: that of its Python tools and that of its runtime."""
 
 from __future__ import annotations
 

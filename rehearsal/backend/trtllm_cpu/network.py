@@ -1,10 +1,10 @@
 # Copyright (c) 2026 tritonops.trtllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A Llama or Mixtral in numpy, over one rank's weights as the engine file holds them.
+"""A Llama or Mixtral in NumPy, with one rank's weights from the engine file.
 
-Tokens of several sequences go through together ("packed input"): linear layers see one matrix, attention looks at each
-sequence's own cache. A rank holds its share of the heads and of the inner width in the layers of its stage.
+Tokens of several sequences are processed together ("packed input"): linear layers see one matrix, attention uses each
+sequence's own cache. A rank has its share of the heads and of the inner width in the layers of its stage.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from .layers import Embedding, Layer, Weights, attend, read_layer, rms_norm, rot
 
 
 class KVCache:
-    """Keys and values of one sequence, growing as it gets longer."""
+    """Keys and values of one sequence; grows with the sequence."""
 
     def __init__(self, layers: int, heads: int, head_size: int):
         self.length = 0
@@ -37,7 +37,7 @@ class KVCache:
             self._store = store
 
     def extend(self, layer: int, keys: Array, values: Array) -> tuple[Array, Array]:
-        """Put the new tokens' keys and values of a layer behind the old ones; all of them come back."""
+        """Append the new tokens' keys and values of a layer, and return all of them."""
         end = self.length + keys.shape[1]
         self._store[0, layer, :, self.length : end] = keys
         self._store[1, layer, :, self.length : end] = values
@@ -46,7 +46,7 @@ class KVCache:
 
 @dataclass(frozen=True)
 class Chunk:
-    """The next tokens of one sequence, and for how many of the last of them logits are wanted."""
+    """The next tokens of one sequence, and the number of last tokens whose logits are needed."""
 
     sequence: int
     tokens: Sequence[int]
@@ -55,7 +55,7 @@ class Chunk:
 
 @dataclass(frozen=True)
 class Shape:
-    """What the network needs to know from the engine's `pretrained_config`: heads are this rank's."""
+    """The values that the network needs from the engine's `pretrained_config`; the heads are this rank's."""
 
     heads: int
     kv_heads: int
@@ -68,7 +68,7 @@ class Shape:
     def of(cls, config: Mapping[str, Any], group: Group) -> Shape:
         return cls(
             heads=config["num_attention_heads"] // group.size,
-            # ranks that outnumber the KV heads have one each, with a copy of it on their neighbours
+            # with more ranks than KV heads each rank has one head, which its neighbours also have
             kv_heads=math.ceil(config["num_key_value_heads"] / group.size),
             head_size=config["head_size"],
             hidden=config["hidden_size"],
@@ -79,7 +79,7 @@ class Shape:
 
 @dataclass
 class Packed:
-    """The chunks of a step one behind the other: each one's cache and rows, and the rotation of every row."""
+    """The concatenated chunks of a step: the cache and rows of each chunk, and the rotation of every row."""
 
     caches: list[KVCache]
     spans: list[slice]
@@ -115,9 +115,9 @@ class Llama:
         return self._group.stage == self._group.stages - 1
 
     def step(self, chunks: Sequence[Chunk], forgotten: Sequence[int] = ()) -> list[Array]:
-        """The logits that each chunk wants, on the leading rank; the sequences' caches grow by the chunks' tokens.
+        """The logits for each chunk, on the leading rank; the sequences' caches grow by the chunks' tokens.
 
-        All ranks take the same step. A sequence that was not seen before begins.
+        All ranks take the same step. An unknown sequence starts.
         """
         for sequence in forgotten:
             self._caches.pop(sequence, None)
@@ -152,14 +152,14 @@ class Llama:
         return cache
 
     def _enter(self, chunks: Sequence[Chunk]) -> Array:
-        """What goes into this stage's layers."""
+        """The input of this stage's layers."""
         tokens = np.concatenate([np.asarray(chunk.tokens, np.int64) for chunk in chunks])
         if self._is_first:
             return self._embedding(tokens)
         return self._group.receive((len(tokens), self.shape.hidden), self._group.stage - 1)
 
     def _leave(self, hidden: Array, spans: Sequence[slice], wanted: Sequence[int]) -> list[Array]:
-        """Hidden states go on to the next stage, and logits from the last one back to the leading rank."""
+        """Send hidden states to the next stage, and logits from the last one to the leading rank."""
         count = sum(wanted)
         if not self._is_last:
             self._group.send(hidden, self._group.stage + 1)
@@ -178,7 +178,7 @@ class Llama:
 
     def _logits(self, hidden: Array) -> Array:
         part = rms_norm(hidden, self._norm, self.shape.epsilon) @ self._head.T
-        # rows that only fill up the last rank's share of the vocabulary are no tokens
+        # rows that pad the last rank's share of the vocabulary are not tokens
         return np.ascontiguousarray(self._group.all_gather(part)[:, : self.shape.vocab])
 
     def _attention(self, number: int, layer: Layer, hidden: Array, packed: Packed) -> Array:
@@ -201,6 +201,6 @@ class Llama:
 
 
 def _read_layers(config: Mapping[str, Any], tensors: Mapping[str, Array], group: Group) -> list[Layer]:
-    """A stage numbers its own layers from 0; the engine's tensors were counted when it was built."""
+    """A stage numbers its layers from 0; the build has checked that all tensors exist."""
     count = config["num_hidden_layers"] // group.stages
     return [read_layer(config, Weights(tensors, f"transformer.layers.{number}."), group) for number in range(count)]

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 tritonops.trtllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The ranks of a network over MPI: rank 0 leads, the others do what it tells them, step by step."""
+"""The ranks of a network over MPI: rank 0 leads, and the others follow it step by step."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from .network import Chunk, Llama, Shape
 if TYPE_CHECKING:
     from mpi4py.MPI import Comm
 
-# MPI waits by spinning, but there may be more ranks than processors, and nothing to do for days. So a rank that waits
-# looks by itself, eagerly at first, and then sleeps between two looks: a fiftieth of what it waited, never for long.
+# MPI waits in a busy loop, but there may be more ranks than processors, and nothing to do for days. So a waiting rank
+# polls, first without pauses, and then sleeps between polls for a fiftieth of the time waited, up to a limit.
 EAGER_SECONDS = 50e-6
 LONGEST_PAUSE = 5e-3
 
@@ -36,7 +36,7 @@ def wait_until(is_done: Callable[[], bool]) -> None:
 
 @dataclass(frozen=True)
 class World:
-    """What mpirun says of this process."""
+    """The environment variables that mpirun sets for this process."""
 
     size: int
     local_size: int
@@ -53,10 +53,10 @@ class World:
 
 
 def communicator() -> Comm:
-    """Initialises MPI, which waits until every rank has come so far."""
+    """Initialises MPI, which waits until all ranks have done so."""
     import mpi4py
 
-    # A process of a server that is being stopped may be killed at any time: none waits for the others at its end.
+    # When a server is stopped, its processes may be killed at any time, so none waits for the others when it ends.
     mpi4py.rc.finalize = False
     from mpi4py import MPI
 
@@ -93,7 +93,7 @@ class MpiGroup:
 
 
 class Leader:
-    """Rank 0's network: every step is taken by all ranks."""
+    """Rank 0's network: all ranks take every step."""
 
     def __init__(self, network: Llama, world: Comm):
         self._network = network
@@ -119,7 +119,7 @@ class Leader:
 
 
 def follow(network: Llama, world: Comm) -> None:
-    """A worker's life: it ends when the leader closes."""
+    """Run a worker until the leader closes."""
     try:
         while (told := _next(world)) is not None:
             network.step(*told)
@@ -128,14 +128,14 @@ def follow(network: Llama, world: Comm) -> None:
 
 
 def _next(world: Comm) -> tuple[Sequence[Chunk], Sequence[int]] | None:
-    """What the leader says next."""
+    """The next message of the leader."""
     wait_until(lambda: world.Iprobe(source=0))
     told: tuple[Sequence[Chunk], Sequence[int]] | None = world.recv(source=0)
     return told
 
 
 def abort(world: Comm, error: Exception) -> NoReturn:
-    """The others wait for this rank in the middle of a step, and would for ever: end all of them."""
+    """End all ranks, because the others would wait for this one forever in the middle of a step."""
     reason = f"{type(error).__name__}: {error}"
     log.runtime("ERROR", f"Encountered an error in forwardAsync function: {reason} (rank {world.Get_rank()})")
     world.Abort(1)

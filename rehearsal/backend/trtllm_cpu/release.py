@@ -1,10 +1,10 @@
 # Copyright (c) 2026 tritonops.trtllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What differs between releases, as data: `flags/<release>.json`.
+"""The differences between TensorRT-LLM versions, as data: `flags/<version>.json`.
 
-Three tables of flags (see cli.py), the keys of the engine's config.json, and what an unfilled placeholder means. In the
-table of keys a text that starts with "$" stands for the value of that name.
+They have three tables of flags (see cli.py), the keys of the engine's config.json, and the meaning of unfilled
+placeholders. In the table of keys a string that starts with "$" stands for the value of that name.
 """
 
 from __future__ import annotations

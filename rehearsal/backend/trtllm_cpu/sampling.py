@@ -1,7 +1,7 @@
 # Copyright (c) 2026 tritonops.trtllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From one row of logits to the next token, under the request's sampling parameters."""
+"""Choose the next token from a row of logits, with the request's sampling parameters."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ WordList = list[list[int]]
 
 @dataclass
 class Sampling:
-    """A request's parameters, named as the backend's inputs. Zero or absent top_k and top_p mean greedy."""
+    """A request's parameters, named like the backend's inputs. Zero or missing top_k and top_p mean greedy."""
 
     top_k: int = 0
     top_p: float = 0.0
@@ -43,7 +43,7 @@ class Sampler:
         self._random = np.random.Generator(np.random.PCG64(sampling.random_seed))
 
     def choose(self, logits: np.ndarray, tokens: Sequence[int], generated: int) -> tuple[int, float]:
-        """The next token after `tokens` (prompt and what was generated so far) and its log probability."""
+        """The next token after `tokens` (prompt and generated tokens), and its log probability."""
         scores = adjust(logits, tokens, generated, self._sampling)
         log_probs = log_softmax(scores)
         token = int(np.argmax(scores)) if self._sampling.is_greedy else self._draw(log_probs)
@@ -63,9 +63,9 @@ def log_softmax(scores: np.ndarray) -> np.ndarray:
 
 
 def candidates(log_probs: np.ndarray, top_k: int, top_p: float) -> np.ndarray:
-    """Ids that may be drawn, likeliest first: the top k, and of those the fewest that hold `top_p` together."""
+    """Ids that may be sampled, most likely first: the top k, of these the fewest that reach `top_p` together."""
     count = min(top_k, len(log_probs)) if top_k > 0 else len(log_probs)
-    # a stable sort keeps equal scores in the order of their ids, so draws repeat
+    # a stable sort keeps equal scores in the order of their ids, so sampling is reproducible
     ids = np.argsort(-log_probs, kind="stable")[:count]
     if 0.0 < top_p < 1.0:
         probabilities = np.exp(log_probs[ids])
@@ -101,7 +101,7 @@ def _penalise(scores: np.ndarray, tokens: Sequence[int], sampling: Sampling) -> 
 
 
 def parse_word_list(array: np.ndarray | None) -> WordList:
-    """The backend's [2, n] layout: ids one after another, and where each word ends; -1 fills the second row."""
+    """The backend's [2, n] layout: all ids, and the end of each word; the second row is padded with -1."""
     if array is None or array.size == 0:
         return []
     ids, ends = array.reshape(2, -1).tolist()
@@ -116,7 +116,7 @@ def parse_word_list(array: np.ndarray | None) -> WordList:
 
 
 def banned(tokens: Sequence[int], words: WordList) -> Iterator[int]:
-    """Tokens that would complete a bad word now."""
+    """Tokens that would complete a bad word."""
     for word in words:
         head = word[:-1]
         if not head or list(tokens[-len(head) :]) == head:

@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The Triton side of the backend named "tensorrtllm": requests in, responses out.
 
-`backends/tensorrtllm/model.py` is Triton's way in. Names and shapes of the tensors are those of the tensorrt_llm model
-of the release's templates; what upstream's executor logs when it refuses an engine or a request is said here as well.
+`backends/tensorrtllm/model.py` is Triton's entry point. Names and shapes of the tensors are those of the tensorrt_llm
+model in the version's templates. Messages for rejected engines and requests are those of upstream's executor.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ Scalar = TypeVar("Scalar", int, float, bool)
 
 
 def parameter(config: Mapping[str, Any], name: str, default: str) -> str:
-    """A string parameter of config.pbtxt; empty and unfilled ones count as not given, as in upstream."""
+    """A string parameter of config.pbtxt; empty and unfilled ones count as missing, as in upstream."""
     value = str(config.get("parameters", {}).get(name, {}).get("string_value", ""))
     if not value or value.startswith("${"):
         log.runtime("WARNING", f"{name} is not specified, will be set to {default or 'its default'}")
@@ -45,7 +45,7 @@ def parameter(config: Mapping[str, Any], name: str, default: str) -> str:
 
 
 def load_rank(folder: Path) -> Rank:
-    """Everything upstream checks before it serves an engine, in its order."""
+    """Load a rank after upstream's checks, in the same order."""
     config = read_config(folder)
     log.runtime(
         "INFO",
@@ -61,14 +61,14 @@ def load_rank(folder: Path) -> Rank:
         return Rank(config, Llama(model, weights))
     comm = ranks.communicator()
     network = Llama(model, weights, ranks.MpiGroup(comm, model["mapping"]["tp_size"]))
-    # the leader says that it is ready when all are
+    # the leader is only ready when all ranks are
     comm.Barrier()
     return Rank(config, network, comm)
 
 
 @dataclass
 class Rank:
-    """This process's part of the engine; `comm` is None where it is the only one."""
+    """This process's part of the engine; `comm` is None if there is only one process."""
 
     config: dict[str, Any]
     network: Llama
@@ -80,7 +80,7 @@ class Rank:
 
 
 class Inputs:
-    """The input tensors of a request, with upstream's defaults where they are not given."""
+    """The input tensors of a request, with upstream's defaults for missing ones."""
 
     def __init__(self, request: Any):
         self._request = request
@@ -98,7 +98,7 @@ class Inputs:
         return default if row is None else type(default)(row.reshape(-1)[0])
 
     def renamed(self, name: str, old_name: str, index: int, default: Scalar) -> Scalar:
-        """An input that older releases have under another name."""
+        """An input with another name in older versions."""
         return self.scalar(old_name if self.array(name) is None else name, index, default)
 
     @property
@@ -127,7 +127,7 @@ class Inputs:
             end_id=self.scalar("end_id", index, -1),
             bad_words=parse_word_list(self.row("bad_words_list", index)),
             stop_words=parse_word_list(self.row("stop_words_list", index)),
-            # the tensors of a request are gone once execute() returns
+            # the tensors of a request are freed when execute() returns
             bias=None if bias is None else bias.copy(),
         )
 
@@ -156,14 +156,14 @@ def refuse_unsupported(inputs: Inputs) -> None:
             raise RequestError(f"{name} is {value}, but this engine was built for 1")
 
 
-# What a request may ask for besides its answer.
+# Additional outputs that a request may ask for.
 EXTRAS = ("return_perf_metrics", "return_num_input_tokens", "return_num_output_tokens")
 CACHE_STATS = ("kv_cache_alloc_new_blocks", "kv_cache_reused_blocks", "kv_cache_alloc_total_blocks")
 DRAFT_COUNTS = ("total_accepted_draft_tokens", "total_draft_tokens")
 
 
 class Reply:
-    """Collects what a sequence brings and sends it: each token as it comes, or everything at the end."""
+    """Collects the output of a sequence and sends it, each token immediately or everything at the end."""
 
     def __init__(self, sender: Any, inputs: Inputs, index: int, logits_dtype: Any, exclude_input: bool):
         self._sender = sender
@@ -232,7 +232,7 @@ class Reply:
             return {"num_input_tokens": np.int32(self._prompt_tokens)}
         if name == "return_num_output_tokens":
             return {"num_output_tokens": np.int32(self._answer_tokens)}
-        # no block is ever shared between requests here, and nothing is drafted
+        # requests never share blocks here, and there are no draft tokens
         return {
             **dict.fromkeys(CACHE_STATS + DRAFT_COUNTS, np.int32(0)),
             "acceptance_rate": np.float32(0),
@@ -244,10 +244,10 @@ class Reply:
 
 
 def tie_to_server() -> subprocess.Popen[bytes]:
-    """The real backend takes its server with it when it crashes, and mpirun then ends all ranks.
+    """Kill the server if this process dies, as a crash of the real backend does; mpirun then ends all ranks.
 
-    This one is a process of its own. The shell reads the end of its pipe, which is not closed before this process ends;
-    a line says that all is well.
+    This backend is a separate process. The shell kills the server when its pipe is closed, which happens when this
+    process ends; a line on the pipe means a regular end.
     """
     command = ["sh", "-c", 'read -r line || kill -KILL "$1"', "tie", str(os.getppid())]
     return subprocess.Popen(command, stdin=subprocess.PIPE)
@@ -289,7 +289,7 @@ class TritonPythonModel:
         self._thread.start()
 
     def execute(self, requests: list[Any]) -> None:
-        """Hand the requests over; the generating thread answers them, so the next ones can join the batch."""
+        """Submit the requests; the generating thread answers them, so the next ones can join the batch."""
         for request in requests:
             sender = request.get_response_sender()
             try:
@@ -309,7 +309,7 @@ class TritonPythonModel:
             raise RequestError("Streaming is only supported if model is deployed using decoupled mode.")
         for kind in ("context", "generation"):
             if inputs.scalar(f"return_{kind}_logits", 0, False) and not self._build[f"gather_{kind}_logits"]:
-                raise RequestError(f"{kind} logits were asked for, build the engine with --gather_{kind}_logits")
+                raise RequestError(f"{kind} logits need an engine that was built with --gather_{kind}_logits")
         exclude_input = inputs.scalar("exclude_input_in_output", 0, self._exclude_input)
         reply = Reply(sender, inputs, 0, self._logits_dtype, exclude_input)
         try:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 tritonops.trtllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The tokenizer of a Hugging Face folder: tokenizer.json and the special tokens beside it."""
+"""The tokenizer of a Hugging Face folder: tokenizer.json and the files with special tokens."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SENTENCEPIECE_SPACE = "\u2581"
 
 
 class TokenizerError(Exception):
-    """There is no usable tokenizer in the folder."""
+    """The folder has no usable tokenizer."""
 
 
 class Tokenizer:
@@ -32,7 +32,7 @@ class Tokenizer:
         self.pad_id = self.end_id if pad < 0 else pad
 
     def _id_of(self, token: Any) -> int:
-        """A special token is written as its text or as a mapping with it; -1 if there is none."""
+        """The id of a special token, which is given as a string or a mapping; -1 if there is none."""
         text = token["content"] if isinstance(token, dict) else token
         found = self._tokenizer.token_to_id(text) if text else None
         return -1 if found is None else int(found)
@@ -53,7 +53,7 @@ class Tokenizer:
         return text
 
     def word_list(self, rows: Sequence[Sequence[bytes]]) -> np.ndarray:
-        """Words as the backend wants them, [rows, 2, n]: all ids in a row, and below them where each word ends."""
+        """Words in the backend's layout, [rows, 2, n]: all ids, and the end of each word."""
         encoded = [self._encode_words(row) for row in rows]
         width = max(1, *(len(ids) for ids, _offsets in encoded))
         array = np.zeros((len(encoded), 2, width), np.int32)

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 tritonops.trtllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The two command line tools of the image: convert_checkpoint.py and trtllm-build."""
+"""The two command-line tools of the image: convert_checkpoint.py and trtllm-build."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def _cut(args: argparse.Namespace) -> Cut:
 
 
 class _Percent:
-    """Prints a line whenever another tenth is done. Called from the converter's threads."""
+    """Prints a line after every tenth of the work. Called from the converter's threads."""
 
     def __init__(self, total: int):
         self._total = total
@@ -129,7 +129,7 @@ def _build_rank(config: dict[str, Any], source: Path, output: Path, rank: int) -
 
 
 def _plugin_config(args: argparse.Namespace, flags: Table, dtype: str) -> dict[str, Any]:
-    """The plug-ins' settings as the engine records them: booleans, dtypes, null for what is off."""
+    """The plugins' settings as in the engine's config.json: booleans, dtypes, null for disabled ones."""
     values = {"enable": True, "disable": False}
     config: dict[str, Any] = {"dtype": dtype}
     for name in (flag.lstrip("-") for flag in flags):
@@ -150,7 +150,7 @@ def _kv_cache_type(args: argparse.Namespace) -> str:
 
 
 def _sizes(args: argparse.Namespace, config: Mapping[str, Any]) -> dict[str, int]:
-    """The engine's limits, those that are deduced included. A release has max_output_len or max_seq_len."""
+    """The engine's limits, including derived ones. A TensorRT-LLM version has max_output_len or max_seq_len."""
     sizes = {name: value for name, value in vars(args).items() if name in SIZES}
     positions = config["max_position_embeddings"]
     if "max_seq_len" in sizes and sizes["max_seq_len"] is None:

@@ -3,18 +3,18 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 # shellcheck shell=bash
-# What the scripts beside this file share.
+# Shared by the scripts in this folder.
 
 set -euo pipefail
 export GNUPGHOME=${GNUPGHOME:-/tmp/gnupg}
 debs=$1 repositories=$2
 work=$(mktemp -d)
-# Each repository has a key of its own.
+# Each repository has its own key.
 user="Test $(basename "$0") <test@example.com>"
 
 gpg --batch --quiet --passphrase '' --quick-generate-key "$user" rsa3072 sign never
 
-# unpack PACKAGE TREE: a Debian package's files, where they belong with merged /usr.
+# unpack PACKAGE TREE: extracts the files of a Debian package to TREE, with merged /usr.
 unpack() {
     local parts=$work/parts
     rm -rf "$parts"
@@ -27,13 +27,13 @@ unpack() {
     cp -a "$parts/." "$2/"
 }
 
-# pack REPOSITORY TREE NAME [EPOCH:]VERSION-RELEASE: an rpm; standard input has more lines of its spec's head and scripts.
+# pack REPOSITORY TREE NAME [EPOCH:]VERSION-RELEASE: builds an rpm. Standard input has further tags and scripts for its spec.
 pack() {
     local folder=$repositories/$1 tree=$2 name=$3 epoch=0 version=${4%-*} release=${4##*-} listed
     case $version in *:*) epoch=${version%%:*} version=${version#*:} ;; esac
     mkdir -p "$folder" "$tree"
     (cd "$tree" && find . ! -type d -printf '"/%P"\n') >"$work/files"
-    # A list that is empty is an error.
+    # rpmbuild rejects an empty list of files.
     listed=$([ ! -s "$work/files" ] || echo "-f $work/files")
     cat - <(printf '%%description\nA test.\n%%install\ncp -a %s/. %%{buildroot}/\n%%files %s\n' "$tree" "$listed") \
         >"$work/body"
@@ -55,7 +55,7 @@ index() { createrepo_c --quiet "$repositories/$1"; }
 # sign_index REPOSITORY
 sign_index() { gpg --batch --yes --armor --local-user "=$user" --detach-sign "$repositories/$1/repodata/repomd.xml"; }
 
-# export_key FILE: the public key and, beside it, its checksum.
+# export_key FILE: writes the public key, and its checksum beside it.
 export_key() {
     mkdir -p "$repositories/$(dirname "$1")"
     gpg --armor --export "=$user" >"$repositories/$1"

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Writes the result of every task on every host, except skipped ones, as a line of JSON to $BENCH_TASK_RESULTS."""
+"""Writes the results of all tasks on all hosts, except skipped ones, as lines of JSON to $BENCH_TASK_RESULTS."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ description:
 
 
 class CallbackModule(CallbackBase):
-    """A looped task has one result, whatever the number of its items."""
+    """A task with a loop has one result for all items."""
 
     CALLBACK_VERSION = 2.0
     CALLBACK_TYPE = "notification"

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 tritonops.trtllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the benchmark of the site counts, out of real runs of Ansible on this machine."""
+"""The counters of the site's benchmark, with real runs of Ansible on this machine."""
 
 from __future__ import annotations
 
@@ -29,23 +29,23 @@ PLAY = """---
   hosts: all
   gather_facts: false
   tasks:
-    - name: Ask the host
+    - name: Run a command
       ansible.builtin.command:
         argv: ["true"]
       changed_when: CHANGED
-    - name: Ask it again, for two items
+    - name: Run a module with two items
       ansible.builtin.stat:
         path: "{{ item }}"
       loop: [/, /tmp]
-    - name: Ask the first host only
+    - name: Run a module on the first host only
       ansible.builtin.stat:
         path: /
       run_once: true
-    - name: Leave this out
+    - name: Skip a module
       ansible.builtin.stat:
         path: /
       when: false
-    - name: Ask the control node
+    - name: Run a module on the control node
       ansible.builtin.stat:
         path: /
       delegate_to: localhost
@@ -54,18 +54,18 @@ PLAY = """---
         argv: ["false"]
       changed_when: false
       failed_when: false
-    - name: Reckon
+    - name: Set a fact
       ansible.builtin.set_fact:
-        reckoned: 1
-    - name: Look at what was reckoned
+        fact: 1
+    - name: Check the fact
       ansible.builtin.assert:
-        that: reckoned == 1
+        that: fact == 1
         quiet: true
 """
 
 
 def play(folder: Path, changed: str = "false", hosts: str = "one,two") -> tuple[str, str]:
-    """What Ansible printed, and what the callback wrote."""
+    """The output of Ansible and of the callback."""
     playbook, results = folder / "play.yml", folder / "results.jsonl"
     playbook.write_text(PLAY.replace("CHANGED", changed))
     environment = {
@@ -90,9 +90,9 @@ def play(folder: Path, changed: str = "false", hosts: str = "one,two") -> tuple[
     return done.stdout, results.read_text()
 
 
-def test_a_run_is_measured_by_the_host_that_has_most_to_do(tmp_path: Path) -> None:
+def test_a_run_is_measured_by_the_host_with_the_most_tasks(tmp_path: Path) -> None:
     output, results = play(tmp_path)
-    # Each host has four modules; the first one runs one more, for all.
+    # Each host runs three modules; the first one runs another one with run_once.
     assert modules_by_host(results) == {"one": 4, "two": 3}
     assert {host: count["ok"] for host, count in recap(output).items()} == {"one": 7, "two": 6}
     assert measured(output, results, 3.5, 2.5) == Measured(hosts=2, wall=3.5, cpu=2.5, tasks=7, modules=4)
@@ -100,18 +100,18 @@ def test_a_run_is_measured_by_the_host_that_has_most_to_do(tmp_path: Path) -> No
 
 def test_a_run_that_changes_something_is_not_measured(tmp_path: Path) -> None:
     output, results = play(tmp_path, changed="inventory_hostname == 'two'")
-    with pytest.raises(NotIdle, match=r"two: changed=1\ntwo: Ask the host$"):
+    with pytest.raises(NotIdle, match=r"two: changed=1\ntwo: Run a command$"):
         measured(output, results, 1, 1)
 
 
-def test_a_run_that_did_not_get_to_its_end_is_not_measured() -> None:
-    with pytest.raises(NotIdle, match="did not get to its end:\nERROR! no such file"):
+def test_a_run_that_did_not_finish_is_not_measured() -> None:
+    with pytest.raises(NotIdle, match="did not finish:\nERROR! no such file"):
         measured("ERROR! no such file", "", 1, 1)
-    with pytest.raises(NotIdle, match="was to change nothing"):
+    with pytest.raises(NotIdle, match="should not change anything"):
         measured("PLAY RECAP ****\n\n", "", 1, 1)
 
 
-def test_a_host_that_cannot_be_reached_is_told() -> None:
+def test_an_unreachable_host_is_reported() -> None:
     output = "PLAY RECAP ***\nbench-1 : ok=1    changed=0    unreachable=1    failed=0    skipped=2\n"
     with pytest.raises(NotIdle, match="bench-1: unreachable=1"):
         measured(output, "", 1, 1)
@@ -135,10 +135,10 @@ def test_which_tasks_run_a_module_on_the_host(action: str, delegated: bool, on_h
     assert is_on_host(action, delegated) is on_host
 
 
-def test_bounds_are_of_one_host() -> None:
+def test_bounds_apply_to_one_host() -> None:
     assert exceeded(BOUNDS) == []
     slow = Measured(hosts=1, wall=30.5, cpu=15, tasks=46, modules=25)
-    assert exceeded(slow) == ["tasks 46, 45 at most", "wall 30.5, 30 at most"]
+    assert exceeded(slow) == ["tasks 46, at most 45", "wall 30.5, at most 30"]
     assert exceeded(Measured(hosts=2, wall=99, cpu=99, tasks=99, modules=99)) == []
 
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 tritonops.trtllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What holds between files of the catalogue. What one file may say by itself is its schema's business."""
+"""Consistency between files of the catalogue. The schemas check single files."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def placeholders(release: Any) -> set[str]:
 
 
 def has(release: Any) -> dict[str, set[str]]:
-    """All names of a release that a later one may drop, by the kinds of `changes`."""
+    """All names of a version that a later one may drop, by the kinds of `changes`."""
     return {
         "convert": set(release["convert"]["flags"]),
         "build": set(release["build"]["flags"]),
@@ -47,18 +47,18 @@ def has(release: Any) -> dict[str, set[str]]:
     }
 
 
-def test_no_release_is_missing_between_the_first_and_the_last_with_engines() -> None:
+def test_no_version_is_missing_between_the_first_and_the_last_with_engines() -> None:
     minors = [f"0.{minor}.0" for minor in range(8, 22)] + ["1.0.0", "1.1.0", "1.2.0"]
     assert {*minors, "0.18.1", "0.18.2", "1.2.1"} <= set(RELEASES)
 
 
 @pytest.mark.parametrize(("kind", "field"), [("releases", "release"), ("models", "name"), ("shapes", "name")])
-def test_a_file_is_named_like_what_it_describes(kind: str, field: str) -> None:
+def test_a_file_has_the_name_of_its_entry(kind: str, field: str) -> None:
     assert {name: read(kind, name)[field] for name in names(kind)} == {name: name for name in names(kind)}
 
 
 @pytest.mark.parametrize(("before", "after"), PAIRS)
-def test_changes_are_what_the_release_before_had_and_this_has_not(before: str, after: str) -> None:
+def test_changes_list_exactly_the_dropped_names(before: str, after: str) -> None:
     old, new = has(read("releases", before)), has(read("releases", after))
     said = {kind: set(changed) for kind, changed in read("releases", after)["changes"].items()}
     assert said == {kind: old[kind] - new[kind] for kind in old}
@@ -77,7 +77,7 @@ def test_new_names_of_changes_exist(release: str) -> None:
 
 
 @pytest.mark.parametrize(("before", "after"), PAIRS)
-def test_releases_follow_each_other(before: str, after: str) -> None:
+def test_versions_are_in_order_of_dates_and_images(before: str, after: str) -> None:
     old, new = read("releases", before), read("releases", after)
     assert old["date"] < new["date"]
     assert max((image["tag"] for image in old["images"]), default="") < min(
@@ -86,7 +86,7 @@ def test_releases_follow_each_other(before: str, after: str) -> None:
 
 
 @pytest.mark.parametrize("release", RELEASES)
-def test_images_are_in_order_and_called_by_their_tag(release: str) -> None:
+def test_images_are_sorted_and_named_by_tag(release: str) -> None:
     images = read("releases", release)["images"]
     assert [image["tag"] for image in images] == sorted({image["tag"] for image in images})
     assert all(f":{image['tag']}-" in image["reference"] for image in images)
@@ -101,7 +101,7 @@ def test_defaults_are_among_the_choices(release: str) -> None:
 
 
 @pytest.mark.parametrize("release", RELEASES)
-def test_runtime_default_is_what_the_build_has(release: str) -> None:
+def test_runtime_default_is_the_build_default(release: str) -> None:
     facts = read("releases", release)
     built = facts["build"]["flags"]["--tokens_per_block"]["default"]
     assert facts["runtime_defaults"]["tokens_per_block"] == built
@@ -115,7 +115,7 @@ def test_a_placeholder_is_in_one_group_of_its_model(release: str) -> None:
 
 
 @pytest.mark.parametrize("release", RELEASES)
-def test_the_command_that_every_plan_gives_is_known(release: str) -> None:
+def test_flags_that_every_plan_uses_are_known(release: str) -> None:
     facts = read("releases", release)
     assert {"--model_dir", "--output_dir", "--dtype", "--tp_size", "--pp_size", "--workers"} <= set(
         facts["convert"]["flags"]
@@ -138,30 +138,30 @@ def test_scripts_and_templates_moved_in_0_20(release: str) -> None:
 
 @pytest.mark.parametrize("model", upstream.MODELS)
 @pytest.mark.parametrize("release", upstream.RELEASES)
-def test_placeholders_are_those_of_upstreams_templates(release: str, model: str) -> None:
+def test_placeholders_match_upstreams_templates(release: str, model: str) -> None:
     found = _model_config.placeholders(upstream.templates(release)[model])
     groups = read("releases", release)["placeholders"][model]
     assert {name for group in groups.values() for name in group} == {item.name for item in found}
-    # What is not in quotation marks is no valid text format until it is filled.
+    # Placeholders outside of quotes are not valid text format until they are filled.
     bare = {item.name for item in found if not item.quoted}
     assert set(groups["required_to_parse"]) - {"triton_backend"} == bare
 
 
 @pytest.mark.parametrize("name", names("models"))
-def test_every_model_can_be_served_by_some_release(name: str) -> None:
+def test_every_model_can_be_served_by_a_version(name: str) -> None:
     architecture = read("models", name)["architecture"]
     assert any(architecture in read("releases", release)["convert"]["scripts"] for release in RELEASES)
 
 
-def test_ranges_of_shared_notes_are_of_releases_that_exist() -> None:
+def test_shared_notes_apply_to_known_versions() -> None:
     for entry in listed("notes"):
         first, last = entry["first"], entry.get("last", RELEASES[-1])
         assert {first, last} <= set(RELEASES)
-        assert version(first) < version(last), "a note of one release is in its own file"
+        assert version(first) < version(last), "a note for a single version belongs in its file"
 
 
 @pytest.mark.parametrize("release", RELEASES)
-def test_a_release_does_not_repeat_what_releases_share(release: str) -> None:
+def test_a_version_does_not_repeat_shared_notes(release: str) -> None:
     shared = {entry["note"] for entry in listed("notes")}
     assert shared & set(read("releases", release)["notes"]) == set()
 
@@ -177,7 +177,7 @@ def test_an_entry_is_listed_once(kind: str, field: str) -> None:
     assert sorted(found) == sorted(set(found))
 
 
-def test_releases_of_log_patterns_exist() -> None:
+def test_log_patterns_name_known_versions() -> None:
     named = {
         release
         for entry in listed("log_patterns")

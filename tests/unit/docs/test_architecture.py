@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""README's diagram, docs/architecture.svg, is what scripts/diagram.py draws from docs/architecture.yml."""
+"""The diagram in the README, docs/architecture.svg, is what scripts/diagram.py draws from docs/architecture.yml."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_the_diagram_is_drawn_from_its_source(tmp_path: Path) -> None:
     assert DRAWN.read_bytes() == (tmp_path / "drawn.svg").read_bytes(), "run `make docs`"
 
 
-def test_it_is_well_formed_and_has_every_line_of_text() -> None:
+def test_the_diagram_is_well_formed_and_has_all_text() -> None:
     diagram = yaml.safe_load(SOURCE.read_text())
     wanted = [line for box in diagram["boxes"].values() for line in box["text"]]
     found = [element.text for element in ElementTree.parse(DRAWN).iter("{http://www.w3.org/2000/svg}text")]

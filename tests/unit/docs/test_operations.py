@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Every name that the collection prints for a failure is in docs/operations.md, and no other.
+"""docs/operations.md lists exactly the names that the collection prints for failures.
 
-`python tests/unit/docs/test_operations.py` writes the table of log patterns again.
+`python tests/unit/docs/test_operations.py` updates the table of log patterns.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ PROJECT = Path(__file__).parents[3]
 OPERATIONS = PROJECT / "docs" / "operations.md"
 PAGE = OPERATIONS.read_text()
 LOG_PATTERNS = re.compile(r"(?<=<!-- log patterns -->\n).*?(?=<!-- end -->)", re.DOTALL)
-# First cells of the tables' rows that are a name alone.
+# Rows whose first cell is a name.
 EXPLAINED = set(re.findall(r"^\| `([a-z0-9_]+)` \|", PAGE, re.MULTILINE))
 
 
@@ -31,7 +31,7 @@ def literal(node: ast.expr) -> str | None:
 
 
 def findings() -> set[str]:
-    """What preflight finds, with a module and without."""
+    """The findings of preflight: those of its module and those of the role."""
     by_role = (PROJECT / "roles" / "preflight" / "vars" / "main.yml").read_text()
     return {check.id for check in CHECKS} | set(re.findall(r"^  id: (\w+)$", by_role, re.MULTILINE))
 
@@ -55,26 +55,26 @@ NAMES = {
 
 
 def test_the_names_are_found() -> None:
-    """Or the tests below would say nothing."""
+    """Otherwise the tests below would check nothing."""
     assert {"port_taken", "xid", "hub_token_refused", "no_python"} <= NAMES["finding"]
     assert {"disk_space", "exposed_vulnerable_release", "no_python"} <= NAMES["waiver"]
 
 
 @pytest.mark.parametrize("kind", list(NAMES))
-def test_every_name_has_its_row(kind: str) -> None:
+def test_every_name_has_a_row(kind: str) -> None:
     assert NAMES[kind] - EXPLAINED == set()
 
 
-def test_the_table_of_log_patterns_is_that_of_the_catalogue() -> None:
+def test_the_table_of_log_patterns_matches_the_catalogue() -> None:
     assert LOG_PATTERNS.findall(PAGE) == [log_patterns_table()], "run `make docs`"
 
 
-def test_no_row_is_of_the_past() -> None:
+def test_no_row_is_obsolete() -> None:
     assert EXPLAINED - set().union(*NAMES.values()) == set()
 
 
 def words(path: Path) -> Iterator[str]:
-    """What a file may print: strings of Python, text of YAML; what is filled in is left out."""
+    """The messages in a file: strings in Python, text in YAML, without templates and format fields."""
     if path.suffix == ".yml":
         yield " ".join(re.sub(r"\{\{.*?\}\}", "…", path.read_text(), flags=re.DOTALL).split())
         return
@@ -85,7 +85,7 @@ def words(path: Path) -> Iterator[str]:
             yield str(literal(node))
 
 
-def test_messages_it_quotes_are_printed() -> None:
+def test_quoted_messages_exist_in_the_code() -> None:
     paths = [path for top in ("plugins", "roles", "playbooks") for path in (PROJECT / top).rglob("*.*")]
     printed = "\n".join(text for path in paths if path.suffix in (".py", ".yml") for text in words(path))
     quoted = re.findall(r'\*"([^"]+)"\*', PAGE)
@@ -94,13 +94,13 @@ def test_messages_it_quotes_are_printed() -> None:
     assert {part for part in parts if part not in printed} == set()
 
 
-def test_links_within_the_page_lead_somewhere() -> None:
+def test_links_within_the_page_work() -> None:
     headings = re.findall(r"^#+ (.+)$", PAGE, re.MULTILINE)
     anchors = {re.sub(r"[^a-z0-9 -]", "", heading.lower()).replace(" ", "-") for heading in headings}
     assert set(re.findall(r"\]\(#([^)]+)\)", PAGE)) - anchors == set()
 
 
-def test_variables_it_names_exist() -> None:
+def test_named_variables_exist() -> None:
     sample = (PROJECT / "inventories/sample/group_vars/trtllm.yml").read_text()
     options = "".join(path.read_text() for path in PROJECT.glob("roles/*/meta/argument_specs.yml"))
     named = set(re.findall(r"`(trtllm_[a-z_]+)", PAGE))

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""docs/testing.md says of every Molecule scenario what it proves."""
+"""docs/testing.md mentions every Molecule scenario."""
 
 from __future__ import annotations
 

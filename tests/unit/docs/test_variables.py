@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""docs/variables.md lists the variables. `python tests/unit/docs/test_variables.py` writes it again."""
+"""docs/variables.md lists all variables. `python tests/unit/docs/test_variables.py` updates it."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Facts as text in which a reviewer sees what changed: each value once, after the cases that have it."""
+"""Facts as text that reviewers can compare: each value once, below the cases that have it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import Dict, Tuple
 from ansible_collections.tritonops.trtllm.tests.unit.golden.plan_facts import Facts
 
 Case = Tuple[str, ...]
-# For each dimension of a case the values that belong together.
+# The values that belong together, for each dimension of a case.
 Box = Tuple[Sequence[str], ...]
 Cases = Dict[Case, Facts]
 
@@ -27,7 +27,7 @@ MOST_SECTIONS, MOST_LINES = 3, 16
 
 
 def every_fact(heading: str, cases: Cases, topic: str) -> Iterator[str]:
-    """A section for each fact of the topic. A plan that is refused has no other fact than that."""
+    """A section for each fact of the topic. The only fact of a refused plan is its refusal."""
     planned = {case: facts for case, facts in cases.items() if topic == "refusals" or "refusals" not in facts}
     for name in sorted({name for facts in planned.values() for name in facts if name.split(".")[0] == topic}):
         values = {case: facts.get(name, NONE) for case, facts in planned.items()}
@@ -35,21 +35,21 @@ def every_fact(heading: str, cases: Cases, topic: str) -> Iterator[str]:
 
 
 def changed_facts(heading: str, cases: Cases, plain: Cases) -> str:
-    """A section with those facts that differ from the plain request's."""
+    """A section with the facts that differ from those of the plain request."""
     changed: dict[str, dict[Case, list[str]]] = {}
     for case, facts in cases.items():
         names = ["refusals"] if "refusals" in facts else [*facts, *plain[case]]
         for name in names:
             if facts.get(name) != plain[case].get(name):
                 changed.setdefault(name, {})[case] = facts.get(name, NONE)
-    # Keys follow from the others.
+    # Keys are derived from other facts.
     names = sorted(changed, key=lambda name: (name.startswith("key."), name))
     groups = [group for name in names for group in _groups(changed[name], cases, f"{name} / ")]
     return "".join([f"[{heading}]\n", *(groups or ["nothing differs\n"])])
 
 
 def _groups(values: Mapping[Case, list[str]], universe: Collection[Case], label: str = "") -> Iterator[str]:
-    """Each value once, after the cases that have it; `*` is every one of the universe."""
+    """Each value once, below the cases that have it; `*` means all cases of the universe."""
     by_value: dict[tuple[str, ...], list[Case]] = {}
     for case, lines in values.items():
         by_value.setdefault(tuple(lines), []).append(case)
@@ -60,7 +60,7 @@ def _groups(values: Mapping[Case, list[str]], universe: Collection[Case], label:
 
 
 def _values_after(universe: Collection[Case]) -> dict[Case, list[str]]:
-    """By the beginning of a case, what may follow it."""
+    """The values that may follow, by the beginning of a case."""
     found: dict[Case, dict[str, None]] = {}
     for case in universe:
         for place, value in enumerate(case):
@@ -69,7 +69,7 @@ def _values_after(universe: Collection[Case]) -> dict[Case, list[str]]:
 
 
 def _boxes(cases: Sequence[Case], every: Mapping[Case, list[str]]) -> list[Box]:
-    """The cases in few boxes: those that differ in one dimension alone become one, beginning with the last."""
+    """The cases in few boxes: those that differ in one dimension only are merged, starting with the last dimension."""
     boxes: list[Box] = [tuple((value,) for value in case) for case in cases]
     for place in reversed(range(len(boxes[0]))):
         merged: dict[tuple[Box, Box], list[str]] = {}
@@ -87,7 +87,7 @@ def _named(box: Box, order: Sequence[str]) -> str:
 
 
 def _ranges(versions: Sequence[str], order: Sequence[str]) -> str:
-    """Versions that follow one another as 0.9.0..0.12.0."""
+    """Consecutive versions as 0.9.0..0.12.0."""
     runs: list[list[str]] = []
     for version in versions:
         if runs and order.index(version) == order.index(runs[-1][-1]) + 1:
@@ -98,7 +98,7 @@ def _ranges(versions: Sequence[str], order: Sequence[str]) -> str:
 
 
 def first_differences(recorded: str, made: str) -> str:
-    """What changed in the first few sections that differ, and how many more do; empty where nothing does."""
+    """The changes in the first few sections that differ, and the number of others; empty without differences."""
     old, new = _sections(recorded), _sections(made)
     names = [name for name in dict.fromkeys([*old, *new]) if old.get(name) != new.get(name)]
     shown = []
@@ -111,7 +111,7 @@ def first_differences(recorded: str, made: str) -> str:
 
 
 def _changes(old: Sequence[str], new: Sequence[str]) -> Iterator[str]:
-    """Each line that changed, before and after, below the last one that did not."""
+    """Each changed line, before and after, below the last unchanged one."""
     for tag, start, end, new_start, new_end in difflib.SequenceMatcher(None, old, new, False).get_opcodes():
         if tag != "equal":
             yield from (f" {line}" for line in old[max(0, start - 1) : start])

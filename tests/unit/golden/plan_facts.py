@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The facts of a plan that the golden files record: their names stay when the layout of a plan changes.
+"""The facts of a plan that the golden files record. Their names do not change when the layout of a plan does.
 
-Nothing else of the golden test knows what a plan looks like or how one is made.
+No other part of the golden test knows the layout of a plan or how one is made.
 """
 
 from __future__ import annotations
@@ -22,20 +22,20 @@ from ansible_collections.tritonops.trtllm.plugins.plugin_utils._refusal import r
 from ansible_collections.tritonops.trtllm.tests.unit.support.planning import CATALOGUE
 
 KEY = re.compile(r"(?<=/)[0-9a-f]{16}\b")
-# By name, the lines of its value; a fact without a value is left out. What is before the dot is its topic.
+# The lines of a fact's value, by name. Facts without a value are omitted. The part before the dot is the topic.
 Facts = Dict[str, List[str]]
 
 
 def facts_of_request(
     request: Mapping[str, Any], host_facts: Mapping[str, Any], bundle: Mapping[str, Any] | None = None
 ) -> Facts:
-    """`bundle` says how the bundle, or the host, differs from those that suit the request; None is to plan without."""
+    """`bundle` lists differences from the bundle and host that match the request; None means without a bundle."""
 
     def plan(asked: Mapping[str, Any]) -> dict[str, Any]:
         return make_plan(asked, host_facts, CATALOGUE)
 
     online = plan(request)
-    # No bundle is made for what is refused.
+    # A refused request has no bundle.
     if bundle is None or online["refusals"]:
         return facts_of_plan(online)
     manifest = {
@@ -72,7 +72,7 @@ def _described(plan: Mapping[str, Any]) -> Facts:
         "listen": [{"address": port["address"], "port": port["port"]} for port in needs["ports"]],
         "world_size": plan["engine_build"].get("world_size", 1),
     }
-    # The others are recorded with what they are needed for.
+    # The others are recorded with the artifacts that need them.
     others = ("disk", "engine", "memory_bytes", "ports", "reach")
     preflight = {name: value for name, value in needs.items() if name not in others}
     preflight["sources"] = [{"url": source["url"], "what": source["what"]} for source in needs["reach"]]
@@ -115,12 +115,12 @@ def _described(plan: Mapping[str, Any]) -> Facts:
 
 
 def _without_sizes(part: Mapping[str, Any]) -> dict[str, Any]:
-    """Keys and sizes are facts of their own."""
+    """Keys and sizes are separate facts."""
     return {name: value for name, value in part.items() if name not in ("key", "expected_bytes")}
 
 
 def _with_names(lines: list[str], keys: Mapping[str, str]) -> list[str]:
-    """Where a key is part of a path, its name says as much, and stays when the key changes."""
+    """Replace keys in paths with their names, which do not change with the key."""
     text = "\n".join(lines)
     for kind, key in keys.items():
         text = text.replace(key, f"<{kind}>") if key else text
@@ -128,7 +128,7 @@ def _with_names(lines: list[str], keys: Mapping[str, str]) -> list[str]:
 
 
 def _argv(argv: list[str]) -> list[str]:
-    """An option and its value are a line."""
+    """An option and its value share a line."""
     lines: list[str] = []
     for word in argv:
         if lines and not word.startswith("-"):
@@ -147,7 +147,7 @@ def _fields(values: Mapping[str, Any]) -> list[str]:
 
 
 def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
-    """What is not a mapping, by its path and as JSON; what is empty says nothing, and neither does the order."""
+    """All values that are not mappings, as JSON by path; without empty ones, and independent of the order."""
     if isinstance(value, Mapping):
         for name, item in sorted(value.items()):
             yield from _leaves(item, f"{path}.{name}" if path else name)

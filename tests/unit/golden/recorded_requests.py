@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The requests whose plans are recorded: every plain one, and those that ask for something beside it."""
+"""The requests whose plans are recorded: all plain ones, and those with further options."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PROFILES = ("engine", "llmapi")
 
 @dataclass(frozen=True)
 class Plain:
-    """A model preset on a host as new, by one release and profile."""
+    """A model preset on a new host, with a TensorRT-LLM version and a profile."""
 
     release: str
     profile: str = "engine"
@@ -29,7 +29,7 @@ class Plain:
 
     @property
     def request(self) -> dict[str, Any]:
-        """With what it cannot do without: an image where NGC has none, and leave to have no GPU where there is none."""
+        """With the required options: an image if NGC has none, and permission to have no GPU if the host has none."""
         needs: dict[str, Any] = {}
         if not CATALOGUE.releases[self.release]["images"]:
             needs["image"] = IMAGE
@@ -49,7 +49,7 @@ def plain() -> Iterator[Plain]:
 
 @dataclass(frozen=True)
 class Special:
-    """What is asked for beside a plain request, and what its host is beside new; by each of the releases."""
+    """Further options of a plain request and further facts of its host, for each of the versions."""
 
     changes: Mapping[str, Any]
     releases: tuple[str, ...]
@@ -78,17 +78,17 @@ class Special:
 
 
 ALL = tuple(CATALOGUE.releases)
-# Those that differ in what depends on a release: flags, converter, layout of the image, launch line.
+# Versions that differ in flags, converter, layout of the image, or launch line.
 SOME = ("0.8.0", "0.9.0", "0.12.0", "0.18.1", "0.20.0", "1.2.1")
 LLMAPI = ("0.19.0", "1.2.1")
 ONE = ("1.2.1",)
 BY_LLMAPI = {"profile": "llmapi"}
 SMALL_HOST = {"model": "llama-3.1-8b", "shape": "VM.GPU.A10.1"}
-# One of each architecture that the catalogue has.
+# A model of each architecture in the catalogue.
 ARCHITECTURES = ("llama-3.1-8b", "mistral-7b", "mixtral-8x7b", "qwen2.5-7b-instruct")
 
 DIMENSIONS = {"layers": 2, "heads": 4, "kv_heads": 2, "hidden": 64, "ffn": 128, "vocab": 100, "max_positions": 4096}
-# That fits on one GPU or on none.
+# A model that fits on one GPU, and one that fits on none.
 INDIVISIBLE = {**DIMENSIONS, "layers": 1, "heads": 1, "kv_heads": 1, "vocab": 10**8, "max_positions": 2**30}
 OWN_MODEL = {"repository": "me/own", "revision": "main", "architecture": "LlamaForCausalLM", "shape": DIMENSIONS}
 CONFIG = {
@@ -103,7 +103,7 @@ CONFIG = {
 }
 BACKEND_1_2_1 = CATALOGUE.releases["1.2.1"]["sources"]["backend"]["commit"]
 
-# What has the same effect by every release is asked of one of them.
+# Options with the same effect in all versions are recorded for one of them.
 CONVERSIONS = [
     *(Special({"converter": "upstream"}, ALL, like={"model": model}) for model in ARCHITECTURES),
     Special({"converter": "native"}, SOME),
@@ -250,7 +250,7 @@ HOSTS = [
     Special({}, ONE, host={"root_foreign": ["etc", "home"]}),
     Special({"server": {"shm_size": "64m"}}, ONE),
     Special({"gpus_required": True}, ONE, like={"shape": "rehearsal", "model": "smollm2-135m-instruct"}),
-    # The key of its weights.
+    # The key of the model's weights.
     Special({}, ONE, host={"artifacts": ["weights/fd0320a677772689"], "deployments": {"default": "another-release"}}),
     Special({}, ONE, host={"gpus": "8", "container_toolkit": "new"}),
     Special({}, ONE, host={"gpus": [{"name": "GPU", "compute_capability": "new"}]}),

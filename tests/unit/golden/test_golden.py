@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Plans are those that were recorded. `python tests/unit/golden/test_golden.py` records them anew."""
+"""Plans are as recorded. `python tests/unit/golden/test_golden.py` records them again."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ REQUESTS = (
 
 
 def planned() -> dict[str, str]:
-    """By file, what it has to be."""
+    """The expected content of each file."""
     plans = {case: facts_of_request(case.request, case.host_facts) for case in plain()}
     topics = dict.fromkeys(name.split(".")[0] for facts in plans.values() for name in facts)
     releases = dict.fromkeys(case.release for case in plans)
@@ -55,7 +55,7 @@ def _topic_text(topic: str, plans: Mapping[Plain, Facts]) -> str:
 
 
 def _keys_text(release: str, plans: Mapping[Plain, Facts]) -> str:
-    """Every key changes with what goes into it, so they are kept apart, by release."""
+    """Keys change with every input, so they are in separate files, by version."""
     by_profile: dict[str, Cases] = {profile: {} for profile in PROFILES}
     for case, facts in plans.items():
         if case.release == release:
@@ -84,7 +84,7 @@ def _text(note: str, sections: Iterable[str]) -> str:
 
 
 def recorded() -> list[str]:
-    """What is refused first, for nothing else is planned of it, and keys last, for they follow from the others."""
+    """Refusals first, because refused requests have no other facts; keys last, because they depend on other facts."""
     names = [str(path.relative_to(RECORDED)) for path in RECORDED.rglob("*.txt")]
     return sorted(names, key=lambda name: (name.startswith("keys/"), name != "refusals.txt", name))
 
@@ -103,7 +103,7 @@ def test_every_plan_is_recorded_once(texts: Mapping[str, str]) -> None:
 def test_plans_are_as_recorded(name: str, texts: Mapping[str, str]) -> None:
     found = first_differences((RECORDED / name).read_text(encoding="utf-8"), texts.get(name, ""))
     if found:
-        pytest.fail(f"{name} differs; CONTRIBUTING.md says what to do where that is meant\n{found}", pytrace=False)
+        pytest.fail(f"{name} differs; CONTRIBUTING.md says what to do if this is intended\n{found}", pytrace=False)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The inventory of OCI: what it takes for a GPU host, and what the tutorial's host is planned to serve."""
+"""The OCI inventory: which instances are GPU hosts, and the plan for the tutorial's host."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PROJECT = Path(__file__).parents[3]
 OCI = PROJECT / "inventories" / "oci"
 VARIABLES: dict[str, Any] = yaml.safe_load((OCI / "group_vars" / "trtllm.yml").read_text())
 
-# As the plugin is, without OCI: it takes files by their name, and hands instances' fields to the constructed features.
+# Like the real plugin, without OCI: accepts files by name, and passes instances' fields to the constructed features.
 STAND_IN = '''
 DOCUMENTATION = """
 name: oci
@@ -67,20 +67,20 @@ def fixture_inventory(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any
     return found
 
 
-def test_hosts_with_gpus_are_ours_and_no_others(inventory: dict[str, Any]) -> None:
+def test_only_instances_with_gpus_are_hosts(inventory: dict[str, Any]) -> None:
     assert inventory["trtllm"]["hosts"] == ["192.0.2.1", "192.0.2.2"]
     assert inventory["shape_bm_gpu4_8"]["hosts"] == ["192.0.2.1"]
     assert inventory["_meta"]["hostvars"]["192.0.2.1"]["ansible_user"] == "opc"
 
 
-def test_it_serves_what_the_tutorial_serves() -> None:
+def test_the_host_serves_the_tutorials_model() -> None:
     tutorial = yaml.safe_load((PROJECT / "inventories/sample/tutorial.yml").read_text())["trtllm"]["hosts"]
     assert request_of(VARIABLES) == request_of(next(iter(tutorial.values())))
     plan = accepted(**request_of(VARIABLES))
     assert (plan["release"], plan["gpus"], plan["parallelism"]["world_size"]) == ("0.9.0", 8, 8)
 
 
-def test_it_fits_on_the_grown_boot_volume_and_not_before() -> None:
-    """1000 GB less what the system takes; the image's root file system has 47 GB."""
+def test_the_model_only_fits_on_the_grown_boot_volume() -> None:
+    """1000 GB minus the system's files; the image's root file system has 47 GB."""
     assert accepted(host(disk_free_bytes=950 * 10**9), **request_of(VARIABLES))
     assert "trtllm_root" in refused(host(disk_free_bytes=30 * 10**9), **request_of(VARIABLES))

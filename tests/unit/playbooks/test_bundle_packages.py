@@ -139,7 +139,7 @@ def test_vendor_keys_are_verified_as_by_the_roles(system: str) -> None:
 
 
 @pytest.mark.parametrize("system", systems("RedHat"))
-def test_wheels_are_for_the_python_that_is_used(system: str) -> None:
+def test_wheels_match_the_hosts_python(system: str) -> None:
     own = SYSTEMS[system]["python"]
     assert Bundle(system)["bundling_for_pythons"] == ["3.11" if own == "3.6" else own]
 

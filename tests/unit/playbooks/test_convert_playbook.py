@@ -1,7 +1,7 @@
 # Copyright (c) 2026 tritonops.trtllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""convert.yml as it is run: away from the hosts, what they will look for, or why not."""
+"""convert.yml, run without access to the hosts: creates the checkpoints that they need, or says why not."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ansible_collections.tritonops.trtllm.tests.unit.support.tiny_model import T
 
 
 def convert(folder: Path, hosts: dict[str, Any], **variables: Any) -> Run:
-    """By the packages that the tests run with, for hosts that nobody reaches."""
+    """Run it with the tests' own packages, for unreachable hosts."""
     inventory = folder / "hosts.json"
     inventory.write_text(json.dumps({"trtllm": {"hosts": hosts, "vars": {"ansible_host": "192.0.2.1"}}}))
     here = {"host_python_executable": sys.executable, "ansible_become": False}
@@ -24,7 +24,7 @@ def convert(folder: Path, hosts: dict[str, Any], **variables: Any) -> Run:
     return Run(folder, "-i", str(inventory), playbook="convert", **here, **where, **variables)
 
 
-def test_every_checkpoint_is_made_once_where_the_hosts_will_look_for_it(tmp_path: Path) -> None:
+def test_every_checkpoint_is_created_once_in_the_folder_that_the_hosts_use(tmp_path: Path) -> None:
     weights = tmp_path / "tiny"
     tiny_mixtral(weights)
     one, two = (
@@ -50,12 +50,12 @@ def test_every_checkpoint_is_made_once_where_the_hosts_will_look_for_it(tmp_path
         root = f"{tmp_path}/converted/."
         copied = f"{root}/.trtllm {root}/checkpoint/{key} HOST:{plan['root']}/"
         assert f"rsync -aR --mkpath {copied}" in run.said
-    # With the mark a host's plan takes the folder that it is copied to for its root folder.
+    # The mark lets a host's plan accept the folder that this is copied to as its root folder.
     assert (tmp_path / "converted/.trtllm").is_file()
     assert "a, c will find the checkpoint" in run.said and "b will find" in run.said
 
 
-def test_what_needs_the_release_is_refused_before_anything_is_fetched(tmp_path: Path) -> None:
+def test_a_checkpoint_that_needs_upstreams_tool_is_refused_before_any_download(tmp_path: Path) -> None:
     run = convert(
         tmp_path,
         {"a": {"trtllm_precision": "int8_weight_only"}, "b": {}, "c": {"trtllm_profile": "llmapi"}},

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A playbook that would be for no host, or not for those that are meant, fails before it does anything."""
+"""A playbook that matches no host, or not the intended ones, fails before it does anything."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def fixture_inventory(tmp_path: Path) -> str:
         ),
     ],
 )
-def test_what_matches_no_host_is_refused(
+def test_a_pattern_that_matches_no_host_is_refused(
     tmp_path: Path, inventory: str, playbook: str, options: list[str], variables: dict[str, Any], says: str
 ) -> None:
     run = Run(tmp_path, "-i", inventory, *options, playbook=playbook, **variables)
@@ -61,23 +61,23 @@ def test_what_matches_no_host_is_refused(
     assert "localhost" not in run.hosts
 
 
-def test_without_an_inventory_there_is_nothing_to_serve_on(tmp_path: Path) -> None:
+def test_without_an_inventory_site_is_refused(tmp_path: Path) -> None:
     run = Run(tmp_path, playbook="site")
     assert run.rc != 0 and "use an inventory (-i) whose group trtllm contains the hosts" in run.said
 
 
-def test_an_empty_inventory_is_not_planned_for_as_localhost(tmp_path: Path) -> None:
+def test_an_empty_inventory_does_not_mean_localhost(tmp_path: Path) -> None:
     (tmp_path / "empty.yml").write_text("all: {}\n")
     run = Run(tmp_path, "-i", str(tmp_path / "empty.yml"), **SHAPE)
     assert run.rc != 0 and "empty.yml has no hosts" in run.said and not run.plan
 
 
-def test_a_group_of_a_pattern_may_be_absent(tmp_path: Path, inventory: str) -> None:
+def test_a_group_in_a_pattern_may_be_missing(tmp_path: Path, inventory: str) -> None:
     run = Run(tmp_path, "-i", inventory, "--limit", "g*", trtllm_hosts="gpus:gateways", **SHAPE)
     assert run.rc == 0 and sorted(run.hosts) == ["g1", "g2"], run.said
 
 
-def test_hosts_that_a_play_has_added_are_known(tmp_path: Path) -> None:
+def test_hosts_that_a_play_adds_are_found(tmp_path: Path) -> None:
     playbook = [
         {
             "hosts": "localhost",
@@ -93,7 +93,7 @@ def test_hosts_that_a_play_has_added_are_known(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", PLAYBOOKS, ids=lambda path: path.stem)
-def test_every_play_is_for_hosts_that_are_looked_up(path: Path) -> None:
+def test_every_play_looks_up_its_hosts(path: Path) -> None:
     plays = [play for play in yaml.safe_load(path.read_text()) if "hosts" in play]
     assert [play["name"] for play in plays if "lookup('tritonops.trtllm.hosts'" not in play["hosts"]] == []
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 tritonops.trtllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""plan.yml as it is run: by facts that were recorded, or a shape, it contacts no host."""
+"""plan.yml with recorded facts or a host shape contacts no host."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 from ansible_collections.tritonops.trtllm.tests.unit.support.planning import host
 from ansible_collections.tritonops.trtllm.tests.unit.support.playbook_run import PROJECT, Run
 
-# Documentation's own network: nothing answers there.
+# From the network for documentation, where nothing answers.
 UNREACHABLE: dict[str, dict[str, Any]] = {
     "trtllm": {
         "hosts": {
@@ -28,7 +28,7 @@ UNREACHABLE: dict[str, dict[str, Any]] = {
 
 
 def inventory(folder: Path) -> str:
-    """Its ssh leaves a trace where it is run, and fails."""
+    """An inventory whose ssh creates a file when it is run, and fails."""
     ssh, path = folder / "ssh", folder / "hosts.json"
     ssh.write_text(f'#!/bin/sh\ntouch "{folder}/contacted"\nexit 255\n')
     ssh.chmod(0o755)
@@ -50,7 +50,7 @@ def test_a_shape_needs_no_inventory(tmp_path: Path) -> None:
     assert "profile llmapi" in run.said and "weights     fetch" in run.said
 
 
-def test_recorded_facts_contact_no_host_and_give_a_plan_by_host(tmp_path: Path) -> None:
+def test_recorded_facts_give_a_plan_for_each_host_without_contact(tmp_path: Path) -> None:
     facts = tmp_path / "facts.json"
     facts.write_text(json.dumps({"hosts": {"a": host(), "b": host(), "c": host("BM.GPU.H100.8")}}))
     run = Run(tmp_path, "-i", inventory(tmp_path), trtllm_host_facts_file=str(facts))
@@ -64,13 +64,13 @@ def test_recorded_facts_contact_no_host_and_give_a_plan_by_host(tmp_path: Path) 
     assert "== a, b\n" in run.said and "== c\n" in run.said
 
 
-def test_without_facts_the_hosts_are_asked(tmp_path: Path) -> None:
-    """The proof that a contact would have been seen above."""
+def test_without_facts_the_hosts_are_contacted(tmp_path: Path) -> None:
+    """So the tests above would have noticed a connection."""
     run = Run(tmp_path, "-i", inventory(tmp_path))
     assert run.rc != 0 and (tmp_path / "contacted").exists() and not run.plan
 
 
-def test_refusals_are_in_the_file_and_fail_the_run(tmp_path: Path) -> None:
+def test_refusals_are_written_to_the_file_and_fail_the_run(tmp_path: Path) -> None:
     wrong = {"trtllm_model": "mixtral-8x7", "trtllm_limits": {"max_seq_len": 0}, "trtllm_host_shape": "BM.GPU4.8"}
     run = Run(tmp_path, "-i", inventory(tmp_path), "--limit", "a", **wrong)
     assert run.rc != 0
@@ -78,7 +78,7 @@ def test_refusals_are_in_the_file_and_fail_the_run(tmp_path: Path) -> None:
     assert "did you mean mixtral-8x7b" in run.said and "Traceback" not in run.said
 
 
-def test_a_host_that_is_not_in_the_record_is_named(tmp_path: Path) -> None:
+def test_a_host_without_recorded_facts_is_named(tmp_path: Path) -> None:
     facts = tmp_path / "facts.json"
     facts.write_text(json.dumps({"hosts": {"a": host()}}))
     run = Run(tmp_path, "-i", inventory(tmp_path), trtllm_host_facts_file=str(facts))
@@ -86,7 +86,7 @@ def test_a_host_that_is_not_in_the_record_is_named(tmp_path: Path) -> None:
     assert f"{facts} has no facts of b, c: record them again" in " ".join(run.said.split())
 
 
-def test_deployments_of_a_host_are_planned_together_and_one_can_be_chosen(tmp_path: Path) -> None:
+def test_deployments_are_planned_together_and_one_can_be_selected(tmp_path: Path) -> None:
     small = {"model": "smollm2-135m-instruct", "gpus": 1}
     request = {"trtllm_model": "llama-3.1-8b", "trtllm_gpus": [4], "trtllm_deployments": {"small": small}}
     run = Run(tmp_path, trtllm_host_shape="BM.GPU4.8", **request)
@@ -101,7 +101,7 @@ def test_deployments_of_a_host_are_planned_together_and_one_can_be_chosen(tmp_pa
     assert "GPUs      4 default, 0 small, 1-3, 5-7 unused" in run.said
 
 
-def test_the_tutorial_is_one_inventory_away(tmp_path: Path) -> None:
+def test_the_tutorials_inventory_can_be_planned(tmp_path: Path) -> None:
     tutorial = str(PROJECT / "inventories/sample/tutorial.yml")
     run = Run(tmp_path, "-i", tutorial, trtllm_host_shape="BM.GPU4.8")
     assert run.rc == 0, run.said

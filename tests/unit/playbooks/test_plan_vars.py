@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What site.yml hands to the roles are variables that they document, and what the sample inventory shows is read."""
+"""site.yml passes documented variables to the roles, and the variables in the sample inventory are used."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ OF_DEPLOYMENT = {
 
 
 def options_of(role: str) -> set[str]:
-    """Of all entry points of a role."""
+    """The options of all entry points of a role."""
     entries = yaml.safe_load((PROJECT / "roles" / role / "meta/argument_specs.yml").read_text())["argument_specs"]
     return {name for entry in entries.values() for name in entry.get("options", {})}
 
@@ -52,7 +52,7 @@ def tasks_in(tasks: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
 
 
 def handed_over() -> dict[str, dict[str, str]]:
-    """By role, the variables that the role deployment hands over to it, and their values."""
+    """The variables that the role deployment passes to each role, and their values."""
     found: dict[str, dict[str, str]] = {}
     for file in PROJECT.glob("roles/deployment/tasks/*.yml"):
         for task in tasks_in(yaml.safe_load(file.read_text())):
@@ -71,12 +71,12 @@ def test_the_roles_are_found() -> None:
 
 
 @pytest.mark.parametrize("role", sorted(HANDED_OVER))
-def test_every_variable_that_is_handed_over_is_documented_by_its_role(role: str) -> None:
+def test_every_passed_variable_is_documented_by_its_role(role: str) -> None:
     assert set(HANDED_OVER[role]) - options_of(role) == set()
 
 
-def test_every_option_of_a_section_of_the_plan_is_handed_over_and_none_that_is_not_in_it() -> None:
-    """An option in every plan by its name, one that some plans leave out with a default."""
+def test_exactly_the_options_of_a_plan_section_are_passed() -> None:
+    """An option that is in every plan has no default; an option that some plans omit has one."""
     sections = {"preflight": _sections.Preflight, **OF_DEPLOYMENT}
     for role, section in sections.items():
         plan = "__deployment_host" if role == "preflight" else "__deployment_plan"
@@ -86,8 +86,8 @@ def test_every_option_of_a_section_of_the_plan_is_handed_over_and_none_that_is_n
         assert {f"{role}_{name}" for name in names} <= set(HANDED_OVER[role]), role
 
 
-def test_what_is_read_of_a_plan_is_in_every_plan() -> None:
-    """Or it has a default: the roles go by the plan of any profile and release."""
+def test_values_that_are_read_from_a_plan_are_in_every_plan() -> None:
+    """Or they have a default, because the roles use the plans of all profiles and versions."""
     plans = [accepted(profile=profile, release="0.19.0", image=IMAGE) for profile in ("engine", "llmapi")]
     text = "".join(str(value) for values in HANDED_OVER.values() for value in values.values())
     read = re.findall(r"__deployment_plan\.(\w+)\.(\w+)( \| default)?", text)
@@ -101,7 +101,7 @@ SAMPLE = (PROJECT / "inventories/sample/group_vars/trtllm.yml").read_text()
 
 
 def shown() -> dict[str, Any]:
-    """Variables of the sample, also those that are comments."""
+    """The variables in the sample inventory, including those in comments."""
     lines = re.findall(r"^(?:# )?(trtllm_[a-z_]+: .+)$", SAMPLE, re.MULTILINE)
     variables: dict[str, Any] = yaml.safe_load("\n".join(lines))
     assert len(variables) == len(lines)
@@ -109,23 +109,23 @@ def shown() -> dict[str, Any]:
 
 
 def read_by(*globs: str) -> set[str]:
-    """Names in the files, apart from those of plugins and roles."""
+    """The names in the files, except those of plugins and roles."""
     text = "".join(path.read_text() for pattern in globs for path in PROJECT.glob(pattern))
     return set(re.findall(r"(?<!trtllm\.)\btrtllm_[a-z_]+", text)) - {path.name for path in PROJECT.glob("roles/*")}
 
 
-def test_the_variables_are_those_that_are_read() -> None:
+def test_the_variables_are_exactly_those_that_are_read() -> None:
     read = read_by("playbooks/**/*.yml", "roles/deployment/*/*.yml") - role_options()
     planned = {name for name, variable in VARIABLES.items() if variable.request or variable.plan}
     assert read | planned == VARIABLES.keys() | INTERNAL
 
 
-def test_roles_read_their_own_options_only() -> None:
-    """The tasks of other roles name variables of the playbooks in messages only."""
+def test_roles_only_read_their_own_options() -> None:
+    """The tasks of other roles only mention variables of the playbooks in messages."""
     assert read_by("roles/*/tasks/*.yml", "roles/*/defaults/*.yml") - role_options() <= VARIABLES.keys() | INTERNAL
 
 
-def test_the_sample_inventory_shows_every_variable_and_no_other() -> None:
+def test_the_sample_inventory_shows_exactly_the_variables() -> None:
     assert set(shown()) == set(VARIABLES)
 
 
@@ -142,7 +142,7 @@ def test_no_inventory_has_an_unknown_variable(path: str) -> None:
     assert unknown_names(names) == []
 
 
-def test_what_the_sample_inventory_shows_as_a_default_is_one() -> None:
+def test_defaults_in_the_sample_inventory_are_correct() -> None:
     model = {"model": shown()["trtllm_model"]}
     examples = (
         *("parallelism", "gpus", "sources", "tokenizer", "repository_parameters", "repository_overrides"),
@@ -152,14 +152,14 @@ def test_what_the_sample_inventory_shows_as_a_default_is_one() -> None:
     assert host_plan(**everything) == host_plan(**model)
 
 
-def test_what_the_sample_inventory_shows_as_an_example_can_be_used() -> None:
+def test_examples_in_the_sample_inventory_can_be_used() -> None:
     accepted(**request_of(shown()))
     facts = read_facts(["one"], None, shown()["trtllm_host_shape"], CATALOGUE)
     assert len(facts["one"]["gpus"]) == 8
 
 
-def test_the_deployments_of_the_sample_inventory_can_be_used_beside_its_model() -> None:
-    """On a host with a GPU more than the model takes."""
+def test_deployments_in_the_sample_inventory_can_be_used_with_its_model() -> None:
+    """On a host with one GPU more than the model uses."""
     gpus = [{**host()["gpus"][0], "index": index} for index in range(9)]
     found = host_plan(host(gpus=gpus), **{**request_of(shown()), "deployments": shown()["trtllm_deployments"]})
     assert found["refusals"] == [] and len(found["deployments"]) == 2

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 tritonops.trtllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""teardown.yml as it is run: what is not ours, or not meant, is refused before anything is changed."""
+"""teardown.yml refuses root folders of others and bad options before it changes anything."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from ansible_collections.tritonops.trtllm.tests.unit.support.playbook_run import
         ({"trtllm_root": "/srv/../etc"}, "must not contain .."),
     ],
 )
-def test_what_is_refused(tmp_path: Path, variables: dict[str, Any], says: str) -> None:
+def test_bad_requests_are_refused(tmp_path: Path, variables: dict[str, Any], says: str) -> None:
     root = tmp_path / "data"
     (root / "postgres").mkdir(parents=True)
     if "trtllm_keep" in variables:
         (root / ".trtllm").touch()
-    # In check mode, for it is this machine that it would be run on if it were not refused.
+    # In check mode, because it would change this machine if it were not refused.
     run = Run(
         tmp_path,
         *("-i", "localhost,", "--check"),

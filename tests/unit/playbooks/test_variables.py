@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A variable that is not the collection's is refused by every playbook, whoever sets it."""
+"""Every playbook refuses unknown trtllm_ variables, wherever they are set."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from ansible_collections.tritonops.trtllm.tests.unit.support.playbook_run import PROJECT, Run
 
-# In check mode where they could do anything: it is this machine that they are for.
+# In check mode if they could change anything, because they run on this machine.
 HERE = {"ansible_connection": "local", "ansible_become": False, "ansible_python_interpreter": sys.executable}
 
 
@@ -24,7 +24,7 @@ def here(folder: Path, playbook: str, **variables: Any) -> Run:
     )
 
 
-def test_the_plan_refuses_it_with_everything_else_and_for_its_host_alone(tmp_path: Path) -> None:
+def test_the_plan_refuses_it_with_other_problems_and_only_for_its_host(tmp_path: Path) -> None:
     inventory = tmp_path / "hosts.json"
     hosts = {"a": {"trtllm_tokenfile": "x"}, "b": {}}
     inventory.write_text(json.dumps({"trtllm": {"hosts": hosts, "vars": {"trtllm_model": "mixtral-8x7b"}}}))
@@ -38,8 +38,8 @@ def test_the_plan_refuses_it_with_everything_else_and_for_its_host_alone(tmp_pat
     assert not any(entry["waive"] for plan in run.hosts.values() for entry in plan["refusals"])
 
 
-def test_preflight_reports_it_with_what_else_it_finds(tmp_path: Path) -> None:
-    """A proxy that is wrong is among it, and no role fails for it before."""
+def test_preflight_reports_it_with_other_findings(tmp_path: Path) -> None:
+    """Such as a wrong proxy, which no role fails for earlier."""
     report = tmp_path / "report.json"
     wrong = {"trtllm_realease": "0.19.0", "trtllm_proxy": {"htp": "http://x"}, "trtllm_storage": {"drivs": ["x"]}}
     run = here(tmp_path, "preflight", trtllm_model="mixtral-8x7", trtllm_preflight_report=str(report), **wrong)
@@ -56,8 +56,8 @@ def test_playbooks_without_a_plan_refuse_it_first(tmp_path: Path, playbook: str)
     assert run.said.count("\nTASK [") == 1, run.said
 
 
-def test_every_playbook_looks_for_it() -> None:
-    """By one of the tasks that do so, in its own plays or in those of a playbook that it imports."""
+def test_every_playbook_checks_variables() -> None:
+    """With one of the tasks for it, in its own plays or in those of an imported playbook."""
     checks = (
         *("trtllm_plan:", "tritonops.trtllm.deployment\n", "check_variables.yml", "find_deployments.yml"),
         "tritonops.trtllm.plan\n",

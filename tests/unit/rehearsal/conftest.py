@@ -1,7 +1,7 @@
 # Copyright (c) 2026 tritonops.trtllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A tiny random Llama as a Hugging Face folder, and what the rehearsal's tools make of it."""
+"""A tiny random Llama as a Hugging Face folder."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def write_snapshot(folder: Path, config: dict[str, Any], weights: dict[str, np.n
 
 @pytest.fixture
 def snapshot(tmp_path: Path) -> Callable[..., Path]:
-    """Makes the folder; keyword arguments change the model's configuration."""
+    """Creates the folder; keyword arguments change the model's configuration."""
 
     def make(**changes: Any) -> Path:
         config = {**CONFIG, **changes}
@@ -66,7 +66,7 @@ def snapshot(tmp_path: Path) -> Callable[..., Path]:
 
 @pytest.fixture
 def alien(snapshot: Callable[..., Path]) -> Path:
-    """A folder whose config.json names an architecture that there is no network for."""
+    """A folder whose config.json names an unsupported architecture."""
     path = snapshot() / "config.json"
     path.write_text(json.dumps({**CONFIG, "architectures": ["GPT2LMHeadModel"]}), encoding="utf-8")
     return path.parent
@@ -74,7 +74,7 @@ def alien(snapshot: Callable[..., Path]) -> Path:
 
 @pytest.fixture
 def tokenizer_in() -> Callable[[Path], Path]:
-    """Writes a byte-level tokenizer into a folder: every byte is a token, before two special ones."""
+    """Writes a byte-level tokenizer to a folder: every byte is a token, followed by two special ones."""
 
     def write(folder: Path) -> Path:
         alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 tritonops.trtllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""In-flight batching over a tiny random network."""
+"""In-flight batching with a tiny random network."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def network(snapshot: Callable[..., Path], tmp_path: Path) -> Llama:
 
 
 class Collector:
-    """A request and the updates it got."""
+    """A request and its updates."""
 
     def __init__(self, prompt: list[int], count: int, **options: Any):
         self.updates: list[Update] = []
@@ -55,7 +55,7 @@ def run(network: Llama, *collectors: Collector) -> None:
     for collector in collectors:
         generator.submit(collector.request)
     for _step in range(200):
-        # one more step once all are finished: in it the network forgets the last of them
+        # another step after all have finished, in which the network forgets the last of them
         finished = all(collector.finished.is_set() for collector in collectors)
         generator.step()
         if finished:
@@ -70,7 +70,7 @@ def complete(network: Llama, prompt: list[int], count: int, **options: Any) -> C
 
 
 def greedy(network: Llama, prompt: list[int], count: int) -> list[int]:
-    """The same by computing the whole text anew for every token."""
+    """The same result, calculated by running the whole text for every token."""
     tokens = list(prompt)
     for _step in range(count):
         [logits] = network.step([Chunk(-1, tokens)])
@@ -87,7 +87,7 @@ def greedy(network: Llama, prompt: list[int], count: int) -> list[int]:
         ({"max_input_len": 1024, "max_output_len": 512, "max_num_tokens": 8192}, 1024, 1536),
     ],
 )
-def test_limits_are_read_from_every_engine(build: dict[str, int], longest_prompt: int, longest: int) -> None:
+def test_limits_are_read_from_engines_of_all_versions(build: dict[str, int], longest_prompt: int, longest: int) -> None:
     limits = Limits.of({**build, "max_batch_size": 4})
     assert (limits.max_input_len, limits.max_seq_len, limits.max_batch_size) == (longest_prompt, longest, 4)
 
@@ -100,14 +100,14 @@ def test_each_token_is_one_update(network: Llama) -> None:
     assert all(log_prob <= 0 for update in result.updates for log_prob in update.log_probs)
 
 
-def test_requests_in_one_batch_answer_as_alone(network: Llama) -> None:
+def test_requests_in_a_batch_have_the_same_answers_as_alone(network: Llama) -> None:
     prompts = [[3, 41, 7], list(range(30, 44)), [1], [9, 9]]
     collectors = [Collector(prompt, 5) for prompt in prompts]
     run(network, *collectors)
     assert [collector.tokens for collector in collectors] == [complete(network, prompt, 5).tokens for prompt in prompts]
 
 
-def test_the_end_token_ends_and_is_not_part_of_the_answer(network: Llama) -> None:
+def test_the_end_token_ends_an_answer_and_is_not_part_of_it(network: Llama) -> None:
     tokens = greedy(network, PROMPT, 6)
     end = next(token for token in tokens if token != tokens[0])
     result = complete(network, PROMPT, 6, end_id=end)
@@ -115,19 +115,19 @@ def test_the_end_token_ends_and_is_not_part_of_the_answer(network: Llama) -> Non
     assert result.updates[-1] == Update(finished=True)
 
 
-def test_a_stop_word_ends_and_is_part_of_the_answer(network: Llama) -> None:
+def test_a_stop_word_ends_an_answer_and_is_part_of_it(network: Llama) -> None:
     tokens = greedy(network, PROMPT, 6)
     result = complete(network, PROMPT, 6, stop_words=[tokens[1:3]])
     assert result.tokens == tokens[:3]
 
 
-def test_bad_words_are_never_said(network: Llama) -> None:
+def test_bad_words_are_never_generated(network: Llama) -> None:
     tokens = greedy(network, PROMPT, 4)
     result = complete(network, PROMPT, 4, bad_words=[[tokens[0]], tokens[2:4]])
     assert tokens[0] not in result.tokens
 
 
-def test_the_engines_length_cuts_an_answer_short(network: Llama) -> None:
+def test_the_engines_length_limits_an_answer(network: Llama) -> None:
     assert len(complete(network, [5] * 15, 100).tokens) == LIMITS.max_seq_len - 15
 
 
@@ -161,7 +161,7 @@ def test_a_cancelled_request_leaves_the_batch(network: Llama) -> None:
     assert other.tokens == greedy(network, [9, 9], 8)
 
 
-def test_what_has_ended_is_forgotten(network: Llama) -> None:
+def test_finished_sequences_are_forgotten(network: Llama) -> None:
     generator = Generator(network, LIMITS)
     ended, cancelled = Collector(PROMPT, 2), Collector([9, 9], 8)
     for collector in (ended, cancelled):
@@ -174,7 +174,7 @@ def test_what_has_ended_is_forgotten(network: Llama) -> None:
     assert (ended.finished.is_set(), cancelled.finished.is_set(), network._caches) == (True, True, {})
 
 
-def test_logits_of_the_prompt_are_handed_out(network: Llama) -> None:
+def test_logits_of_the_prompt_are_returned(network: Llama) -> None:
     collector = Collector([5] * 10, 2)
     seen: list[np.ndarray] = []
     collector.request.on_context_logits = seen.append
@@ -182,7 +182,7 @@ def test_logits_of_the_prompt_are_handed_out(network: Llama) -> None:
     assert np.concatenate(seen).shape == (10, 53)
 
 
-def test_a_broken_step_answers_with_an_error_and_the_next_request_works(
+def test_a_failed_step_returns_an_error_and_the_next_request_works(
     network: Llama, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     generator = Generator(network, LIMITS)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The hub of the rehearsal by its command line; test_hf_snapshot has the real client talk to it."""
+"""The rehearsal's hub, started by its command line; test_hf_snapshot tests it with the real client."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def info(hub, name, revision="main"):
     return hub.get(f"{hub.base}/api/models/{name}/revision/{revision}", params={"blobs": "True"})
 
 
-def test_info_tells_size_and_digest_of_each_file(hub):
+def test_info_has_size_and_digest_of_each_file(hub):
     answer = info(hub, "org/open").json()
     small, big = answer["siblings"]
     assert small == {"rfilename": "config.json", "size": 2, "blobId": hashlib.sha1(b"blob 2\0{}").hexdigest()}
@@ -56,7 +56,7 @@ def test_info_tells_size_and_digest_of_each_file(hub):
     assert info(hub, "org/open", answer["sha"]).json() == answer
 
 
-def test_a_commit_can_be_named(hub):
+def test_a_commit_can_be_set(hub):
     assert info(hub, "org/gated").json()["sha"] == "c" * 40
 
 
@@ -87,11 +87,11 @@ def test_head_and_range(hub):
         ("elsewhere", None, 404, None),
     ],
 )
-def test_who_gets_what(hub, path, token, status, code):
+def test_access_depends_on_repository_and_token(hub, path, token, status, code):
     answer = hub.head(f"{hub.base}/{path}", headers={"Authorization": f"Bearer {token}"} if token else {})
     assert (answer.status_code, answer.headers.get("X-Error-Code")) == (status, code)
 
 
-def test_a_fault_of_the_command_line_strikes_once(hub):
+def test_a_fault_from_the_command_line_occurs_once(hub):
     url = f"{hub.base}/org/open/resolve/main/config.json"
     assert [hub.get(url).status_code for _try in range(2)] == [503, 200]

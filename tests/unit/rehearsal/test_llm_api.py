@@ -1,7 +1,7 @@
 # Copyright (c) 2026 tritonops.trtllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The LLM API's stand-in: LLM() over a Hugging Face folder, its arguments, and its answers."""
+"""The stand-in for the LLM API: LLM() with a Hugging Face folder, its arguments and answers."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def llm(folder: Path) -> Iterator[LLM]:
 
 
 def answers(llm: LLM, *prompts: str, streaming: bool = False, **params: Any) -> list[list[RequestOutput]]:
-    """For every prompt what each event brought; all are asked at once."""
+    """The events for every prompt; all are requested at once."""
 
     async def one(prompt: str) -> list[RequestOutput]:
         events = llm.generate_async(prompt, SamplingParams(**params), streaming)
@@ -67,7 +67,7 @@ def answer(llm: LLM, **params: Any) -> Any:
 
 
 def greedy(llm: LLM, count: int) -> list[int]:
-    """The network's own next tokens, the whole text computed anew for each."""
+    """The next tokens of the network, each calculated from the whole text."""
     network = llm._generator._network
     tokens = llm.tokenizer.encode(PROMPT, add_special_tokens=True)
     for _step in range(count):
@@ -90,7 +90,7 @@ def test_a_real_model_answers_with_the_reference_tokens() -> None:
         assert event.prompt_token_ids == completion["input_ids"]
 
 
-def test_an_answer_is_greedy_and_says_why_it_ended(llm: LLM) -> None:
+def test_an_answer_is_greedy_and_has_a_finish_reason(llm: LLM) -> None:
     output = answer(llm, max_tokens=6)
     assert output.token_ids == greedy(llm, 6)
     assert output.text == llm.tokenizer.decode(output.token_ids, skip_special_tokens=True)
@@ -98,12 +98,12 @@ def test_an_answer_is_greedy_and_says_why_it_ended(llm: LLM) -> None:
     assert output.cumulative_logprob < 0
 
 
-def test_the_prompt_is_repeated_on_demand(llm: LLM) -> None:
+def test_the_prompt_is_repeated_on_request(llm: LLM) -> None:
     alone = answer(llm, max_tokens=4).text
     assert answer(llm, max_tokens=4, exclude_input_from_output=False).text == PROMPT + alone
 
 
-def test_a_stream_grows_by_a_token(llm: LLM) -> None:
+def test_each_event_of_a_stream_adds_a_token(llm: LLM) -> None:
     [events] = answers(llm, PROMPT, streaming=True, max_tokens=5, exclude_input_from_output=False)
     tokens = greedy(llm, 5)
     assert [event.outputs[0].token_ids for event in events] == [tokens[: count + 1] for count in range(5)]
@@ -112,12 +112,12 @@ def test_a_stream_grows_by_a_token(llm: LLM) -> None:
 
 
 def stop_text(llm: LLM) -> tuple[str, int]:
-    """A text of one token that the answer has, and how many tokens come before it."""
+    """The text of one token in the answer, and the number of tokens before it."""
     texts = [llm.tokenizer.decode([token], skip_special_tokens=False) for token in greedy(llm, 12)]
     return next((text, place) for place, text in enumerate(texts) if text.isascii() and text and place > 0)
 
 
-def test_a_stop_word_ends_and_is_left_out(llm: LLM) -> None:
+def test_a_stop_word_ends_an_answer_and_is_omitted(llm: LLM) -> None:
     text, place = stop_text(llm)
     output = answer(llm, max_tokens=12, stop=["no such thing", text])
     first = greedy(llm, 12).index(greedy(llm, 12)[place])
@@ -140,7 +140,7 @@ def test_end_tokens_of_the_generation_config_end_an_answer(folder: Path) -> None
     llm.shutdown()
 
 
-def test_draws_repeat_by_their_seed(llm: LLM) -> None:
+def test_sampling_is_reproducible_with_a_seed(llm: LLM) -> None:
     drawn = [answer(llm, max_tokens=8, temperature=3.0, seed=seed).token_ids for seed in (1, 1, 2)]
     assert drawn[0] == drawn[1] != drawn[2]
     assert answer(llm, max_tokens=8, temperature=0.0).token_ids == greedy(llm, 8)
@@ -152,7 +152,7 @@ def test_an_aborted_request_ends_with_an_error(llm: LLM, monkeypatch: pytest.Mon
     step = network.step
 
     def held(chunks: Sequence[Chunk], forgotten: Sequence[int] = ()) -> Any:
-        # the prompt goes in at once; a token after the first one waits, or the answer may be whole before the abort
+        # tokens after the first one wait, because otherwise the answer may be complete before the abort
         assert all(len(chunk.tokens) > 1 for chunk in chunks) or aborted.wait(timeout=60)
         return step(chunks, forgotten)
 
@@ -187,7 +187,7 @@ def test_parameters_out_of_range_are_refused(params: dict[str, Any], message: st
         SamplingParams(**params)
 
 
-def test_arguments_of_the_catalogue_are_known(folder: Path) -> None:
+def test_arguments_in_the_catalogue_are_known(folder: Path) -> None:
     facts = yaml.safe_load((PROJECT / "catalogue/releases/1.2.1.yml").read_text(encoding="utf-8"))
     given = dict.fromkeys(facts["llmapi"]["model_yaml"])
     del given["triton_config"]
@@ -206,14 +206,14 @@ def test_arguments_of_the_catalogue_are_known(folder: Path) -> None:
         ({"kv_cache_config": {"fraction": 0.9}}, r"\nkv_cache_config\.fraction\n  Extra inputs are not permitted"),
         ({"tensor_parallel_size": "two"}, r"\ntensor_parallel_size\n  Input should be a valid integer"),
         ({"backend": "tensorrt"}, "backend is 'tensorrt': .* 'pytorch' only"),
-        ({"tensor_parallel_size": 2}, "runs one rank only, asked for are tensor_parallel_size 2 x pipeline"),
+        ({"tensor_parallel_size": 2}, "only runs one rank, not tensor_parallel_size 2 x pipeline"),
         ({"pipeline_parallel_size": 2, "dtype": "fp4"}, "pipeline_parallel_size 2 .*; dtype is 'fp4', not one of auto"),
         ({"enable_lora": True}, "enable_lora is an argument of this release but cannot be honoured"),
         ({"max_batch_size": 0}, "max_batch_size must be greater than 0, got 0"),
         ({"model": "/gone"}, "/gone is no folder with a config.json"),
     ],
 )
-def test_what_the_real_one_rejects_is_rejected(folder: Path, given: dict[str, Any], message: str) -> None:
+def test_arguments_that_the_real_api_rejects_are_rejected(folder: Path, given: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         LLM(**{"model": folder, **given})
 
@@ -223,7 +223,7 @@ def test_an_architecture_without_a_network_is_refused(alien: Path, tokenizer_in:
         LLM(tokenizer_in(alien))
 
 
-def test_the_template_has_the_field_of_the_catalogue_and_leaves_the_policy_to_the_yaml() -> None:
+def test_the_template_has_the_catalogues_field_and_no_transaction_policy() -> None:
     config = text_format.Parse((TEMPLATE / "config.pbtxt").read_text(encoding="utf-8"), ModelConfig())
     facts = yaml.safe_load((PROJECT / "catalogue/releases/1.2.1.yml").read_text(encoding="utf-8"))["llmapi"]
     assert facts["max_tokens_input"] in [tensor.name for tensor in config.input]

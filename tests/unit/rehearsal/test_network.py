@@ -1,7 +1,7 @@
 # Copyright (c) 2026 tritonops.trtllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The network against a plain Llama written down once more, from the Hugging Face weights and without a cache."""
+"""The network compared with a plain Llama without a cache, which uses the Hugging Face weights."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def test_the_network_computes_a_llama(snapshot: Snapshot, changes: dict[str, int
     np.testing.assert_allclose(logits, plain_llama(source, TOKENS), rtol=2e-4, atol=2e-4)
 
 
-def test_pieces_of_a_prompt_and_neighbours_change_nothing(snapshot: Snapshot) -> None:
+def test_chunked_prompts_and_batching_change_nothing(snapshot: Snapshot) -> None:
     network = load(engine(snapshot()))
     [whole] = network.step([Chunk(0, TOKENS, wanted=len(TOKENS))])
     pieces = [
@@ -90,18 +90,18 @@ def test_pieces_of_a_prompt_and_neighbours_change_nothing(snapshot: Snapshot) ->
     np.testing.assert_allclose(np.concatenate(pieces), whole, rtol=1e-4, atol=1e-4)
 
 
-def test_only_what_is_wanted_comes_back_and_what_is_forgotten_begins_anew(snapshot: Snapshot) -> None:
+def test_only_requested_logits_are_returned_and_forgotten_sequences_start_again(snapshot: Snapshot) -> None:
     network = load(engine(snapshot()))
     first, none = network.step([Chunk(0, TOKENS), Chunk(1, TOKENS, wanted=0)])
     assert (first.shape, none.shape) == ((1, 53), (0, 53))
     assert network.step([Chunk(0, [1], wanted=0)])[0].shape == (0, 53)
     assert network.step([], forgotten=[0]) == []
     [again] = network.step([Chunk(0, TOKENS)])
-    # Not bit for bit: how a matrix product rounds depends on how many rows it has, and on the processor.
+    # Not bit for bit, because rounding in a matrix product depends on the number of rows and on the processor.
     np.testing.assert_allclose(again, first, rtol=1e-4, atol=1e-4)
 
 
-def test_llama3_scaling_stretches_long_waves_only() -> None:
+def test_llama3_scaling_only_stretches_long_wavelengths() -> None:
     scaling = {
         "rope_type": "llama3",
         "factor": 8.0,
@@ -117,21 +117,21 @@ def test_llama3_scaling_stretches_long_waves_only() -> None:
     assert ((scaled[between] < plain[between]) & (scaled[between] > plain[between] / 8)).all()
 
 
-def test_an_engine_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
+def test_a_missing_engine_folder_is_named(tmp_path: Path) -> None:
     with pytest.raises(EngineError, match=r"Decoder \(GPT\) model path at .*/gone does not exist"):
         read_config(tmp_path / "gone")
     with pytest.raises(EngineError, match="Cannot find engine config file"):
         read_config(tmp_path)
 
 
-def test_an_engine_of_another_release_is_refused(snapshot: Snapshot) -> None:
+def test_an_engine_of_another_version_is_refused(snapshot: Snapshot) -> None:
     config = read_config(engine(snapshot()))
     check_version(config)
     with pytest.raises(EngineError, match=r"expecting library version 1\.2\.1 got 0\.9\.0"):
         check_version({**config, "version": "0.9.0"})
 
 
-def test_the_world_must_be_as_big_as_the_engine(snapshot: Snapshot) -> None:
+def test_the_world_size_must_match_the_engine(snapshot: Snapshot) -> None:
     config = read_config(engine(snapshot(), tp_size=2))
     check_world(config, 2)
     with pytest.raises(EngineError, match=r"MPI size 1 != TP size 2 \* PP size 1"):

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 tritonops.trtllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The ranks of a network together against one that has the whole model: as threads, and a few as processes over MPI."""
+"""The ranks of a network compared with one that has the whole model: as threads, and a few as MPI processes."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ Weights = dict[str, np.ndarray]
 
 
 class Wires:
-    """What the ranks of one network share when they are threads."""
+    """The data that the ranks of one network share as threads."""
 
     def __init__(self, tp_size: int, stages: int):
         self.barriers = [threading.Barrier(tp_size) for _stage in range(stages)]
@@ -103,7 +103,7 @@ def engine(source: Path, *flags: str) -> Path:
 
 
 def steps(network: Llama) -> list[np.ndarray]:
-    """Two prompts, one of them in two parts, and then a token of each: the logits of every one."""
+    """The logits for two prompts, one of them in two parts, and then for a token of each."""
     first, second = PROMPTS
     logits = network.step([Chunk(0, first[:4], 0), Chunk(1, second, 2)])
     logits += network.step([Chunk(0, first[4:], len(first[4:])), Chunk(1, [5])])
@@ -112,7 +112,7 @@ def steps(network: Llama) -> list[np.ndarray]:
 
 
 def together(folder: Path, alter: Callable[[int, Weights], None] = lambda _rank, _weights: None) -> list[np.ndarray]:
-    """What the leading rank gets; `alter` may spoil a rank's weights first."""
+    """The result of the leading rank; `alter` may damage a rank's weights first."""
     config = read_config(folder)["pretrained_config"]
     tp_size, stages = config["mapping"]["tp_size"], config["mapping"]["pp_size"]
     wires = Wires(tp_size, stages)
@@ -160,12 +160,12 @@ def assert_same(found: list[np.ndarray], expected: list[np.ndarray]) -> None:
         (MIXTRAL, "--tp_size 2 --pp_size 2"),
     ],
 )
-def test_ranks_together_compute_what_one_does(snapshot: Snapshot, model: dict[str, Any], flags: str) -> None:
+def test_several_ranks_compute_the_same_as_one(snapshot: Snapshot, model: dict[str, Any], flags: str) -> None:
     source = snapshot(**model)
     assert_same(together(engine(source, *flags.split())), alone(source))
 
 
-def test_the_embedding_serves_as_the_head_where_they_are_shared(snapshot: Snapshot) -> None:
+def test_a_shared_embedding_is_used_as_the_head(snapshot: Snapshot) -> None:
     source = snapshot(tie_word_embeddings=True)
     folder = engine(source, "--tp_size", "2", "--use_parallel_embedding")
     config = {**read_config(folder)["pretrained_config"], "share_embedding_table": True}
@@ -181,7 +181,7 @@ def test_the_embedding_serves_as_the_head_where_they_are_shared(snapshot: Snapsh
 
 
 def swap_halves(weights: Weights, name: str) -> None:
-    """The two halves of every expert, or of a matrix, in the other order."""
+    """Swap the two halves of every expert, or of a matrix."""
     first, second = np.split(weights[name], 2, axis=-2)
     weights[name] = np.concatenate([second, first], axis=-2)
 
@@ -201,7 +201,7 @@ def shift_rows(weights: Weights, name: str) -> None:
         ({}, "--tp_size 2 --use_parallel_embedding", shift_rows, "transformer.vocab_embedding.weight"),
     ],
 )
-def test_a_rank_that_is_cut_wrongly_shows(
+def test_a_wrongly_sliced_rank_is_noticed(
     snapshot: Snapshot, model: dict[str, Any], flags: str, spoil: Callable[[Weights, str], None], tensor: str
 ) -> None:
     source = snapshot(**model)
@@ -215,7 +215,7 @@ def test_a_rank_that_is_cut_wrongly_shows(
 
 
 class Mail:
-    """A communicator whose ranks are threads, as far as a leader and its workers use it."""
+    """A communicator whose ranks are threads, with the methods that a leader and its workers use."""
 
     def __init__(self, rank: int, boxes: list[queue.Queue[Any]]):
         self._rank, self._boxes = rank, boxes
@@ -239,7 +239,7 @@ class Mail:
 def answers(
     folder: Path, prompts: list[list[int]], count: int, spoil: Callable[[int, Weights], None]
 ) -> list[list[int]]:
-    """What a whole deployment says greedily to several prompts at once."""
+    """The greedy answers of a whole deployment to several concurrent prompts."""
     config = read_config(folder)["pretrained_config"]
     tp_size, stages = config["mapping"]["tp_size"], config["mapping"]["pp_size"]
     wires, boxes = Wires(tp_size, stages), [queue.Queue() for _rank in range(tp_size * stages)]
@@ -270,7 +270,7 @@ def generate(leader: ranks.Leader, prompts: list[list[int]], count: int) -> list
 
 
 def reference() -> tuple[int, list[list[int]], list[list[int]]]:
-    """What transformers said: how long it might get, prompts and answers."""
+    """The reference of transformers: maximum length, prompts and answers."""
     recorded = json.loads((PROJECT / "rehearsal/reference/tiny-mixtral.json").read_text(encoding="utf-8"))
     completions = recorded["completions"].values()
     return recorded["max_new_tokens"], *([one[key] for one in completions] for key in ("input_ids", "output_ids"))
@@ -282,7 +282,7 @@ def tiny_mixtral(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("flags", ["--tp_size 8", "--tp_size 2 --pp_size 2", "--tp_size 4 --moe_ep_size 4"])
-def test_a_mixture_of_experts_in_ranks_says_what_transformers_says(tiny_mixtral: Path, flags: str) -> None:
+def test_a_mixture_of_experts_in_ranks_answers_like_transformers(tiny_mixtral: Path, flags: str) -> None:
     count, prompts, expected = reference()
     folder = engine(tiny_mixtral, "--dtype", "float32", *flags.split())
     said = answers(folder, prompts, count, lambda _rank, _weights: None)
@@ -290,20 +290,20 @@ def test_a_mixture_of_experts_in_ranks_says_what_transformers_says(tiny_mixtral:
 
 
 def gate_before_up(_rank: int, weights: Weights) -> None:
-    """Every expert's halves in the order that dense layers would suggest."""
+    """The halves of every expert in the order of dense layers."""
     for layer in range(4):
         swap_halves(weights, f"transformer.layers.{layer}.mlp.fc.weight")
 
 
 def neighbours_values(rank: int, weights: Weights) -> None:
-    """One rank has the values where its keys belong, in one layer."""
+    """In one layer of one rank, values are in the place of keys."""
     if rank == 5:
         qkv = weights["transformer.layers.1.attention.qkv.weight"]
         qkv[-16:] = np.roll(qkv[-16:], 8, axis=0)
 
 
 def experts_moved(rank: int, weights: Weights) -> None:
-    """One rank counts its experts from the wrong one on, in one layer."""
+    """In one layer of one rank, the experts are shifted."""
     if rank == 1:
         for name in ("fc", "proj"):
             shift_rows(weights, f"transformer.layers.1.mlp.{name}.weight")
@@ -317,7 +317,7 @@ def experts_moved(rank: int, weights: Weights) -> None:
         ("--tp_size 4 --moe_ep_size 4", experts_moved),
     ],
 )
-def test_what_is_cut_wrongly_says_something_else(
+def test_wrong_slicing_changes_the_answer(
     tiny_mixtral: Path, flags: str, spoil: Callable[[int, Weights], None]
 ) -> None:
     _count, prompts, expected = reference()
@@ -336,7 +336,7 @@ class Broken(Llama):
 
 
 class Letters:
-    """A communicator of which a test plays the other side."""
+    """A communicator whose other side is the test."""
 
     def __init__(self, rank: int, size: int, inbox: list[Any] | None = None):
         self._rank, self._size = rank, size
@@ -366,7 +366,7 @@ class Letters:
 
 
 def test_workers_take_every_step_of_the_leader(snapshot: Snapshot) -> None:
-    """Generated by the leader's network and replayed by a worker: the same caches, and none when all is over."""
+    """A worker replays the leader's steps: both have the same caches, and none at the end."""
     parts = read_whole(snapshot(), "auto")
     world = Letters(0, 2)
     leader = ranks.Leader(Llama(*parts), world)  # type: ignore[arg-type]
@@ -403,7 +403,7 @@ def test_workers_take_every_step_of_the_leader(snapshot: Snapshot) -> None:
 
 
 @pytest.mark.parametrize("rank", [0, 1])
-def test_a_rank_that_fails_ends_all_and_says_why(rank: int, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_rank_that_fails_ends_all_with_the_reason(rank: int, capsys: pytest.CaptureFixture[str]) -> None:
     world = Letters(rank, 2, [([Chunk(0, [1])], ())])
     with pytest.raises(MemoryError):
         if rank == 0:
@@ -416,7 +416,7 @@ def test_a_rank_that_fails_ends_all_and_says_why(rank: int, capsys: pytest.Captu
     assert f"[TensorRT-LLM][ERROR] {expected}" in said
 
 
-def test_one_stage_has_no_neighbours() -> None:
+def test_a_single_stage_has_no_neighbours() -> None:
     with pytest.raises(NotImplementedError):
         Alone().send(np.zeros(1), 1)
     with pytest.raises(NotImplementedError):

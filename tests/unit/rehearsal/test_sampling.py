@@ -1,7 +1,7 @@
 # Copyright (c) 2026 tritonops.trtllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One token at a time: forbidden tokens, penalties, draws."""
+"""Choosing a token: forbidden tokens, penalties, sampling."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def first(sampling: Sampling, tokens: list[int] | None = None, generated: int = 
 
 
 @pytest.mark.parametrize("changes", [{}, {"top_k": 1, "top_p": 0.9}, {"temperature": 0.0, "top_k": 50}])
-def test_greedy_takes_the_likeliest(changes: dict[str, float]) -> None:
+def test_greedy_chooses_the_most_likely_token(changes: dict[str, float]) -> None:
     assert first(Sampling(**changes, random_seed=9)) == 1
 
 
@@ -26,14 +26,14 @@ def test_log_probability_is_that_of_the_chosen_token() -> None:
     assert log_prob == pytest.approx(3.0 - np.log(np.exp(LOGITS).sum()))
 
 
-def test_words_are_read_from_the_backends_layout() -> None:
+def test_word_lists_are_read_from_the_backends_layout() -> None:
     array = np.array([[5, 6, 7, 8, 0, 0], [2, 3, 4, -1, -1, -1]], np.int32)
     assert parse_word_list(array) == [[5, 6], [7], [8]]
     assert parse_word_list(np.array([[0], [-1]], np.int32)) == []
     assert parse_word_list(None) == []
 
 
-def test_a_bad_word_is_banned_where_it_would_be_completed() -> None:
+def test_a_bad_word_is_banned_before_its_last_token() -> None:
     assert first(Sampling(bad_words=[[1]])) == 2
     assert first(Sampling(bad_words=[[4, 1]]), [0, 4]) == 2
     assert first(Sampling(bad_words=[[4, 1]]), [4, 0]) == 1
@@ -50,7 +50,7 @@ def test_the_end_token_waits_for_the_minimum_length() -> None:
     assert first(Sampling(end_id=1, min_length=2), generated=2) == 1
 
 
-def test_penalties_lower_what_was_said_already() -> None:
+def test_penalties_lower_repeated_tokens() -> None:
     assert first(Sampling(repetition_penalty=2.0), [1]) == 2
     assert first(Sampling(presence_penalty=1.5), [1, 1]) == 2
     assert first(Sampling(frequency_penalty=0.6), [1]) == 1
@@ -69,7 +69,7 @@ def test_candidates_are_the_top_k_and_the_nucleus() -> None:
     assert candidates(log_probs, 10, 0.0).tolist() == [1, 2, 3, 0]
 
 
-def test_draws_follow_the_seed_and_the_distribution() -> None:
+def test_sampling_follows_the_seed_and_the_distribution() -> None:
     def draws(seed: int) -> list[int]:
         sampler = Sampler(Sampling(top_k=2, random_seed=seed))
         return [sampler.choose(LOGITS, [], 0)[0] for _draw in range(400)]
@@ -77,5 +77,5 @@ def test_draws_follow_the_seed_and_the_distribution() -> None:
     assert draws(1) == draws(1)
     assert draws(1) != draws(2)
     assert set(draws(1)) == {1, 2}
-    # e^3 against e^2
+    # e^3 compared with e^2
     assert draws(1).count(1) / 400 == pytest.approx(np.e / (1 + np.e), abs=0.07)

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 tritonops.trtllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The rehearsal's templates are upstream's in everything that Triton and the roles can see."""
+"""The rehearsal's templates equal upstream's in everything that Triton and the roles see."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ VALUES = {
     "bls_instance_count": "1006",
 }
 
-# What 1.2.1 has that 0.16.0, the newest whose templates are recorded whole, has not.
+# The additions of 1.2.1 to 0.16.0, which is the newest version with completely recorded templates.
 RENAMED = {"min_length": "min_tokens", "random_seed": "seed", "visual_model_path": "multimodal_model_path"}
 REMOVED = {"return_kv_cache_reuse_stats"}
 METRICS_INPUTS = ("return_perf_metrics", "return_num_input_tokens", "return_num_output_tokens")
@@ -134,7 +134,7 @@ def ordered(config: Any) -> Any:
 
 
 def as_in_the_late_release(config: Any) -> Any:
-    """0.16.0's configuration with everything documented that changed after it."""
+    """The configuration of 0.16.0 with all documented later changes."""
     for kind in ("input", "output"):
         tensors = [tensor for tensor in copy.deepcopy(getattr(config, kind)) if tensor.name not in REMOVED]
         config.ClearField(kind)
@@ -158,13 +158,13 @@ def as_in_the_late_release(config: Any) -> Any:
 
 @pytest.mark.parametrize("release", RELEASES)
 @pytest.mark.parametrize("model", upstream.MODELS)
-def test_our_templates_parse_once_they_are_filled(release: str, model: str) -> None:
+def test_filled_templates_can_be_parsed(release: str, model: str) -> None:
     assert parse(read(OURS / release / model), VALUES).name == model
 
 
 @pytest.mark.parametrize("release", RELEASES)
 @pytest.mark.parametrize("model", upstream.MODELS)
-def test_placeholders_are_those_of_the_catalogue(release: str, model: str) -> None:
+def test_placeholders_match_the_catalogue(release: str, model: str) -> None:
     facts = yaml.safe_load((PROJECT / f"catalogue/releases/{release}.yml").read_text(encoding="utf-8"))
     known = facts["placeholders"][model].values()
     assert placeholders(read(OURS / release / model)) == {name for names in known for name in names}
@@ -180,7 +180,7 @@ def test_placeholders_are_those_of_the_catalogue(release: str, model: str) -> No
         ("prompt_embedding_table_data_type", "tensorrt_llm_bls", ["prompt_embedding_table"]),
     ],
 )
-def test_tensors_have_the_type_that_is_asked_for(placeholder: str, model: str, expected: list[str]) -> None:
+def test_tensors_have_the_requested_type(placeholder: str, model: str, expected: list[str]) -> None:
     text = read(OURS / "1.2.1" / model)
     config, other = parse(text, VALUES), parse(text, {**VALUES, placeholder: "TYPE_BF16"})
     pairs = zip([*config.input, *config.output], [*other.input, *other.output], strict=True)
@@ -193,7 +193,7 @@ def test_old_templates_equal_upstreams(model: str) -> None:
 
 
 @pytest.mark.parametrize("model", upstream.MODELS)
-def test_late_templates_differ_from_upstreams_as_documented(model: str) -> None:
+def test_late_templates_only_differ_from_upstreams_as_documented(model: str) -> None:
     ours = parse(read(OURS / "1.2.1" / model), VALUES)
     theirs = as_in_the_late_release(parse(upstream.templates("0.16.0")[model], VALUES))
     assert ordered(ours) == ordered(theirs)

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 tritonops.trtllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The committed tiny Mixtral is an ordinary Hugging Face folder, and what was recorded of it is of this folder."""
+"""The committed tiny Mixtral is an ordinary Hugging Face folder, and its recorded completions belong to it."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_the_shards_hold_what_the_index_and_the_config_say() -> None:
     assert types == {TORCH_NAMES[CONFIG["torch_dtype"]]}
 
 
-def test_it_needs_padding_and_duplication_at_eight_ranks() -> None:
+def test_it_needs_padding_and_duplication_with_eight_ranks() -> None:
     assert CONFIG["vocab_size"] % 8
     assert CONFIG["num_attention_heads"] == 2 * CONFIG["num_key_value_heads"] == CONFIG["num_local_experts"] == 8
 
@@ -66,7 +66,7 @@ def test_the_tokenizer_is_the_models(tokenizer: Tokenizer) -> None:
 
 
 @pytest.mark.parametrize("name", COMPLETIONS)
-def test_a_recorded_completion_is_text_of_this_tokenizer(name: str, tokenizer: Tokenizer) -> None:
+def test_a_recorded_completion_matches_the_tokenizer(name: str, tokenizer: Tokenizer) -> None:
     completion = COMPLETIONS[name]
     assert tokenizer.encode(completion["prompt"]).ids == completion["input_ids"]
     assert tokenizer.decode(completion["input_ids"]) == completion["prompt"]
@@ -76,11 +76,11 @@ def test_a_recorded_completion_is_text_of_this_tokenizer(name: str, tokenizer: T
 
 
 @pytest.mark.parametrize("name", COMPLETIONS)
-def test_no_order_of_summation_changes_a_recorded_completion(name: str) -> None:
+def test_recorded_completions_do_not_depend_on_the_order_of_summation(name: str) -> None:
     assert COMPLETIONS[name]["margin"] > 0.1
 
 
-def test_a_completion_ends_where_it_must() -> None:
+def test_a_completion_ends_with_the_text() -> None:
     end = CONFIG["eos_token_id"]
     assert len(COMPLETIONS["beginning"]["output_ids"]) >= 64
     for completion in COMPLETIONS.values():

@@ -28,7 +28,7 @@ def test_special_tokens_come_from_the_config(folder: Path) -> None:
     assert Tokenizer(str(folder)).pad_id == 257
 
 
-def test_special_tokens_are_left_out_of_a_text_on_demand(folder: Path) -> None:
+def test_special_tokens_can_be_omitted_from_text(folder: Path) -> None:
     tokenizer = Tokenizer(str(folder))
     ids = [*tokenizer.encode("Hi", add_special_tokens=False), 256]
     assert tokenizer.decode(ids, skip_special_tokens=True) == "Hi"
@@ -44,7 +44,7 @@ def test_accumulated_bytes_make_a_character(folder: Path) -> None:
     assert SMILE not in tokenizer.decode(ids[:3], skip_special_tokens=True)
 
 
-def test_words_are_laid_out_for_the_backend(folder: Path) -> None:
+def test_word_lists_have_the_backends_layout(folder: Path) -> None:
     tokenizer = Tokenizer(str(folder))
     array = tokenizer.word_list([[b"ab", b"", b"c"], [b""]])
     a, b, c = tokenizer.encode("abc", add_special_tokens=False)

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 tritonops.trtllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""convert_checkpoint.py and trtllm-build: their command lines and the files they leave."""
+"""convert_checkpoint.py and trtllm-build: their command lines and the files that they write."""
 
 from __future__ import annotations
 
@@ -67,12 +67,12 @@ def test_a_checkpoint_has_upstreams_layout(snapshot: Snapshot, tmp_path: Path) -
     original = {name: array for path in source.glob("*.safetensors") for name, array in load_file(str(path)).items()}
     fc = original["model.layers.1.mlp.gate_proj.weight"][24:].astype(np.float16)
     assert np.array_equal(rank["transformer.layers.1.mlp.fc.weight"], fc)
-    # 53 rows of the vocabulary make 27 and 26; the missing one is zero
+    # 53 rows of the vocabulary are split into 27 and 26; the missing row is zero
     assert rank["lm_head.weight"].shape == (27, 32)
     assert not rank["lm_head.weight"][-1].any()
 
 
-def test_bfloat16_goes_through_unchanged_and_tied_heads_are_written(snapshot: Snapshot, tmp_path: Path) -> None:
+def test_bfloat16_is_not_changed_and_tied_heads_are_written(snapshot: Snapshot, tmp_path: Path) -> None:
     source = snapshot(tie_word_embeddings=True)
     assert convert(source, tmp_path / "ck") == 0
     rank = load_file(str(tmp_path / "ck/rank0.safetensors"))
@@ -120,7 +120,7 @@ def test_max_seq_len_is_deduced_from_the_model(snapshot: Snapshot, tmp_path: Pat
         (trtllm_build, ["--tp_size", "2"]),
     ],
 )
-def test_flags_the_release_does_not_have_are_rejected(
+def test_unknown_flags_are_rejected(
     tool: Callable[[list[str]], int], argv: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as stopped:
@@ -132,13 +132,13 @@ def test_flags_the_release_does_not_have_are_rejected(
 
 @pytest.mark.parametrize("release", ["0.9.0", "1.2.1"])
 @pytest.mark.parametrize("tool", TOOLS)
-def test_flags_are_those_of_the_catalogue(release: str, tool: str) -> None:
+def test_flags_match_the_catalogue(release: str, tool: str) -> None:
     kind, names = TOOLS[tool]
     known = yaml.safe_load((PROJECT / f"catalogue/releases/{release}.yml").read_text(encoding="utf-8"))[kind]["flags"]
     ours = {name: flag for table in names for name, flag in load_tables(release)[table].items()}
     assert ours.keys() == known.keys()
     for name, flag in known.items():
-        # what the catalogue does not know of a flag it leaves out
+        # the catalogue omits unknown properties of a flag
         facts = {key: ours[name].get(key) for key in flag}
         assert (name, facts) == (name, flag)
 
@@ -154,7 +154,7 @@ def test_flags_are_those_of_the_catalogue(release: str, tool: str) -> None:
         ("plugin_config", ["--reduce_fusion", "enable"]),
     ],
 )
-def test_flags_of_later_releases_are_rejected_by_the_old_one(
+def test_flags_of_later_versions_are_rejected_by_the_old_one(
     table: str, argv: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as stopped:
@@ -163,7 +163,7 @@ def test_flags_of_later_releases_are_rejected_by_the_old_one(
     assert argv[0] in capsys.readouterr().err
 
 
-def test_old_release_has_its_own_defaults() -> None:
+def test_old_version_has_its_own_defaults() -> None:
     tables = load_tables("0.9.0")
     args = parse("trtllm-build", [tables["trtllm_build"], tables["plugin_config"]], [])
     assert (args.max_batch_size, args.max_output_len, args.use_custom_all_reduce) == (1, 1024, "enable")
@@ -171,13 +171,13 @@ def test_old_release_has_its_own_defaults() -> None:
 
 
 def run_old(*command: str) -> None:
-    """A tool as 0.9.0's image has it: the release is the process's, by the environment."""
+    """A tool as in the image of 0.9.0: the environment of the process sets the version."""
     backend = PROJECT / "rehearsal/backend"
     environment = {**os.environ, "TRTLLM_VERSION": "0.9.0", "PYTHONPATH": str(backend)}
     subprocess.run([sys.executable, *command], check=True, env=environment, cwd=backend / "bin", capture_output=True)
 
 
-def test_old_release_spreads_experts_or_cuts_them(snapshot: Snapshot, tmp_path: Path) -> None:
+def test_old_version_distributes_or_slices_experts(snapshot: Snapshot, tmp_path: Path) -> None:
     mixtral = {"architectures": ["MixtralForCausalLM"], "num_local_experts": 4, "num_experts_per_tok": 2}
     source, checkpoint, built = str(snapshot(**mixtral)), tmp_path / "ck", tmp_path / "en"
     flags = ["--dtype", "bfloat16", "--tp_size", "2", "--moe_tp_mode", "1"]
@@ -199,7 +199,7 @@ def test_old_release_spreads_experts_or_cuts_them(snapshot: Snapshot, tmp_path: 
         (["--moe_tp_size", "2", "--moe_ep_size", "2"], (2, 2)),
     ],
 )
-def test_what_one_moe_size_leaves_is_the_other(
+def test_one_moe_size_determines_the_other(
     snapshot: Snapshot, tmp_path: Path, flags: list[str], sizes: tuple[int, int]
 ) -> None:
     mixtral = {"architectures": ["MixtralForCausalLM"], "num_local_experts": 4, "num_experts_per_tok": 2}
@@ -208,7 +208,7 @@ def test_what_one_moe_size_leaves_is_the_other(
     assert (mapping["moe_tp_size"], mapping["moe_ep_size"]) == sizes
 
 
-def test_old_release_writes_its_own_keys(snapshot: Snapshot, tmp_path: Path) -> None:
+def test_old_version_writes_its_own_keys(snapshot: Snapshot, tmp_path: Path) -> None:
     source, checkpoint, built = str(snapshot()), str(tmp_path / "ck"), str(tmp_path / "en")
     run_old("convert_checkpoint.py", "--model_dir", source, "--output_dir", checkpoint, "--dtype", "bfloat16")
     flags = ["--checkpoint_dir", checkpoint, "--output_dir", built, "--max_input_len", "24", "--max_output_len", "16"]
@@ -241,7 +241,7 @@ def test_old_release_writes_its_own_keys(snapshot: Snapshot, tmp_path: Path) -> 
         (trtllm_build, ["--remove_input_padding", "disable"], "packed input"),
     ],
 )
-def test_flags_that_cannot_be_honoured_are_refused_with_a_reason(
+def test_flags_that_cannot_work_are_refused_with_a_reason(
     tool: Callable[[list[str]], int], argv: list[str], reason: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as stopped:
@@ -252,7 +252,7 @@ def test_flags_that_cannot_be_honoured_are_refused_with_a_reason(
     assert reason in message
 
 
-def test_what_cannot_be_honoured_may_be_switched_off(snapshot: Snapshot, tmp_path: Path) -> None:
+def test_flags_that_cannot_work_may_be_disabled(snapshot: Snapshot, tmp_path: Path) -> None:
     convert(snapshot(), tmp_path / "ck")
     assert build(tmp_path / "ck", tmp_path / "en", "--lora_plugin", "disable", "--max_beam_width", "1") == 0
 
@@ -265,7 +265,7 @@ def test_what_cannot_be_honoured_may_be_switched_off(snapshot: Snapshot, tmp_pat
         (["--tp_size", "0"], "tp_size must be at least 1"),
     ],
 )
-def test_a_split_that_does_not_work_out_is_refused(
+def test_sizes_that_do_not_divide_are_refused(
     snapshot: Snapshot, tmp_path: Path, flags: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert convert(snapshot(), tmp_path / "ck", *flags) == 1
@@ -278,7 +278,7 @@ def test_an_unknown_architecture_is_refused(alien: Path, tmp_path: Path, capsys:
     assert "architectures[0] is 'GPT2LMHeadModel'" in capsys.readouterr().err
 
 
-def test_a_checkpoint_that_does_not_fit_its_config_is_refused(
+def test_a_checkpoint_that_does_not_match_its_config_is_refused(
     snapshot: Snapshot, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     convert(snapshot(), tmp_path / "ck")

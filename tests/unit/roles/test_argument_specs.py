@@ -1,7 +1,7 @@
 # Copyright (c) 2026 tritonops.trtllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a person reads about a role's variables is there, and is what the role has."""
+"""The documentation of the roles' variables is complete and correct."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ def options_of(role: str) -> Options:
 
 
 def incomplete(options: Options, prefix: str = "") -> t.Iterator[str]:
-    """Options, at any depth, without a description or a type, or lists that do not say of what."""
+    """Options at any depth that lack a description or a type, and lists without the type of their elements."""
     for name, spec in options.items():
         if not spec.get("description") or not spec.get("type") or (spec["type"] == "list" and not spec.get("elements")):
             yield prefix + name
         yield from incomplete(spec.get("options", {}), f"{prefix}{name}.")
 
 
-def test_there_are_roles() -> None:
+def test_roles_are_found() -> None:
     assert {"preflight", "docker", "nvidia_ctk", "host_python", "triton_service"} <= set(NAMES)
 
 
@@ -51,7 +51,7 @@ def test_every_option_is_described(role: str) -> None:
 
 @pytest.mark.parametrize("role", NAMES)
 def test_literal_defaults_are_the_documented_ones(role: str) -> None:
-    """A default that is a template is worked out from others and cannot be documented as a value."""
+    """A default that is a template cannot be documented as a value."""
     defaults = yaml.safe_load((ROLES / role / "defaults/main.yml").read_text()) or {}
     documented = {name: spec.get("default") for name, spec in options_of(role).items()}
     literal = {name: value for name, value in defaults.items() if "{{" not in str(value)}

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 tritonops.trtllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What each distribution would get: repositories, keys and packages of the roles docker and nvidia_ctk, rendered."""
+"""Repositories, keys and packages of the roles docker and nvidia_ctk for each distribution, rendered."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ YUM, DEB = "ansible.builtin.yum_repository", "ansible.builtin.deb822_repository"
 
 
 def described(repository: dict[str, Any], system: str) -> dict[str, Any]:
-    """What the host's package manager is told of a repository."""
+    """The repository's description for the host's package manager."""
     packages = Role("packages", system, packages_repository=repository)
     family = packages["packages_system"]["family"]
     return packages.task(f"repository_{family}", YUM if family == "RedHat" else DEB)
@@ -65,7 +65,7 @@ def test_docker_repository_of_debian(system: str, path: str, suite: str) -> None
 
 @pytest.mark.parametrize("source", ["vendor", "distribution"])
 @pytest.mark.parametrize("system", SYSTEMS)
-def test_docker_packages_are_pinned_as_the_package_manager_writes_it(system: str, source: str) -> None:
+def test_docker_packages_are_pinned_in_the_package_managers_syntax(system: str, source: str) -> None:
     docker = Role("docker", system, docker_source=source, docker_version="5:28.5.*")
     separator = "=" if SYSTEMS[system]["family"] == "Debian" else "-"
     pinned = {"docker-ce", "docker-ce-cli", "docker.io"} & set(docker["__docker_packages"])
@@ -75,7 +75,7 @@ def test_docker_packages_are_pinned_as_the_package_manager_writes_it(system: str
 
 
 @pytest.mark.parametrize("system", SYSTEMS)
-def test_docker_packages_are_not_pinned_unasked(system: str) -> None:
+def test_docker_packages_are_not_pinned_by_default(system: str) -> None:
     docker = Role("docker", system)
     assert docker["__docker_packages_pinned"] == docker["__docker_packages"]
 
@@ -83,7 +83,7 @@ def test_docker_packages_are_not_pinned_unasked(system: str) -> None:
 @pytest.mark.parametrize("status", ["enabled", "disabled"])
 @pytest.mark.parametrize("source", ["vendor", "distribution"])
 @pytest.mark.parametrize("system", ["debian-12", "ubuntu-24.04", "rocky-9"])
-def test_docker_has_what_it_needs_where_the_kernel_has_apparmor(system: str, source: str, status: str) -> None:
+def test_docker_installs_apparmor_if_the_kernel_has_it(system: str, source: str, status: str) -> None:
     docker = Role("docker", system, docker_source=source)
     docker.variables["ansible_facts"]["apparmor"] = {"status": status}
     is_wanted = status == "enabled" and SYSTEMS[system]["family"] == "Debian"
@@ -116,7 +116,7 @@ OTHER = "68DDB660FC56CCFE97E1B85F248DF013702DC300"
 
 
 def shown(*fingerprints: str) -> str:
-    """What gpg says of a file with keys, each with a subkey."""
+    """The output of gpg for a file with keys, each with a subkey."""
     key = "pub:-:4096:1:0:1:::-:::scESC::::::23::0:\nfpr:::::::::{}:\nuid:-::::1::0::Test::::::::::0:\n"
     return "".join(key.format(fingerprint) + "sub:-:4096:1:0:1::::::e::::::23:\n" for fingerprint in fingerprints)
 
@@ -131,7 +131,7 @@ def shown(*fingerprints: str) -> str:
         ("", False),
     ],
 )
-def test_docker_key_is_trusted_by_the_documented_fingerprint_alone(said: str, trusted: bool) -> None:
+def test_only_the_documented_docker_key_is_trusted(said: str, trusted: bool) -> None:
     key = Role("docker", "oraclelinux-9")["__docker_repository"]["key"]
     packages = Role("packages", "oraclelinux-9", packages_key=key, __packages_key_shown={"stdout": said})
     tasks = tasks_of(packages.folder / "tasks/key.yml")

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 tritonops.trtllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The contract of planner and roles: a section of a plan is what its role takes, by Ansible's own validator."""
+"""The contract between planner and roles: Ansible's validator accepts a plan's sections as options of the roles."""
 
 from __future__ import annotations
 
@@ -50,10 +50,10 @@ VALIDATORS = {role: ArgumentSpecValidator(options(role)) for role in SECTIONS}
 
 
 def problems(plan: dict[str, Any]) -> list[str]:
-    """With the plan of a host. What is refused is checked by preflight all the same."""
+    """The problems in the plan of a host. Preflight also checks refused plans."""
     found = _problems("preflight", plan["preflight"])
     for made in plan["deployments"].values() if not plan["refusals"] else ():
-        # Without an engine there is nothing for engine_build to do.
+        # Without an engine, engine_build does nothing.
         roles = [role for role in OF_DEPLOYMENT if made[role] or role != "engine_build"]
         found += [problem for role in roles for problem in _problems(role, made[role])]
     return found
@@ -65,7 +65,7 @@ def _problems(role: str, section: dict[str, Any]) -> list[str]:
 
 
 @pytest.mark.parametrize("release", CATALOGUE.releases)
-def test_roles_take_every_section_of_every_plan(release: str) -> None:
+def test_roles_accept_every_section_of_every_plan(release: str) -> None:
     profiles = CATALOGUE.releases[release]["profiles"]
     requests = [
         {"profile": profile, "model": model, "image": IMAGES["digest"]}
@@ -83,7 +83,7 @@ def test_roles_take_every_section_of_every_plan(release: str) -> None:
     assert planned > len(CATALOGUE.models)
 
 
-def test_what_a_role_does_not_take_is_noticed() -> None:
+def test_an_option_that_a_role_does_not_accept_is_noticed() -> None:
     small = {"model": "smollm2-135m-instruct", "gpus": 1, "server": {"http_port": 1, "grpc_port": 2, "metrics_port": 3}}
     plan = host_plan(model="mixtral-8x7b", gpus=4, parallelism={"tensor": 4}, deployments={"small": small})
     assert problems(plan) == []
@@ -98,7 +98,7 @@ def test_what_a_role_does_not_take_is_noticed() -> None:
 
 @pytest.mark.parametrize("role", SECTIONS)
 def test_a_section_and_its_role_have_the_same_suboptions(role: str) -> None:
-    """What a role takes beyond the fields of the section is for its users; there is nothing that only a section has."""
+    """A role may have more options, for its users. A section has no option that the role lacks."""
     assert_taken(SECTIONS[role], options(role), f"{role}_")
 
 

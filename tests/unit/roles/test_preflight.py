@@ -1,7 +1,7 @@
 # Copyright (c) 2026 tritonops.trtllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The role preflight on this very machine: it changes nothing."""
+"""The role preflight on this machine, where it changes nothing."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def said(**variables: Any) -> str:
     ("planned", "need", "waive"),
     [(False, "needs.memory_bytes", "preflight_waive"), (True, "trtllm_model", "trtllm_waive")],
 )
-def test_a_host_that_will_not_do(planned: bool, need: str, waive: str) -> None:
+def test_a_host_that_does_not_meet_the_requirements(planned: bool, need: str, waive: str) -> None:
     text = said(
         preflight_needs=[
             {
@@ -43,7 +43,7 @@ def test_a_host_that_will_not_do(planned: bool, need: str, waive: str) -> None:
                 "registry": "127.0.0.1:9",
                 "planned": planned,
             },
-            # Where a machine has a GPU, it has no more than a thousand.
+            # No machine has a thousand GPUs.
             {"gpus": {"count": 1000, "executable": "no-such-nvidia-smi"}, "planned": planned},
             {"reach": [{"url": f"{CLOSED}b", "what": "packages"}], "planned": planned},
         ],

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 tritonops.trtllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The start script of a release, for what no rehearsal has: GPUs."""
+"""The start script of a release with GPUs, which the rehearsal does not have."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ansible_collections.tritonops.trtllm.tests.unit.support.rendered_roles impo
 
 
 def docker_run(**container: Any) -> list[str]:
-    """The words of the command that starts the container."""
+    """The arguments of the command that starts the container."""
     role = Role(
         "triton_service",
         "debian-12",
@@ -35,12 +35,12 @@ def docker_run(**container: Any) -> list[str]:
     [([], None), (["all"], "all"), (["3"], '"device=3"'), (["0", "2"], '"device=0,2"')],
 )
 def test_the_container_gets_the_gpus_of_its_deployment(gpus: list[str], given: str | None) -> None:
-    """Docker reads the value as a line of CSV, so that indexes with a comma need quotes of their own."""
+    """Docker parses the value as CSV, so indexes with a comma need additional quotes."""
     words = docker_run(gpus=gpus)
     assert (words[words.index("--gpus") + 1] if "--gpus" in words else None) == given
 
 
-def test_the_container_is_that_of_its_deployment() -> None:
+def test_the_container_is_named_after_its_deployment() -> None:
     words = docker_run(ulimits=["memlock=-1"])
     assert words[words.index("--name") + 1] == words[words.index("--network") + 1] == "trtllm-chat"
     assert words[words.index("--user") + 1] == "997:995" and words[words.index("--ulimit") + 1] == "memlock=-1"

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 tritonops.trtllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Checks of a host: what one finds, and a host whose programs say what a test wants them to say."""
+"""Helpers for checks: the only finding, and a host with simulated programs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ansible_collections.tritonops.trtllm.tests.unit.support.programs import Fak
 
 
 def only(findings: t.Iterable[Finding]) -> tuple[str, str, str]:
-    """Severity, message and remedy of the one that is expected."""
+    """The severity, message and remedy of the only finding."""
     (finding,) = findings
     return finding.severity, finding.message, finding.remedy
 

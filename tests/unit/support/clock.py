@@ -1,7 +1,7 @@
 # Copyright (c) 2026 tritonops.trtllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""In the place of the module time, so that no test depends on how fast a machine is."""
+"""Replaces the module time, so that tests do not depend on the speed of a machine."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import typing as t
 
 
 class Clock:
-    """It goes on while somebody sleeps, and by a tick after every look at it."""
+    """Advances when somebody sleeps, and by a tick after every reading."""
 
     def __init__(self, tick: float = 0.0, now: float = 0.0) -> None:
         self.now = now
         self._tick = tick
-        # What happens meanwhile.
+        # Called during a sleep.
         self.while_asleep: t.Callable[[], t.Any] = lambda: None
 
     def monotonic(self) -> float:

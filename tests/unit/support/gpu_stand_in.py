@@ -22,7 +22,7 @@ Found = t.Dict[str, t.Any]
 
 
 def install(folder: Path, recording: str) -> str:
-    """A program which answers as that recording says, whatever the environment is."""
+    """Install a program that replays the recording, regardless of the environment."""
     (folder / "recordings").mkdir()
     (folder / "recordings" / f"{recording}.json").write_text(json.dumps(RECORDINGS[recording]))
     (folder / "recording").write_text(recording + "\n")
@@ -33,7 +33,7 @@ def install(folder: Path, recording: str) -> str:
 
 
 def answers(kind: Model = A100, **described: t.Any) -> Found:
-    """What is read out of such a host's answers."""
+    """The parsed output of such a host."""
     recorded = Recording(kind, **described)
     csv = "\n".join(f"{row['uuid']}, {row['compute_cap']}" for row in recorded.rows())
     found = parse_query(recorded.query(), parse_compute_capabilities(csv), parse_links(recorded.links()))

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 tritonops.trtllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Hugging Face folders of tiny models, sound and damaged."""
+"""Hugging Face folders of tiny models, intact and damaged."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import numpy as np
 from ansible_collections.tritonops.trtllm.plugins.module_utils.checkpoint._decoder import read_decoder, source_tensors
 
 Stored = t.Tuple[str, t.Tuple[int, ...], bytes]
-"""dtype (by safetensors' name), shape and bytes of a tensor."""
+"""The dtype (in safetensors' notation), shape and bytes of a tensor."""
 
 LLAMA: dict[str, t.Any] = {
     "architectures": ["LlamaForCausalLM"],
@@ -35,7 +35,7 @@ MIXTRAL: dict[str, t.Any] = {
 
 
 def random_tensors(config: dict[str, t.Any], code: str = "F16", seed: int = 1) -> dict[str, Stored]:
-    """What a model of this config.json has, of random bits that are finite numbers in each dtype of that size."""
+    """The tensors of a model with this config.json, with random bits that are finite in each dtype of that size."""
     random = np.random.default_rng(seed)
     decoder = read_decoder(config)
     bits = np.dtype("u4" if code == "F32" else "u2")
@@ -46,7 +46,7 @@ def random_tensors(config: dict[str, t.Any], code: str = "F16", seed: int = 1) -
 
 
 def make_file(tensors: t.Mapping[str, Stored]) -> bytes:
-    """A safetensors file, written without the code that is to be tested."""
+    """A safetensors file, written without the code under test."""
     head, data = {}, b""
     for name, (code, shape, raw) in tensors.items():
         head[name] = {"dtype": code, "shape": list(shape), "data_offsets": [len(data), len(data) + len(raw)]}
@@ -59,7 +59,7 @@ def with_head(head: bytes, data: bytes = b"") -> bytes:
 
 
 def write_model(folder: Path, config: t.Any, tensors: t.Mapping[str, Stored], shards: int = 2) -> Path:
-    """Every other tensor into another file, and an index that names them all."""
+    """Write the tensors to the shards in turn, and an index of all of them."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "config.json").write_text(json.dumps(config))
     names = {name: f"model-{number % shards + 1:05}-of-{shards:05}.safetensors" for number, name in enumerate(tensors)}

@@ -22,9 +22,9 @@ def run_module(
     module: types.ModuleType, capsys: pytest.CaptureFixture[str], check: bool = False, **arguments: t.Any
 ) -> Result:
     internal = {"_ansible_check_mode": check, "_ansible_diff": True}
-    # Another test may have brought in the controller's code, which would then take the module's warnings.
+    # Another test may have imported the controller's code, which would then receive the module's warnings.
     on_a_host = mock.patch.object(_internal, "is_controller", False)
-    # A module is a process of its own, which has not warned before.
+    # On a host, a module is a new process without earlier warnings.
     no_warnings = mock.patch.dict(warnings._global_warnings, clear=True)
     with on_a_host, no_warnings, patch_module_args({**arguments, **internal}), pytest.raises(SystemExit):
         module.main()
@@ -32,7 +32,7 @@ def run_module(
 
 
 def failure(module: types.ModuleType, capsys: pytest.CaptureFixture[str], **arguments: t.Any) -> str:
-    """The message of a run that has to fail."""
+    """The message of a run that must fail."""
     result = run_module(module, capsys, **arguments)
     assert result.get("failed"), result
     return result["msg"]

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 tritonops.trtllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Plans for tests: what is not said is Mixtral 8x7B Instruct by TensorRT-LLM 1.2.1 on eight A100 of 40 GB."""
+"""Plans for tests. The default is Mixtral 8x7B Instruct with TensorRT-LLM 1.2.1 on eight A100 with 40 GB."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from ansible_collections.tritonops.trtllm.plugins.plugin_utils._spec import Read
 
 CATALOGUE = load_catalogue()
 DIGEST = "sha256:" + "a" * 64
-# An image of one's own, for releases without one at NGC and where its digest must be known.
+# A custom image, for versions without one on NGC and for tests that need its digest.
 IMAGE = {"reference": "registry.example/backend", "digest": DIGEST}
 NEWEST_DRIVER = "595.10.01"
 
 
 def host(shape: str = "BM.GPU4.8", **changes: Any) -> dict[str, Any]:
-    """Facts of a host of that shape with a driver that any image can do with."""
+    """Facts of a host with that shape and with a driver that suits any image."""
     return {**facts_of_shape(CATALOGUE.shapes[shape]), "driver_version": NEWEST_DRIVER, **changes}
 
 
 def plan_for(facts: dict[str, Any] | None = None, **request: Any) -> dict[str, Any]:
-    # Not the newest release, whatever that is: a new one must not change what tests say of this one.
+    # A fixed version: tests must not depend on which version is the newest.
     request = {"model": "mixtral-8x7b-instruct", "release": "1.2.1", **request}
     return make_plan(request, host() if facts is None else facts, CATALOGUE)
 
@@ -42,12 +42,12 @@ def accepted(facts: dict[str, Any] | None = None, **request: Any) -> dict[str, A
 
 
 def refused(facts: dict[str, Any] | None = None, **request: Any) -> dict[str, str]:
-    """Variable -> message of what is refused."""
+    """The messages of the refusals, by variable."""
     return {entry["variable"]: entry["message"] for entry in plan_for(facts, **request)["refusals"]}
 
 
 def host_of(facts: dict[str, Any] | None = None, bundle: Any = None, **options: Any) -> Host:
-    """A host with these variables, whose names are given without their prefix."""
+    """A host with these variables, whose names are given without the prefix."""
     variables = {f"trtllm_{name}": value for name, value in options.items()}
     return Host(deployments_of(variables), host() if facts is None else facts, bundle=bundle)
 
@@ -67,7 +67,7 @@ def warned(text: str, *args: Any, **request: Any) -> bool:
 
 
 def heeded(request: dict[str, Any], facts: dict[str, Any], refusal: dict[str, Any]) -> None:
-    """Change the request, or the host, as the refusal says."""
+    """Change the request or the host as the refusal suggests."""
     variable, message = refusal["variable"].removeprefix("trtllm_"), refusal["message"]
     if variable == "parallelism":
         numbers = re.search(r"\{tensor: (\d+), pipeline: (\d+)\} fits", message)

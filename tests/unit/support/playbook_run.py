@@ -1,7 +1,7 @@
 # Copyright (c) 2026 tritonops.trtllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Run a playbook of the collection as a person does."""
+"""Run a playbook of the collection like a user."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PROJECT = Path(__file__).parents[3]
 
 
 class Run:
-    """A run of a playbook with extra variables; `plan` is what plan.yml, or what imports it, wrote."""
+    """A run of a playbook with extra variables; `plan` is the content of trtllm_plan_file."""
 
     def __init__(self, folder: Path, *options: str, playbook: str = "plan", **variables: Any) -> None:
         self.file = folder / "plan.json"
@@ -30,7 +30,7 @@ class Run:
 
     @property
     def hosts(self) -> dict[str, Any]:
-        """The plans by host."""
+        """The plans, by host."""
         found: dict[str, Any] = self.plan.get("hosts", {})
         return found
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 tritonops.trtllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A module on a host whose programs say what a test wants them to say."""
+"""A module on a host with simulated programs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 
 class FakeModule(AnsibleModule):
-    """By name: what a program prints, or what it prints by its first argument; None for one that fails."""
+    """The output of each program by name, or by name and first argument; None for a program that fails."""
 
     def __init__(self, programs: t.Mapping[str, t.Any]) -> None:
         self.programs = programs
@@ -20,7 +20,7 @@ class FakeModule(AnsibleModule):
         return f"/usr/bin/{arg}" if arg in self.programs else None
 
     def run_command(self, args: t.Any, *_rest: t.Any, **_options: t.Any) -> tuple[int, str, str]:
-        # What stands before the program is its time limit.
+        # The command begins with timeout and its arguments.
         at = next(at for at, word in enumerate(args) if word.startswith("/usr/bin/"))
         says = self.programs[args[at].rpartition("/")[2]]
         if isinstance(says, t.Mapping):

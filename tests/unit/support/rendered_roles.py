@@ -1,7 +1,7 @@
 # Copyright (c) 2026 tritonops.trtllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Variables and tasks of roles, rendered for a supported system without having one."""
+"""Variables and tasks of roles, rendered for a supported system that is not available."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def load(path: Path) -> Any:
     return LOADER.load_from_file(str(path), trusted_as_template=True)
 
 
-# By their names in trtllm_bundle_systems.
+# The systems by their names in trtllm_bundle_systems.
 SYSTEMS: dict[str, dict[str, str]] = load(PROJECT / "playbooks/vars/bundle.yml")["bundling_known"]
 DISTRIBUTIONS = {
     "debian": "Debian",
@@ -40,7 +40,7 @@ def systems(family: str) -> list[str]:
 
 
 def facts(system: str, architecture: str = "x86_64") -> dict[str, Any]:
-    """What Ansible finds out about a host."""
+    """Ansible's facts of a host."""
     distribution, version = system.rsplit("-", 1)
     known = SYSTEMS[system]
     return {
@@ -54,7 +54,7 @@ def facts(system: str, architecture: str = "x86_64") -> dict[str, Any]:
 
 
 class Rendered:
-    """Variables of files, of which later ones win, and what is made of them."""
+    """Rendered variables from files; later files override earlier ones."""
 
     def __init__(self, *files: Path, **variables: Any) -> None:
         self.variables: dict[str, Any] = {}
@@ -70,7 +70,7 @@ class Rendered:
 
 
 class Role(Rendered):
-    """A role on a host of some system."""
+    """A role on a host with some system."""
 
     def __init__(self, name: str, system: str, **variables: Any) -> None:
         self.folder = ROLES / name
@@ -86,7 +86,7 @@ class Role(Rendered):
 
 
 def tasks_of(file: Path) -> Iterator[dict[str, Any]]:
-    """Of a file, with those in blocks."""
+    """The tasks of a file, including those in blocks."""
     waiting = list(load(file) or [])
     while waiting:
         task = waiting.pop(0)

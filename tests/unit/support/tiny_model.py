@@ -1,7 +1,7 @@
 # Copyright (c) 2026 tritonops.trtllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A Mixtral of a few kilobytes that says nothing, as a request names it and as a folder."""
+"""A Mixtral of a few kilobytes with meaningless weights, as a request and as a folder."""
 
 from __future__ import annotations
 

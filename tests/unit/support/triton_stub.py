@@ -1,7 +1,7 @@
 # Copyright (c) 2026 tritonops.trtllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A small HTTP server that answers as Triton 2.51.0 was recorded to answer."""
+"""A small HTTP server that replays recorded answers of Triton 2.51.0."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ import requests
 
 RECORDED: dict[str, t.Any] = json.loads((Path(__file__).parent / "recordings/triton.json").read_text(encoding="utf-8"))
 
-STALL = "stall"  # an answer that never comes, as from a stopped process
-HANG_UP = "hang up"  # the connection ends without an answer, as from a killed one
+STALL = "stall"  # no answer, as from a stopped process
+HANG_UP = "hang up"  # the connection is closed without an answer, as by a killed process
 
 
 class TritonStub:
-    """Routes are "METHOD path" to an answer, or to a list of answers of which the last one stays."""
+    """Routes map "METHOD path" to an answer, or to a list of answers, the last of which is repeated."""
 
     def __init__(self) -> None:
         self.routes: dict[str, t.Any] = {
@@ -100,7 +100,7 @@ class TritonStub:
 
 
 def noted_timeouts(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """How long each request may take, from here on."""
+    """The timeouts of all further requests."""
     noted: list[float] = []
     request = requests.Session.request
 

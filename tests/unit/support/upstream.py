@@ -1,7 +1,7 @@
 # Copyright (c) 2026 tritonops.trtllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Templates with the fields, values and placeholders of upstream's, built from the facts in tests/unit/templates."""
+"""Templates with upstream's fields, values and placeholders, built from the records in tests/unit/templates."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ def template(fields: t.Mapping[str, t.Any]) -> str:
 
 
 def values(template: str) -> dict[str, t.Any]:
-    """A valid value for each placeholder that must be filled. The numbers differ, so that none passes for another."""
+    """A valid value for each placeholder that must be filled. All numbers differ, so that mix-ups are noticed."""
     found = _model_config.placeholders(template)
-    # The backend's name is in quotes, but no name until it is filled.
+    # The backend's placeholder is in quotes, but it is not a valid name.
     names = sorted({item.name for item in found if not item.quoted or item.name == "triton_backend"})
     return {name: _value(name, number) for number, name in enumerate(names, 1)}
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 tritonops.trtllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Recorded outputs of upstream's converter, and what a folder holds in the same form."""
+"""Recorded outputs of upstream's converter, and the contents of a folder in the same form."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from pathlib import Path
 from safetensors import deserialize
 
 VECTORS = Path(__file__).resolve().parent.parent / "vectors"
-# The recorded version, and the release that has its format.
+# The recorded version, and the released version with its format.
 RELEASES = {"v0.9.0": "0.9.0", "v0.14.0": "0.14.0", "main-20241202": "0.16.0"}
 NAME = re.compile(r"(?P<model>.+?)__(?P<dtype>\w+?)__tp(?P<tp>\d+)_pp(?P<pp>\d+)(?P<rest>\w*)")
 
-# File and name of each tensor: its dtype, shape and checksum.
+# The dtype, shape and checksum of each tensor, by file and name.
 Tensors = t.Dict[t.Tuple[str, str], t.Tuple[str, str, str]]
 
 
@@ -37,7 +37,7 @@ class Case:
 
     @property
     def options(self) -> dict[str, t.Any]:
-        """The arguments of trtllm_checkpoint that ask for this case."""
+        """The arguments of trtllm_checkpoint for this case."""
         tp_size, rest = int(self._parts["tp"]), self._parts["rest"].split("_")
         options = {
             "release": RELEASES[self.version],
@@ -52,7 +52,7 @@ class Case:
         for dimension in (0, 1):
             if f"pe{dimension}" in rest:
                 options.update(use_parallel_embedding=True, embedding_sharding_dim=dimension)
-        # That release takes the argument and writes both tensors.
+        # That version accepts the argument and still writes both tensors.
         if "share" in rest and self.version != "v0.9.0":
             options["use_embedding_sharing"] = True
         return options
@@ -77,7 +77,7 @@ def recorded(version: str) -> list[Case]:
 
 
 def tensors_in(folder: str) -> Tensors:
-    """As the safetensors library reads them."""
+    """The tensors in a folder, read by the safetensors library."""
     return {
         (path.name, name): (
             found["dtype"],

@@ -1,14 +1,14 @@
 # Copyright (c) 2026 tritonops.trtllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Record which fields, values and placeholders upstream's model templates have.
+"""Record the fields, values and placeholders of upstream's model templates.
 
     python tests/unit/templates/record.py [--check] RELEASE FOLDER
 
 Reads FOLDER/<model>/config.pbtxt, where FOLDER is all_models/inflight_batcher_llm of a checkout of
 triton-inference-server/tensorrtllm_backend at that release. Writes <RELEASE>.yml beside this file, or with --check
-compares it and fails if it differs. Comments and layout are not recorded. What is recorded describes the same
-configuration as upstream's text, with the same placeholders; the command fails if it does not.
+compares it and fails if it differs. Comments and layout are not recorded. The command fails unless the
+record describes the same configuration as upstream's text, with the same placeholders.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ HEAD = """\
 
 ---
 """
-# Colons and commas separate only for the eye.
+# Colons and commas are optional separators.
 WORD = re.compile(r'#[^\n]*|"[^"\n]*"|\$\{\w+\}|[\w.+-]+|[{}\[\]]')
 LINE_LENGTH = 150
 
 
 class Facts(yaml.SafeDumper):
-    """Writes a mapping on one line if it fits there, and lists as yamllint wants them."""
+    """Writes a mapping on one line if it fits, and lists with yamllint's indentation."""
 
     def represent_dict(self, data: t.Any) -> yaml.MappingNode:
         flow_style = len(str(data)) < LINE_LENGTH
@@ -58,7 +58,7 @@ def read(text: str) -> dict[str, t.Any]:
 
 
 def read_message(words: t.Iterator[str], message: t.Any) -> dict[str, t.Any]:
-    """The fields up to the closing brace, in their order."""
+    """The fields up to the closing brace, in order."""
     found: dict[str, list[t.Any]] = {}
     for name in iter(lambda: next(words, "}"), "}"):
         field = message.fields_by_name[name]
@@ -89,7 +89,7 @@ def shaped(field: t.Any, values: list[t.Any]) -> t.Any:
 
 
 def configuration(template: str) -> tuple[list[tuple[str, bool]], t.Any]:
-    """What a template means: its placeholders, in or out of quotes, and the message once those outside are filled."""
+    """The meaning of a template: its placeholders, in or outside of quotes, and the message with the latter filled."""
     places = sorted((item.name, item.quoted) for item in _model_config.placeholders(template))
     return places, _model_config.parse(_model_config.fill(template, upstream.values(template)))
 
@@ -106,7 +106,7 @@ def record(folder: Path) -> dict[str, t.Any]:
 
 def main(arguments: t.Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--check", action="store_true", help="compare, and write nothing")
+    parser.add_argument("--check", action="store_true", help="compare without writing")
     parser.add_argument("release")
     parser.add_argument("folder", type=Path)
     given = parser.parse_args(arguments)

@@ -14,7 +14,7 @@ from ansible_collections.tritonops.trtllm.plugins.action.triton_model_repository
 
 @pytest.fixture(autouse=True)
 def _no_module(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing is run on a host: what the module would be given comes back."""
+    """Nothing runs on a host; the result has the module's arguments."""
     monkeypatch.setattr(NormalAction, "run", lambda self, _tmp, _vars: {"required": self._task.args.get("required")})
 
 
@@ -25,7 +25,7 @@ def ran(**arguments: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("release", ["0.9.0", "v0.9.0"])
-def test_the_release_says_what_has_to_be_filled(release: str) -> None:
+def test_the_release_determines_the_required_placeholders(release: str) -> None:
     required = ran(release=release)["required"]
     assert required["preprocessing"] == ["tokenizer_dir", "add_special_tokens"]
     assert required["tensorrt_llm_bls"] == ["tensorrt_llm_model_name"]
@@ -40,11 +40,11 @@ def test_nothing_is_added_without_a_release_or_placeholders(arguments: dict[str,
     assert ran(**arguments)["required"] is None
 
 
-def test_a_list_of_ones_own_stays() -> None:
+def test_a_given_list_is_kept() -> None:
     own = {"tensorrt_llm": ["engine_dir"]}
     assert ran(release="my own", required=own)["required"] == own
 
 
-def test_an_unknown_release_is_named_with_those_that_are_known() -> None:
+def test_an_unknown_release_is_refused_with_the_known_ones() -> None:
     result = ran(release="0.9.1")
     assert result["failed"] and "did you mean" in result["msg"] and "1.2.1" in result["msg"]

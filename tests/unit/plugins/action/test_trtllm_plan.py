@@ -1,7 +1,7 @@
 # Copyright (c) 2026 tritonops.trtllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The action by Ansible itself: what it templates reaches the planner in types of its own."""
+"""The action run by Ansible, which passes templated values to the planner as its own types."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ GOOD = {"model": "smollm2-135m-instruct", "release": "0.17.0"}
 
 
 class Played:
-    """A play that plans for the hosts of the group trtllm, after the tasks `before`; the result, and what was said."""
+    """A play that plans for the hosts in the group trtllm, after the tasks `before`, with its result and output."""
 
     def __init__(
         self,
@@ -74,7 +74,7 @@ def variables(**options: Any) -> dict[str, Any]:
     return {f"trtllm_{name}": value for name, value in options.items()}
 
 
-def test_every_host_is_planned_for_by_its_own_variables(tmp_path: Path) -> None:
+def test_every_host_is_planned_with_its_own_variables(tmp_path: Path) -> None:
     ports = {"http_port": 8010, "grpc_port": 8011, "metrics_port": 8012}
     small = {"small": {"model": "{{ named }}", "gpus": 1, "server": ports}}
     hosts = {
@@ -94,8 +94,8 @@ def test_every_host_is_planned_for_by_its_own_variables(tmp_path: Path) -> None:
     assert len(engines) == 2
 
 
-def test_what_the_play_sets_goes_before_the_inventory_and_the_request_before_that(tmp_path: Path) -> None:
-    """The inventory may still have templates that only the play's own variables fill."""
+def test_play_variables_override_the_inventory_and_the_request_overrides_both(tmp_path: Path) -> None:
+    """Templates in the inventory may use variables that only the play sets."""
     flat = {"a": variables(**GOOD), "b": variables(**GOOD, precision="float16")}
     play = {"vars": {"trtllm_precision": "{{ wanted }}", "wanted": "float32", "trtllm_limits": {"max_batch_size": 3}}}
     played = Played(tmp_path, flat, {}, play=play)
@@ -107,8 +107,8 @@ def test_what_the_play_sets_goes_before_the_inventory_and_the_request_before_tha
     assert {played.default(name)["precision"] for name in "ab"} == {"bfloat16"}
 
 
-def test_what_a_host_alone_has_is_not_taken_for_the_plays(tmp_path: Path) -> None:
-    """The task runs on the first host only, whose variables are those of the task."""
+def test_variables_of_one_host_are_not_taken_for_the_plays(tmp_path: Path) -> None:
+    """The task only runs on the first host, so it sees the variables of that host."""
     flat = {"a": variables(**GOOD, precision="float32"), "b": variables(**GOOD)}
     fact = {"ansible.builtin.set_fact": {"trtllm_limits": {"max_batch_size": 3}}, "when": "inventory_hostname == 'a'"}
     played = Played(tmp_path, flat, {}, before=(fact,))
@@ -116,14 +116,14 @@ def test_what_a_host_alone_has_is_not_taken_for_the_plays(tmp_path: Path) -> Non
     assert [played.default(name)["limits"]["max_batch_size"] for name in "ab"] == [3, 8]
 
 
-def test_an_unknown_variable_is_refused_with_everything_else(tmp_path: Path) -> None:
+def test_an_unknown_variable_is_refused_with_other_problems(tmp_path: Path) -> None:
     wrong = variables(**GOOD, limit={}, proxy={"htp": "x"}, precision="int3")
     played = Played(tmp_path, {"a": wrong, "b": variables(**GOOD)}, {})
     assert played.refused("a") == ["trtllm_limit", "trtllm_proxy.htp", "trtllm_precision"]
     assert (played.refused("b"), played.result["refused"]) == ([], ["a"])
 
 
-def test_a_variable_of_the_play_that_is_unknown_is_refused_for_every_host(tmp_path: Path) -> None:
+def test_an_unknown_variable_of_the_play_is_refused_for_every_host(tmp_path: Path) -> None:
     play = {"vars": {"trtllm_preflight_waive": ["clock"]}}
     played = Played(tmp_path, {"a": variables(**GOOD), "b": variables(**GOOD)}, {}, play=play)
     assert played.result["refused"] == ["a", "b"]
@@ -132,7 +132,7 @@ def test_a_variable_of_the_play_that_is_unknown_is_refused_for_every_host(tmp_pa
     assert played.default("b")["needs"]["hub"]["repository"]
 
 
-def test_variables_that_planning_does_not_read_may_be_templates_of_later_use(tmp_path: Path) -> None:
+def test_variables_that_planning_does_not_read_may_be_undefined_templates(tmp_path: Path) -> None:
     later = {"trtllm_ca_bundle": "{{ a_fact_of_a_later_task }}"}
     played = Played(
         tmp_path, {"a": {**variables(**GOOD), **later}}, {}, play={"vars": {"trtllm_wheelhouse": "{{ x }}"}}
@@ -140,7 +140,7 @@ def test_variables_that_planning_does_not_read_may_be_templates_of_later_use(tmp
     assert played.result["refused"] == []
 
 
-def test_all_refusals_make_one_message_and_the_task_does_not_fail(tmp_path: Path) -> None:
+def test_all_refusals_are_in_one_message_and_the_task_succeeds(tmp_path: Path) -> None:
     played = Played(tmp_path, {"a": variables(**GOOD)}, {"request": {"model": "nothing", "precision": "int3"}})
     assert not played.result.get("failed")
     message = played.result["hosts"]["a"]["message"]
@@ -148,7 +148,7 @@ def test_all_refusals_make_one_message_and_the_task_does_not_fail(tmp_path: Path
     assert "- trtllm_model = 'nothing': " in message and "- trtllm_precision = 'int3': " in message
 
 
-def test_one_reason_is_one() -> None:
+def test_a_single_reason_is_in_the_singular() -> None:
     refusal = {"variable": "trtllm_root", "value": None, "message": "is missing", "waive": "disk_space"}
     assert refusal_message([refusal]).splitlines() == [
         "This cannot work, for one reason. Nothing was changed.",
@@ -157,7 +157,7 @@ def test_one_reason_is_one() -> None:
     assert refusal_message([]) == ""
 
 
-def test_a_warning_names_its_hosts_where_it_is_not_for_all(tmp_path: Path) -> None:
+def test_a_warning_names_its_hosts_unless_it_applies_to_all(tmp_path: Path) -> None:
     hosts = {"a": variables(**GOOD), "b": variables(**GOOD, streaming=False), "c": variables(**GOOD)}
     facts = {"a": host(), "b": host(deployments={"old": "x-1"}), "c": host()}
     played = Played(tmp_path, hosts, {"host_facts": facts})
@@ -167,7 +167,7 @@ def test_a_warning_names_its_hosts_where_it_is_not_for_all(tmp_path: Path) -> No
     assert "[WARNING]: trtllm_streaming makes" in played.said
 
 
-def test_a_table_has_the_warnings_in_it(tmp_path: Path) -> None:
+def test_a_table_includes_the_warnings(tmp_path: Path) -> None:
     played = Played(tmp_path, {name: variables(**GOOD) for name in "ab"}, {"show": True})
     assert played.result["table"][0] == "== a, b" and "== a, b\n" in played.said
     assert any(line.startswith("warning ") for line in played.result["table"])
@@ -184,7 +184,7 @@ def test_conversions_have_the_token_of_their_first_host(tmp_path: Path) -> None:
 # --- facts, and what is written
 
 
-def test_facts_of_a_host_that_are_missing_are_asked_for(tmp_path: Path) -> None:
+def test_missing_facts_of_a_host_are_required(tmp_path: Path) -> None:
     played = Played(tmp_path, {"a": variables(**GOOD), "b": variables(**GOOD)}, {"host_facts": {"a": host()}})
     assert "There are no facts of b: record them again" in played.result["msg"]
 
@@ -194,8 +194,8 @@ def record(folder: Path) -> dict[str, Any]:
     return found
 
 
-def test_facts_of_other_hosts_in_the_record_stay_and_are_planned_with(tmp_path: Path) -> None:
-    """As with a play for a batch of the fleet: what they have made need not be made again."""
+def test_recorded_facts_of_other_hosts_are_kept_and_planned_with(tmp_path: Path) -> None:
+    """As in a play for a batch of the fleet: their artifacts do not have to be created again."""
     hosts = {name: variables(**GOOD) for name in "abc"}
     file = {"record_file": str(tmp_path / "facts.json")}
     engine = Played(tmp_path, hosts, file).default()["artifacts"]["engine"]["key"]
@@ -213,7 +213,7 @@ def test_facts_of_other_hosts_in_the_record_stay_and_are_planned_with(tmp_path: 
     assert not Played(tmp_path, hosts, batch, "--limit", "a").result["changed"]
 
 
-def test_others_without_recorded_facts_are_left_out_and_refuse_nothing(tmp_path: Path) -> None:
+def test_other_hosts_without_recorded_facts_are_ignored(tmp_path: Path) -> None:
     hosts = {"a": variables(**GOOD), "b": variables(**GOOD, precision="int3"), "c": variables(**GOOD)}
     (tmp_path / "facts.json").write_text(json.dumps({"hosts": {"b": host()}}))
     options = {"record_file": str(tmp_path / "facts.json"), "others": ["a", "b", "c"], "plan_file": "plan.json"}
@@ -225,7 +225,7 @@ def test_others_without_recorded_facts_are_left_out_and_refuse_nothing(tmp_path:
     assert list(plan) == ["artifacts", "hosts"] and list(plan["hosts"]) == ["a"]
 
 
-def test_a_record_that_is_none_is_left_alone(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_record_is_not_changed(tmp_path: Path) -> None:
     for content in ("{", json.dumps(host())):
         (tmp_path / "facts.json").write_text(content)
         played = Played(tmp_path, {"a": variables(**GOOD)}, {"record_file": str(tmp_path / "facts.json")})
@@ -233,7 +233,7 @@ def test_a_record_that_is_none_is_left_alone(tmp_path: Path) -> None:
         assert (tmp_path / "facts.json").read_text() == content
 
 
-def test_in_check_mode_nothing_is_written(tmp_path: Path) -> None:
+def test_check_mode_writes_nothing(tmp_path: Path) -> None:
     files = {"plan_file": str(tmp_path / "plan.json"), "record_file": str(tmp_path / "facts.json")}
     played = Played(tmp_path, {"a": variables(**GOOD)}, files, "--check")
     assert played.result["changed"]

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Stages are roles and plays, in the order in which they began, and no second is lost between them."""
+"""Stages are roles and plays, in the order in which they began, and their times add up."""
 
 from __future__ import annotations
 

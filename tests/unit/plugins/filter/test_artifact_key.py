@@ -14,7 +14,7 @@ from ansible_collections.tritonops.trtllm.plugins.filter.artifact_key import key
 from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._artifact import artifact_key
 
 
-def test_a_template_gives_the_key_of_the_plain_values(tmp_path):
+def test_a_template_has_the_same_key_as_plain_values(tmp_path):
     play = {
         "hosts": "localhost",
         "gather_facts": False,

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 tritonops.trtllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The report for machines, and the table for people."""
+"""The JSON report and the table of preflight."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def facts(**described: Any) -> dict[str, Any]:
 FOUND = {"findings": [finding("os_untested", "warning"), finding("mig_mode"), finding("memory")], "facts": {"a": 1}}
 
 
-def test_waived_ones_count_apart_and_come_last() -> None:
+def test_waived_findings_are_counted_separately_and_come_last() -> None:
     report = preflight_report(FOUND, ["memory"])
     assert (report["errors"], report["warnings"], report["waived"]) == (1, 1, 1)
     assert [(entry["id"], entry["waived"]) for entry in report["findings"]] == [
@@ -41,7 +41,7 @@ def test_waived_ones_count_apart_and_come_last() -> None:
     assert report["facts"] == {"a": 1} and json.dumps(report)
 
 
-def test_what_cannot_be_waived_is_not() -> None:
+def test_findings_that_cannot_be_waived_are_not_waived() -> None:
     report = preflight_report({"findings": [finding("gpu_count", waivable=False)]}, ["gpu_count"])
     assert (report["errors"], report["waived"]) == (1, 0)
 
@@ -57,7 +57,7 @@ def refusal(variable: str, message: str, waive: str = "", check: str = "", advic
     }
 
 
-def test_a_plan_that_was_not_made_is_among_the_findings() -> None:
+def test_a_refused_plan_is_a_finding() -> None:
     refusals = [
         refusal("trtllm_release", "needs driver 580"),
         refusal("trtllm_root", "is full", waive="disk_space", check="disk_space"),
@@ -70,7 +70,7 @@ def test_a_plan_that_was_not_made_is_among_the_findings() -> None:
     assert preflight_report({}, ["plan"], refusals)["errors"] == 2
 
 
-def test_what_plan_and_preflight_both_find_is_one_finding_with_the_advice_of_the_plan() -> None:
+def test_a_problem_that_both_find_is_one_finding_with_the_plans_advice() -> None:
     refusals = [
         refusal("trtllm_limits", "too long: 8 would do", "gpu_memory", "gpu_memory", "8 would do"),
         refusal("trtllm_precision", "too long: float16 would do", "gpu_memory", "gpu_memory", "float16 would do"),

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a host is told to trust is certificates, and all that is wrong with them is said at once."""
+"""Certificates are read from PEM files, and all problems are reported at once."""
 
 from __future__ import annotations
 
@@ -44,19 +44,19 @@ def test_each_certificate_of_a_file_is_an_entry(good: Path) -> None:
     assert len({entry["name"] for entry in found}) == 2
 
 
-def test_a_certificate_that_is_in_two_files_is_taken_once(good: Path, tmp_path: Path) -> None:
+def test_a_certificate_in_two_files_is_used_once(good: Path, tmp_path: Path) -> None:
     copy = tmp_path / "copy.pem"
     copy.write_bytes(good.read_bytes())
     assert read_certificates([good, copy]) == read_certificates([good])
 
 
-def test_what_is_around_a_certificate_does_not_come_along(tmp_path: Path) -> None:
+def test_text_around_a_certificate_is_dropped(tmp_path: Path) -> None:
     path = tmp_path / "ca.pem"
     path.write_bytes(b"subject=CN = one\n" + certificate("one") + b"password: hunter2\n")
     assert "hunter2" not in read_certificates([path])[0]["content"]
 
 
-def test_everything_that_is_wrong_is_said_at_once(good: Path, tmp_path: Path) -> None:
+def test_all_problems_are_reported_at_once(good: Path, tmp_path: Path) -> None:
     private = KEY.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     files = {
         "expired.pem": certificate("old", end=NOW - DAY / 2),
@@ -82,7 +82,7 @@ def test_everything_that_is_wrong_is_said_at_once(good: Path, tmp_path: Path) ->
     assert private.splitlines()[1].decode() not in words
 
 
-def test_relative_names_are_found_as_by_the_lookup_file(tmp_path: Path) -> None:
+def test_relative_paths_are_searched_like_in_the_lookup_file(tmp_path: Path) -> None:
     (tmp_path / "files").mkdir()
     (tmp_path / "files" / "ca.pem").write_bytes(certificate("one"))
     lookup = LookupModule(loader=DataLoader())

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Files of ours in the folder of local authorities, and the tool run when, and only when, the bundle is behind them."""
+"""Our files in the folder of local CAs; the tool only runs if the bundle is older than the files."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ansible_collections.tritonops.trtllm.tests.unit.support.module_run import R
 PEM = "-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n"
 ONE = {"name": "one", "content": PEM.format("AAAA")}
 TWO = {"name": "two", "content": PEM.format("BBBB")}
-# As the distributions' tools: the bundle is made anew of all files, and takes the place of the old one.
+# Like the distributions' tools: creates a bundle of all files, and replaces the old one.
 TOOL = """#!/bin/sh
 echo "$@" >> "{log}"
 cat "{folder}"/*.crt > "{bundle}.new" 2>/dev/null
@@ -63,7 +63,7 @@ def fixture_system(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> System
     return System(tmp_path, capsys)
 
 
-def test_they_come_stay_and_go(system: System) -> None:
+def test_certificates_are_added_kept_and_removed(system: System) -> None:
     first = system.run(ONE, TWO)
     assert (first["changed"], first["added"]) == (True, ["trtllm-one.crt", "trtllm-two.crt"])
     assert ONE["content"] in system.bundle.read_text()
@@ -73,11 +73,11 @@ def test_they_come_stay_and_go(system: System) -> None:
     assert (last["changed"], last["removed"]) == (True, ["trtllm-one.crt"])
     assert system.runs_of_the_tool() == ["", "--fresh"]
     assert ONE["content"] not in system.bundle.read_text()
-    assert PEM.format("CCCC") in system.bundle.read_text(), "what others have put there stays"
+    assert PEM.format("CCCC") in system.bundle.read_text(), "files of others stay"
 
 
 def test_other_users_can_read_them(system: System, strict_umask: None) -> None:
-    """Their programs look up authorities as well."""
+    """Their programs also look up CAs."""
     system.run(ONE)
     assert [path.stat().st_mode & 0o777 for path in (system.folder / "trtllm-one.crt", system.bundle)] == [0o644, 0o644]
 
@@ -94,7 +94,7 @@ def test_check_mode_predicts_and_changes_nothing(system: System) -> None:
 
 
 @pytest.mark.parametrize("after", [(), (ONE,)], ids=["taken out", "added"])
-def test_a_run_killed_before_the_tool_is_made_good(system: System, after: tuple[dict[str, str], ...]) -> None:
+def test_a_run_killed_before_the_tool_is_completed(system: System, after: tuple[dict[str, str], ...]) -> None:
     if not after:
         system.run(ONE)
     system.have_tool("#!/bin/sh\nexit 1\n")
@@ -105,12 +105,12 @@ def test_a_run_killed_before_the_tool_is_made_good(system: System, after: tuple[
     assert not system.run(*after)["changed"]
 
 
-def test_a_tool_that_does_not_take_it_over_is_no_success(system: System) -> None:
+def test_a_tool_without_effect_is_a_failure(system: System) -> None:
     system.have_tool('#!/bin/sh\necho > "{bundle}"\n')
     assert "does not have trtllm-one.crt" in system.failure(ONE)
 
 
-def test_the_tools_own_words_are_told(system: System) -> None:
+def test_errors_quote_the_tool(system: System) -> None:
     system.have_tool("#!/bin/sh\necho no space left >&2; exit 3\n")
     assert "exit code 3: no space left" in system.failure(ONE)
     system.tool.unlink()

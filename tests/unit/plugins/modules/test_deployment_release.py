@@ -1,7 +1,7 @@
 # Copyright (c) 2026 tritonops.trtllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which release is served, and which is gone back to, whatever happened to the runs before."""
+"""Which release is served, and which is rolled back to, after any failures of earlier runs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ UNIT = "trtllm@default.service"
 
 
 class Deployment:
-    """A deployment with the releases a, b and c, and what a play does with it."""
+    """A deployment with the releases a, b and c, and the actions of a play."""
 
     def __init__(self, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
         self.folder, self._capsys = folder, capsys
@@ -41,7 +41,7 @@ class Deployment:
             self.run(release, state="proved")
 
     def served(self, *releases: str) -> None:
-        """Switch to each in turn, and prove it."""
+        """Switch to each release in turn, and prove it."""
         for release in releases:
             self.switch(release)
             self.prove(release)
@@ -62,7 +62,7 @@ def fixture_deployment(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> De
     return Deployment(tmp_path / "deployments/default", capsys)
 
 
-def test_the_first_release_has_nothing_to_go_back_to(deployment: Deployment) -> None:
+def test_the_first_release_has_no_fallback(deployment: Deployment) -> None:
     result = deployment.switch("a")
     assert deployment.links == ("releases/a", "")
     assert (result["changed"], result["current"], result["previous"], result["proved"]) == (True, "a", "", False)
@@ -70,7 +70,7 @@ def test_the_first_release_has_nothing_to_go_back_to(deployment: Deployment) -> 
     assert not deployment.switch("a")["changed"]
 
 
-def test_a_second_release_goes_back_to_the_first(deployment: Deployment) -> None:
+def test_a_second_release_falls_back_to_the_first(deployment: Deployment) -> None:
     deployment.served("a")
     result = deployment.switch("b")
     assert deployment.links == ("releases/b", "releases/a")
@@ -80,14 +80,14 @@ def test_a_second_release_goes_back_to_the_first(deployment: Deployment) -> None
     assert (deployment.links, result["fallback"]) == (("releases/c", "releases/b"), of("b", "a"))
 
 
-def test_the_way_back_is_a_switch_like_any_other(deployment: Deployment) -> None:
+def test_a_rollback_is_an_ordinary_switch(deployment: Deployment) -> None:
     deployment.served("a", "b")
     result = deployment.switch("a")
     assert deployment.links == ("releases/a", "releases/b")
     assert (result["fallback"], result["proved"]) == (of("b", "a"), True)
 
 
-def test_what_fails_is_restored_and_forgotten(deployment: Deployment) -> None:
+def test_a_failed_switch_is_undone(deployment: Deployment) -> None:
     deployment.served("a", "b")
     fallback = deployment.switch("c")["fallback"]
     result = deployment.run(state="restored", fallback=fallback)
@@ -101,8 +101,8 @@ def test_without_a_fallback_nothing_is_current(deployment: Deployment) -> None:
     assert deployment.links == ("", "")
 
 
-def test_a_run_that_is_killed_before_the_proof_is_taken_up(deployment: Deployment) -> None:
-    """The next run finds the release current, and still goes back to the one that was proved."""
+def test_a_run_killed_before_the_proof_is_continued(deployment: Deployment) -> None:
+    """For the next run the release is the current one, and it still falls back to the proved one."""
     deployment.served("a")
     deployment.switch("b")
     result = deployment.switch("b")
@@ -111,29 +111,29 @@ def test_a_run_that_is_killed_before_the_proof_is_taken_up(deployment: Deploymen
     assert deployment.switch("b")["fallback"] == of("b", "a")
 
 
-def test_what_was_not_proved_is_never_gone_back_to(deployment: Deployment) -> None:
+def test_an_unproved_release_is_never_a_fallback(deployment: Deployment) -> None:
     deployment.served("a")
     deployment.switch("b")
     result = deployment.switch("c")
     assert (deployment.links, result["fallback"]) == (("releases/c", "releases/a"), of("a"))
-    # Nor where the one before it is what is switched to.
+    # Also if the switch is to the release before it.
     deployment.switch("a")
     assert deployment.links == ("releases/a", "")
 
 
-def test_a_first_release_that_was_not_proved_leaves_none_to_go_back_to(deployment: Deployment) -> None:
+def test_an_unproved_first_release_is_no_fallback(deployment: Deployment) -> None:
     deployment.switch("a")
     result = deployment.switch("b")
     assert (deployment.links, result["fallback"]) == (("releases/b", ""), of(""))
 
 
-def test_the_release_that_was_served_before_stays_when_it_fails(deployment: Deployment) -> None:
-    """Its failure is not for the switch, as it was current and proved."""
+def test_the_current_release_stays_if_its_proof_fails(deployment: Deployment) -> None:
+    """The switch did not cause the failure, because the release was current and proved."""
     deployment.served("a", "b")
     assert deployment.switch("b")["fallback"] == of("b", "a")
 
 
-def test_a_proved_release_that_has_been_removed_is_not_gone_back_to(deployment: Deployment) -> None:
+def test_a_removed_release_is_no_fallback(deployment: Deployment) -> None:
     deployment.served("a", "b")
     (deployment.folder / "releases/b/proved").unlink()
     (deployment.folder / "releases/b").rmdir()
@@ -151,12 +151,12 @@ def test_a_proof_is_recorded_once(deployment: Deployment) -> None:
     assert deployment.switch("a")["proved"]
 
 
-def test_a_proof_of_a_release_that_is_not_there_fails(deployment: Deployment) -> None:
+def test_a_proof_of_a_missing_release_fails(deployment: Deployment) -> None:
     message = deployment.run("d", state="proved")["msg"]
     assert f"cannot change the release that {deployment.folder} serves" in message and "No such file" in message
 
 
-def test_check_mode_says_what_a_run_would_do_and_the_diff_shows_it(deployment: Deployment) -> None:
+def test_check_mode_predicts_a_run_and_shows_the_diff(deployment: Deployment) -> None:
     deployment.served("a")
     predicted = deployment.switch("b", check=True)
     assert deployment.links == ("releases/a", "")
@@ -168,7 +168,7 @@ def test_check_mode_says_what_a_run_would_do_and_the_diff_shows_it(deployment: D
     assert deployment.links == ("releases/b", "releases/a")
 
 
-def test_check_mode_of_a_deployment_that_is_not_there_yet(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_check_mode_before_the_deployment_exists(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     result = run_module(deployment_release, capsys, True, path=str(tmp_path / "none"), release="a")
     assert (result["changed"], result["current"], result["fallback"]) == (True, "a", of(""))
     assert not (tmp_path / "none").exists()
@@ -178,7 +178,7 @@ def test_check_mode_of_a_deployment_that_is_not_there_yet(tmp_path: Path, capsys
     ("options", "missing"),
     [({}, "release"), ({"state": "proved"}, "release"), ({"state": "restored"}, "fallback")],
 )
-def test_each_state_needs_its_option(deployment: Deployment, options: dict[str, str], missing: str) -> None:
+def test_each_state_requires_its_options(deployment: Deployment, options: dict[str, str], missing: str) -> None:
     assert missing in deployment.run(**options)["msg"]
 
 
@@ -192,11 +192,11 @@ def test_a_folder_in_place_of_a_link_is_not_replaced(deployment: Deployment) -> 
 
 
 class Killed(Exception):
-    """What ends a run between two steps."""
+    """Ends a run between two steps."""
 
 
 def killed_after(allowed: int, real: t.Any) -> t.Callable[..., None]:
-    """The function, which is killed when it is called once more than allowed."""
+    """The function, which raises Killed after the allowed number of calls."""
     calls = iter(range(allowed))
 
     def step(*arguments: t.Any) -> None:
@@ -208,12 +208,10 @@ def killed_after(allowed: int, real: t.Any) -> t.Callable[..., None]:
 
 
 @pytest.mark.parametrize("at", ["symlink", "replace", "rename", "unlink"])
-def test_there_is_a_release_to_serve_at_any_time(
-    deployment: Deployment, at: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Killed before or after any step, the next run ends where this one would have."""
+def test_there_is_always_a_release_to_serve(deployment: Deployment, at: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If a run is killed at any step, the next run has the same result."""
     deployment.served("a", "b")
-    # Left by a run that was killed.
+    # A file that a killed run has left.
     (deployment.folder / "previous.partial").symlink_to("releases/gone")
     for allowed in range(3):
         step = killed_after(allowed, getattr(os, at))
@@ -231,7 +229,7 @@ def test_there_is_a_release_to_serve_at_any_time(
 
 
 def test_previous_is_set_first(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Killed in between, the release that was served is both, and is gone back to."""
+    """If a run is killed in between, the served release is both current and previous, and is the fallback."""
     deployment.served("a")
     real = os.replace
 
@@ -248,12 +246,12 @@ def test_previous_is_set_first(deployment: Deployment, monkeypatch: pytest.Monke
     assert deployment.links == ("releases/b", "releases/a")
 
 
-# --- what runs
+# --- the running release
 
 
 @pytest.fixture(name="systemctl")
 def fixture_systemctl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> t.Callable[[str], Path]:
-    """Makes a systemctl that answers with this text, and writes what it is asked to the file."""
+    """Installs a systemctl that prints this text, and writes its arguments to the file."""
 
     def install(answer: str) -> Path:
         (tmp_path / "bin").mkdir(exist_ok=True)
@@ -283,7 +281,7 @@ def fixture_container() -> t.Iterator[t.Callable[[str], int]]:
 
 
 @pytest.mark.parametrize(("runs", "running"), [("a", True), ("b", False), ("a-longer", False)])
-def test_which_release_the_unit_runs(
+def test_the_unit_runs_a_release(
     deployment: Deployment,
     systemctl: t.Callable[[str], Path],
     container: t.Callable[[str], int],
@@ -296,11 +294,13 @@ def test_which_release_the_unit_runs(
 
 
 @pytest.mark.parametrize("answer", ["echo 0", "exit 1", "echo 4194304999"])
-def test_a_unit_that_does_not_run(deployment: Deployment, systemctl: t.Callable[[str], Path], answer: str) -> None:
+def test_a_stopped_unit_runs_no_release(
+    deployment: Deployment, systemctl: t.Callable[[str], Path], answer: str
+) -> None:
     systemctl(answer)
     assert deployment.switch("a", unit=UNIT)["running"] is None
 
 
-def test_without_a_unit_nobody_is_asked(deployment: Deployment, systemctl: t.Callable[[str], Path]) -> None:
+def test_without_a_unit_systemctl_is_not_called(deployment: Deployment, systemctl: t.Callable[[str], Path]) -> None:
     asked = systemctl("echo 1")
     assert deployment.switch("a")["running"] is None and not asked.exists()

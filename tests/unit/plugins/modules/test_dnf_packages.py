@@ -1,7 +1,7 @@
 # Copyright (c) 2026 tritonops.trtllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""dnf by its command line: asked for what is missing, resolved first, refused when it takes too much."""
+"""dnf run by its command line: only for missing packages, resolved first, refused if it would remove too much."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ NOTHING = "Package git is already installed.\nDependencies resolved.\nNothing to
 
 
 class Host:
-    """A host whose rpm and dnf say what a test wants them to say, and which notes what dnf was asked."""
+    """A host with simulated rpm and dnf, which records the commands of dnf."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -83,7 +83,7 @@ def fixture_run(host: Host, capsys: pytest.CaptureFixture[str]) -> t.Callable[..
 Run = t.Callable[..., Result]
 
 
-def test_what_is_resolved_is_carried_out_and_told(host: Host, run: Run) -> None:
+def test_the_resolved_transaction_is_run_and_reported(host: Host, run: Run) -> None:
     result = run(name=["docker-ce"], removable=["runc", "old-*"])
     assert result["changed"]
     assert [(change["action"], change["name"], change["evr"]) for change in result["transaction"]] == [
@@ -97,7 +97,7 @@ def test_what_is_resolved_is_carried_out_and_told(host: Host, run: Run) -> None:
     assert host.commands() == ["-y --allowerasing --assumeno install docker-ce", "-y --allowerasing install docker-ce"]
 
 
-def test_check_mode_tells_the_same_and_does_not_do_it(host: Host, run: Run) -> None:
+def test_check_mode_reports_the_same_without_running_it(host: Host, run: Run) -> None:
     predicted = run(check=True, name=["docker-ce"], removable=["*"])
     assert [command for command in host.commands() if "--assumeno" not in command] == []
     assert predicted == run(name=["docker-ce"], removable=["*"])
@@ -107,18 +107,18 @@ def test_check_mode_tells_the_same_and_does_not_do_it(host: Host, run: Run) -> N
     "spec",
     ["git", "git.x86_64", "git-2.43.5", "git-2.43.*", "git-0:2.43.5-1.el9.x86_64", "runc-4:1.1.12-3.el9", "run?"],
 )
-def test_dnf_is_not_asked_for_what_is_there(host: Host, run: Run, spec: str) -> None:
+def test_dnf_is_not_run_for_installed_packages(host: Host, run: Run, spec: str) -> None:
     assert not run(name=[spec])["changed"]
     assert host.commands() == []
 
 
 @pytest.mark.parametrize("spec", ["git-2.44", "git-lfs", "git.aarch64", "gpg-pubkey"])
-def test_dnf_is_asked_for_what_is_not_there(host: Host, run: Run, spec: str) -> None:
+def test_dnf_is_run_for_missing_packages(host: Host, run: Run, spec: str) -> None:
     run(name=[spec, "git"], removable=["*"])
     assert host.commands()[0].endswith(f"install {spec}")
 
 
-def test_what_another_package_provides_is_there(host: Host, run: Run) -> None:
+def test_a_package_provided_by_another_one_is_installed(host: Host, run: Run) -> None:
     host.program("rpm", 'case $1 in -qa) ;; *) [ "$3" = /usr/bin/gpg ] ;; esac')
     assert not run(name=["/usr/bin/gpg"])["changed"]
 
@@ -129,7 +129,7 @@ def test_nothing_to_do_is_no_change(host: Host, run: Run) -> None:
     assert host.commands() == ["-y --best --assumeno install git"]
 
 
-def test_absent_removes_what_is_there_only(host: Host, run: Run) -> None:
+def test_absent_only_removes_installed_packages(host: Host, run: Run) -> None:
     host.dnf(TABLE.replace("Installing", "Skipping").replace("     replacing  old-one.x86_64 1.0-1.el9\n", ""))
     result = run(name=["runc", "podman"], state="absent")
     assert [change["name"] for change in result["transaction"]] == ["runc"]
@@ -141,9 +141,7 @@ def test_absent_packages_are_no_change(host: Host, run: Run) -> None:
     assert host.commands() == []
 
 
-def test_what_nobody_said_may_go_stops_it_before_anything_is_done(
-    host: Host, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_an_unexpected_removal_is_refused_before_any_change(host: Host, capsys: pytest.CaptureFixture[str]) -> None:
     said = failure(dnf_packages, capsys, name=["docker-ce"], removable=["old-one"])
     assert "remove runc." in said and "'removable'" in said
     assert len(host.commands()) == 1
@@ -159,7 +157,7 @@ def test_what_nobody_said_may_go_stops_it_before_anything_is_done(
         ("Error: something else", "Fix what dnf reports"),
     ],
 )
-def test_what_dnf_refuses_is_told_in_its_words_with_a_remedy(
+def test_an_error_of_dnf_is_quoted_with_a_remedy(
     host: Host, capsys: pytest.CaptureFixture[str], words: str, remedy: str
 ) -> None:
     host.dnf("", error=words)
@@ -167,7 +165,7 @@ def test_what_dnf_refuses_is_told_in_its_words_with_a_remedy(
     assert words in said and remedy in said
 
 
-def test_a_transaction_that_breaks_off_is_told(host: Host, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_aborted_transaction_is_reported(host: Host, capsys: pytest.CaptureFixture[str]) -> None:
     host.dnf(TABLE, carried_out=1)
     assert "no space" in failure(dnf_packages, capsys, name=["docker-ce"], removable=["*"])
 
@@ -189,7 +187,9 @@ def test_options_reach_dnf(host: Host, run: Run) -> None:
     )
 
 
-def test_a_play_says_once_where_repositories_are(host: Host, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_environment_can_set_the_folder_of_repositories(
+    host: Host, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("TRITONOPS_DNF_REPOSDIR", "/srv/bundle/repos")
     run(name=["docker-ce"], removable=["*"])
     assert "--setopt=reposdir=/srv/bundle/repos" in host.commands()[0]

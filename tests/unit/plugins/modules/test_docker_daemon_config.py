@@ -1,7 +1,7 @@
 # Copyright (c) 2026 tritonops.trtllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""daemon.json: merged, checked by the engine, written in one step."""
+"""daemon.json: merged, validated by dockerd, written in one step."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def fixture_run(arguments: t.Callable[[str], dict[str, t.Any]], capsys: pytest.C
         ({"a": "text"}, {"a": {"b": 1}}, {"a": {"b": 1}}),
     ],
 )
-def test_merge(current: dict[str, t.Any], wanted: dict[str, t.Any], merged: dict[str, t.Any]) -> None:
+def test_values_are_merged(current: dict[str, t.Any], wanted: dict[str, t.Any], merged: dict[str, t.Any]) -> None:
     assert merge(current, wanted) == merged
     assert merge(merged, wanted) == merged
 
@@ -91,7 +91,7 @@ def test_settings_of_others_are_kept(run: Run, existing: Path) -> None:
     assert existing.stat().st_mode & 0o777 == 0o600
 
 
-def test_other_formatting_is_no_change(run: Run, existing: Path) -> None:
+def test_other_formatting_is_not_a_change(run: Run, existing: Path) -> None:
     before = existing.read_bytes()
     result = run({"data-root": "/data"}, backup=True)
     assert not result["changed"] and "backup_file" not in result
@@ -108,7 +108,7 @@ def test_check_mode_predicts_what_a_run_does(run: Run, existing: Path) -> None:
     assert predicted["diff"]["before"].encode() == before
 
 
-def test_check_mode_makes_no_folder(run: Run, path: Path) -> None:
+def test_check_mode_creates_no_folder(run: Run, path: Path) -> None:
     assert run(RUNTIME, check=True)["changed"]
     assert not path.parent.exists()
 
@@ -122,13 +122,13 @@ def test_link_is_followed(run: Run, existing: Path, tmp_path: Path) -> None:
     assert "runtimes" in json.loads(target.read_text())
 
 
-def test_engine_that_cannot_validate_is_no_hindrance(run: Run, path: Path) -> None:
+def test_dockerd_without_validation_is_accepted(run: Run, path: Path) -> None:
     assert run(RUNTIME, engine=TOO_OLD)["validated"] is False
     assert path.exists()
 
 
 @pytest.mark.parametrize("check", [True, False])
-def test_engine_has_the_last_word(
+def test_settings_that_dockerd_rejects_are_refused(
     check: bool,
     existing: Path,
     arguments: t.Callable[[str], dict[str, t.Any]],
@@ -161,6 +161,6 @@ def test_unreadable_file_is_left_alone(
     assert existing.read_text() == text
 
 
-def test_empty_file_is_an_empty_configuration(run: Run, existing: Path) -> None:
+def test_empty_file_means_an_empty_configuration(run: Run, existing: Path) -> None:
     existing.write_text("\n")
     assert run(RUNTIME)["config"] == RUNTIME

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 tritonops.trtllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The Docker service is enabled, started, restarted for newer settings, and not under a service that needs it."""
+"""The Docker service is enabled, started, and restarted for newer settings after dependent services have stopped."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ UPTIME = 3600.0
 STARTED_AGO = 100.0
 DOCKER = "docker.service"
 INFO = {"ServerVersion": "28.5.1", "Runtimes": {"runc": {}, "nvidia": {}}}
-# It lists units as the real one does: patterns are those of a shell, and only units in one of the states are shown.
+# It lists units like the real one: with shell patterns, and only units in one of the given states.
 SYSTEMCTL = """#!/bin/sh
 cd "{folder}" || exit
 state() {{ cat "units/$1" 2>/dev/null || echo inactive; }}
@@ -46,7 +46,7 @@ esac
 
 
 class Host:
-    """A host that is up for an hour, its systemctl that notes what it is told to do, and Docker, which is younger."""
+    """A host that booted an hour ago, with Docker started later, and a systemctl that records its commands."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -112,7 +112,7 @@ def run(capsys: Capture, options: Options, **more: t.Any) -> Result:
     return result
 
 
-def test_a_service_that_runs_with_older_settings_is_left_alone(host: Host, options: Options, capsys: Capture) -> None:
+def test_a_service_newer_than_its_settings_is_left_alone(host: Host, options: Options, capsys: Capture) -> None:
     host.set(host.settings, STARTED_AGO + 50)
     result = run(capsys, options)
     assert not result["changed"] and result["diff"] == {"before": "", "after": ""}
@@ -121,7 +121,7 @@ def test_a_service_that_runs_with_older_settings_is_left_alone(host: Host, optio
 
 
 @pytest.mark.parametrize("enabled", ["static", "enabled-runtime", "generated"])
-def test_a_service_that_starts_with_the_host_by_other_means_is_enabled(
+def test_a_service_that_another_unit_starts_counts_as_enabled(
     host: Host, options: Options, capsys: Capture, enabled: str
 ) -> None:
     host.write(enabled=enabled)
@@ -137,7 +137,7 @@ def test_a_disabled_service_is_enabled(host: Host, options: Options, capsys: Cap
     assert host.commands() == [f"enable {DOCKER}"]
 
 
-def test_a_stopped_service_is_started_with_the_settings_of_now(host: Host, options: Options, capsys: Capture) -> None:
+def test_a_stopped_service_is_started_with_current_settings(host: Host, options: Options, capsys: Capture) -> None:
     host.unit(DOCKER, "inactive")
     host.set(host.settings, 1)
     predicted = run(capsys, options, pending=True, check=True)
@@ -153,7 +153,7 @@ def test_a_host_without_docker(host: Host, options: Options, capsys: Capture) ->
     host.write(load="not-found", enabled="")
     host.unit(DOCKER, "inactive")
     assert "There is no docker.service on this host: install Docker" in failure(docker_service, capsys, **options)
-    assert run(capsys, options, check=True)["changed"], "what installs it is still to run"
+    assert run(capsys, options, check=True)["changed"], "the role that installs it has not run yet"
     assert host.commands() == []
 
 
@@ -167,7 +167,7 @@ def test_newer_settings_restart_the_service(host: Host, options: Options, capsys
     assert host.commands() == RESTART
 
 
-def test_newer_settings_wait_for_a_role_that_comes_next(host: Host, options: Options, capsys: Capture) -> None:
+def test_newer_settings_can_wait_for_the_next_role(host: Host, options: Options, capsys: Capture) -> None:
     host.set(host.settings, 1)
     result = run(capsys, options, apply_settings=False)
     assert (result["changed"], result["newer"], result["drained"]) == (False, [str(host.settings)], [])
@@ -175,20 +175,20 @@ def test_newer_settings_wait_for_a_role_that_comes_next(host: Host, options: Opt
     assert host.commands() == []
 
 
-def test_a_setting_that_was_taken_away_restarts_the_service(host: Host, options: Options, capsys: Capture) -> None:
+def test_a_removed_setting_restarts_the_service(host: Host, options: Options, capsys: Capture) -> None:
     host.set(host.drop_ins / "proxy.conf", STARTED_AGO + 50)
     (host.drop_ins / "proxy.conf").unlink()
     assert run(capsys, options)["newer"] == [str(host.drop_ins)]
 
 
-def test_a_time_in_the_future_does_not_restart_the_service_again_and_again(
+def test_a_time_in_the_future_does_not_restart_the_service_repeatedly(
     host: Host, options: Options, capsys: Capture
 ) -> None:
     host.set(host.settings, -3600)
     assert not run(capsys, options)["changed"]
 
 
-def test_running_services_are_drained_and_come_back(host: Host, options: Options, capsys: Capture) -> None:
+def test_running_services_are_stopped_first_and_started_again(host: Host, options: Options, capsys: Capture) -> None:
     for unit, state in [
         ("other.service", "activating"),
         ("trtllm@chat.service", "active"),
@@ -209,14 +209,14 @@ def test_running_services_are_drained_and_come_back(host: Host, options: Options
     ]
 
 
-def test_a_service_that_two_patterns_match_is_drained_once(host: Host, options: Options, capsys: Capture) -> None:
+def test_a_service_that_matches_two_patterns_is_stopped_once(host: Host, options: Options, capsys: Capture) -> None:
     host.unit("trtllm@chat.service", "active")
     host.set(host.settings, 1)
     patterns = ["trtllm@chat.service", "trtllm@*.service"]
     assert run(capsys, options, drained_units=patterns)["drained"] == ["trtllm@chat.service"]
 
 
-def test_services_come_back_when_docker_does_not(host: Host, options: Options, capsys: Capture) -> None:
+def test_services_are_started_again_even_if_docker_fails(host: Host, options: Options, capsys: Capture) -> None:
     host.unit("trtllm@chat.service", "active")
     host.unit("other.service", "active")
     host.write(failing=f"restart {DOCKER}")
@@ -236,11 +236,11 @@ def test_check_mode_predicts_and_restarts_nothing(host: Host, options: Options, 
 
 
 def test_pending_alone_restarts_nothing(host: Host, options: Options, capsys: Capture) -> None:
-    """A service that is new has been started with what was set before."""
+    """A new service was started with the earlier settings."""
     assert not run(capsys, options, pending=True)["changed"]
 
 
-def test_docker_is_waited_for(host: Host, options: Options, capsys: Capture) -> None:
+def test_the_module_waits_for_docker(host: Host, options: Options, capsys: Capture) -> None:
     starting = '[ -e asked ] || { touch asked; echo "Is the docker daemon running?" >&2; exit 1; }'
     host.answer(INFO, before=f"cd {host.folder}; {starting}")
     assert run(capsys, options)["version"] == "28.5.1"
@@ -254,7 +254,7 @@ def test_docker_is_waited_for(host: Host, options: Options, capsys: Capture) -> 
         ({"ServerVersion": ""}, "exec echo no answer"),
     ],
 )
-def test_docker_that_does_not_answer(
+def test_docker_without_an_answer_is_an_error(
     host: Host, options: Options, capsys: Capture, info: dict[str, t.Any], before: str
 ) -> None:
     host.answer(info, before)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The module against the rehearsal's hub, by the real huggingface_hub."""
+"""The module with the rehearsal's hub and the real huggingface_hub."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def hub(tree):
 def no_waiting(monkeypatch, tmp_path):
     monkeypatch.setattr(_hf_hub, "MAX_DELAY", 0.05)
     monkeypatch.setattr(_hf_hub, "DOWNLOAD_CHUNK", CHUNK)
-    # Only the hub takes its time.
+    # Only the hub may be slow.
     monkeypatch.setattr(server, "time", SimpleNamespace(sleep=time.sleep))
     monkeypatch.setattr("time.sleep", lambda _seconds, _sleep=time.sleep: _sleep(0.01))
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
@@ -138,8 +138,8 @@ HOSTILE_NAMES = {
 
 @pytest.mark.parametrize("name", HOSTILE_NAMES, ids=ascii)
 @pytest.mark.parametrize("by", ["commit", "main"])
-def test_hostile_names(run, hub, tmp_path, name, by):
-    """What a hub, a mirror or somebody on the way calls a file must not decide where root writes."""
+def test_hostile_names_are_refused(run, hub, tmp_path, name, by):
+    """File names from a hub, a mirror or an attacker in between must not decide where root writes."""
     outside = tmp_path / "outside"
     outside.mkdir()
     victims = [outside / victim for victim in ("pwned.json", "cron")]
@@ -148,7 +148,7 @@ def test_hostile_names(run, hub, tmp_path, name, by):
         victim.chmod(0o600)
     files = hub.repository(REPOSITORY).blobs
     called = name.replace("/{outside}", str(outside))
-    # With a digest that is wrong, what was downloaded would be removed.
+    # With a wrong digest the downloaded file would be removed.
     files[called] = replace(files["tokenizer.json"], name=called, git_sha1="0" * 40)
     there = set(tmp_path.rglob("*"))
     message = run(revision=hub.commit if by == "commit" else "main")["msg"]
@@ -159,7 +159,7 @@ def test_hostile_names(run, hub, tmp_path, name, by):
     assert not [path for method, path, _range in hub.requests if "/resolve/" in path]
 
 
-def test_a_file_that_is_a_folder_as_well(run, hub):
+def test_a_file_that_is_also_a_folder_is_refused(run, hub):
     files = hub.repository(REPOSITORY).blobs
     files["config.json/x.json"] = replace(files["config.json"], name="config.json/x.json")
     assert f"{hub.url} has unsafe file names: 'config.json' is both a file and a folder" in run()["msg"]
@@ -177,7 +177,7 @@ def test_a_file_that_is_a_folder_as_well(run, hub):
         {"size": 10**400},
     ],
 )
-def test_hostile_digests_and_sizes(run, hub, tmp_path, change):
+def test_hostile_digests_and_sizes_are_refused(run, hub, tmp_path, change):
     files = hub.repository(REPOSITORY).blobs
     name = "model.safetensors" if "sha256" in change else "config.json"
     entry = files[name].sibling()
@@ -191,7 +191,7 @@ def test_hostile_digests_and_sizes(run, hub, tmp_path, change):
 
 
 @pytest.mark.parametrize("commit", ["../../../outside", "0" * 40, "", None])
-def test_a_commit_that_was_not_asked_for(run, hub, commit):
+def test_a_commit_that_was_not_requested_is_refused(run, hub, commit):
     asked = hub.commit
     repository = hub.repository(REPOSITORY)
     with mock.patch.object(server.Handler, "_send_info", autospec=True) as send_info:
@@ -204,8 +204,8 @@ def test_a_commit_that_was_not_asked_for(run, hub, commit):
 _info = server.Handler._send_info
 
 
-def test_a_link_in_an_unfinished_download(run, hub, tmp_path):
-    """An earlier run, or somebody else, may have left a link where a file is to be written."""
+def test_a_link_in_an_unfinished_download_is_not_followed(run, hub, tmp_path):
+    """An earlier run, or somebody else, may have left a link in the place of a file."""
     outside = tmp_path / "outside"
     outside.mkdir()
     payload = Path(_artifact.make_partial(str(tmp_path / "weights/key"), {}))
@@ -217,7 +217,7 @@ def test_a_link_in_an_unfinished_download(run, hub, tmp_path):
 
 
 @pytest.mark.parametrize("source", ["hub", "folder"])
-def test_what_others_have_at_dest(run, tree, tmp_path, source):
+def test_files_of_others_at_dest_are_refused(run, tree, tmp_path, source):
     theirs = tmp_path / "weights/key/thesis.tex"
     theirs.parent.mkdir(parents=True)
     theirs.write_text("theirs")
@@ -232,21 +232,21 @@ def test_what_others_have_at_dest(run, tree, tmp_path, source):
     ["{", "[]", "{}", '{"weight_map": [1]}', '{"weight_map": {"a": [], "b": 1}}', "[" * 100000],
     ids=lambda text: text[:30],
 )
-def test_an_index_that_is_none(run, tree, index):
+def test_an_invalid_index_is_refused(run, tree, index):
     (tree / "model.safetensors.index.json").write_text(index)
     result = run(src=str(tree), repository=None, revision=None)
     assert "model.safetensors.index.json is not an index of safetensors files: download it again" in result["msg"]
 
 
 @pytest.mark.parametrize("dest", [".", "..", "copy"])
-def test_dest_in_the_way_of_src(run, tree, dest):
+def test_dest_that_overlaps_src_is_refused(run, tree, dest):
     before = sorted(tree.rglob("*"))
     result = run(src=str(tree), repository=None, revision=None, dest=str(tree / dest))
     assert "must not be the same folder, nor one inside the other" in result["msg"]
     assert sorted(tree.rglob("*")) == before
 
 
-def test_a_model_is_fetched_once(run, hub, tree, tmp_path):
+def test_a_model_is_downloaded_once(run, hub, tree, tmp_path):
     predicted = run(check=True)
     assert predicted["changed"] and not (tmp_path / "weights").exists()
     result = run()
@@ -280,7 +280,7 @@ def test_other_patterns_are_other_inputs(run):
     assert result["files"] == ["config.json"]
 
 
-def test_verify_mends_a_flipped_byte(run, tmp_path):
+def test_verify_repairs_a_flipped_byte(run, tmp_path):
     run()
     damaged = tmp_path / "weights/key/model.safetensors"
     content = bytearray(damaged.read_bytes())
@@ -293,7 +293,7 @@ def test_verify_mends_a_flipped_byte(run, tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["cut", "stall"])
-def test_a_broken_transfer_goes_on_where_it_broke_off(run, hub, kind, monkeypatch):
+def test_an_interrupted_transfer_is_resumed(run, hub, kind, monkeypatch):
     _hf_hub.load_library()
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_DOWNLOAD_TIMEOUT", 1)
     hub.faults = [server.Fault(kind, "model.safetensors", "GET", after=200_000, seconds=600)]
@@ -352,7 +352,7 @@ def wait_until(condition, seconds=60):
         time.sleep(0.01)
 
 
-def test_a_flipped_byte_on_the_way_is_fetched_again(run, hub, tree, tmp_path):
+def test_a_file_damaged_in_transfer_is_downloaded_again(run, hub, tree, tmp_path):
     hub.faults = [server.Fault("flip", "model.safetensors", "GET", after=1234)]
     assert run()["changed"]
     assert len(fetched(hub)) == 2
@@ -370,7 +370,7 @@ def test_a_file_that_stays_damaged_is_named(run, hub, tmp_path, name, digest):
     assert not (tmp_path / "weights/key.partial/payload" / name).exists()
 
 
-def test_a_beginning_that_is_too_long_is_thrown_away(run, hub, tmp_path):
+def test_a_partial_file_that_is_too_long_is_discarded(run, hub, tmp_path):
     hub.faults = [
         server.Fault("cut", "model.safetensors", "GET", after=20_000),
         server.Fault("unavailable", "model.safetensors", "HEAD", times=-1, skip=1),
@@ -383,19 +383,19 @@ def test_a_beginning_that_is_too_long_is_thrown_away(run, hub, tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["unavailable", "rate_limit"])
-def test_a_passing_failure_is_waited_for(run, hub, kind):
+def test_a_temporary_failure_is_retried(run, hub, kind):
     hub.faults = [server.Fault(kind, f"/revision/{hub.commit}", seconds=0.01)]
     assert run()["changed"]
 
 
-def test_a_long_retry_after_is_told(run, hub):
+def test_a_long_retry_after_is_reported(run, hub):
     hub.faults = [server.Fault("rate_limit", times=-1, seconds=3600)]
     failed = run()
     assert "the hub says 429: We had to rate limit your IP" in failed["msg"]
     assert "a pause of 60 min 00 s: run again after that; a token (token_file or HF_TOKEN)" in failed["msg"]
 
 
-def test_no_hub_at_all(run, tmp_path):
+def test_an_unreachable_hub_is_reported(run, tmp_path):
     failed = run(endpoint="http://127.0.0.1:9")
     assert "at http://127.0.0.1:9: ConnectError: " in failed["msg"]
     assert "check endpoint, ca_bundle" in failed["msg"]
@@ -434,7 +434,7 @@ def test_gated_without_the_licence(run, hub, tmp_path, monkeypatch):
     assert "The token works, but its account has no access" in failed["msg"]
 
 
-def test_gated_with_a_token_that_is_nowhere_afterwards(run, hub, tmp_path):
+def test_gated_with_a_token_that_is_not_stored(run, hub, tmp_path):
     gate(hub)
     token = tmp_path / "token"
     token.write_text(f"{CANARY}\n")
@@ -444,7 +444,7 @@ def test_gated_with_a_token_that_is_nowhere_afterwards(run, hub, tmp_path):
     assert leaks == []
 
 
-def test_a_token_that_was_not_given_is_not_used(run, hub, monkeypatch):
+def test_only_the_given_token_is_used(run, hub, monkeypatch):
     hub.token = CANARY
     monkeypatch.setenv("HUGGING_FACE_HUB_TOKEN", "hf_wrong")
     assert run()["changed"]
@@ -452,7 +452,7 @@ def test_a_token_that_was_not_given_is_not_used(run, hub, monkeypatch):
 
 @pytest.fixture
 def certificate(tmp_path):
-    """A certificate for 127.0.0.1 that only itself vouches for, and its key, in one file."""
+    """A self-signed certificate for 127.0.0.1 and its key, in one file."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "hub")])
     now = datetime.now(timezone.utc)
@@ -476,7 +476,7 @@ def certificate(tmp_path):
     return str(path)
 
 
-def test_a_mirror_with_a_certificate_of_its_own(run, hub, certificate, monkeypatch):
+def test_a_mirror_with_its_own_certificate(run, hub, certificate, monkeypatch):
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
     hub.http.socket = context.wrap_socket(hub.http.socket, server_side=True)
@@ -492,7 +492,7 @@ def test_a_mirror_with_a_certificate_of_its_own(run, hub, certificate, monkeypat
 
 
 @pytest.mark.parametrize("content, words", [(None, "cannot read the token"), (" \n", "is empty")])
-def test_a_token_file_that_does_not_help(run, tmp_path, content, words):
+def test_an_unusable_token_file_is_reported(run, tmp_path, content, words):
     token = tmp_path / "token"
     if content is not None:
         token.write_text(content)
@@ -518,14 +518,14 @@ def test_bad_input_changes_nothing(run, tmp_path, arguments, words):
     assert not (tmp_path / "weights").exists()
 
 
-def test_weights_only_as_bin(run, hub, tree):
+def test_weights_that_are_only_pickled_are_refused(run, hub, tree):
     (tree / "model.safetensors").unlink()
     hub._repositories.clear()
     failed = run(revision="main")
     assert "has no safetensors weights, only pytorch_model.bin: choose a revision" in failed["msg"]
 
 
-def test_no_space(run, tmp_path, monkeypatch):
+def test_a_full_disk_is_reported(run, tmp_path, monkeypatch):
     monkeypatch.setattr("shutil.disk_usage", lambda _path: SimpleNamespace(free=7))
     failed = run()
     assert "no space left for the weights (tiny/llama)" in failed["msg"]
@@ -543,14 +543,14 @@ def test_a_folder_as_source(run, hub, tree, tmp_path):
     assert hub.requests == []
 
 
-def test_a_folder_that_is_not_there_or_not_whole(run, tree):
+def test_a_missing_or_incomplete_folder_is_refused(run, tree):
     assert "does not exist on this host" in run(repository=None, src="/nowhere")["msg"]
     index = {"weight_map": {"a": "model-00001-of-00002.safetensors", "b": "model.safetensors"}}
     (tree / "model.safetensors.index.json").write_text(json.dumps(index))
     assert "names model-00001-of-00002.safetensors; complete the folder" in run(repository=None, src=str(tree))["msg"]
 
 
-def test_offline_takes_the_librarys_cache(run, hub, tmp_path):
+def test_offline_uses_the_librarys_cache(run, hub, tmp_path):
     library = _hf_hub.load_library()
     cache = str(tmp_path / "cache")
     library.snapshot_download(REPOSITORY, endpoint=hub.url, cache_dir=cache, token=False)
@@ -561,7 +561,7 @@ def test_offline_takes_the_librarys_cache(run, hub, tmp_path):
     assert hub.requests == []
 
 
-def test_offline_sees_a_damaged_cache(run, hub, tmp_path):
+def test_offline_detects_a_damaged_cache(run, hub, tmp_path):
     library = _hf_hub.load_library()
     cache = tmp_path / "cache"
     library.snapshot_download(REPOSITORY, endpoint=hub.url, cache_dir=str(cache), token=False)
@@ -579,7 +579,7 @@ def test_offline_finishes_a_complete_download(run, hub, tmp_path, monkeypatch):
     assert hub.requests == []
 
 
-def test_offline_with_nothing_there(run, tmp_path):
+def test_offline_without_files_is_an_error(run, tmp_path):
     failed = run(offline=True, cache_dir=str(tmp_path / "cache"))
     assert f"offline is set, but {REPOSITORY}@" in failed["msg"]
     assert "Unset offline, or set src to the folder of a copy" in failed["msg"]
@@ -606,6 +606,6 @@ def test_check_mode_knows_a_recorded_branch_without_the_library(run, hub, monkey
     assert (result["changed"], result["commit"]) == (False, hub.commit)
 
 
-def test_check_mode_before_the_token_is_there(run, hub):
+def test_check_mode_before_the_token_exists(run, hub):
     gate(hub)
     assert run(check=True, token_file="/nowhere/hf_token")["changed"]

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 tritonops.trtllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A host is opened, worked on, killed, closed and restored; its packages, units and accounts are made up."""
+"""Records are opened, closed and restored, with killed runs in between; packages, units and accounts are simulated."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Described = t.Dict[str, t.Any]
 
 
 class FakeHost:
-    """What a host has besides files, and lets be done to it."""
+    """A simulated host, except for its files."""
 
     family = "deb"
 
@@ -86,7 +86,7 @@ class FakeHost:
 
 
 class Rehearsed:
-    """The module on a host whose files are below one folder."""
+    """The module on a host whose files are below a folder."""
 
     def __init__(self, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
         self.host = FakeHost()
@@ -121,7 +121,7 @@ class Rehearsed:
         return self.run("open", part="engine", **{**scope, **more})
 
     def work(self) -> None:
-        """What a role does."""
+        """The changes of a role."""
         self.host.install("engine")
         self.host.units["engine.service"] = {"enabled": "enabled", "active": True}
         self.host.groups.setdefault("engine", {"members": []})
@@ -163,7 +163,7 @@ def fixture_site(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch
     return site
 
 
-def test_a_bare_host_is_bare_again(site: Rehearsed) -> None:
+def test_a_bare_host_is_restored(site: Rehearsed) -> None:
     before = site.files()
     site.serve()
     told = site.info()
@@ -176,7 +176,7 @@ def test_a_bare_host_is_bare_again(site: Rehearsed) -> None:
     assert not site.run("restored")["changed"]
 
 
-def test_what_was_there_is_there_again(site: Rehearsed) -> None:
+def test_an_earlier_state_is_restored(site: Rehearsed) -> None:
     site.settings.parent.mkdir()
     site.settings.write_text('{"labels":   ["rack=7"]}')
     site.settings.chmod(0o640)
@@ -201,7 +201,7 @@ def test_what_was_there_is_there_again(site: Rehearsed) -> None:
     assert site.host.groups["engine"] == {"members": ["alice"]}
 
 
-def test_a_folder_with_somebodys_data_is_not_touched(site: Rehearsed) -> None:
+def test_a_folder_with_data_of_others_is_not_changed(site: Rehearsed) -> None:
     site.data.mkdir(parents=True)
     (site.data / "theirs").write_text("data")
     site.serve()
@@ -210,11 +210,11 @@ def test_a_folder_with_somebodys_data_is_not_touched(site: Rehearsed) -> None:
     assert (site.data / "theirs").read_text() == "data" and (site.data / "images").is_dir()
 
 
-def test_a_killed_run_is_made_good_by_the_next(site: Rehearsed) -> None:
+def test_a_killed_run_is_completed_by_the_next(site: Rehearsed) -> None:
     before = site.files()
     site.open()
     site.work()
-    # Killed here. Somebody installs something before the next run.
+    # Killed here. Somebody installs a package before the next run.
     site.host.install("htop")
     site.serve()
     assert site.info()["remove"] == ["engine"]
@@ -223,7 +223,7 @@ def test_a_killed_run_is_made_good_by_the_next(site: Rehearsed) -> None:
     assert site.files() == before and "htop" in site.host.listed
 
 
-def test_teardown_may_be_what_follows_a_killed_run(site: Rehearsed) -> None:
+def test_teardown_can_follow_a_killed_run(site: Rehearsed) -> None:
     before = site.files()
     site.open()
     site.work()
@@ -233,14 +233,14 @@ def test_teardown_may_be_what_follows_a_killed_run(site: Rehearsed) -> None:
     assert site.files() == before
 
 
-def test_what_others_did_between_two_runs_stays_theirs(site: Rehearsed) -> None:
+def test_changes_by_others_between_two_runs_are_kept(site: Rehearsed) -> None:
     site.serve()
     site.host.install("podman")
     site.settings.write_text(json.dumps({"debug": True, "labels": ["rack=7"]}))
     (site.etc / "fstab").write_text("UUID=2 /mnt\nUUID=3 /data\n")
     (site.etc / "key").write_text("theirs")
     site.host.groups["engine"]["members"] = ["alice"]
-    # A second run takes nothing of it for its own.
+    # A second run does not attribute them to the collection.
     site.open()
     site.close()
     assert site.info()["remove"] == ["engine"]
@@ -254,7 +254,7 @@ def test_what_others_did_between_two_runs_stays_theirs(site: Rehearsed) -> None:
     assert not site.run("restored")["changed"]
 
 
-def test_a_pattern_finds_what_has_come(site: Rehearsed) -> None:
+def test_a_pattern_finds_new_files(site: Rehearsed) -> None:
     certificates = site.etc / "engine" / "certs"
     certificates.mkdir(parents=True)
     (certificates / "theirs").write_text("theirs")
@@ -267,7 +267,7 @@ def test_a_pattern_finds_what_has_come(site: Rehearsed) -> None:
     assert [path.name for path in certificates.iterdir()] == ["theirs"]
 
 
-def test_a_second_run_remembers_nothing_new(site: Rehearsed) -> None:
+def test_a_second_run_records_nothing_new(site: Rehearsed) -> None:
     assert site.open()["changed"]
     site.work()
     assert site.close()["changed"]
@@ -276,13 +276,13 @@ def test_a_second_run_remembers_nothing_new(site: Rehearsed) -> None:
 
 
 @pytest.mark.parametrize("check", [True, False])
-def test_a_role_is_told_which_of_its_packages_are_installed(site: Rehearsed, check: bool) -> None:
+def test_the_result_has_the_roles_installed_packages(site: Rehearsed, check: bool) -> None:
     site.host.listed.update({"engine": Package("5:28.5.1-1"), "oldrunc:amd64": Package("1.1")})
     assert site.open(check=check)["installed"] == {"engine": "5:28.5.1-1", "oldrunc": "1.1"}
     assert site.open(check=check, packages=[])["installed"] == {}
 
 
-def test_parts_that_work_within_each_other_are_told_apart(site: Rehearsed) -> None:
+def test_nested_parts_are_recorded_separately(site: Rehearsed) -> None:
     site.open()
     site.run("open", part="python", packages=["venv"])
     site.host.install("venv", "htop")
@@ -293,7 +293,7 @@ def test_parts_that_work_within_each_other_are_told_apart(site: Rehearsed) -> No
     assert site.info(hold={"python": "wanted"})["remove"] == ["engine"]
 
 
-def test_what_was_installed_before_there_was_a_python(site: Rehearsed, tmp_path: Path) -> None:
+def test_packages_installed_before_python_are_recorded(site: Rehearsed, tmp_path: Path) -> None:
     before = tmp_path / "packages-before"
     before.write_text("libc6\t2.36\tx86_64\t0\n")
     site.host.install("python3.11", "htop")
@@ -302,7 +302,7 @@ def test_what_was_installed_before_there_was_a_python(site: Rehearsed, tmp_path:
     assert site.info()["remove"] == ["python3.11"]
 
 
-def test_two_parts_may_write_one_file(site: Rehearsed) -> None:
+def test_two_parts_may_write_the_same_file(site: Rehearsed) -> None:
     before = site.files()
     second = {"part": "toolkit", "json_files": [str(site.settings)], "units": ["engine.service"], "groups": ["engine"]}
     for _run in range(2):
@@ -331,7 +331,7 @@ def test_check_mode_predicts_and_changes_nothing(site: Rehearsed) -> None:
     assert predicted["restored"] == done["restored"] and predicted["left"] == done["left"]
 
 
-def test_what_we_mounted_at_every_start_is_let_go(site: Rehearsed, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_our_mounts_are_unmounted(site: Rehearsed, monkeypatch: pytest.MonkeyPatch) -> None:
     fstab = site.etc / "fstab"
     monkeypatch.setattr(_host_record, "FSTAB", str(fstab))
     fstab.write_text("UUID=1 /data xfs\n")
@@ -344,18 +344,18 @@ def test_what_we_mounted_at_every_start_is_let_go(site: Rehearsed, monkeypatch: 
     assert site.host.mounted == ["/data"] and fstab.read_text() == "UUID=1 /data xfs\n"
 
 
-def test_check_mode_knows_what_else_would_be_gone(site: Rehearsed) -> None:
+def test_check_mode_can_be_told_what_else_is_removed(site: Rehearsed) -> None:
     root = site.etc.parent / "root"
     site.run("open", part="python", files=[str(root)])
     (root / "venv").mkdir(parents=True)
     site.run("closed", part="python")
     assert site.run("restored", check=True)["left"] == {str(root): "has venv in it"}
     assert site.run("restored", check=True, gone=[str(root / "venv")])["restored"] == [str(root)]
-    # A real run sees for itself.
+    # A real run checks this itself.
     assert site.run("restored", gone=[str(root / "venv")])["left"] == {str(root): "has venv in it"}
 
 
-def test_a_part_on_hold_stays_whole_and_goes_later(site: Rehearsed) -> None:
+def test_a_part_on_hold_is_kept_and_removed_later(site: Rehearsed) -> None:
     before = site.files()
     site.serve()
     hold = {"hold": {"engine": "the container web is somebody else's"}}
@@ -368,9 +368,9 @@ def test_a_part_on_hold_stays_whole_and_goes_later(site: Rehearsed) -> None:
     assert site.files() == before
 
 
-def test_what_somebody_uses_of_their_own_stays(site: Rehearsed) -> None:
+def test_files_that_others_use_are_kept(site: Rehearsed) -> None:
     site.serve()
-    # They have replaced our engine with theirs, and go on with its data.
+    # Others have replaced our Docker with theirs, and use its data.
     site.host.remove("engine")
     site.host.install("engine-ce")
     done = site.run("restored")
@@ -381,7 +381,7 @@ def test_what_somebody_uses_of_their_own_stays(site: Rehearsed) -> None:
     }
 
 
-def test_a_unit_that_was_there_gets_its_state_back(site: Rehearsed) -> None:
+def test_the_state_of_an_existing_unit_is_restored(site: Rehearsed) -> None:
     site.host.install("engine")
     site.host.units["engine.service"] = {"enabled": "disabled", "active": False}
     site.serve()
@@ -390,7 +390,7 @@ def test_a_unit_that_was_there_gets_its_state_back(site: Rehearsed) -> None:
     assert site.host.units["engine.service"] == {"enabled": "disabled", "active": False}
 
 
-def test_what_went_is_named_with_the_version_that_can_be_had(site: Rehearsed) -> None:
+def test_removed_packages_are_named_with_the_available_version(site: Rehearsed) -> None:
     site.host.install("oldrunc")
     site.open()
     site.work()
@@ -410,7 +410,7 @@ PODMAN = Package("1", needs=(frozenset({"oldrunc", "crun"}),), gives=frozenset({
 
 
 def serve_beside_podman(site: Rehearsed) -> None:
-    """Whose runtime is in the engine's way, and makes place for another one."""
+    """podman's runtime conflicts with Docker, and is replaced by another one."""
     site.host.install("oldrunc")
     site.host.listed["podman"] = PODMAN
     site.open()
@@ -420,7 +420,7 @@ def serve_beside_podman(site: Rehearsed) -> None:
     site.close()
 
 
-def test_what_took_the_place_of_what_went_goes_when_that_is_back(site: Rehearsed) -> None:
+def test_a_substitute_is_removed_when_the_original_is_restored(site: Rehearsed) -> None:
     found = site.files()
     serve_beside_podman(site)
     site.host.repositories = {"oldrunc": ["1"]}
@@ -439,7 +439,7 @@ def test_what_took_the_place_of_what_went_goes_when_that_is_back(site: Rehearsed
     assert set(site.host.listed) == {"libc6", "podman", "oldrunc"} and site.files() == found
 
 
-def test_what_took_the_place_stays_and_is_told_when_that_cannot_be_had(site: Rehearsed) -> None:
+def test_a_substitute_is_kept_and_reported_if_the_original_is_unavailable(site: Rehearsed) -> None:
     serve_beside_podman(site)
     told = site.info()
     assert told["remove_at_last"] == [] and told["held"] == {"crun": "podman needs it"}
@@ -448,12 +448,12 @@ def test_what_took_the_place_stays_and_is_told_when_that_cannot_be_had(site: Reh
     assert done["left"] == {"package crun": "podman needs it"} and done["remembered"] == ["engine"]
 
 
-def test_what_comes_with_what_is_brought_back_is_told(site: Rehearsed) -> None:
+def test_new_dependencies_of_restored_packages_are_reported(site: Rehearsed) -> None:
     serve_beside_podman(site)
     site.host.repositories = {"oldrunc": ["2"]}
     site.remove_packages()
     site.run("open", part="teardown", packages=site.info()["back"])
-    # The version that is to be had needs more.
+    # The available version has more dependencies.
     site.host.install("yajl")
     site.host.listed["oldrunc"] = Package("2", needs=(frozenset({"yajl"}),), gives=frozenset({"oldrunc"}))
     site.run("closed", part="teardown")
@@ -461,14 +461,14 @@ def test_what_comes_with_what_is_brought_back_is_told(site: Rehearsed) -> None:
     assert site.run("restored")["left"] == {"package yajl": "oldrunc needs it"}
 
 
-def test_a_package_that_nobody_removed_is_told(site: Rehearsed) -> None:
+def test_a_package_that_was_not_removed_is_reported(site: Rehearsed) -> None:
     site.serve()
     del site.host.units["engine.service"]
     done = site.run("restored")
     assert done["left"] == {"package engine": "was not removed"} and done["remembered"] == ["engine"]
 
 
-def test_a_killed_run_of_the_package_manager_is_finished_first(site: Rehearsed) -> None:
+def test_an_interrupted_run_of_the_package_manager_is_finished_first(site: Rehearsed) -> None:
     site.host.half_way = "dpkg was interrupted"
     assert site.run("open", check=True, part="engine", packages=["engine"])["changed"]
     assert site.host.half_way
@@ -476,7 +476,7 @@ def test_a_killed_run_of_the_package_manager_is_finished_first(site: Rehearsed) 
     assert done["finished"] == "dpkg was interrupted" and not site.host.half_way
 
 
-def test_only_root_reads_the_record_and_the_diff_shows_nobodys_files(site: Rehearsed) -> None:
+def test_only_root_can_read_the_record_and_the_diff_has_no_contents(site: Rehearsed) -> None:
     site.settings.parent.mkdir()
     site.settings.write_text('{"proxy": "http://user:secret@proxy"}')
     done = site.open()
@@ -489,7 +489,7 @@ def test_only_root_reads_the_record_and_the_diff_shows_nobodys_files(site: Rehea
 
 
 @pytest.mark.parametrize(("text", "says"), [("{", "cannot be read"), ('{"version": 99}', "of version 99")])
-def test_a_record_that_cannot_be_worked_with(
+def test_an_unusable_record_is_an_error(
     site: Rehearsed, capsys: pytest.CaptureFixture[str], text: str, says: str
 ) -> None:
     site.record.parent.mkdir(parents=True)

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 tritonops.trtllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The module: steps are predicted, carried out in their order, and looked at again afterwards."""
+"""The module predicts steps, runs them in order, and checks the result."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PROGRAMS = ("mkfs.xfs", "mkdir", "systemctl", "mount")
 
 
 class Machine:
-    """A host with one drive, whose programs only note that they were called."""
+    """A host with one drive, whose programs only record their calls."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -51,7 +51,7 @@ class Machine:
         return self.calls.read_text().splitlines() if self.calls.exists() else []
 
     def look(self, *_args: t.Any) -> Host:
-        """What the calls have made of it."""
+        """The state after the calls."""
         words = " ".join(self.called())
         drive, mounts = EMPTY, [Mount("/", "/dev/sda1", "ext4", 5)]
         if "mkfs.xfs" in words:
@@ -92,7 +92,7 @@ def test_check_mode_predicts_what_a_run_does(machine: Machine, run: t.Callable[.
     assert again["diff"]["before"] == again["diff"]["after"]
 
 
-def test_steps_are_taken_in_their_order(machine: Machine, run: t.Callable[..., Result]) -> None:
+def test_steps_are_run_in_order(machine: Machine, run: t.Callable[..., Result]) -> None:
     run()
     programs = [call.split()[0] for call in machine.called()]
     assert programs == list(PROGRAMS)
@@ -109,13 +109,13 @@ def test_other_users_can_enter_the_folders_above_a_mount(
     assert (machine.folder / "umask").read_text() == "0022\n"
 
 
-def test_what_will_be_free_is_told_before_and_measured_after(run: t.Callable[..., Result]) -> None:
+def test_free_space_is_predicted_before_and_measured_after(run: t.Callable[..., Result]) -> None:
     (predicted,) = run(check=True)["predicted"]
     assert predicted["mount"] == PLACE and predicted["free_bytes"] > 90 * GIB
     assert run()["predicted"] == [{"mount": PLACE, "free_bytes": 7}]
 
 
-def test_missing_programs_are_told_in_check_mode_and_needed_in_a_run(
+def test_missing_programs_are_reported_in_check_mode_and_an_error_in_a_run(
     machine: Machine, run: t.Callable[..., Result], capsys: pytest.CaptureFixture[str]
 ) -> None:
     (machine.programs / "mkfs.xfs").unlink()
@@ -124,13 +124,13 @@ def test_missing_programs_are_told_in_check_mode_and_needed_in_a_run(
     assert machine.called() == []
 
 
-def test_a_refusal_touches_nothing(machine: Machine, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_refusal_changes_nothing(machine: Machine, capsys: pytest.CaptureFixture[str]) -> None:
     message = failure(local_storage, capsys, **{**WISHES, "drives": ["S1", "S9"]})
     assert "nothing was touched" in message and "S9, but this host only has" in message
     assert machine.called() == []
 
 
-def test_a_step_that_fails_says_why_and_the_next_run_goes_on(
+def test_a_failed_step_is_explained_and_the_next_run_continues(
     machine: Machine, run: t.Callable[..., Result], capsys: pytest.CaptureFixture[str]
 ) -> None:
     machine.have("systemctl", "echo 'Failed to connect to bus' >&2; exit 1")
@@ -140,8 +140,8 @@ def test_a_step_that_fails_says_why_and_the_next_run_goes_on(
     assert [step["argv"][0] for step in run()["steps"]] == ["mkdir", "mount"]
 
 
-def test_a_step_without_effect_is_found_out(machine: Machine, capsys: pytest.CaptureFixture[str]) -> None:
-    # A mount that says that it is done and is not.
+def test_a_step_without_effect_is_detected(machine: Machine, capsys: pytest.CaptureFixture[str]) -> None:
+    # A mount that reports success without mounting.
     (machine.programs / "mount").write_text("#!/bin/sh\n")
     message = failure(local_storage, capsys, **WISHES).replace(
         f"the mount has a place, {PLACE} (mkdir --parents {PLACE}); ", ""
@@ -150,7 +150,7 @@ def test_a_step_without_effect_is_found_out(machine: Machine, capsys: pytest.Cap
 
 
 class Booted(Machine):
-    """A host whose root partition has not all of its disk, and that has Oracle's own program for that."""
+    """A host whose root partition does not use the whole disk, with Oracle's program for growing it."""
 
     def look(self, *_args: t.Any) -> Host:
         words = " ".join(self.called())
@@ -161,7 +161,7 @@ class Booted(Machine):
         return Host((disk, part), (mount,), root_covers=covered, oci_growfs=str(self.programs / "oci-growfs"))
 
 
-def test_what_oci_growfs_leaves_is_done_without_it(
+def test_steps_that_oci_growfs_omits_are_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     machine = Booted(tmp_path)

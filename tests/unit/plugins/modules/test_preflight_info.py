@@ -1,7 +1,7 @@
 # Copyright (c) 2026 tritonops.trtllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The module as a whole: every obstacle in one result, and the token nowhere in it."""
+"""The whole module: all problems in one result, and the token nowhere in it."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from ansible_collections.tritonops.trtllm.tests.unit.support.module_run import R
 
 CANARY = "hf_canaryCANARYcanary"
 MODEL = {"repository": "owner/model", "revision": "main"}
-# Of memory and disk.
+# For memory and disk.
 TOO_MUCH = 10**18
 
 Look = t.Callable[..., Result]
 
 
 class GatedHub:
-    """Describes its model to everybody, gives it to the canary alone, and quotes the token it was shown."""
+    """Describes its model to everybody, serves it only for the canary token, and quotes the token in errors."""
 
     def __init__(self) -> None:
         self.tokens: list[str | None] = []
@@ -84,12 +84,12 @@ def ids(result: Result) -> list[str]:
     return [finding["id"] for finding in result["findings"]]
 
 
-def test_nothing_asked_nothing_found(look: Look) -> None:
+def test_without_needs_there_are_no_findings(look: Look) -> None:
     result = look()
     assert (result["findings"], result["facts"]) == ([], {})
 
 
-def test_every_obstacle_at_once(look: Look, hub: GatedHub, tmp_path: Path) -> None:
+def test_all_problems_are_found_at_once(look: Look, hub: GatedHub, tmp_path: Path) -> None:
     result = look(
         ports=[{"port": hub.port}],
         disk=[{"path": str(tmp_path / "weights"), "bytes": TOO_MUCH}],
@@ -115,14 +115,14 @@ def test_every_obstacle_at_once(look: Look, hub: GatedHub, tmp_path: Path) -> No
     assert result["facts"]["memory_bytes"] > 10**8
 
 
-def test_remedies_for_a_plan_name_its_variables(look: Look, hub: GatedHub) -> None:
+def test_remedies_for_a_plan_name_the_plans_variables(look: Look, hub: GatedHub) -> None:
     result = look(ports=[{"port": hub.port}], hub={"endpoint": hub.url, **MODEL}, planned=True)
     taken, token = (finding["remedy"] for finding in result["findings"])
     assert taken.endswith("in trtllm_server") and "set trtllm_token_file to" in token
 
 
 @pytest.mark.parametrize("by_file", [True, False])
-def test_token_opens_the_model(look: Look, hub: GatedHub, tmp_path: Path, by_file: bool) -> None:
+def test_token_gives_access_to_the_model(look: Look, hub: GatedHub, tmp_path: Path, by_file: bool) -> None:
     (tmp_path / "token").write_text(CANARY + "\n")
     in_file = {"token_file": str(tmp_path / "token")} if by_file else {}
     result = look(hub={"endpoint": hub.url, **MODEL, **in_file}, **({} if by_file else {"token": CANARY}))
@@ -140,7 +140,7 @@ def test_token_is_not_in_the_result(look: Look, hub: GatedHub, tmp_path: Path, b
     assert CANARY not in json.dumps(result)
 
 
-def test_hub_is_not_asked_for_what_is_there(look: Look, hub: GatedHub, tmp_path: Path) -> None:
+def test_hub_is_not_queried_for_existing_weights(look: Look, hub: GatedHub, tmp_path: Path) -> None:
     (tmp_path / "artifact.json").write_text('{"inputs": {}}')
     assert look(hub={"endpoint": hub.url, "dest": str(tmp_path), **MODEL})["findings"] == []
     assert hub.tokens == []
@@ -148,7 +148,7 @@ def test_hub_is_not_asked_for_what_is_there(look: Look, hub: GatedHub, tmp_path:
 
 @pytest.fixture(name="docker")
 def fixture_docker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> t.Callable[[str], Path]:
-    """Makes a docker that answers with this text, and writes what it is asked to the file."""
+    """Installs a docker that runs this script, and writes its arguments to the file."""
 
     def install_docker(script: str) -> Path:
         docker = tmp_path / "docker"
@@ -160,10 +160,10 @@ def fixture_docker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> t.Callabl
     return install_docker
 
 
-def test_own_containers_may_have_the_port(look: Look, hub: GatedHub, docker: t.Callable[[str], Path]) -> None:
-    """Docker is asked for all of them at once; the holder here is this test, so it is none of theirs.
+def test_our_own_containers_may_use_the_port(look: Look, hub: GatedHub, docker: t.Callable[[str], Path]) -> None:
+    """Docker is asked about all containers at once. Here this test uses the port, so no container does.
 
-    Where one does not exist, Docker fails, and prints the others all the same.
+    If a container does not exist, Docker fails, but still prints the others.
     """
     ports = {"8000/tcp": [{"HostPort": "1"}], "8002/tcp": None}
     inspected = [{"Id": letter * 64, "NetworkSettings": {"Ports": ports}} for letter in "cd"]
@@ -173,15 +173,17 @@ def test_own_containers_may_have_the_port(look: Look, hub: GatedHub, docker: t.C
     assert asked.read_text() == "container inspect trtllm-a trtllm-b trtllm-c\n"
 
 
-def test_a_docker_that_does_not_answer_has_none(look: Look, hub: GatedHub, docker: t.Callable[[str], Path]) -> None:
+def test_without_an_answer_of_docker_no_container_counts(
+    look: Look, hub: GatedHub, docker: t.Callable[[str], Path]
+) -> None:
     docker("exit 1")
     assert ids(look(ports=[{"port": hub.port}], containers=["trtllm-a"])) == ["port_taken"]
 
 
-def test_each_need_of_a_list_is_checked_and_found_once(
+def test_each_need_of_a_list_is_checked_and_reported_once(
     capsys: pytest.CaptureFixture[str], hub: GatedHub, tmp_path: Path
 ) -> None:
-    """Facts of all of them are merged, and what two of them find is one finding."""
+    """The facts of all needs are merged, and a problem of two needs is one finding."""
     shared = {"architectures": ["sparc"]}
     needs = [
         {**shared, "memory_bytes": TOO_MUCH},
@@ -193,7 +195,7 @@ def test_each_need_of_a_list_is_checked_and_found_once(
     assert {"memory_bytes", "disk"} <= set(result["facts"])
 
 
-def test_without_needs_nothing_is_looked_at(capsys: pytest.CaptureFixture[str]) -> None:
+def test_without_needs_no_facts_are_gathered(capsys: pytest.CaptureFixture[str]) -> None:
     result = run_module(preflight_info, capsys)
     assert (result["findings"], result["facts"], result["changed"]) == ([], {}, False)
 
@@ -203,10 +205,10 @@ def test_without_needs_nothing_is_looked_at(capsys: pytest.CaptureFixture[str]) 
 
 @pytest.fixture(name="gpus")
 def fixture_gpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> t.Callable[..., dict[str, t.Any]]:
-    """The option for a host with that recording, on whose bus are eight GPUs and no switch."""
+    """The option for a host with that recording, and with eight GPUs and no switch on its bus."""
     write_pci(tmp_path / "pci", 8, 0)
     monkeypatch.setattr(_pci.nvidia_devices, "__defaults__", (str(tmp_path / "pci"),))
-    # The kernel of this machine has nothing to do with it.
+    # The kernel log of this machine must not matter.
     monkeypatch.setattr(_xid, "kernel_log", lambda *_arguments: "NVRM: Xid (PCI:0000:0f:00): 48, pid=1")
 
     def option(recording: str, **need: t.Any) -> dict[str, t.Any]:
@@ -215,8 +217,8 @@ def fixture_gpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> t.Callable[
     return option
 
 
-def test_healthy_gpus(look: Look, gpus: t.Callable[..., dict[str, t.Any]]) -> None:
-    """The log has an error, but this driver says that nothing is left of it to be done."""
+def test_healthy_gpus_give_no_errors(look: Look, gpus: t.Callable[..., dict[str, t.Any]]) -> None:
+    """The log has an error, but this driver reports that no action is needed."""
     result = look(gpus=gpus("a100", count=8, name="NVIDIA A100-SXM4-40GB", driver="580", driver_listed="590.44.01"))
     assert ids(result) == ["xid_notable"]
     facts = result["facts"]["gpus"]
@@ -229,7 +231,7 @@ def test_healthy_gpus(look: Look, gpus: t.Callable[..., dict[str, t.Any]]) -> No
     assert facts["xids"] == [{"place": "0000:0f:00", "code": 48, "times": 1}]
 
 
-def test_everything_that_is_wrong_with_gpus_at_once(look: Look, gpus: t.Callable[..., dict[str, t.Any]]) -> None:
+def test_all_problems_of_gpus_are_found_at_once(look: Look, gpus: t.Callable[..., dict[str, t.Any]]) -> None:
     result = look(gpus=gpus("a100-broken", count=8, driver="580", driver_listed="590.44.01"))
     assert ids(result) == [
         "gpu_lost",
@@ -261,18 +263,20 @@ def test_everything_that_is_wrong_with_gpus_at_once(look: Look, gpus: t.Callable
         ("driver-not-loaded", ["nvidia_smi", "xid"]),
     ],
 )
-def test_hosts(recording: str, found: list[str], look: Look, gpus: t.Callable[..., dict[str, t.Any]]) -> None:
+def test_findings_on_recorded_hosts(
+    recording: str, found: list[str], look: Look, gpus: t.Callable[..., dict[str, t.Any]]
+) -> None:
     result = look(gpus=gpus(recording, count=8, driver="525"))
     assert [name for name in ids(result) if name != "xid_notable"] == found
 
 
-def test_gpus_are_not_looked_at_unless_asked_for(look: Look, gpus: t.Callable[..., dict[str, t.Any]]) -> None:
+def test_gpus_are_only_checked_on_request(look: Look, gpus: t.Callable[..., dict[str, t.Any]]) -> None:
     gpus("a100-broken")
     result = look()
     assert result["findings"] == [] and "gpus" not in result["facts"]
 
 
-def test_sources_are_asked_unless_what_they_give_is_there(look: Look, hub: GatedHub, tmp_path: Path) -> None:
+def test_sources_are_checked_unless_their_files_exist(look: Look, hub: GatedHub, tmp_path: Path) -> None:
     (tmp_path / "there").touch()
     closed = "http://127.0.0.1:9/"
     sources = [
@@ -286,16 +290,14 @@ def test_sources_are_asked_unless_what_they_give_is_there(look: Look, hub: Gated
     assert hub.tokens == [None]
 
 
-def test_a_proxy_is_asked_that_the_environment_names(
-    look: Look, hub: GatedHub, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_proxy_in_the_environment_is_used(look: Look, hub: GatedHub, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("http_proxy", hub.url)
     monkeypatch.setenv("no_proxy", "")
     assert look(reach=[{"what": "far away", "url": "http://packages.invalid/"}])["findings"] == []
     assert hub.tokens == [None]
 
 
-def test_room_on_a_file_system_that_is_coming(look: Look, tmp_path: Path) -> None:
+def test_space_on_a_planned_file_system(look: Look, tmp_path: Path) -> None:
     wanted = [{"path": str(tmp_path / "root/weights"), "bytes": TOO_MUCH}]
     coming = [{"mount": str(tmp_path / "root"), "free_bytes": 2 * TOO_MUCH}]
     assert ids(look(disk=wanted)) == ["disk_space"]
@@ -303,7 +305,7 @@ def test_room_on_a_file_system_that_is_coming(look: Look, tmp_path: Path) -> Non
     assert ids(result) == [] and result["facts"]["disk"][0]["mount"] == str(tmp_path / "root")
 
 
-def test_the_safety_of_the_host_is_in_the_facts(look: Look, tmp_path: Path) -> None:
+def test_selinux_and_firewall_are_in_the_facts(look: Look, tmp_path: Path) -> None:
     asked = {"clock": True, "root": str(tmp_path), "ports": [{"port": 9}], "ulimits": ["memlock=-1"]}
     facts = look(**asked)["facts"]
     assert {"clock_synchronised", "selinux_enforcing", "firewalld"} <= set(facts)

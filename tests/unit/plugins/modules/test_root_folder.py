@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Other people's files beside ours, in every place, must survive everything that the module does."""
+"""Files of others next to ours, in every place, survive everything that the module does."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def write(path: Path, text: str = "theirs") -> Path:
 
 
 def fill(root: Path) -> None:
-    """Everything that a deployment, and one that was killed, leave below the root folder."""
+    """Everything that a deployment and a killed run leave below the root folder."""
     for kind in KINDS:
         dest = str(root / kind / KEY)
         with locked(dest):
@@ -69,7 +69,7 @@ def everything(folder: Path) -> set[str]:
     return {str(path.relative_to(folder)) for path in folder.rglob("*")}
 
 
-def test_a_deployment_comes_and_goes(run: t.Callable[..., Result], root: Path) -> None:
+def test_the_root_folder_is_claimed_and_removed(run: t.Callable[..., Result], root: Path) -> None:
     assert run(check=True)["changed"] and not root.exists()
     assert run()["changed"] and os.listdir(root) == [MARK]
     assert not run()["changed"]
@@ -93,7 +93,7 @@ THEIRS = (
 )
 
 
-def test_what_others_have_beside_ours_stays(run: t.Callable[..., Result], root: Path) -> None:
+def test_files_of_others_next_to_ours_stay(run: t.Callable[..., Result], root: Path) -> None:
     run()
     fill(root)
     for name in THEIRS:
@@ -107,14 +107,14 @@ def test_what_others_have_beside_ours_stays(run: t.Callable[..., Result], root: 
     assert files == {*THEIRS, "weights/link", "engine/link.partial", MARK}
     assert all((root / name).read_text() == "theirs" for name in THEIRS)
     assert f"{root}/weights/my-model" in result["left"] and f"{root}/postgres" in result["left"]
-    # With the mark it can be done again, and what is then removed by its owner goes with the folder.
+    # The mark allows another run, which removes the folder after others have removed their files.
     assert (root / MARK).is_file()
     again = run(state="absent")
     assert (again["changed"], again["left"]) == (False, result["left"])
 
 
 @pytest.mark.parametrize("name", ["deployments/default/current", "deployments", "venv", "weights", "logs"])
-def test_ours_replaced_by_theirs(run: t.Callable[..., Result], root: Path, name: str) -> None:
+def test_our_folders_that_others_have_replaced_stay(run: t.Callable[..., Result], root: Path, name: str) -> None:
     run()
     theirs = write(root.parent / "theirs/precious")
     if name.endswith("current"):
@@ -127,7 +127,7 @@ def test_ours_replaced_by_theirs(run: t.Callable[..., Result], root: Path, name:
 
 
 @pytest.mark.parametrize("link", [False, True])
-def test_a_root_of_others(run: t.Callable[..., Result], root: Path, link: bool) -> None:
+def test_a_root_folder_of_others_is_refused(run: t.Callable[..., Result], root: Path, link: bool) -> None:
     theirs = write(root.parent / "theirs/weights/precious")
     root.symlink_to(theirs.parents[1]) if link else theirs.parents[1].rename(root)
     assert not run()["changed"] and not (root / MARK).exists()
@@ -138,7 +138,7 @@ def test_a_root_of_others(run: t.Callable[..., Result], root: Path, link: bool) 
 
 
 @pytest.mark.parametrize("mark", ["link", "pipe", "folder"])
-def test_a_mark_that_is_none(run: t.Callable[..., Result], root: Path, mark: str) -> None:
+def test_an_invalid_mark_is_refused(run: t.Callable[..., Result], root: Path, mark: str) -> None:
     write(root / "weights/precious")
     if mark == "link":
         (root / MARK).symlink_to("/etc/hostname")
@@ -154,7 +154,7 @@ def test_folders_of_the_system(run: t.Callable[..., Result], path: str) -> None:
     assert "nothing was removed" in run(check=True, state="absent", path=path)["msg"]
 
 
-def test_a_link_to_a_folder_of_the_system(run: t.Callable[..., Result], root: Path) -> None:
+def test_a_link_to_a_system_folder_is_refused(run: t.Callable[..., Result], root: Path) -> None:
     root.symlink_to("/etc/apt")
     assert not run(check=True)["changed"]
     assert "is a system folder" in run(check=True, state="absent")["msg"]
@@ -167,12 +167,12 @@ def test_a_link_to_a_folder_of_the_system(run: t.Callable[..., Result], root: Pa
         *("/devops/trtllm", "/library/x", "/runs", "/etcetera/a", "/systems"),
     ],
 )
-def test_folders_that_will_do(path: str) -> None:
+def test_valid_folders_are_accepted(path: str) -> None:
     assert path_problem(path) is None
 
 
 @pytest.mark.parametrize("kept", KEEPABLE)
-def test_what_is_kept(run: t.Callable[..., Result], root: Path, kept: str) -> None:
+def test_kept_kinds_stay(run: t.Callable[..., Result], root: Path, kept: str) -> None:
     run()
     fill(root)
     expected = {path for path in everything(root) if path.split("/")[0].split("-")[0] == kept} | {MARK}
@@ -181,7 +181,7 @@ def test_what_is_kept(run: t.Callable[..., Result], root: Path, kept: str) -> No
 
 
 @pytest.mark.parametrize("keep", ["[weights,engine]", "weight", ["weights", "thesis"]])
-def test_names_to_keep_that_are_none(run: t.Callable[..., Result], root: Path, keep: t.Any) -> None:
+def test_unknown_names_to_keep_are_refused(run: t.Callable[..., Result], root: Path, keep: t.Any) -> None:
     run()
     fill(root)
     assert "value of keep must be one or more of" in run(state="absent", keep=keep)["msg"]
@@ -196,7 +196,7 @@ def fill_two(root: Path) -> None:
     shutil.copytree(root / "deployments/default", root / "deployments/small", symlinks=True)
 
 
-def test_a_deployment_is_removed_alone(run: t.Callable[..., Result], root: Path) -> None:
+def test_a_single_deployment_is_removed(run: t.Callable[..., Result], root: Path) -> None:
     run()
     fill_two(root)
     before = everything(root)
@@ -209,7 +209,7 @@ def test_a_deployment_is_removed_alone(run: t.Callable[..., Result], root: Path)
     assert not run(state="absent", deployment="small")["changed"]
 
 
-def test_what_others_have_in_a_deployment_stays(run: t.Callable[..., Result], root: Path) -> None:
+def test_files_of_others_in_a_deployment_stay(run: t.Callable[..., Result], root: Path) -> None:
     run()
     fill_two(root)
     folder = root / "deployments/small"
@@ -220,13 +220,13 @@ def test_what_others_have_in_a_deployment_stays(run: t.Callable[..., Result], ro
         *("notes.txt", "releases", "releases/theirs", "releases/theirs/notes.txt")
     }
     assert all(path.read_text() == "theirs" for path in theirs)
-    # With the rest of the root folder it is the same.
+    # This also applies if the whole root folder is removed.
     assert run(state="absent")["left"] == result["left"]
     assert [str(path) for path in folder.iterdir() if path.name == "notes.txt"] == [str(theirs[0])]
 
 
 @pytest.mark.parametrize("name", ["", "..", "../weights", ".", "Small", "a/b", "a" * 33])
-def test_a_name_that_is_none_of_a_deployment(run: t.Callable[..., Result], root: Path, name: str) -> None:
+def test_an_invalid_name_of_a_deployment_is_refused(run: t.Callable[..., Result], root: Path, name: str) -> None:
     run()
     fill_two(root)
     before = everything(root)
@@ -235,7 +235,7 @@ def test_a_name_that_is_none_of_a_deployment(run: t.Callable[..., Result], root:
 
 
 def test_a_deployment_of_others_stays(run: t.Callable[..., Result], root: Path) -> None:
-    """Without the mark it is not ours, and as a link it leads to what is not below the root folder."""
+    """Without the mark it is not ours, and a link leads out of the root folder."""
     theirs = write(root / "deployments/small/releases/one/release.json", "{}")
     assert run(state="absent", deployment="small")["failed"] and theirs.exists()
     shutil.rmtree(root)
@@ -255,7 +255,7 @@ def test_a_new_file_system_is_claimed(run: t.Callable[..., Result], root: Path) 
     assert os.listdir(root) == ["lost+found"]
 
 
-def test_images_are_those_of_our_records(run: t.Callable[..., Result], root: Path) -> None:
+def test_images_are_listed_from_our_records(run: t.Callable[..., Result], root: Path) -> None:
     run()
     with locked(str(root / "image/one")):
         draft = Draft(str(root / "image/one"), {"image": "registry.example/a:1"})
@@ -274,7 +274,7 @@ def test_images_are_those_of_our_records(run: t.Callable[..., Result], root: Pat
 
 
 @pytest.mark.parametrize("place", ["weights/0123456789abcdef/extra", "weights/0123456789abcdef", "venv-0123456789ab/x"])
-def test_what_is_mounted_in_ours_stays(
+def test_file_systems_mounted_in_our_folders_stay(
     run: t.Callable[..., Result], root: Path, monkeypatch: pytest.MonkeyPatch, place: str
 ) -> None:
     run()
@@ -287,13 +287,13 @@ def test_what_is_mounted_in_ours_stays(
 
 
 class Killed(Exception):
-    """What ends a run in the middle of a removal."""
+    """Ends a run in the middle of a removal."""
 
 
-def test_a_removal_that_is_killed_can_be_taken_up(
+def test_a_killed_removal_can_be_continued(
     run: t.Callable[..., Result], root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """After any number of removals the next run still knows what is ours."""
+    """After any number of removals the next run still recognises our files."""
     budget = 0
 
     def until_killed(real: t.Callable[..., None]) -> t.Callable[..., None]:

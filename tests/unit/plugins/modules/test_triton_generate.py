@@ -1,7 +1,7 @@
 # Copyright (c) 2026 tritonops.trtllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One completion, how its tokens are counted, and what a poor one is."""
+"""One completion, the number of its tokens, and completions that are refused."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def fixture_generate(
     stub: TritonStub, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> t.Callable[..., Result]:
     def run(**arguments: t.Any) -> Result:
-        # Two seconds to an event, and to the end.
+        # Two seconds for each event, and in total.
         monkeypatch.setattr(_completion, "time", Clock(tick=2))
         defaults = {"url": stub.url, "prompt": PROMPT, "timeout": 60, "log_patterns": log_patterns_option()}
         return run_module(triton_generate, capsys, **{**defaults, **arguments})
@@ -60,14 +60,14 @@ def test_one_completion(stub: TritonStub, generate: t.Callable[..., Result]) -> 
     assert (result["latency_seconds"], result["tokens_per_second"]) == (4, 1)
     assert result["first_token_seconds"] is None
     assert result["response"]["model_name"] == "ensemble"
-    # What the tutorial's curl sends, and a way to count.
+    # The fields of the tutorial's curl command, and a field to count tokens.
     assert stub.requests[-1] == (
         GENERATE,
         {"text_input": PROMPT, "max_tokens": 4, "bad_words": "", "stop_words": "", "return_log_probs": True},
     )
 
 
-def test_check_mode_asks_as_well(generate: t.Callable[..., Result]) -> None:
+def test_check_mode_also_requests_a_completion(generate: t.Callable[..., Result]) -> None:
     assert generate(check=True)["tokens"] == 4
 
 
@@ -84,7 +84,7 @@ def test_a_stream(stub: TritonStub, generate: t.Callable[..., Result]) -> None:
     assert stub.requests[-1][0] == STREAM and stub.requests[-1][1]["stream"] is True
 
 
-def test_a_stream_that_repeats_itself(stub: TritonStub, generate: t.Callable[..., Result]) -> None:
+def test_a_stream_that_repeats_the_text(stub: TritonStub, generate: t.Callable[..., Result]) -> None:
     stub.routes[STREAM] = as_events(
         {"text_output": "Cloud", "output_log_probs": -0.1},
         {"text_output": "Cloud comp", "output_log_probs": [-0.1, -0.2]},
@@ -94,13 +94,13 @@ def test_a_stream_that_repeats_itself(stub: TritonStub, generate: t.Callable[...
     assert (result["text"], result["tokens"], result["events"]) == ("Cloud computing", 3, 3)
 
 
-def test_equal_log_probs_are_not_a_repetition(stub: TritonStub, generate: t.Callable[..., Result]) -> None:
+def test_equal_log_probs_do_not_mean_repeated_text(stub: TritonStub, generate: t.Callable[..., Result]) -> None:
     stub.routes[STREAM] = as_events(*[{"text_output": "ha", "output_log_probs": -0.1}] * 3)
     result = generate(stream=True)
     assert (result["text"], result["tokens"]) == ("hahaha", 3)
 
 
-def test_events_are_counted_where_there_are_no_log_probs(stub: TritonStub, generate: t.Callable[..., Result]) -> None:
+def test_events_are_counted_without_log_probs(stub: TritonStub, generate: t.Callable[..., Result]) -> None:
     stub.routes[METADATA] = inputs("text_input", "sampling_param_max_tokens", "streaming")
     stub.routes[STREAM] = as_events({"text_output": "a"}, {"text_output": "b"}, {"text_output": ""})
     result = generate(stream=True, max_tokens_field="sampling_param_max_tokens")
@@ -108,7 +108,7 @@ def test_events_are_counted_where_there_are_no_log_probs(stub: TritonStub, gener
     assert stub.requests[-1][1] == {"text_input": PROMPT, "sampling_param_max_tokens": 64, "streaming": True}
 
 
-def test_words_are_counted_where_there_is_nothing_else(stub: TritonStub, generate: t.Callable[..., Result]) -> None:
+def test_words_are_counted_as_a_last_resort(stub: TritonStub, generate: t.Callable[..., Result]) -> None:
     stub.routes[METADATA] = inputs("text_input", "max_tokens")
     stub.routes[GENERATE] = as_json({"text_output": f"{PROMPT} It is a thing."})
     result = generate()
@@ -122,7 +122,7 @@ def test_several_beams_give_the_first(stub: TritonStub, generate: t.Callable[...
     assert generate()["text"] == "one"
 
 
-def test_parameters_win(stub: TritonStub, generate: t.Callable[..., Result]) -> None:
+def test_parameters_override_options(stub: TritonStub, generate: t.Callable[..., Result]) -> None:
     generate(parameters={"temperature": 0.5, "return_log_probs": False})
     body = stub.requests[-1][1]
     assert body["temperature"] == 0.5 and body["return_log_probs"] is False
@@ -152,12 +152,14 @@ def test_no_pattern(generate: t.Callable[..., Result]) -> None:
         ('[{"name": "x", "patterns": ["("], "cause": "", "remedy": ""}]', "missing ), unterminated subpattern"),
     ],
 )
-def test_log_patterns_that_are_none(patterns: str, words: str, generate: t.Callable[..., Result]) -> None:
+def test_invalid_log_patterns_are_refused(patterns: str, words: str, generate: t.Callable[..., Result]) -> None:
     message = generate(log_patterns=patterns)["msg"]
     assert message.startswith("log_patterns cannot be read: ") and words in message
 
 
-def test_a_decoupled_model_says_no_with_status_200(stub: TritonStub, generate: t.Callable[..., Result]) -> None:
+def test_a_decoupled_model_returns_an_error_with_status_200(
+    stub: TritonStub, generate: t.Callable[..., Result]
+) -> None:
     stub.routes[GENERATE] = RECORDED["decoupled_generate"]
     result = generate()
     assert "exactly 1 response" in result["msg"] and "Remedy: Ask with generate_stream" in result["msg"]
@@ -172,7 +174,9 @@ def test_a_decoupled_model_says_no_with_status_200(stub: TritonStub, generate: t
         ("missing_input", "missing required input(s) ['max_tokens']"),
     ],
 )
-def test_the_servers_own_words(recording: str, words: str, stub: TritonStub, generate: t.Callable[..., Result]) -> None:
+def test_errors_quote_the_server(
+    recording: str, words: str, stub: TritonStub, generate: t.Callable[..., Result]
+) -> None:
     stub.routes[GENERATE] = RECORDED[recording]
     assert words in generate()["msg"]
 
@@ -195,7 +199,7 @@ def test_an_input_that_the_model_does_not_have(generate: t.Callable[..., Result]
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_a_server_that_stalls(
+def test_a_server_that_stalls_is_reported(
     stream: bool, stub: TritonStub, generate: t.Callable[..., Result], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stub.routes[GENERATE] = STALL
@@ -205,7 +209,7 @@ def test_a_server_that_stalls(
     assert 0 < timeouts[-1] <= 0.4
 
 
-def test_a_server_that_dies(stub: TritonStub, generate: t.Callable[..., Result]) -> None:
+def test_a_server_that_dies_is_reported(stub: TritonStub, generate: t.Callable[..., Result]) -> None:
     stub.routes[GENERATE] = HANG_UP
     assert "cannot be reached" in generate()["msg"]
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 tritonops.trtllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Readiness, and every way in which it does not come."""
+"""Readiness, and every way in which it fails."""
 
 from __future__ import annotations
 
@@ -58,14 +58,14 @@ def fixture_health(stub: TritonStub, clock: Clock, capsys: pytest.CaptureFixture
 
 @pytest.fixture(name="closed_port")
 def fixture_closed_port() -> t.Iterator[int]:
-    """Nobody listens there, and nobody else can meanwhile."""
+    """A port that is reserved, but on which nobody listens."""
     with socket.socket() as holder:
         holder.bind(("127.0.0.1", 0))
         yield holder.getsockname()[1]
 
 
 class Unit:
-    """A systemctl and a journalctl in front of the real ones."""
+    """Stand-ins for systemctl and journalctl."""
 
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.folder = folder
@@ -107,7 +107,7 @@ def fixture_unit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Unit:
 
 
 class Containers:
-    """What the Docker SDK shows of one container."""
+    """The Docker SDK's view of one container."""
 
     def __init__(self, status: str = "running", **state: t.Any) -> None:
         self.state = {"Status": status, "StartedAt": "then", "ExitCode": 0, **state}
@@ -138,15 +138,15 @@ def test_everything_ready(health: t.Callable[..., Result]) -> None:
     assert result["waited"] == 0
 
 
-def test_check_mode_looks_as_well(health: t.Callable[..., Result]) -> None:
+def test_check_mode_also_checks(health: t.Callable[..., Result]) -> None:
     assert health(check=True)["ready"] is True
 
 
-def test_only_the_models_asked_for(health: t.Callable[..., Result]) -> None:
+def test_only_requested_models_are_checked(health: t.Callable[..., Result]) -> None:
     assert [row["name"] for row in health(models=["ensemble"])["models"]] == ["ensemble"]
 
 
-def test_waits_through_every_stage(stub: TritonStub, health: t.Callable[..., Result]) -> None:
+def test_the_module_waits_through_every_stage(stub: TritonStub, health: t.Callable[..., Result]) -> None:
     unavailable = as_json({"error": "try later"}, status=503)
     stub.routes["GET /v2/health/live"] = [unavailable, RECORDED["ok"]]
     stub.routes["GET /v2/health/ready"] = [RECORDED["not_ready"], RECORDED["not_ready"], RECORDED["ok"]]
@@ -159,14 +159,16 @@ def test_waits_through_every_stage(stub: TritonStub, health: t.Callable[..., Res
     assert asked.count("GET /v2/models/lm/ready") == 2
 
 
-def test_connection_refused_is_not_yet(closed_port: int, clock: Clock, health: t.Callable[..., Result]) -> None:
+def test_a_refused_connection_means_not_ready_yet(
+    closed_port: int, clock: Clock, health: t.Callable[..., Result]
+) -> None:
     result = health(url=f"http://127.0.0.1:{closed_port}", deadline=2.5)
     assert clock.now == result["waited"] == 2.5
     assert result["failed"] and not result["live"]
     assert "not ready after 2.5 s, the server is not live" in result["msg"] and "refused" in result["msg"]
 
 
-def test_a_stopped_server_does_not_outlast_the_deadline(
+def test_a_stalled_server_does_not_exceed_the_deadline(
     stub: TritonStub, health: t.Callable[..., Result], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stub.routes["GET /v2/health/live"] = STALL
@@ -175,7 +177,7 @@ def test_a_stopped_server_does_not_outlast_the_deadline(
     assert timeouts == [0.5, _http.MIN_SECONDS]
 
 
-def test_a_proxy_is_not_asked_for_loopback(
+def test_no_proxy_is_used_for_loopback(
     monkeypatch: pytest.MonkeyPatch, closed_port: int, health: t.Callable[..., Result]
 ) -> None:
     for name in ("http_proxy", "HTTP_PROXY", "all_proxy"):
@@ -197,14 +199,14 @@ def test_an_unavailable_model_fails_at_once(stub: TritonStub, health: t.Callable
     assert result["live"] and not result["ready"]
 
 
-def test_a_failed_model_that_nobody_asked_for(stub: TritonStub, health: t.Callable[..., Result]) -> None:
+def test_a_failed_model_that_was_not_requested(stub: TritonStub, health: t.Callable[..., Result]) -> None:
     stub.routes["POST /v2/repository/index"] = RECORDED["index_broken"]
     assert not health(models=["ensemble"]).get("failed")
-    # Nor does it matter while another one is still loading.
+    # It does not matter either while another one is still loading.
     loading = json.loads(RECORDED["index_broken"]["parts"][0].replace('"lm","version":"1","state":"READY"', LM_LOADING))
     stub.routes["POST /v2/repository/index"] = [as_json(loading), RECORDED["index_broken"]]
     assert not health(models=["lm"]).get("failed")
-    # A strict server never gets ready with it.
+    # A strict server never becomes ready with it.
     stub.routes["GET /v2/health/ready"] = RECORDED["not_ready"]
     assert "model broken is UNAVAILABLE" in health(models=["ensemble"])["msg"]
 
@@ -213,7 +215,7 @@ def test_a_model_that_is_not_in_the_repository(health: t.Callable[..., Result]) 
     assert "model ensembel is not in the model repository" in health(models=["ensembel"])["msg"]
 
 
-def test_the_deadline_says_what_is_missing(
+def test_the_message_at_the_deadline_says_what_is_missing(
     stub: TritonStub, health: t.Callable[..., Result], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # The last look is at the deadline; on a busy machine the stub may take longer to answer than a server may then.
@@ -249,7 +251,7 @@ def test_a_unit_that_fails_during_the_wait(
     [{"NRestarts": "1"}, {"InvocationID": "bbbb"}, {"ActiveState": "activating", "SubState": "auto-restart"}],
     ids=["NRestarts", "InvocationID", "auto-restart"],
 )
-def test_a_restart_is_a_death(
+def test_a_restart_counts_as_a_failure(
     changes: dict[str, str], stub: TritonStub, unit: Unit, clock: Clock, health: t.Callable[..., Result]
 ) -> None:
     stub.routes["GET /v2/health/live"] = RECORDED["not_ready"]
@@ -257,11 +259,11 @@ def test_a_restart_is_a_death(
     clock.while_asleep = lambda: unit.fail(LOAD_FAILURE, **{**active, **changes})
     result = health(unit="trtllm.service")
     assert result["waited"] == 1 and result["explanations"][0]["id"] == "mpi_world_size"
-    # The journal of the invocation that died, not of the one that came after it.
+    # The journal of the invocation that failed, not of the next one.
     assert "_SYSTEMD_INVOCATION_ID=aaaa + INVOCATION_ID=aaaa" in (unit.folder / "asked").read_text(encoding="utf-8")
 
 
-def test_a_unit_that_is_not_running_or_not_there(unit: Unit, health: t.Callable[..., Result]) -> None:
+def test_a_stopped_or_missing_unit(unit: Unit, health: t.Callable[..., Result]) -> None:
     unit.set(ActiveState="inactive", SubState="dead")
     assert "unit trtllm.service is inactive (dead)" in health(unit="trtllm.service")["msg"]
     unit.set(LoadState="not-found", ActiveState="inactive")
@@ -273,7 +275,7 @@ def test_a_unit_that_starts_and_is_ready(unit: Unit, health: t.Callable[..., Res
     assert not health(unit="trtllm.service").get("failed")
 
 
-def test_a_unit_that_ends_well_without_a_word(unit: Unit, health: t.Callable[..., Result]) -> None:
+def test_a_unit_that_exits_successfully_without_a_message(unit: Unit, health: t.Callable[..., Result]) -> None:
     unit.fail("some line\n", ActiveState="inactive", Result="success", ExecMainStatus="0")
     result = health(unit="trtllm.service")
     assert result["explanations"][0]["id"] == "launch_script_returns" and "in the foreground" in result["msg"]
@@ -316,7 +318,7 @@ def test_a_missing_container(
 ) -> None:
     containers.present = False
     assert "container triton does not exist" in health(container="triton")["msg"]
-    # A unit is about to make it; once it was there it must not go.
+    # A unit may be about to create it, but once it exists it must not disappear.
     assert not health(container="triton", unit="trtllm.service").get("failed")
     containers.present = True
     stub.routes["GET /v2/health/live"] = RECORDED["not_ready"]
@@ -324,7 +326,7 @@ def test_a_missing_container(
     assert "container triton was removed" in health(container="triton", unit="trtllm.service")["msg"]
 
 
-def test_docker_does_not_answer(
+def test_docker_without_an_answer_is_an_error(
     monkeypatch: pytest.MonkeyPatch, closed_port: int, health: t.Callable[..., Result]
 ) -> None:
     monkeypatch.setenv("DOCKER_HOST", f"tcp://127.0.0.1:{closed_port}")
@@ -332,14 +334,14 @@ def test_docker_does_not_answer(
     assert message.startswith("cannot ask Docker about container triton: ")
 
 
-def test_the_last_lines_where_nothing_is_known(unit: Unit, health: t.Callable[..., Result]) -> None:
+def test_unknown_failures_show_the_last_lines(unit: Unit, health: t.Callable[..., Result]) -> None:
     unit.fail("".join(f"line {number}\n" for number in range(40)))
     result = health(unit="trtllm.service")
     assert "Last lines of the log:\nline 25\n" in result["msg"] and result["msg"].endswith("line 39.")
     assert len(result["log"]) == 40
 
 
-def test_the_last_lines_without_log_patterns(unit: Unit, health: t.Callable[..., Result]) -> None:
+def test_without_log_patterns_the_last_lines_are_shown(unit: Unit, health: t.Callable[..., Result]) -> None:
     unit.fail(LOAD_FAILURE)
     result = health(unit="trtllm.service", log_patterns=None)
     assert result["explanations"] == [] and "MPI size 1 != TP size 8" in result["reason"]

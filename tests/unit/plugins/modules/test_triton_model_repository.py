@@ -1,7 +1,7 @@
 # Copyright (c) 2026 tritonops.trtllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A model repository: made, left alone, exchanged, refused."""
+"""A model repository is created, kept, replaced or refused."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ output [ { name: "OUT" data_type: TYPE_STRING dims: [ 1 ] } ]
 parameters { key: "gpt_model_path" value { string_value: "${engine_dir}" } }
 parameters { key: "max_beam_width" value { string_value: "${max_beam_width}" } }
 """
-# In the form of the LLM API's: no placeholders, and a file of arguments beside the code.
+# Like the template of the LLM API: no placeholders, and a file of arguments next to the code.
 LLM_API = """\
 name: "tensorrt_llm"
 backend: "python"
@@ -80,7 +80,7 @@ PARAMETERS: dict[str, t.Any] = {
 
 
 class Site:
-    """Templates, an engine and weights as the roles leave them, and the folder to make."""
+    """Templates, an engine and weights as the roles create them, and the folder to create."""
 
     def __init__(self, root: Path) -> None:
         self.src, self.dest = root / "templates", root / "release/model_repository"
@@ -124,7 +124,7 @@ class Site:
         return self.arguments(**{**made_of, **changes})
 
     def llm_api(self, changes: dict[str, t.Any] | None, **more: t.Any) -> dict[str, t.Any]:
-        """Arguments for templates of the LLM API, which this makes of what was there."""
+        """Replaces the templates with those of the LLM API, and returns the arguments for them."""
         for path in (self.src / "ensemble/config.pbtxt", self.src / "tensorrt_llm/config.pbtxt"):
             path.unlink(missing_ok=True)
         write(self.src / "tensorrt_llm/config.pbtxt", LLM_API)
@@ -152,7 +152,7 @@ def fixture_make(capsys: pytest.CaptureFixture[str]) -> t.Callable[..., Result]:
     return lambda arguments, check=False: run_module(triton_model_repository, capsys, check=check, **arguments)
 
 
-def test_everything_is_made(site: Site, make: t.Callable[..., Result], strict_umask: None) -> None:
+def test_everything_is_created(site: Site, make: t.Callable[..., Result], strict_umask: None) -> None:
     result = make(site.everything(release="v0.16.0"))
     assert result["changed"] and result["reason"].endswith(f"{site.dest} does not exist")
     assert (result["path"], result["tokenizer_path"], result["release"]) == (
@@ -186,7 +186,7 @@ def test_everything_is_made(site: Site, make: t.Callable[..., Result], strict_um
     assert (site.dest / "tensorrt_llm/1/rank1.engine").samefile(site.engine / "rank1.engine")
     assert (site.tokenizer / "tokenizer.json").samefile(site.weights / "tokenizer.json")
     assert not (site.dest / "tensorrt_llm/1/model.py").samefile(site.src / "tensorrt_llm/1/model.py")
-    # The server is another user, whatever the umask is.
+    # The server runs as another user, so the umask must not matter.
     modes = {path: stat.S_IMODE((site.dest / path).stat().st_mode) for path in listing(site.dest)}
     assert modes["tensorrt_llm/1/lib/"] == modes["tensorrt_llm/1/model.py"] == 0o755
     assert modes["ensemble/config.pbtxt"] == modes["tensorrt_llm/1/lib/decode.py"] == 0o644
@@ -216,7 +216,7 @@ def test_check_mode_predicts_and_a_second_run_does_nothing(site: Site, make: t.C
     assert make(site.everything(), check=True)["changed"] is False
 
 
-def test_a_change_is_shown_and_exchanged_as_a_whole(site: Site, make: t.Callable[..., Result]) -> None:
+def test_a_change_is_shown_and_applied_atomically(site: Site, make: t.Callable[..., Result]) -> None:
     make(site.arguments(engine=site.engine))
     inode = site.dest.stat().st_ino
     (site.dest / "tensorrt_llm/1/stray.txt").write_text("stray", encoding="utf-8")
@@ -237,7 +237,7 @@ def test_a_change_is_shown_and_exchanged_as_a_whole(site: Site, make: t.Callable
     assert left == {"model_repository", "model_repository.lock"}
 
 
-def test_another_engine_of_the_same_size(site: Site, make: t.Callable[..., Result]) -> None:
+def test_another_engine_of_the_same_size_is_a_change(site: Site, make: t.Callable[..., Result]) -> None:
     make(site.arguments(engine=site.engine))
     (site.engine / "rank1.engine").unlink()
     os.utime(write(site.engine / "rank1.engine", "ENGINE 1"), (1, 1))
@@ -268,12 +268,12 @@ MANIFEST = {"id": "mine", "release": "1.2.1", "model": {"name": "mixtral"}}
 
 
 def release_of(site: Site, **changes: t.Any) -> dict[str, t.Any]:
-    """Arguments for a release with an engine and a tokenizer, whose folders are not named."""
+    """Arguments for a release with an engine and a tokenizer, without explicit folders."""
     given = site.everything(release_dir=site.dest.parent, manifest=MANIFEST, **changes)
     return {name: value for name, value in given.items() if name not in ("dest", "tokenizer_dest", "weights_dest")}
 
 
-def test_a_release_is_made_aside_and_is_there_as_a_whole(
+def test_a_release_is_created_under_a_temporary_name(
     site: Site, make: t.Callable[..., Result], strict_umask: None
 ) -> None:
     folder = site.dest.parent
@@ -311,7 +311,7 @@ def test_a_release_whose_run_was_killed_is_finished_by_the_next(
     site: Site, make: t.Callable[..., Result], at: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Killed(BaseException):
-        """Nothing cleans up after it."""
+        """Not an Exception, so nothing cleans up after it."""
 
     def killed(*_arguments: t.Any) -> None:
         raise Killed
@@ -326,7 +326,7 @@ def test_a_release_whose_run_was_killed_is_finished_by_the_next(
         real = getattr(*where)
 
         def when_it_is_the_last(*arguments: t.Any) -> None:
-            # The module gives parts of a release their names by renaming, too.
+            # The module also renames parts of a release.
             if at == "repository" or str(folder.with_name("release.partial")) in map(str, arguments) or at == "record":
                 killed()
             real(*arguments)
@@ -341,7 +341,7 @@ def test_a_release_whose_run_was_killed_is_finished_by_the_next(
     assert json.loads((folder / "release.json").read_text()) == MANIFEST
 
 
-def test_another_manifest_is_a_change_that_is_shown(site: Site, make: t.Callable[..., Result]) -> None:
+def test_another_manifest_is_a_change_and_shown(site: Site, make: t.Callable[..., Result]) -> None:
     make(release_of(site))
     other = {**release_of(site), "manifest": {**MANIFEST, "id": "other"}}
     record = site.dest.parent / "release.json"
@@ -357,7 +357,7 @@ def test_another_manifest_is_a_change_that_is_shown(site: Site, make: t.Callable
 
 
 def test_a_change_of_a_release_is_made_in_place(site: Site, make: t.Callable[..., Result]) -> None:
-    """What serves it sees its repository exchanged as a whole, and nothing is left aside."""
+    """The repository is replaced atomically, and no temporary files are left."""
     make(release_of(site))
     parameters = {**PARAMETERS, "tensorrt_llm": {**PARAMETERS["tensorrt_llm"], "max_beam_width": 2}}
     result = make(release_of(site, parameters=parameters))
@@ -367,19 +367,19 @@ def test_a_change_of_a_release_is_made_in_place(site: Site, make: t.Callable[...
 
 
 @pytest.mark.parametrize("name", ["dest", "tokenizer_dest", "weights_dest"])
-def test_folders_in_a_release_are_not_named(site: Site, make: t.Callable[..., Result], name: str) -> None:
+def test_folders_in_a_release_cannot_be_chosen(site: Site, make: t.Callable[..., Result], name: str) -> None:
     arguments = {**release_of(site, weights=site.weights), name: str(site.dest)}
     assert f"mutually exclusive: release_dir|{name}" in make(arguments)["msg"]
 
 
-def test_either_a_release_or_a_repository(site: Site, make: t.Callable[..., Result]) -> None:
+def test_release_and_repository_are_exclusive(site: Site, make: t.Callable[..., Result]) -> None:
     assert "one of the following is required: dest, release_dir" in make({"src": str(site.src)})["msg"]
     without = site.everything()
     del without["tokenizer_dest"]
     assert "tokenizer is set without tokenizer_dest" in make(without)["msg"]
 
 
-def test_a_killed_run_leaves_no_trace(site: Site, make: t.Callable[..., Result]) -> None:
+def test_files_of_a_killed_run_are_removed(site: Site, make: t.Callable[..., Result]) -> None:
     _artifact.make_partial(str(site.dest), {})
     write(site.dest.parent / "model_repository.partial/payload/ensemble/half", "")
     write(site.dest.parent / "model_repository.partial/replaced/ensemble/config.pbtxt", "")
@@ -387,7 +387,7 @@ def test_a_killed_run_leaves_no_trace(site: Site, make: t.Callable[..., Result])
     assert {path.name for path in site.dest.parent.iterdir()} == {"model_repository", "model_repository.lock"}
 
 
-def test_a_failure_while_building_leaves_the_old_one(
+def test_a_failure_keeps_the_old_repository(
     site: Site, make: t.Callable[..., Result], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     make(site.arguments())
@@ -402,7 +402,7 @@ def test_a_failure_while_building_leaves_the_old_one(
     assert (site.dest / "tensorrt_llm/config.pbtxt").read_bytes() == before
 
 
-def test_all_problems_at_once_and_nothing_written(site: Site, make: t.Callable[..., Result]) -> None:
+def test_all_problems_are_reported_at_once_and_nothing_is_written(site: Site, make: t.Callable[..., Result]) -> None:
     parameters = {
         "ensemble": {},
         "tensorrt_llm": {"triton_max_batch_size": 1, "triton_bakcend": "tensorrtllm"},
@@ -425,7 +425,7 @@ def test_all_problems_at_once_and_nothing_written(site: Site, make: t.Callable[.
     assert not site.dest.parent.exists()
 
 
-def test_what_triton_itself_would_refuse(site: Site, make: t.Callable[..., Result]) -> None:
+def test_configurations_that_triton_would_refuse(site: Site, make: t.Callable[..., Result]) -> None:
     write(site.src / "tensorrt_llm/config.pbtxt", MODEL.replace('name: "tensorrt_llm"', 'name: "trtllm"'))
     parameters = {**PARAMETERS, "ensemble": {"triton_max_batch_size": 8}}
     message = make(site.arguments(parameters=parameters))["msg"]
@@ -487,7 +487,7 @@ def test_without_changes_the_template_stays_as_it_is(site: Site, make: t.Callabl
     assert (site.dest / "tensorrt_llm/1/model.yaml").read_text(encoding="utf-8") == MODEL_YAML
 
 
-def test_llm_args_that_cannot_be_merged(site: Site, make: t.Callable[..., Result]) -> None:
+def test_llm_args_that_cannot_be_merged_are_refused(site: Site, make: t.Callable[..., Result]) -> None:
     message = make(site.arguments(llm_args={"tensorrt_llm": {"model": "/x"}, "tensorrt_lm": {}}))["msg"]
     assert "llm_args has model 'tensorrt_llm', whose template has no 1/model.yaml" in message
     assert "llm_args has model 'tensorrt_lm', which does not exist (did you mean tensorrt_llm?)" in message
@@ -508,7 +508,7 @@ def test_llm_args_without_yaml(site: Site, make: t.Callable[..., Result], monkey
     assert "PyYAML" in make(arguments, check=True)["msg"]
 
 
-def test_weights_take_no_room_of_their_own(site: Site, make: t.Callable[..., Result]) -> None:
+def test_weights_are_hard_links(site: Site, make: t.Callable[..., Result]) -> None:
     write(site.weights / "original/params.json", "{}")
     write(site.weights / ".cache/huggingface/download/config.json.metadata", "")
     arguments = site.arguments(weights=site.weights, weights_dest=site.served_weights)
@@ -535,7 +535,7 @@ def test_weights_and_tokenizer_of_one_folder(site: Site, make: t.Callable[..., R
         assert "must not be the same folder, nor one inside the other" in message
 
 
-def test_weights_that_are_none(site: Site, make: t.Callable[..., Result]) -> None:
+def test_invalid_weights_are_refused(site: Site, make: t.Callable[..., Result]) -> None:
     missing = site.arguments(weights=site.weights / "no", weights_dest=site.served_weights)
     assert f"weights {site.weights / 'no'} is not a folder: download the model first" in make(missing)["msg"]
     assert make(missing, check=True)["reason"].endswith(f"nor does {site.weights / 'no'} yet")
@@ -544,14 +544,14 @@ def test_weights_that_are_none(site: Site, make: t.Callable[..., Result]) -> Non
     assert "weights_dest" in make(site.arguments(weights=site.weights))["msg"]
 
 
-def test_an_engine_of_another_image(site: Site, make: t.Callable[..., Result]) -> None:
+def test_an_engine_of_another_image_is_refused(site: Site, make: t.Callable[..., Result]) -> None:
     other = "sha256:" + "b" * 64
     message = make(site.everything(image_digest=other))["msg"]
     assert DIGEST in message and other in message
     assert not site.dest.parent.exists()
 
 
-def test_engines_that_are_none(site: Site, make: t.Callable[..., Result]) -> None:
+def test_invalid_engines_are_refused(site: Site, make: t.Callable[..., Result]) -> None:
     assert "has no rank*.engine: build" in make(site.arguments(engine=site.weights))["msg"]
     assert "is not a folder: build the engine first" in make(site.arguments(engine=site.engine / "no"))["msg"]
     message = make(site.arguments(engine=site.engine, engine_model="nope"))["msg"]
@@ -566,13 +566,13 @@ def test_weights_without_a_tokenizer(site: Site, make: t.Callable[..., Result]) 
 
 
 @pytest.mark.parametrize("path", ["templates", "templates/new", "."])
-def test_dest_on_top_of_a_source(path: str, site: Site, make: t.Callable[..., Result]) -> None:
+def test_dest_that_overlaps_a_source_is_refused(path: str, site: Site, make: t.Callable[..., Result]) -> None:
     message = make(site.arguments(dest=site.src.parent / path))["msg"]
     assert "must not be the same folder, nor one inside the other" in message
     assert listing(site.src)
 
 
-def test_folders_that_are_something_else(site: Site, make: t.Callable[..., Result]) -> None:
+def test_folders_that_are_not_ours_are_refused(site: Site, make: t.Callable[..., Result]) -> None:
     theirs = write(site.dest / "ensemble/config.pbtxt", "name: 'theirs'")
     assert f"{site.dest} is not empty and contains no artifact.json written by this" in make(site.arguments())["msg"]
     shutil.move(site.dest, site.tokenizer)
@@ -586,7 +586,7 @@ def test_folders_that_are_something_else(site: Site, make: t.Callable[..., Resul
 
 
 def test_a_link_in_a_source_is_copied_not_linked(site: Site, make: t.Callable[..., Result]) -> None:
-    """The file that it leads to may be anybody's: the release must share no file with it."""
+    """The link may lead to any file, and the release must not share a file with it."""
     theirs = write(site.dest.parent / "theirs", "TOKENIZER")
     theirs.chmod(0o600)
     (site.weights / "tokenizer.json").unlink()
@@ -598,8 +598,10 @@ def test_a_link_in_a_source_is_copied_not_linked(site: Site, make: t.Callable[..
 
 
 @pytest.mark.parametrize("name", ["config.pbtxt", "1/model.py", "1/leak.json"])
-def test_a_template_that_leads_elsewhere(site: Site, make: t.Callable[..., Result], name: str) -> None:
-    """Templates come out of a repository: a link in it must not make a file of the host readable in the release."""
+def test_a_link_in_a_template_that_leads_elsewhere_is_refused(
+    site: Site, make: t.Callable[..., Result], name: str
+) -> None:
+    """Templates come from a repository, whose links must not make files of the host readable in the release."""
     theirs = write(site.dest.parent / "secret", "SECRET")
     path = site.src / "tensorrt_llm" / name
     path.unlink(missing_ok=True)
@@ -615,7 +617,7 @@ def test_templates_that_are_none(site: Site, make: t.Callable[..., Result]) -> N
     assert "contains no model" in make(site.arguments(src=site.weights))["msg"]
 
 
-def test_check_mode_before_anything_is_there(site: Site, make: t.Callable[..., Result]) -> None:
+def test_check_mode_before_anything_exists(site: Site, make: t.Callable[..., Result]) -> None:
     result = make(site.everything(src=site.src / "no", engine=site.engine / "no"), check=True)
     assert result["changed"] and f"nor does {site.src / 'no'}, {site.engine / 'no'} yet" in result["reason"]
 
@@ -633,12 +635,12 @@ def test_without_protobuf(site: Site, make: t.Callable[..., Result], monkeypatch
     make(arguments)
     monkeypatch.setattr(_release_folder, "PROTOBUF_IMPORT_ERROR", "no protobuf")
     assert make(arguments, check=True)["changed"] is False
-    # What the overrides would make of it cannot be told.
+    # The effect of the overrides is unknown.
     assert "tritonclient" in make(overridden, check=True)["msg"]
 
 
 def parsed(folder: Path) -> dict[str, t.Any]:
-    """The configurations as Triton's own messages, by model."""
+    """The configurations as Triton's protobuf messages, by model."""
     paths = folder.glob("*/config.pbtxt")
     return {path.parent.name: _model_config.parse(path.read_text(encoding="utf-8")) for path in paths}
 
@@ -655,7 +657,7 @@ TUTORIAL_PARAMETERS: dict[str, dict[str, t.Any]] = {
         "postprocessing_instance_count": 1,
     },
     "tensorrt_llm": {
-        # Also the one preferred_batch_size.
+        # Also the only preferred_batch_size.
         "triton_max_batch_size": 1,
         "decoupled_mode": True,
         "max_queue_delay_microseconds": 100,
@@ -665,7 +667,7 @@ TUTORIAL_PARAMETERS: dict[str, dict[str, t.Any]] = {
     },
     "tensorrt_llm_bls": {"triton_max_batch_size": 1, "decoupled_mode": True, "bls_instance_count": 1},
 }
-# The template of 0.9.0 has no placeholders for these: a parameter that is not in it, and literals.
+# The template of 0.9.0 has no placeholders for these: a parameter that it lacks, and literals.
 TUTORIAL_OVERRIDES: dict[str, dict[str, t.Any]] = {
     "preprocessing": {"parameters": {"skip_special_tokens": "True"}, "instance_group": TUTORIAL_CPU},
     "postprocessing": {"parameters": {"skip_special_tokens": "True"}, "instance_group": TUTORIAL_CPU},
@@ -674,10 +676,10 @@ TUTORIAL_OVERRIDES: dict[str, dict[str, t.Any]] = {
 
 
 def edited_by_hand() -> dict[str, t.Any]:
-    """What the tutorial's reader has after its sixth step: upstream's files with the fields it names, and no others."""
+    """Upstream's files after the tutorial's sixth step, with only the fields that it names edited."""
     configs = {}
     for model, template in upstream.templates("0.9.0").items():
-        # What the tutorial does not name has to be something that can be read.
+        # Other placeholders need any value that can be parsed.
         words = {"decoupled_mode": "false", "max_queue_delay_microseconds": "0", "triton_max_batch_size": "9"}
         words.update(dict.fromkeys(("preprocessing_instance_count", "postprocessing_instance_count"), "9"))
         text = string.Template(template).safe_substitute(words, bls_instance_count="9")
@@ -710,7 +712,7 @@ def test_the_five_edits_of_the_tutorial(site: Site, make: t.Callable[..., Result
 
 
 def values_of(release: str) -> dict[str, dict[str, t.Any]]:
-    """A value for each placeholder that the release's templates cannot be parsed or used without."""
+    """A value for each placeholder that the version's templates require."""
     return {
         model: {**upstream.values(template), **dict.fromkeys(required_of(release)[model], "x")}
         for model, template in upstream.templates(release).items()
@@ -718,14 +720,14 @@ def values_of(release: str) -> dict[str, dict[str, t.Any]]:
 
 
 def required_of(release: str) -> dict[str, list[str]]:
-    """What the catalogue says that parses when it is left, but makes no sense."""
+    """Placeholders that can be parsed unfilled, but make no sense, according to the catalogue."""
     groups = load_catalogue().releases[release]["placeholders"]
     return {model: names["required_for_sense"] for model, names in groups.items()}
 
 
 @pytest.mark.parametrize("release", upstream.RELEASES)
-def test_templates_of_a_release_on_a_control_node(release: str, tmp_path: Path) -> None:
-    """By the command, without a play or a host; then each value in turn is shown to be needed."""
+def test_templates_of_each_version_on_a_control_node(release: str, tmp_path: Path) -> None:
+    """With the ad hoc command, without a play or a host; then without each value in turn, which is refused."""
     parameters = values_of(release)
     src = upstream.write_templates(release, tmp_path / "templates")
     arguments = {"src": str(src), "dest": f"{tmp_path}/models", "release": release}

@@ -18,7 +18,7 @@ def tar_of(**files: bytes) -> io.BytesIO:
     with tarfile.open(fileobj=spool, mode="w") as archive:
         for name, content in files.items():
             member = tarfile.TarInfo(name.rstrip("/"))
-            # As Docker writes it, with an entry for each folder.
+            # Like Docker's archives, with an entry for each folder.
             member.type = tarfile.DIRTYPE if name.endswith("/") else tarfile.REGTYPE
             member.size, member.mode = len(content), 0o600
             archive.addfile(member, io.BytesIO(content))

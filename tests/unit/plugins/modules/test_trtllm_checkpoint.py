@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""trtllm_checkpoint with its own converter, from arguments to the finished folder or the one message."""
+"""trtllm_checkpoint with its own converter, from arguments to the finished folder or the error message."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def run(capsys, arguments):
 
 @pytest.fixture
 def refused(capsys, arguments, dest):
-    """The message of a run that leaves nothing behind but the lock."""
+    """The message of a run that leaves nothing but the lock."""
 
     def call(**changes):
         message = failure(trtllm_checkpoint, capsys, **{**arguments, **changes})
@@ -78,7 +78,7 @@ def refused(capsys, arguments, dest):
         ("main-20241202", "llama-gqa-rope31-bf16__float16__tp2_pp1"),
     ],
 )
-def test_what_upstream_writes(run, dest, version, name):
+def test_the_checkpoint_equals_upstreams(run, dest, version, name):
     case = next(case for case in recorded(version) if case.name == name)
     result = run(src=case.source, converter="native", workers=2, **case.options)
     assert result["changed"], result
@@ -87,7 +87,7 @@ def test_what_upstream_writes(run, dest, version, name):
         assert json.loads((dest / "config.json").read_text()) == case.config
 
 
-def test_a_checkpoint_is_made_once(run, dest, tmp_path):
+def test_a_checkpoint_is_created_once(run, dest, tmp_path):
     predicted = run(check=True)
     assert predicted["changed"] and not (tmp_path / "out").exists()
     made = run()
@@ -102,7 +102,7 @@ def test_a_checkpoint_is_made_once(run, dest, tmp_path):
     assert (again["changed"], again["reason"], again["duration"]) == (False, None, None)
 
 
-def test_what_was_hashed_can_be_compared(run, dest):
+def test_checksums_are_compared_on_request(run, dest):
     assert run()["changed"]
     assert {entry["sha256"] for entry in read_artifact(str(dest))["files"].values()} == {None}
     assert run(verify=True)["reason"] == "file config.json was not hashed when it was made"
@@ -126,12 +126,12 @@ def test_checksums_are_recorded_at_once_when_asked_for(run, dest):
         ({}, {"embedding_sharding_dim": 1}),
     ],
 )
-def test_what_makes_no_other_checkpoint(run, first, second):
+def test_options_that_do_not_change_the_checkpoint(run, first, second):
     assert run(**first)["changed"]
     assert not run(**second)["changed"]
 
 
-def test_a_dimension_of_no_cut_is_not_written(run, dest):
+def test_an_unused_sharding_dimension_is_not_recorded(run, dest):
     run(embedding_sharding_dim=1)
     assert json.loads((dest / "config.json").read_text())["embedding_sharding_dim"] == 0
 
@@ -148,12 +148,12 @@ def test_a_dimension_of_no_cut_is_not_written(run, dest):
         ({"use_embedding_sharing": True}, "inputs changed: use_embedding_sharing"),
     ],
 )
-def test_what_makes_another_checkpoint(run, change, reason):
+def test_options_that_change_the_checkpoint(run, change, reason):
     run()
     assert run(check=True, **change)["reason"] == reason
 
 
-def test_another_checkpoint_takes_the_place_of_the_first(run, dest):
+def test_another_checkpoint_replaces_the_first(run, dest):
     run()
     assert run(tp_size=1)["changed"]
     assert sorted(os.listdir(dest)) == OUTPUT[:3]
@@ -162,14 +162,14 @@ def test_another_checkpoint_takes_the_place_of_the_first(run, dest):
 
 @pytest.fixture
 def overflowing(tmp_path):
-    """A model of bfloat16 with numbers that float16 has not: beside them the last that it has, and what is infinite."""
+    """A bfloat16 model with numbers too large for float16, the largest float16 number, and infinities."""
     values = [65280, 65536, 1e6, -1e6, 3e38, np.inf, -np.inf, 65280, *range(8)]
     norm = (np.array(values, "<f4").view("<u4") >> 16).astype("<u2").tobytes()
     tensors = {**random_tensors(LLAMA, "BF16"), "model.norm.weight": ("BF16", (16,), norm)}
     return str(write_model(tmp_path / "overflowing", LLAMA, tensors))
 
 
-def test_overflow_is_told_now_and_later(run, overflowing, dest):
+def test_overflow_is_reported_now_and_later(run, overflowing, dest):
     for changed in (True, False):
         result = run(src=overflowing, dtype="float16")
         assert result["changed"] is changed
@@ -179,12 +179,12 @@ def test_overflow_is_told_now_and_later(run, overflowing, dest):
             f"{dest}: values beyond the range of float16 (65504) became infinite: model.norm.weight: 4. The model"
             " will not work well; convert with dtype bfloat16 or float32"
         ) in str(warning)
-    # What is there says nothing of what would take its place.
+    # The existing checkpoint says nothing about its replacement.
     predicted = run(src=overflowing, dtype="bfloat16", check=True)
     assert (predicted["changed"], predicted["overflowed"], predicted.get("warnings", [])) == (True, {}, [])
 
 
-def test_overflow_is_told_in_check_mode_of_what_is_there(run, overflowing):
+def test_check_mode_reports_overflow_of_an_existing_checkpoint(run, overflowing):
     run(src=overflowing, dtype="float16")
     assert run(src=overflowing, dtype="float16", check=True)["overflowed"] == {"model.norm.weight": 4}
 
@@ -209,7 +209,7 @@ def truncate(model):
 
 
 def as_bytes(code):
-    """A tensor that is right but for its dtype."""
+    """A tensor that is valid except for its dtype."""
     tensors = {**random_tensors(MIXTRAL), "model.norm.weight": (code, (16,), bytes(16))}
     return lambda model: write_model(model, MIXTRAL, tensors)
 
@@ -252,7 +252,7 @@ SHARD = "model-00002-of-00002.safetensors"
         ),
     ],
 )
-def test_a_damaged_model(refused, model, damage, words):
+def test_a_damaged_model_is_refused(refused, model, damage, words):
     damage(model)
     assert words in refused()
 
@@ -280,7 +280,7 @@ def test_a_damaged_model(refused, model, damage, words):
         ({"src": "/nowhere/0123456789abcdef"}, "the source /nowhere/0123456789abcdef no longer exists"),
     ],
 )
-def test_what_cannot_be_asked_for(refused, asked, words):
+def test_invalid_requests_are_refused(refused, asked, words):
     assert words in refused(**asked)
 
 
@@ -298,15 +298,15 @@ def test_what_cannot_be_asked_for(refused, asked, words):
         ({"architectures": ["LlamaForCausalLM"]}, {"moe_ep_size": 2}, "moe_ep_size is 2, but LlamaForCausalLM has no"),
     ],
 )
-def test_sizes_that_do_not_divide(refused, model, changes, asked, words):
+def test_sizes_that_do_not_divide_are_refused(refused, model, changes, asked, words):
     config = {**MIXTRAL, **changes}
     write_model(model, config, random_tensors(config))
     message = refused(**asked)
     assert words in message and ";" not in message
 
 
-def test_a_source_that_may_not_be_read(refused, model, monkeypatch):
-    """As root everything may be read, so the kernel's answer is given in its place."""
+def test_an_unreadable_source_is_reported(refused, model, monkeypatch):
+    """Root can read everything, so the kernel's answer is simulated."""
     shard, really = str(model / SHARD), open
 
     def guarded(path, *rest, **options):
@@ -318,23 +318,23 @@ def test_a_source_that_may_not_be_read(refused, model, monkeypatch):
     assert refused().endswith(f"{shard} cannot be read (Permission denied): correct its permissions")
 
 
-def test_dest_below_a_file(run, tmp_path):
+def test_dest_below_a_file_is_refused(run, tmp_path):
     (tmp_path / "file").touch()
     failed = run(dest=f"{tmp_path}/file/key")
     assert failed["failed"] and failed["msg"].startswith(f"cannot create {tmp_path}/file/key: ")
 
 
-def test_no_room_from_the_start(refused, monkeypatch):
+def test_too_little_space_is_reported_at_the_start(refused, monkeypatch):
     monkeypatch.setattr(_artifact, "free_bytes", lambda _path: 1000)
     assert "no space left for the checkpoint in " in refused()
 
 
-def test_no_room_in_the_middle(refused, monkeypatch, dest):
+def test_running_out_of_space_is_reported(refused, monkeypatch, dest):
     offsets = []
 
     def write_all(_file, _part, offset):
         offsets.append(offset)
-        # Several threads may come here at once.
+        # Several threads may get here at once.
         if len(offsets) >= 9:
             raise OSError(errno.ENOSPC, "No space left on device")
 
@@ -347,7 +347,7 @@ def test_no_room_in_the_middle(refused, monkeypatch, dest):
     )
 
 
-def test_a_failed_run_keeps_what_was_there(run, dest, monkeypatch):
+def test_a_failed_run_keeps_the_old_checkpoint(run, dest, monkeypatch):
     run()
     before = {path.name: path.read_bytes() for path in dest.iterdir()}
 
@@ -359,7 +359,7 @@ def test_a_failed_run_keeps_what_was_there(run, dest, monkeypatch):
     assert {path.name: path.read_bytes() for path in dest.iterdir()} == before
 
 
-def test_what_was_written_is_checked(refused, monkeypatch):
+def test_the_written_checkpoint_is_checked(refused, monkeypatch):
     convert = _native_step.convert
 
     def losing_a_rank(conversion, folder, *rest):
@@ -371,7 +371,7 @@ def test_what_was_written_is_checked(refused, monkeypatch):
 
 
 @pytest.mark.parametrize("missing, library", [("MISSING_LIBRARY", "ml_dtypes"), ("MISSING_SAFETENSORS", "safetensors")])
-def test_a_library_that_is_missing(refused, monkeypatch, missing, library):
+def test_a_missing_library_is_reported(refused, monkeypatch, missing, library):
     monkeypatch.setattr(_native_step, missing, "Traceback ...")
     assert f"Failed to import the required Python library ({library})" in refused()
 
@@ -402,7 +402,7 @@ def test_a_killed_run_leaves_nothing_for_the_next(run, arguments, dest):
     partial = Path(f"{dest}.partial")
     assert not dest.exists() and (partial / "payload/rank1.safetensors").exists()
     assert json.loads((partial / "progress.json").read_text())["phase"] == "convert"
-    # As another version might have left it.
+    # Files that another version might have left.
     (partial / "payload/rank7.safetensors").touch()
     assert run()["changed"]
     interrupted = tensors_in(str(dest))
@@ -411,7 +411,7 @@ def test_a_killed_run_leaves_nothing_for_the_next(run, arguments, dest):
     assert interrupted == tensors_in(f"{dest}2")
 
 
-def test_the_record_says_what_it_is(run, dest, model):
+def test_the_record_has_version_and_inputs(run, dest, model):
     run()
     record = read_artifact(str(dest))
     assert record["release"] == "0.17.0" and record["inputs"]["converter"] == "native"

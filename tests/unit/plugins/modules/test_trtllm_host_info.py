@@ -1,7 +1,7 @@
 # Copyright (c) 2026 tritonops.trtllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The module on real folders, with programs in the place of NVIDIA's."""
+"""The module with real folders, and stand-ins for NVIDIA's programs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ansible_collections.tritonops.trtllm.tests.unit.support.gpu_stand_in import
 from ansible_collections.tritonops.trtllm.tests.unit.support.module_run import Result, run_module
 
 KEY, OTHER_KEY = "0123456789abcdef", "fedcba9876543210"
-# As nvidia-ctk 1.17.8 prints it.
+# The output of nvidia-ctk 1.17.8.
 TOOLKIT = "NVIDIA Container Toolkit CLI version 1.17.8\ncommit: f202b80a9b9d0db00d9b1d73c0128c8962c55f4d\n"
 BARE = {
     "gpus": [],
@@ -32,7 +32,7 @@ BARE = {
 
 @pytest.fixture(name="programs")
 def fixture_programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> t.Callable[..., None]:
-    """Programs by name and what they print, or a script."""
+    """Installs programs by name, with their output or a script."""
     folder = tmp_path / "bin"
     folder.mkdir()
     monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
@@ -143,7 +143,7 @@ def test_what_earlier_runs_have_left(look: t.Callable[..., Result], tmp_path: Pa
     (root / "deployments/a/current").symlink_to("releases/mine")
     release(root, "a", "yours")
     release(root, "b", "mine")
-    # What is not finished, not whole or not ours.
+    # Artifacts that are unfinished, incomplete or not ours.
     artifact(root, f"weights/{OTHER_KEY}", "{")
     artifact(root, f"engine/{OTHER_KEY}.partial")
     artifact(root, "venv/site-packages")
@@ -167,14 +167,14 @@ def test_what_earlier_runs_have_left(look: t.Callable[..., Result], tmp_path: Pa
     assert facts["deployments"] == {"a": "mine", "b": ""}
 
 
-def test_a_current_release_that_is_gone(look: t.Callable[..., Result], tmp_path: Path) -> None:
+def test_a_missing_current_release(look: t.Callable[..., Result], tmp_path: Path) -> None:
     folder = tmp_path / "root/deployments/a"
     folder.mkdir(parents=True)
     (folder / "current").symlink_to("releases/mine")
     assert look()["host_facts"]["deployments"] == {"a": ""}
 
 
-def test_what_is_left_of_the_layout_without_names(look: t.Callable[..., Result], tmp_path: Path) -> None:
+def test_the_earlier_layout_is_found(look: t.Callable[..., Result], tmp_path: Path) -> None:
     root = tmp_path / "root"
     (root / "releases").mkdir(parents=True)
     (root / "current").symlink_to("releases/mine")

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""trtllm_image against a stand-in for the Docker SDK's client; answers as a Docker 20.10 engine gave them."""
+"""trtllm_image with a stand-in for the Docker SDK's client, which gives answers of Docker 20.10."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ OTHER_MANIFEST = "sha256:" + "ef" * 32
 
 
 class FakeEngine:
-    """As much of docker.DockerClient as is used."""
+    """The methods of docker.DockerClient that are used."""
 
     def __init__(self):
         self.there = {}
@@ -143,7 +143,7 @@ def test_an_archive_is_loaded_once(load, engine, archive, tmp_path):
     assert len(engine.calls) == 1
 
 
-def test_an_image_that_is_there_only_gets_its_record(load, engine, tmp_path):
+def test_an_existing_image_only_gets_a_record(load, engine, tmp_path):
     engine.arrive(IMAGE_ID)
     assert load()["changed"] is False
     assert engine.calls == []
@@ -163,13 +163,13 @@ def test_another_image_in_the_archive_is_refused_before_loading(load, engine, tm
     assert engine.calls == [] and not (tmp_path / "image").exists()
 
 
-def test_an_engine_with_another_opinion(load, engine, tmp_path):
+def test_an_image_that_docker_does_not_find_afterwards(load, engine, tmp_path):
     engine.brings = MANIFEST
     assert f"does not have {IMAGE_ID} afterwards" in load()["msg"]
     assert not (tmp_path / "image/key").exists()
 
 
-def test_archives_in_other_forms(tmp_path):
+def test_archives_in_other_formats(tmp_path):
     index = {**saved(), "index.json": json.dumps({"manifests": [{"digest": MANIFEST}]}).encode()}
     assert _containers.archive_ids(write_archive(tmp_path / "i.tar.gz", index)) == {IMAGE_ID, MANIFEST}
 
@@ -182,19 +182,19 @@ def test_archives_in_other_forms(tmp_path):
         ({"manifest.json": b"{"}, "is not a complete `docker save` archive"),
     ],
 )
-def test_what_is_no_archive(load, engine, archive, members, words):
+def test_files_that_are_not_archives_are_refused(load, engine, archive, members, words):
     write_archive(archive, members)
     assert words in load()["msg"]
 
 
-def test_an_archive_cut_short_or_missing(load, engine, archive):
+def test_a_truncated_or_missing_archive_is_refused(load, engine, archive):
     archive.write_bytes(archive.read_bytes()[:3000])
     assert "is not a complete `docker save` archive" in load()["msg"] or "no manifest.json" in load()["msg"]
     archive.unlink()
     assert load()["msg"] == f"the archive {archive} does not exist on this host"
 
 
-def test_no_space_for_an_archive(load, engine, monkeypatch):
+def test_too_little_space_for_an_archive_is_reported(load, engine, monkeypatch):
     monkeypatch.setattr("shutil.disk_usage", lambda _path: SimpleNamespace(free=1))
     assert "no space left for the image of" in load()["msg"]
     assert engine.calls == []
@@ -251,7 +251,7 @@ def test_layers_are_counted(tmp_path):
         ("write /x: no space left on device", "free space in Docker's data folder"),
     ],
 )
-def test_a_failed_pull_has_the_registrys_words_and_a_remedy(pull, engine, tmp_path, error, remedy):
+def test_a_failed_pull_quotes_the_registry_and_has_a_remedy(pull, engine, tmp_path, error, remedy):
     engine.events = [{"errorDetail": {"message": error}, "error": error}]
     failed = pull()
     assert f"cannot pull {REFERENCE}@{MANIFEST}: {error}. Remedy: " in failed["msg"] and remedy in failed["msg"]
@@ -269,7 +269,7 @@ def test_a_failed_pull_has_the_registrys_words_and_a_remedy(pull, engine, tmp_pa
         ({"source": "archive", "archive": "/image.tar", "digest": None}, "digest"),
     ],
 )
-def test_what_does_not_tell_the_image(pull, engine, arguments, words):
+def test_arguments_that_do_not_identify_an_image_are_refused(pull, engine, arguments, words):
     assert words in pull(**arguments)["msg"]
     assert engine.calls == []
 
@@ -309,7 +309,7 @@ def test_a_tag_that_was_moved_is_refused(pull_tag, engine, tmp_path, check, ther
     assert engine.calls == [("look up", TAGGED)]
 
 
-def test_a_tag_that_was_moved_is_not_asked_for_where_that_was_said(pull_tag, engine):
+def test_with_tag_moved_keep_the_tag_is_not_looked_up(pull_tag, engine):
     pull_tag()
     engine.tags[TAGGED] = OTHER_MANIFEST
     engine.calls.clear()
@@ -317,7 +317,7 @@ def test_a_tag_that_was_moved_is_not_asked_for_where_that_was_said(pull_tag, eng
     assert (again["changed"], again["image"], engine.calls) == (False, f"{REFERENCE}@{MANIFEST}", [])
 
 
-def test_without_a_registry_what_is_there_is_enough(pull_tag, engine):
+def test_without_a_registry_an_existing_image_is_enough(pull_tag, engine):
     pull_tag()
     engine.tags.clear()
     again = pull_tag()
@@ -335,17 +335,17 @@ def test_a_pruned_image_is_pulled_again_by_the_recorded_digest(pull_tag, engine)
     assert (result["image"], engine.calls) == (f"{REFERENCE}@{MANIFEST}", [("pull", REFERENCE, MANIFEST)])
 
 
-def test_another_tag_is_looked_up_anew(pull_tag, engine):
+def test_another_tag_is_looked_up(pull_tag, engine):
     pull_tag()
     engine.tags[f"{REFERENCE}:26.01"] = OTHER_MANIFEST
     assert pull_tag(reference=f"{REFERENCE}:26.01")["image"] == f"{REFERENCE}@{OTHER_MANIFEST}"
 
 
-def test_a_tag_whose_image_is_there_is_only_looked_up(pull_tag, engine, tmp_path):
+def test_an_existing_image_of_a_tag_is_not_pulled(pull_tag, engine, tmp_path):
     engine.arrive(f"{REFERENCE}@{MANIFEST}")
     result = pull_tag()
     assert engine.calls == [("look up", TAGGED)]
-    # Which image it is was open before.
+    # The image was unknown before.
     assert (result["changed"], result["reason"]) == (
         True,
         f"the digest of {TAGGED} is not recorded in {tmp_path}/image/key",
@@ -359,7 +359,7 @@ def test_check_mode_predicts_a_tag_without_a_registry(pull_tag, engine, tmp_path
     assert pull_tag()["reason"] == predicted["reason"]
 
 
-def test_a_tag_that_cannot_be_looked_up(pull_tag, engine, tmp_path):
+def test_a_failed_look_up_of_a_tag_is_reported(pull_tag, engine, tmp_path):
     engine.tags.clear()
     assert pull_tag()["msg"] == (
         f"cannot look up the digest of {TAGGED}: manifest unknown: manifest unknown. Remedy: correct reference or"
@@ -380,7 +380,7 @@ def test_a_digest_in_the_reference(pull_tag, engine):
     assert engine.calls == [("pull", REFERENCE, MANIFEST)]
 
 
-def test_what_another_run_has_looked_up_meanwhile(pull_tag, engine, tmp_path, monkeypatch):
+def test_a_digest_recorded_by_a_concurrent_run_is_used(pull_tag, engine, tmp_path, monkeypatch):
     pull_tag()
     folder = tmp_path / "image/key"
     folder.rename(tmp_path / "aside")

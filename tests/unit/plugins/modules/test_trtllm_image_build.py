@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""trtllm_image_build with programs that write down how they were called in place of docker and make."""
+"""trtllm_image_build with stand-ins for docker and make that record their calls."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ def test_an_image_is_built_once(build: Callable[..., Any], calls: Path, tmp_path
     assert len(calls.read_text().splitlines()) == 1
 
 
-def test_a_clone_that_is_still_to_come(build: Callable[..., Any], tmp_path: Path) -> None:
+def test_check_mode_before_the_clone_exists(build: Callable[..., Any], tmp_path: Path) -> None:
     assert build(check=True, src=str(tmp_path / "later"))["changed"]
     assert "later does not exist: create it first" in build(src=str(tmp_path / "later"))["msg"]
 
@@ -138,7 +138,7 @@ def test_a_clone_that_is_still_to_come(build: Callable[..., Any], tmp_path: Path
 @pytest.mark.parametrize(
     "more", [{"build_args": {"A": "1"}}, {"cuda_architectures": "80-real"}, {"pip_constraints": ["numpy<2"]}]
 )
-def test_what_makes_another_image_builds_anew(build: Callable[..., Any], more: dict[str, Any]) -> None:
+def test_changes_that_need_another_build(build: Callable[..., Any], more: dict[str, Any]) -> None:
     build()
     assert build(check=True, **more)["changed"]
     assert not build(check=True, jobs=3)["changed"]
@@ -156,7 +156,7 @@ def test_options_for_compiling_are_in_a_copy(build: Callable[..., Any], calls: P
     assert (tmp_path / "clone/Dockerfile").read_text() == DOCKERFILE
 
 
-def test_certificates_and_constraints_take_a_base_of_its_own(
+def test_certificates_and_constraints_need_an_intermediate_base_image(
     build: Callable[..., Any], calls: Path, tmp_path: Path
 ) -> None:
     bundle = tmp_path / "ca.pem"
@@ -168,7 +168,9 @@ def test_certificates_and_constraints_take_a_base_of_its_own(
     assert f"--build-arg BASE_IMAGE=tritonops/base --build-arg BASE_TAG={tag}" in image
 
 
-def test_proxies_are_passed_by_name(build: Callable[..., Any], calls: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_proxies_are_passed_by_name_only(
+    build: Callable[..., Any], calls: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("https_proxy", "http://user:secret@proxy:3128")
     result = build()
     assert "--build-arg https_proxy " in calls.read_text()
@@ -181,7 +183,7 @@ def test_base_images_are_pulled_with_the_login(build: Callable[..., Any], engine
     assert "secret" not in calls.read_text()
 
 
-def test_a_makefile_is_told_by_its_variables(build: Callable[..., Any], calls: Path, tmp_path: Path) -> None:
+def test_a_makefile_is_configured_with_its_variables(build: Callable[..., Any], calls: Path, tmp_path: Path) -> None:
     build(directory="docker", target="x_build", cuda_architectures="80-real", build_args={"SAYS": "it's $5"})
     assert (
         calls.read_text()
@@ -203,7 +205,7 @@ def test_a_makefile_is_told_by_its_variables(build: Callable[..., Any], calls: P
         ("20.10.24", f"{MAKEFILE}\n\tdocker buildx build", "the release's Makefile calls it"),
     ],
 )
-def test_buildkit_that_is_missing_is_told_first(
+def test_missing_buildkit_is_reported_first(
     build: Callable[..., Any],
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
@@ -218,7 +220,7 @@ def test_buildkit_that_is_missing_is_told_first(
     assert says in message and "install docker-buildx-plugin" in message and not calls.exists()
 
 
-def test_a_failed_build_tells_cause_log_and_last_words(
+def test_a_failed_build_is_reported_with_cause_log_and_last_lines(
     build: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("BUILD_CODE", "3")
@@ -229,7 +231,7 @@ def test_a_failed_build_tells_cause_log_and_last_words(
     assert failed["rc"] == 3 and not (tmp_path / "image").exists()
 
 
-def test_an_image_by_another_name(build: Callable[..., Any], engine: FakeEngine) -> None:
+def test_an_image_that_docker_does_not_find_afterwards(build: Callable[..., Any], engine: FakeEngine) -> None:
     engine.there.clear()
     assert f"Docker has no image {NAME}" in build()["msg"]
 
@@ -243,6 +245,6 @@ def test_an_image_by_another_name(build: Callable[..., Any], engine: FakeEngine)
         ({"expected_bytes": 2000}, f"no space left for the image {NAME}"),
     ],
 )
-def test_what_cannot_be_built(build: Callable[..., Any], calls: Path, more: dict[str, Any], says: str) -> None:
+def test_invalid_builds_are_refused(build: Callable[..., Any], calls: Path, more: dict[str, Any], says: str) -> None:
     assert says in build(**more)["msg"]
     assert not calls.exists()

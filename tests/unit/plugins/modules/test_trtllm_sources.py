@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""trtllm_sources against repositories on disk, by the real git. Large files: molecule/source_build."""
+"""trtllm_sources with repositories on disk and the real git. molecule/source_build tests git-lfs."""
 
 from __future__ import annotations
 
@@ -49,16 +49,16 @@ def test_templates_and_tools_are_cloned_once(run: Callable[..., Any], sources: A
     assert (result["changed"], result["reason"]) == (True, predicted["reason"])
     assert (tmp_path / "clone/all_models/a/config.pbtxt").read_text() == "name"
     assert (tmp_path / "clone/tensorrt_llm/examples/convert.py").exists()
-    # From here on no server is needed.
+    # No server is needed from here on.
     shutil.rmtree(tmp_path / "backend")
     assert run(sources)["changed"] is False
 
 
 @pytest.mark.parametrize("kind", ["link", "file"])
-def test_a_repository_whose_folder_leads_elsewhere(
+def test_a_repository_whose_submodule_folder_is_a_link_is_refused(
     run: Callable[..., Any], sources: Any, tmp_path: Path, kind: str
 ) -> None:
-    """The clone of TensorRT-LLM goes into that folder, and would be checked out over what is there."""
+    """TensorRT-LLM is cloned to that folder, and would overwrite the link's target."""
     victim = tmp_path / "victim"
     (victim / "examples").mkdir(parents=True)
     (victim / "examples/convert.py").write_text("theirs")
@@ -72,14 +72,12 @@ def test_a_repository_whose_folder_leads_elsewhere(
     assert (victim / "examples/convert.py").read_text() == "theirs" and len(list(victim.iterdir())) == 1
 
 
-def test_a_service_of_systemd_has_no_home(
-    run: Callable[..., Any], sources: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_module_works_without_home(run: Callable[..., Any], sources: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("HOME")
     assert run(sources)["changed"]
 
 
-def test_a_users_own_settings_hold_as_well(
+def test_the_users_git_settings_are_used(
     run: Callable[..., Any], sources: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
@@ -88,7 +86,7 @@ def test_a_users_own_settings_hold_as_well(
     assert run(sources)["changed"]
 
 
-def test_a_file_that_is_gone_is_noticed(run: Callable[..., Any], sources: Any, tmp_path: Path) -> None:
+def test_a_missing_file_is_noticed(run: Callable[..., Any], sources: Any, tmp_path: Path) -> None:
     run(sources)
     (tmp_path / "clone/all_models/a/config.pbtxt").unlink()
     assert run(sources, check=True)["reason"] == "file all_models/a/config.pbtxt is missing"
@@ -115,13 +113,13 @@ def test_a_branch_must_have_the_commit(run: Callable[..., Any], sources: Any, tm
     assert "the branch r26.04 of" in run(sources)["msg"]
 
 
-def test_a_clone_that_was_ended_goes_on(run: Callable[..., Any], sources: Any, tmp_path: Path) -> None:
+def test_an_interrupted_clone_is_continued(run: Callable[..., Any], sources: Any, tmp_path: Path) -> None:
     repository_url = sources["backend"]["repository"]
     git(tmp_path, "clone", "--quiet", "--bare", repository_url, str(tmp_path / "gone"))
     sources["tensorrt_llm"]["repository"] = str(tmp_path / "not_there_yet")
     assert "does not appear to be a git repository" in run(sources)["msg"]
     assert "correct the repository in trtllm_sources" in run(sources)["msg"]
-    # What a killed git leaves.
+    # A file that a killed git leaves.
     (tmp_path / "clone.partial/payload/.git/index.lock").touch()
     (tmp_path / "llm").rename(tmp_path / "not_there_yet")
     fetched = (tmp_path / "clone.partial/payload/.git/FETCH_HEAD").stat().st_ino
@@ -129,10 +127,10 @@ def test_a_clone_that_was_ended_goes_on(run: Callable[..., Any], sources: Any, t
     assert (tmp_path / "clone/.git/FETCH_HEAD").stat().st_ino == fetched
 
 
-def test_the_submodule_must_be_at_the_commit_that_the_plan_says(
+def test_the_submodule_must_be_at_the_planned_commit(
     run: Callable[..., Any], sources: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Large files are not what this is about, and git-lfs may not be here.
+    # git-lfs may not be installed here, and this test does not need it.
     plain = _sources.Git.run
     monkeypatch.setattr(_sources.Git, "check_version", lambda *_arguments, **_options: None)
     monkeypatch.setattr(
@@ -166,11 +164,11 @@ def test_the_submodule_must_be_at_the_commit_that_the_plan_says(
         ({"tensorrt_llm": None}, "tensorrt_llm must be a mapping with repository and commit"),
     ],
 )
-def test_sources_that_say_too_little(run: Callable[..., Any], sources: Any, changes: Any, says: str) -> None:
+def test_incomplete_sources_are_refused(run: Callable[..., Any], sources: Any, changes: Any, says: str) -> None:
     assert says in run({**sources, **changes})["msg"]
 
 
-def test_pointers_are_found_by_their_first_line(tmp_path: Path) -> None:
+def test_git_lfs_pointers_are_found_by_their_first_line(tmp_path: Path) -> None:
     pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 5\n"
     for name, content in {"a/lib.a": pointer, ".git/lib.a": pointer, "b": f"# {pointer}", "c": pointer * 100}.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)

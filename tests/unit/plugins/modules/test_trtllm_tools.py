@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""trtllm_checkpoint and trtllm_engine against a stand-in for the Docker SDK's client, with its own types and errors."""
+"""trtllm_checkpoint and trtllm_engine with a stand-in for the Docker SDK's client, with the SDK's types and errors."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class FakeContainer:
 
 
 class FakeEngine:
-    """As much of docker.DockerClient as is used."""
+    """The methods of docker.DockerClient that are used."""
 
     def __init__(self):
         self.existing = {}
@@ -140,7 +140,7 @@ def build(dest):
         (dest / f"rank{rank}.engine").write_bytes(b"engine")
 
 
-def test_a_checkpoint_is_made_once(run, engine, tmp_path):
+def test_a_checkpoint_is_created_once(run, engine, tmp_path):
     engine.tool = convert
     predicted = run(check=True)
     assert predicted["changed"] and engine.created == [] and not (tmp_path / "out").exists()
@@ -164,7 +164,7 @@ def test_a_checkpoint_is_made_once(run, engine, tmp_path):
     assert len(engine.created) == 1
 
 
-def test_the_container_sees_nothing_but_its_folders(run, engine, src, tmp_path):
+def test_the_container_only_sees_its_folders(run, engine, src, tmp_path):
     engine.tool = convert
     clone = tmp_path / "clone"
     clone.mkdir()
@@ -199,8 +199,8 @@ def test_gpus(run, engine, gpus, requests):
 
 @pytest.mark.parametrize("name", ["tool.log", "artifact.json", "rank0.engine", "more/deep.txt"])
 @pytest.mark.parametrize("kind", ["link", "dangling link", "link to a folder", "pipe"])
-def test_links_and_pipes_that_a_tool_leaves(run, engine, tmp_path, name, kind):
-    """Root would read and write through them on the host."""
+def test_links_and_pipes_in_a_tools_output_are_refused(run, engine, tmp_path, name, kind):
+    """Root would follow them on the host."""
     theirs = tmp_path / "theirs"
     theirs.mkdir()
     victim = theirs / "authorized_keys"
@@ -229,7 +229,7 @@ def test_links_and_pipes_that_a_tool_leaves(run, engine, tmp_path, name, kind):
     assert os.listdir(theirs) == ["authorized_keys"]
 
 
-def test_modes_that_a_tool_leaves(run, engine, tmp_path):
+def test_modes_of_a_tools_output_are_corrected(run, engine, tmp_path):
     def leave(dest):
         convert(dest)
         (dest / "more").mkdir()
@@ -254,7 +254,7 @@ def test_modes_that_a_tool_leaves(run, engine, tmp_path):
     ],
     ids=lambda text: text[:60],
 )
-def test_a_config_that_is_none(run, engine, config):
+def test_an_invalid_config_is_refused(run, engine, config):
     def leave(dest):
         build(dest)
         (dest / "config.json").write_text(config)
@@ -264,7 +264,7 @@ def test_a_config_that_is_none(run, engine, config):
 
 
 @pytest.mark.parametrize("name", ["artifact.json", "tool.log", "a\nb", "a\\b"])
-def test_names_that_a_tool_must_not_use(run, engine, name, tmp_path):
+def test_reserved_names_in_a_tools_output_are_refused(run, engine, name, tmp_path):
     def leave(dest):
         build(dest)
         (dest / name).write_text("{}")
@@ -275,7 +275,7 @@ def test_names_that_a_tool_must_not_use(run, engine, name, tmp_path):
 
 
 @pytest.mark.parametrize("module", [trtllm_checkpoint, trtllm_engine])
-def test_what_others_have_at_dest(run, engine, tmp_path, module):
+def test_files_of_others_at_dest_are_refused(run, engine, tmp_path, module):
     engine.tool = convert
     theirs = tmp_path / "out/key/thesis.tex"
     theirs.parent.mkdir(parents=True)
@@ -286,7 +286,7 @@ def test_what_others_have_at_dest(run, engine, tmp_path, module):
 
 
 @pytest.mark.parametrize("module", [trtllm_checkpoint, trtllm_engine])
-def test_check_mode_before_the_source_is_there(run, engine, tmp_path, module):
+def test_check_mode_before_the_source_exists(run, engine, tmp_path, module):
     assert run(module, check=True, src=str(tmp_path / "later"))["changed"]
 
 
@@ -296,7 +296,7 @@ def test_dest_in_the_way_of_src(run, engine, tmp_path, src, dest):
     assert (src / "config.json").read_text() == "{}"
 
 
-def test_an_orphan_goes_before_its_folder_is_emptied(run, engine, tmp_path):
+def test_an_orphaned_container_is_removed_before_its_folder_is_emptied(run, engine, tmp_path):
     engine.tool = convert
     run()
     name = engine.created[0]["name"]
@@ -323,7 +323,7 @@ def test_an_orphan_goes_before_its_folder_is_emptied(run, engine, tmp_path):
         ({"env": {"A": "b"}}, "inputs changed: env"),
     ],
 )
-def test_what_makes_another_checkpoint(run, engine, change, reason):
+def test_options_that_change_the_checkpoint(run, engine, change, reason):
     engine.tool = convert
     run()
     assert run(check=True, **change)["reason"] == reason
@@ -336,7 +336,7 @@ def test_other_weights_make_another_checkpoint(run, engine, src):
     assert run(check=True)["reason"] == "inputs changed: source"
 
 
-def test_failure_tells_cause_remedy_and_last_words(run, engine, tmp_path):
+def test_a_failure_is_reported_with_cause_remedy_and_last_lines(run, engine, tmp_path):
     engine.exit_code = 1
     words = "Traceback\nAssertionError: MPI size 1 != TP size 8 * PP size 1"
     engine.output = ("noise\n" * 500 + words).encode()
@@ -353,7 +353,7 @@ def test_failure_tells_cause_remedy_and_last_words(run, engine, tmp_path):
 
 
 @pytest.mark.parametrize("oom, by", [(True, "the kernel's out-of-memory killer"), (False, "signal 9")])
-def test_exit_137_is_memory(run, engine, oom, by):
+def test_exit_status_137_means_out_of_memory(run, engine, oom, by):
     engine.exit_code, engine.out_of_memory = 137, oom
     assert f"failed with exit code 137, killed by {by}. Remedy: the host ran out of memory" in run()["msg"]
 
@@ -377,7 +377,7 @@ def truncated(dest):
         (truncated, "rank1.safetensors is not a complete safetensors file"),
     ],
 )
-def test_a_tool_that_ends_well_but_leaves_rubbish(run, engine, tmp_path, tool, words):
+def test_invalid_output_of_a_successful_tool_is_refused(run, engine, tmp_path, tool, words):
     engine.tool = tool
     failed = run()
     assert failed["failed"] and words in failed["msg"]
@@ -400,13 +400,13 @@ def test_bad_input(run, engine, tmp_path, arguments, words):
     assert engine.created == [] and not (tmp_path / "out/key").exists()
 
 
-def test_a_source_removed_for_its_space(run, engine, tmp_path):
+def test_a_source_that_was_removed_to_save_space(run, engine, tmp_path):
     engine.tool = convert
     assert run(check=True, src="/gone/0123456789abcdef")["changed"]
     assert "no longer exists" in run(src="/gone/0123456789abcdef")["msg"]
 
 
-def test_no_image(run, monkeypatch, engine):
+def test_a_missing_image_is_reported(run, monkeypatch, engine):
     def create(**_created):
         raise docker.errors.ImageNotFound("404 Client Error", explanation=f"No such image: {IMAGE}")
 
@@ -417,7 +417,7 @@ def test_no_image(run, monkeypatch, engine):
     )
 
 
-def test_no_engine(run, monkeypatch):
+def test_docker_without_an_answer_is_reported(run, monkeypatch):
     def from_env(**_options):
         raise docker.errors.DockerException("Error while fetching server API version")
 
@@ -445,7 +445,7 @@ def test_an_engine_is_built_once(run, engine, tmp_path):
         (lambda dest: (build(dest), (dest / "rank0.engine").write_bytes(b"")), "rank0.engine is empty"),
     ],
 )
-def test_a_build_that_is_not_whole(run, engine, tool, words):
+def test_an_incomplete_build_is_refused(run, engine, tool, words):
     engine.tool = tool
     failed = run(module=trtllm_engine, command=["trtllm-build"])
     assert failed["failed"] and words in failed["msg"]

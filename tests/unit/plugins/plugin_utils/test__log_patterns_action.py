@@ -1,7 +1,7 @@
 # Copyright (c) 2026 tritonops.trtllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Modules that explain a log get the catalogue's patterns, and nobody has to look at them."""
+"""Modules that explain logs get the catalogue's patterns, which are not shown."""
 
 from __future__ import annotations
 
@@ -44,11 +44,11 @@ def test_the_module_gets_the_patterns(module: str, monkeypatch: pytest.MonkeyPat
     ]
 
 
-def test_a_value_of_the_task_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_patterns_of_the_task_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     assert passed_to("triton_health", monkeypatch, log_patterns="[]") == {"log_patterns": "[]"}
 
 
-def test_a_failure_is_explained_without_a_word_about_the_option() -> None:
+def test_a_failure_is_explained_without_showing_the_patterns() -> None:
     with TritonStub() as stub:
         stub.routes["POST /v2/models/ensemble/generate"] = RECORDED["decoupled_generate"]
         command = [

@@ -34,7 +34,7 @@ def test_parse_reading():
 @pytest.mark.parametrize(
     "text", ["", "1002\n", "not json\n1002\n", '{"phase": "x"}\n1002\n', output(state(), 1002)[:40], "[1]\n1\n"]
 )
-def test_what_is_no_reading(text):
+def test_invalid_readings_are_ignored(text):
     assert parse_reading(text) is None
 
 
@@ -48,16 +48,16 @@ def narrator(told):
     return Narrator(told.append)
 
 
-def test_lines_thin_out(narrator, told):
+def test_lines_become_less_frequent(narrator, told):
     for now in range(1000, 1900, 2):
         narrator.hear(Reading(state(done=(now - 1000) * 100_000, updated=now), now))
     assert told[0] == "download: 0 % of 100 MB, 0 s so far"
     assert told[1] == "download: 0 % of 100 MB, 100 kB/s, 16 min 38 s left"
-    # Every two seconds would be 450 lines.
+    # A line every two seconds would be 450 lines.
     assert 40 < len(told) < 80
 
 
-def test_a_new_phase_is_told_at_once(narrator, told):
+def test_a_new_phase_is_shown_at_once(narrator, told):
     narrator.hear(Reading(state(done=MB, updated=1600), 1600))
     narrator.hear(Reading(state(phase="hash", started=1601, updated=1601), 1602))
     assert [line.split(":")[0] for line in told] == ["download", "hash"]
@@ -70,7 +70,7 @@ def test_the_same_line_is_not_repeated(narrator, told):
     assert len(told) == 1
 
 
-def test_what_a_killed_run_has_left_is_not_told(narrator, told):
+def test_progress_of_a_killed_run_is_not_shown(narrator, told):
     narrator.hear(Reading(state(done=50 * MB, updated=1300), 2000))
     assert told == []
     narrator.hear(Reading(state(started=2001, updated=2003), 2004))
@@ -86,7 +86,7 @@ def shown(monkeypatch):
 
 
 class Polls:
-    """Answers the polls, and lets the module go on when there were enough."""
+    """Answers the polls, and lets the module continue after enough of them."""
 
     def __init__(self, *answers):
         self.answers = list(answers)
@@ -125,7 +125,7 @@ def test_progress_is_shown_while_the_module_runs(monkeypatch, shown):
     assert command == """cat '/opt/w'"'"'s/key.partial/progress.json' && echo && date +%s"""
 
 
-def test_the_polls_have_a_connection_and_become_of_their_own(monkeypatch, shown):
+def test_the_polls_have_their_own_connection_and_become(monkeypatch, shown):
     polls = Polls()
     action = make_action(monkeypatch, polls)
     monkeypatch.setattr(NormalAction, "run", lambda self, tmp, task_vars: {"waited": polls.done.wait(60)})
@@ -148,7 +148,7 @@ def test_a_failing_module_is_not_hidden(monkeypatch, shown):
 
 
 @pytest.mark.parametrize("task", [{"check_mode": True}, {"no_log": True}, {"async_val": 10}, {"args": {}}])
-def test_when_nothing_is_polled(monkeypatch, shown, task):
+def test_cases_without_polling(monkeypatch, shown, task):
     polls = Polls()
     action = make_action(monkeypatch, polls, **task)
     monkeypatch.setattr(NormalAction, "run", lambda self, tmp, task_vars: {"waited": polls.done.wait(0.1)})

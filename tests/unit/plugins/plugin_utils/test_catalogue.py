@@ -1,7 +1,7 @@
 # Copyright (c) 2026 tritonops.trtllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The catalogue as plans see it."""
+"""The catalogue as the planner uses it."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ SHARED = [
         ("2.0.0", ["Open."]),
     ],
 )
-def test_a_note_goes_for_its_range_of_releases(release: str, notes: list[str]) -> None:
+def test_a_note_applies_to_its_range_of_versions(release: str, notes: list[str]) -> None:
     assert notes_on(release, SHARED) == notes
 
 
-def test_a_release_has_its_own_notes_and_shared_ones() -> None:
+def test_a_version_has_its_own_notes_and_shared_ones() -> None:
     notes = CATALOGUE.releases["0.16.0"]["notes"]
     assert "V100 is no longer supported." in notes
     assert "The convert script refuses --load_by_shard for mixtures of experts." in notes

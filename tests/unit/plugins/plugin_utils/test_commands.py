@@ -1,7 +1,7 @@
 # Copyright (c) 2026 tritonops.trtllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is run, against each release's own flags and against what upstream's launch script was seen to run."""
+"""Commands, checked against each version's own flags and against recorded runs of upstream's launch script."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ PARALLELISMS: list[dict[str, int]] = [
 PRECISIONS = ["float16", "bfloat16", "float32", "int8_weight_only", "int4_weight_only"]
 
 
-# Large enough for float32 on eight GPUs, and float16 on one.
+# Fits in float32 on eight GPUs, and in float16 on one.
 ROOMY = host("BM.GPU.H100.8", gpus=[{"name": "NVIDIA H200", "memory_mib": 144384}] * 8)
 
 
 def planned(release: str, **request: Any) -> dict[str, Any]:
-    """With the release's own converter, whose words are among those that are checked here."""
+    """A plan with upstream's converter, whose flags are also checked here."""
     return accepted(ROOMY, release=release, image=IMAGE, converter="upstream", **request)
 
 
 @pytest.mark.parametrize("release", RELEASES)
-def test_commands_have_only_flags_and_values_of_the_release(release: str) -> None:
+def test_commands_only_have_flags_and_values_of_the_version(release: str) -> None:
     facts = CATALOGUE.releases[release]
     for request in (
         *({"parallelism": parallelism} for parallelism in PARALLELISMS),
@@ -44,7 +44,7 @@ def test_commands_have_only_flags_and_values_of_the_release(release: str) -> Non
 
 
 def assert_flags(argv: list[str], known: dict[str, dict[str, Any]]) -> None:
-    """A switch stands alone, anything else has one value, which is of the choices where there are some."""
+    """A switch has no value; any other flag has one, which must be a valid choice."""
     rest, seen = list(argv), set()
     assert rest
     while rest:
@@ -59,7 +59,7 @@ def assert_flags(argv: list[str], known: dict[str, dict[str, Any]]) -> None:
 
 @pytest.mark.parametrize("release", RELEASES)
 @pytest.mark.parametrize("model", ["mixtral-8x7b", "llama-3.1-8b", "mistral-7b", "qwen2.5-7b-instruct"])
-def test_the_script_is_the_one_of_the_architecture(release: str, model: str) -> None:
+def test_the_script_matches_the_architecture(release: str, model: str) -> None:
     scripts = CATALOGUE.releases[release]["convert"]["scripts"]
     architecture = CATALOGUE.models[model]["architecture"]
     if architecture in scripts:
@@ -67,7 +67,7 @@ def test_the_script_is_the_one_of_the_architecture(release: str, model: str) -> 
         assert script.startswith("/") and script.endswith(f"/{scripts[architecture]}")
 
 
-def test_old_releases_count_output_tokens() -> None:
+def test_old_versions_limit_output_tokens() -> None:
     limits = {"max_input_len": 100, "max_seq_len": 300}
     old, new = (planned(release, limits=limits)["engine_build"]["engine"]["command"] for release in ("0.9.0", "1.2.1"))
     assert flag(old, "--max_output_len") == "200" and "--max_seq_len" not in old
@@ -84,7 +84,7 @@ def test_old_releases_count_output_tokens() -> None:
         ("1.2.1", {"moe_expert": 4, "moe_tensor": 2}, ["--moe_tp_size", "2", "--moe_ep_size", "4"]),
     ],
 )
-def test_experts_are_split_in_the_words_of_the_release(release: str, split: dict[str, int], words: list[str]) -> None:
+def test_experts_are_split_with_the_flags_of_the_version(release: str, split: dict[str, int], words: list[str]) -> None:
     argv = planned(release, parallelism={"tensor": 8, **split})["engine_build"]["checkpoint"]["command"]
     assert words == argv[argv.index(words[0]) : -2]
 
@@ -98,7 +98,7 @@ def test_experts_are_split_in_the_words_of_the_release(release: str, split: dict
         ("int4_weight_only", ["--dtype", "float16", "--use_weight_only", "--weight_only_precision", "int4"]),
     ],
 )
-def test_a_precision_is_a_type_and_how_weights_are_kept(precision: str, words: list[str]) -> None:
+def test_a_precision_sets_the_data_type_and_the_weight_format(precision: str, words: list[str]) -> None:
     plan = planned("0.12.0", precision=precision)
     argv = plan["engine_build"]["checkpoint"]["command"]
     assert [word for word in argv if word in words] == words
@@ -109,7 +109,7 @@ def test_a_precision_is_a_type_and_how_weights_are_kept(precision: str, words: l
 
 
 @pytest.mark.parametrize("release", RELEASES)
-def test_every_required_placeholder_is_filled_and_none_that_is_not_there(release: str) -> None:
+def test_every_required_placeholder_and_no_unknown_one_is_filled(release: str) -> None:
     plan = planned(release)
     groups = CATALOGUE.releases[release]["placeholders"]
     parameters = plan["model_repo"]["release"]["parameters"]
@@ -121,7 +121,7 @@ def test_every_required_placeholder_is_filled_and_none_that_is_not_there(release
         assert all(isinstance(value, str) and value for value in filled.values())
 
 
-def test_what_the_user_fills_wins() -> None:
+def test_values_of_the_user_win() -> None:
     own = {"kv_cache_free_gpu_mem_fraction": 0.5, "max_queue_size": 7, "enable_kv_cache_reuse": True}
     filled = planned("1.2.1", repository_parameters={"tensorrt_llm": own})["model_repo"]["release"]["parameters"][
         "tensorrt_llm"
@@ -139,7 +139,7 @@ def test_limits_reach_the_placeholders() -> None:
 
 
 @pytest.mark.parametrize("release", LLMAPI_RELEASES)
-def test_the_llm_api_gets_only_arguments_that_it_has(release: str) -> None:
+def test_the_llm_api_only_gets_arguments_that_it_has(release: str) -> None:
     split = {"tensor": 4, "moe_tensor": 2, "moe_expert": 2}
     plan = planned(release, profile="llmapi", parallelism=split, tokenizer="mixtral-8x7b", precision="float16")
     model_yaml = plan["model_repo"]["release"]["llm_args"]["tensorrt_llm"]
@@ -153,7 +153,7 @@ def test_the_llm_api_gets_only_arguments_that_it_has(release: str) -> None:
 
 
 @pytest.mark.parametrize("release", LLMAPI_RELEASES)
-def test_the_llm_api_builds_nothing_and_is_asked_by_its_own_field(release: str) -> None:
+def test_the_llm_api_builds_nothing_and_has_its_own_request_field(release: str) -> None:
     plan = planned(release, profile="llmapi", streaming=False)
     assert plan["engine_build"] == {} and not {"checkpoint", "engine"} & set(plan["artifacts"])
     assert plan["model_repo"]["release"]["overrides"] == {
@@ -163,7 +163,7 @@ def test_the_llm_api_builds_nothing_and_is_asked_by_its_own_field(release: str) 
     assert plan["triton_service"]["container"]["tmpfs"] == "/tmp:exec"
 
 
-def test_arguments_of_the_llm_api_can_be_added_and_changed() -> None:
+def test_arguments_of_the_llm_api_can_be_set() -> None:
     own = {"max_batch_size": 3, "kv_cache_config": {"enable_block_reuse": False}, "enable_chunked_prefill": True}
     plan = planned("1.2.1", profile="llmapi", repository_parameters={"tensorrt_llm": own})
     model_yaml = plan["model_repo"]["release"]["llm_args"]["tensorrt_llm"]
@@ -171,12 +171,12 @@ def test_arguments_of_the_llm_api_can_be_added_and_changed() -> None:
     assert model_yaml["kv_cache_config"] == {"free_gpu_memory_fraction": 0.9, "enable_block_reuse": False}
 
 
-def test_overrides_win_over_what_the_llm_api_needs_to_be_said() -> None:
+def test_overrides_win_over_required_arguments_of_the_llm_api() -> None:
     own = {"tensorrt_llm": {"model_transaction_policy": {"decoupled": False}, "max_batch_size": 4}}
     assert planned("1.2.1", profile="llmapi", repository_overrides=own)["model_repo"]["release"]["overrides"] == own
 
 
-def test_merging_leaves_both_sides_as_they_are() -> None:
+def test_merging_does_not_change_its_inputs() -> None:
     base, changes = {"a": {"b": 1}, "c": 2}, {"a": {"d": 3}, "c": {"e": 4}}
     assert merged(base, changes) == {"a": {"b": 1, "d": 3}, "c": {"e": 4}}
     assert (base, changes) == ({"a": {"b": 1}, "c": 2}, {"a": {"d": 3}, "c": {"e": 4}})
@@ -207,7 +207,7 @@ SINCE_0_19 = """
 
 
 def upstream(release: str, world_size: int) -> list[str]:
-    """Ranks after the second are as the second."""
+    """The recorded command; all ranks after the second are like the second."""
     words = (SINCE_0_19 if RELEASES.index(release) >= RELEASES.index("0.19.0") else BEFORE_0_19).split()
     end = words.index(":") + 1
     first, second = words[:end], words[end:]
@@ -217,7 +217,7 @@ def upstream(release: str, world_size: int) -> list[str]:
 
 @pytest.mark.parametrize("release", RELEASES)
 @pytest.mark.parametrize("world_size", [1, 2, 8])
-def test_the_launch_line_is_upstreams(release: str, world_size: int) -> None:
+def test_the_launch_command_is_upstreams(release: str, world_size: int) -> None:
     assert planned(release, parallelism={"tensor": world_size})["triton_service"]["container"]["command"] == upstream(
         release, world_size
     )
@@ -229,7 +229,7 @@ def test_the_llm_api_starts_its_ranks_by_itself(release: str) -> None:
     assert plan["triton_service"]["container"]["command"] == upstream(release, 1)
 
 
-def test_ports_are_those_that_were_asked_for() -> None:
+def test_ports_are_those_of_the_request() -> None:
     server = {"http_port": 9000, "grpc_port": 9001, "metrics_port": 9002}
     plan = planned("0.12.0", server=server)
     for port in ("--http-port=9000", "--grpc-port=9001", "--metrics-port=9002"):

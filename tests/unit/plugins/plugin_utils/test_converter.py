@@ -1,7 +1,7 @@
 # Copyright (c) 2026 tritonops.trtllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Who converts, why, and that the folder the plan names is the one that the module makes."""
+"""Which converter is used, and why; and the plan's folder is the one that the module creates."""
 
 from __future__ import annotations
 
@@ -42,12 +42,12 @@ def own_model(architecture: str) -> dict[str, Any]:
     return {"repository": "me/tiny", "revision": "1" * 40, "architecture": architecture, "shape": shape}
 
 
-def test_every_precision_is_of_one_kind() -> None:
+def test_every_precision_has_one_kind() -> None:
     assert set(PRECISIONS) == {*PLAIN, *WEIGHT_ONLY, "fp8"}
 
 
 @pytest.mark.parametrize("release", ENGINE_RELEASES)
-def test_native_is_the_choice_exactly_where_it_can_and_the_plan_says_why(release: str) -> None:
+def test_native_is_chosen_whenever_possible_and_the_plan_gives_the_reason(release: str) -> None:
     for architecture in CATALOGUE.releases[release]["convert"]["scripts"]:
         for precision in (*PLAIN, *WEIGHT_ONLY):
             request = {"release": release, "image": IMAGE, "precision": precision, "model": own_model(architecture)}
@@ -63,20 +63,20 @@ def test_native_is_the_choice_exactly_where_it_can_and_the_plan_says_why(release
                 assert converter["reason"].removeprefix("upstream: ") in said["trtllm_converter"]
 
 
-def test_both_kinds_of_model_and_release_were_among_those() -> None:
+def test_both_converters_are_covered() -> None:
     assert any(unsupported(release, "LlamaForCausalLM") for release in ENGINE_RELEASES)
     assert not unsupported(ENGINE_RELEASES[-1], "LlamaForCausalLM")
 
 
 @pytest.mark.parametrize("precision", WEIGHT_ONLY)
-def test_what_depends_on_the_gpu_says_so_and_what_would_do(precision: str) -> None:
+def test_a_precision_that_depends_on_the_gpu_is_explained_with_alternatives(precision: str) -> None:
     assert "laid out for the kind of GPU" in accepted(precision=precision)["converter"]["reason"]
     said = refused(precision=precision, converter="native")["trtllm_converter"]
     assert said.endswith("leave it out for the release's own converter, or take trtllm_precision float16, "
                          "bfloat16 or float32")  # fmt: skip
 
 
-def test_upstream_is_there_for_the_asking() -> None:
+def test_upstream_can_be_requested() -> None:
     asked, chosen, native = (accepted(converter=converter) for converter in ("upstream", "", "native"))
     assert asked["converter"] == {"name": "upstream", "reason": "upstream: asked for (trtllm_converter)"}
     assert asked["engine_build"]["checkpoint"]["command"][0] == "python3"
@@ -86,7 +86,7 @@ def test_upstream_is_there_for_the_asking() -> None:
 
 @pytest.mark.parametrize("request_", [{"profile": "llmapi"}, {"engine_dir": "/srv/engine"}])
 @pytest.mark.parametrize("converter", ["", "native", "upstream"])
-def test_nothing_is_converted_where_no_engine_is_built(request_: dict[str, str], converter: str) -> None:
+def test_nothing_is_converted_without_an_engine(request_: dict[str, str], converter: str) -> None:
     plan = accepted(converter=converter, image=IMAGE, **request_)
     assert plan["converter"]["name"] == "" and plan["engine_build"] == {}
     assert plan["converter"]["reason"].startswith("nothing is converted: ")
@@ -101,7 +101,7 @@ def test_nothing_is_converted_where_no_engine_is_built(request_: dict[str, str],
         ({"tensor": 8, "moe_tensor": 2, "moe_expert": 4}, Cut(8, 1, 2, 4)),
     ],
 )
-def test_options_are_the_cut_and_the_key_is_the_modules(asked: dict[str, int], cut: Cut) -> None:
+def test_options_describe_the_slicing_and_the_key_is_the_modules(asked: dict[str, int], cut: Cut) -> None:
     plan = accepted(parallelism=asked, precision="bfloat16")
     inputs = native_inputs(plan["artifacts"]["weights"]["key"], plan["release"], "bfloat16", cut)
     assert {name: plan["engine_build"]["checkpoint"][name] for name in OPTIONS}.items() <= inputs.items()
@@ -110,7 +110,7 @@ def test_options_are_the_cut_and_the_key_is_the_modules(asked: dict[str, int], c
     assert cut.world_size == plan["parallelism"]["world_size"]
 
 
-def test_what_the_module_makes_by_the_plan_is_what_the_next_plan_reuses(
+def test_a_checkpoint_that_the_module_creates_is_reused_by_the_next_plan(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     request = {"model": TINY_MIXTRAL, "parallelism": {"tensor": 4, "pipeline": 2, "moe_expert": 4}}
@@ -135,7 +135,7 @@ def test_what_the_module_makes_by_the_plan_is_what_the_next_plan_reuses(
     assert there["budget"]["host_memory"] == 0
 
 
-def test_each_checkpoint_is_converted_once_for_all_hosts_that_are_not_refused() -> None:
+def test_each_checkpoint_is_converted_once_for_all_accepted_hosts() -> None:
     same, other, none = accepted(), accepted(precision="bfloat16"), accepted(profile="llmapi")
     planned = {
         "a": {"default": same},

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 tritonops.trtllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Deployments beside each other on a host, and what is made for a whole fleet."""
+"""Several deployments on a host, and artifacts for a whole fleet."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ RELEASE_OF_OTHER = {"release": "1.0.0", "image": {**IMAGE, "digest": "sha256:" +
 
 
 def two(facts: dict[str, Any] | None = None, only: str = "", small: Any = None, **large: Any) -> dict[str, Any]:
-    """The plan of a BM.GPU4.8 with two deployments, four GPUs and two GPUs of which one is used."""
+    """The plan of a BM.GPU4.8 with two deployments: one with four GPUs, and one with two of which it uses one."""
     return host_plan(facts, only, **{**LARGE, **large}, deployments={"small": {**SMALL, **(small or {})}})
 
 
@@ -47,7 +47,7 @@ def units(plan: dict[str, Any]) -> list[str]:
 # --- GPUs
 
 
-def test_each_deployment_has_its_gpus_in_the_engine_and_in_the_service() -> None:
+def test_each_deployment_has_its_gpus_for_the_engine_and_the_service() -> None:
     plan = two()
     assert plan["refusals"] == []
     for name, gpus in (("default", ["0", "1", "2", "3"]), ("small", ["5", "7"])):
@@ -60,49 +60,49 @@ def test_each_deployment_has_its_gpus_in_the_engine_and_in_the_service() -> None
     }
 
 
-def test_a_deployment_is_planned_for_its_own_gpus_only() -> None:
+def test_a_deployment_is_only_planned_for_its_own_gpus() -> None:
     """Mixtral does not fit on one A100 of 40 GB, though the host has eight."""
     assert "trtllm_parallelism" in refused(host_plan(**{**LARGE, "gpus": 1}))
     assert "trtllm_deployments.small.parallelism" in refused(two(small={"parallelism": {"tensor": 3}}))
 
 
-def test_one_deployment_alone_has_all_gpus() -> None:
+def test_a_single_deployment_has_all_gpus() -> None:
     plan = host_plan(model="mixtral-8x7b-instruct", gpus=8)
     assert plan["deployments"]["default"]["triton_service"]["container"]["gpus"] == ["all"]
     assert host_plan(model="mixtral-8x7b-instruct")["deployments"] == plan["deployments"]
 
 
-def test_what_the_others_leave_is_for_the_one_that_says_nothing() -> None:
+def test_a_deployment_without_gpus_gets_the_remaining_ones() -> None:
     small = {name: value for name, value in SMALL.items() if name != "gpus"}
     plan = host_plan(**LARGE, deployments={"small": small})
     assert plan["deployments"]["small"]["triton_service"]["container"]["gpus"] == ["4", "5", "6", "7"]
 
 
-def test_gpus_that_two_deployments_want_are_refused_for_the_second() -> None:
+def test_gpus_that_two_deployments_request_are_refused_for_the_second() -> None:
     found = refused(two(gpus=[0, 1, 2, 3], small={"gpus": [3, 4]}))
     assert found == {"trtllm_deployments.small.gpus": "GPU 3 is used by default"}
 
 
-def test_a_host_without_gpus_gives_none() -> None:
+def test_a_host_without_gpus_provides_none() -> None:
     plan = host_plan(host("rehearsal"), **{**SMALL, "gpus_required": False})
     container = plan["deployments"]["default"]["triton_service"]["container"]
     assert (plan["refusals"], container["gpus"], plan["gpus"]["found"]) == ([], [], [])
 
 
 @pytest.mark.parametrize("gpu", ["A100", {"memory_mib": 1}, None, {"name": "NVIDIA A100-SXM4-40GB", "index": "x"}])
-def test_facts_of_gpus_that_are_wrong_are_refused(gpu: Any) -> None:
+def test_wrong_facts_of_gpus_are_refused(gpu: Any) -> None:
     found = refused(two(host(gpus=[*host()["gpus"], gpu])))
     assert len(found) == 1 and next(iter(found)).startswith("trtllm_host_facts.gpus.8")
 
 
-def test_indexes_as_text_are_indexes() -> None:
-    """As YAML and other programs write facts."""
+def test_indexes_can_be_strings() -> None:
+    """YAML and other programs may write facts like this."""
     gpus = [{**gpu, "index": str(place)} for place, gpu in enumerate(host()["gpus"])]
     assert two(host(gpus=gpus))["gpus"] == two()["gpus"]
     assert two(host(gpus=gpus))["refusals"] == []
 
 
-def test_how_many_gpus_a_host_has_to_have_is_not_asked_of_each_deployment() -> None:
+def test_the_expected_number_of_gpus_is_the_hosts_and_not_each_deployments() -> None:
     plan = two(preflight_gpus={"count": 8, "name": "NVIDIA A100-SXM4-40GB"})
     assert plan["refusals"] == []
     assert [need["gpus"]["count"] for need in plan["preflight"]["needs"] if "gpus" in need] == [8]
@@ -113,23 +113,23 @@ def test_how_many_gpus_a_host_has_to_have_is_not_asked_of_each_deployment() -> N
 # --- ports
 
 
-def test_a_port_is_for_one_deployment_and_free_ones_are_named() -> None:
+def test_a_port_belongs_to_one_deployment_and_free_ones_are_suggested() -> None:
     third = {**SMALL, "gpus": [6], "server": PORTS}
     plan = host_plan(**LARGE, deployments={"small": {**SMALL, "server": {}}, "third": third})
     found = refused(plan)
     assert list(found) == ["trtllm_deployments.small.server"]
     message = found["trtllm_deployments.small.server"]
     assert "port 8000, 8001, 8002 is used by the deployment default of this host" in message
-    # Not those of the deployment that comes after it.
+    # The ports of the next deployment are not suggested.
     assert message.endswith("http_port: 8020, grpc_port: 8021 and metrics_port: 8022 are free")
 
 
-def test_one_port_of_several_can_clash() -> None:
+def test_a_conflict_of_one_port_is_refused() -> None:
     found = refused(two(small={"server": {**PORTS, "grpc_port": 8002}}))
     assert "port 8002 is used by the deployment default" in found["trtllm_deployments.small.server"]
 
 
-def test_a_clash_is_refused_with_what_else_is_wrong_and_leaves_nothing_to_rely_on() -> None:
+def test_a_conflict_is_refused_with_other_problems_and_without_a_plan() -> None:
     plan = two(small={"server": {}, "precision": "int3"})
     assert set(refused(plan)) == {"trtllm_deployments.small.server", "trtllm_deployments.small.precision"}
     clash = two(small={"server": {}})
@@ -140,8 +140,8 @@ def test_a_clash_is_refused_with_what_else_is_wrong_and_leaves_nothing_to_rely_o
 # --- needs
 
 
-def test_what_is_shared_is_needed_once() -> None:
-    """The same model twice: its weights are fetched once, but each has an engine of its own where it differs."""
+def test_shared_artifacts_are_needed_once() -> None:
+    """The same model twice: its weights are downloaded once, but each deployment has its own engine if it differs."""
     again = {**LARGE, "gpus": [4, 5, 6, 7], "server": PORTS, "limits": {"max_batch_size": 4}}
     del again["image"]
     plan = host_plan(**LARGE, deployments={"again": again})
@@ -151,7 +151,7 @@ def test_what_is_shared_is_needed_once() -> None:
     assert "disk" not in second or second["disk"] == []
 
 
-def test_two_images_take_the_room_of_two() -> None:
+def test_two_images_need_the_space_of_two() -> None:
     plan = two(small=RELEASE_OF_OTHER)
     assert plan["refusals"] == []
     parts = [part["what"] for part in plan["preflight"]["needs"][0]["disk"]]
@@ -159,7 +159,7 @@ def test_two_images_take_the_room_of_two() -> None:
     assert [part["what"] for part in two()["preflight"]["needs"][0]["disk"]].count("image") == 1
 
 
-def test_what_is_too_large_together_is_refused_and_can_be_accepted() -> None:
+def test_deployments_too_large_together_are_refused_and_can_be_waived() -> None:
     larger = {"small": {"model": "mixtral-8x7b", "gpus": 4, "parallelism": {"tensor": 4}, "server": PORTS}}
     alone = host_plan(None, **LARGE)["deployments"]["default"]["budget"]["disk_missing"]
     facts = host(disk_free_bytes=alone + 10**9)
@@ -168,12 +168,12 @@ def test_what_is_too_large_together_is_refused_and_can_be_accepted() -> None:
     assert "the deployments together: the file system" in refused(plan)["trtllm_root"]
     assert [entry["waive"] for entry in plan["refusals"]] == ["disk_space"]
     assert host_plan(facts, **LARGE, deployments=larger, waive=["disk_space"])["refusals"] == []
-    # With room for both, and where they share what is large, there is nothing to refuse.
+    # Nothing is refused with enough space for both, or if they share the large artifacts.
     assert host_plan(host(disk_free_bytes=10**13), **LARGE, deployments=larger)["refusals"] == []
     assert host_plan(facts, **{**LARGE, "deployments": {"small": {**LARGE, "server": PORTS}}})["refusals"] == []
 
 
-def test_needs_are_those_of_all_together() -> None:
+def test_needs_cover_all_deployments() -> None:
     alone = [
         host_plan(**LARGE)["preflight"]["needs"][0],
         host_plan(**{**SMALL, "image": IMAGE})["preflight"]["needs"][0],
@@ -187,13 +187,13 @@ def test_needs_are_those_of_all_together() -> None:
     assert first["ulimits"] == ["memlock=-1", "stack=67108864", "nofile=4096"]
     assert first["containers"] == ["trtllm-default", "trtllm-small"]
     assert units(plan) == ["trtllm@default.service", "trtllm@small.service"]
-    # What can only be told of one.
+    # Needs that only apply to one of them.
     assert second["hub"] == alone[1]["hub"] != first["hub"]
     assert second["shm"]["ranks"] == 1 and first["shm"]["ranks"] == 4
     assert second["planned"] and not {"root", "ports", "gpus", "units"} & {name for name in second if second[name]}
 
 
-def test_the_gpu_has_to_do_for_the_most_demanding() -> None:
+def test_the_gpu_must_suit_the_most_demanding_deployment() -> None:
     plan = two(small={"precision": "bfloat16", **RELEASE_OF_OTHER})
     gpus = plan["preflight"]["needs"][0]["gpus"]
     assert gpus["compute_capability"] == "8.0"
@@ -201,7 +201,7 @@ def test_the_gpu_has_to_do_for_the_most_demanding() -> None:
     assert gpus["driver"] == max(drivers, key=version)
 
 
-def test_what_is_served_and_not_in_the_inventory_is_ours_all_the_same() -> None:
+def test_a_served_deployment_missing_from_the_inventory_is_still_ours() -> None:
     plan = two(host(deployments={"default": "a-1", "old": "b-2", "older": ""}))
     assert units(plan)[2:] == ["trtllm@old.service", "trtllm@older.service"]
     (warning,) = plan["warnings"]
@@ -210,13 +210,13 @@ def test_what_is_served_and_not_in_the_inventory_is_ours_all_the_same() -> None:
     assert two()["warnings"] == []
 
 
-def test_a_refused_deployment_leaves_the_needs_of_the_others() -> None:
+def test_a_refused_deployment_does_not_change_the_needs_of_others() -> None:
     plan = two(small={"precision": "int3"})
     assert set(refused(plan)) == {"trtllm_deployments.small.precision"}
     first, second = plan["preflight"]["needs"]
     whole, _other = two()["preflight"]["needs"]
     assert first["units"] == whole["units"] and first["hub"] == whole["hub"]
-    # The large one's parts are all there; of the small one what can be told.
+    # All needs of the large one, and those of the small one that are known.
     assert [part for part in whole["disk"] if part not in first["disk"]] == [
         part for part in whole["disk"] if part["path"] in _made_of_small()
     ]
@@ -231,13 +231,13 @@ def _made_of_small() -> set[str]:
 # --- refusals
 
 
-def test_what_the_deployments_share_is_refused_once() -> None:
+def test_a_problem_that_deployments_share_is_refused_once() -> None:
     found = two(root="relative")["refusals"]
     assert [entry["variable"] for entry in found] == ["trtllm_root"]
     assert [entry["variable"] for entry in two(small={"root": "x"})["refusals"]] == ["trtllm_deployments.small.root"]
 
 
-def test_an_inherited_option_is_refused_where_it_stands() -> None:
+def test_an_inherited_option_is_refused_with_the_hosts_variable() -> None:
     wrong = {"weights": {"endpoint": "ftp://x"}}
     assert set(refused(two(**wrong))) == {"trtllm_weights.endpoint"}
     assert set(refused(two(small=wrong))) == {"trtllm_deployments.small.weights.endpoint"}
@@ -246,23 +246,23 @@ def test_an_inherited_option_is_refused_where_it_stands() -> None:
 # --- one of them
 
 
-def test_only_one_is_acted_on_and_the_others_are_planned_with_it() -> None:
+def test_one_deployment_is_selected_and_the_others_are_planned_with_it() -> None:
     plan = two(only="small")
     assert list(plan["deployments"]) == ["small"] and len(plan["preflight"]["needs"]) == 1
     assert plan["gpus"] == two()["gpus"]
     assert plan["deployments"]["small"] == two()["deployments"]["small"]
-    # The ports and GPUs that the other one uses are not taken by somebody else.
+    # Ports and GPUs that the other one uses are not reported as used by others.
     assert units(plan) == ["trtllm@default.service", "trtllm@small.service"]
     assert [port["port"] for port in plan["preflight"]["needs"][0]["ports"]] == [8011, 8010, 8012]
 
 
-def test_what_is_wrong_with_another_deployment_stops_none() -> None:
+def test_problems_of_another_deployment_do_not_stop_it() -> None:
     assert two(only="default", small={"precision": "int3"})["refusals"] == []
     assert two(only="small", precision="int3")["refusals"] == []
     assert set(refused(two(only="small", small={"server": {}}))) == {"trtllm_deployments.small.server"}
 
 
-def test_a_deployment_that_is_not_there_is_refused_with_those_that_are() -> None:
+def test_an_unknown_deployment_is_refused_with_the_known_ones() -> None:
     plan = two(only="smal")
     assert refused(plan) == {"trtllm_deployment": "is not a deployment of this host, which has: default, small"}
     assert (plan["deployments"], plan["preflight"]["needs"]) == ({}, [])
@@ -272,7 +272,7 @@ def test_a_deployment_that_is_not_there_is_refused_with_those_that_are() -> None
 
 
 def fleet(**artifacts: list[str]) -> dict[str, Any]:
-    """Hosts with the same deployments, by what they have already."""
+    """Hosts with the same deployments, and the artifacts that they already have."""
     hosts = {
         name: host_of(host(artifacts=there), **LARGE, deployments={"small": SMALL}) for name, there in artifacts.items()
     }
@@ -284,7 +284,7 @@ def key_of(kind: str, name: str = "default") -> str:
     return f"{kind}/{made['key']}"
 
 
-def test_what_many_hosts_want_is_made_by_one_that_has_it_or_else_the_first() -> None:
+def test_a_shared_artifact_is_made_by_a_host_that_has_it_or_the_first() -> None:
     weights, engine = key_of("weights"), key_of("engine")
     made = fleet(a=[], b=[weights], c=[weights, engine])["artifacts"]
     assert (made[weights]["made_by"], made[weights]["wanted_by"]) == ("b", ["a", "b", "c"])
@@ -293,24 +293,24 @@ def test_what_many_hosts_want_is_made_by_one_that_has_it_or_else_the_first() -> 
     assert made[weights]["bytes"] == two()["deployments"]["default"]["artifacts"]["weights"]["bytes"] > 10**9
 
 
-def test_artifacts_are_those_of_every_deployment() -> None:
+def test_artifacts_include_those_of_all_deployments() -> None:
     made = fleet(a=[])["artifacts"]
     for name in ("default", "small"):
         kinds = ("image", "backend", "weights", "checkpoint", "engine")
         assert {key_of(kind, name) for kind in kinds} <= set(made)
     assert all("/" in name and not name.endswith("/") for name in made)
-    # Both have the image, and none twice.
+    # Both have the image, and it is listed once.
     assert [name for name in made if name.startswith("image/")] == [key_of("image")]
 
 
-def test_a_tokenizer_of_its_own_is_fetched_like_weights() -> None:
+def test_a_separate_tokenizer_is_downloaded_like_weights() -> None:
     hosts = {"a": host_of(**{**LARGE, "tokenizer": "smollm2-135m-instruct"})}
     found = plan_fleet(hosts, CATALOGUE)
     made = found["hosts"]["a"]["deployments"]["default"]["artifacts"]
     assert {f"weights/{made[kind]['key']}" for kind in ("weights", "tokenizer")} <= set(found["artifacts"])
 
 
-def test_who_is_refused_wants_nothing() -> None:
+def test_a_refused_host_needs_no_artifacts() -> None:
     hosts = {"a": host_of(**{**LARGE, "precision": "int3"}), "b": host_of(**LARGE)}
     found = plan_fleet(hosts, CATALOGUE)
     assert found["hosts"]["a"]["refusals"] and not found["hosts"]["b"]["refusals"]
@@ -327,7 +327,7 @@ def test_who_is_refused_wants_nothing() -> None:
         ({"tokenizer": "mixtral-8x7b", "weights": {"offline": True}}, False),
     ],
 )
-def test_the_hub_is_asked_for_a_tokenizer_of_its_own(request_of_tokenizer: dict[str, Any], asked: bool) -> None:
+def test_the_hub_is_asked_for_a_separate_tokenizer(request_of_tokenizer: dict[str, Any], asked: bool) -> None:
     plan = host_plan(None, **{**LARGE, **request_of_tokenizer})
     hubs = [needs["hub"]["repository"] for needs in plan["preflight"]["needs"] if "hub" in needs]
     assert ("mistralai/Mixtral-8x7B-v0.1" in hubs) is asked
@@ -345,7 +345,7 @@ def test_the_hub_is_asked_for_a_tokenizer_of_its_own(request_of_tokenizer: dict[
     ],
     ids=str,
 )
-def test_hosts_share_a_plan_where_their_differences_come_to_nothing(changes: dict[str, Any], shared: bool) -> None:
+def test_hosts_share_a_plan_if_their_differences_do_not_matter(changes: dict[str, Any], shared: bool) -> None:
     facts = [host(disk_free_bytes=10**13), host(**{"disk_free_bytes": 10**13, **changes})]
     alone = [host_plan(one, **LARGE) for one in facts]
     fleet = plan_fleet({str(number): host_of(one, **LARGE) for number, one in enumerate(facts)}, CATALOGUE)["hosts"]
@@ -353,7 +353,7 @@ def test_hosts_share_a_plan_where_their_differences_come_to_nothing(changes: dic
     assert (fleet["0"] is fleet["1"]) is shared
 
 
-def test_hosts_that_have_one_or_another_artifact_are_planned_for_what_they_lack() -> None:
+def test_hosts_with_different_artifacts_are_planned_for_what_they_lack() -> None:
     weights = f"weights/{host_plan(None, **LARGE)['deployments']['default']['artifacts']['weights']['key']}"
     facts = {"has": host(artifacts=[weights]), "lacks": host(), "has-too": host(artifacts=[weights, "weights/x"])}
     fleet = plan_fleet({name: host_of(one, **LARGE) for name, one in facts.items()}, CATALOGUE)["hosts"]
@@ -361,7 +361,7 @@ def test_hosts_that_have_one_or_another_artifact_are_planned_for_what_they_lack(
     assert {name: host_plan(one, **LARGE) for name, one in facts.items()} == fleet
 
 
-def test_a_disk_that_is_too_small_is_told_with_its_own_size() -> None:
+def test_a_disk_that_is_too_small_is_reported_with_its_size() -> None:
     facts = {str(size): host(disk_free_bytes=size) for size in (10**9, 2 * 10**9, 10**13)}
     fleet = plan_fleet({name: host_of(one, **LARGE) for name, one in facts.items()}, CATALOGUE)["hosts"]
     assert {name: host_plan(one, **LARGE) for name, one in facts.items()} == fleet
@@ -369,7 +369,7 @@ def test_a_disk_that_is_too_small_is_told_with_its_own_size() -> None:
     assert "has 2 GB free" in refused(fleet[str(2 * 10**9)])["trtllm_root"]
 
 
-def test_hosts_are_planned_apart() -> None:
-    """Ports and GPUs are a host's own."""
+def test_hosts_are_planned_independently() -> None:
+    """Ports and GPUs of different hosts do not conflict."""
     found = fleet(a=[], b=[])
     assert json.dumps(found["hosts"]["a"]) == json.dumps(found["hosts"]["b"]) == json.dumps(two(host(artifacts=[])))

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 tritonops.trtllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Who gets which GPUs, and what is said where there are not enough."""
+"""The distribution of GPUs to deployments, and the messages if there are not enough."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ EIGHT = range(8)
         ({"a": 2}, {"a": (0, 1)}),
         ({"a": (3, 1)}, {"a": (3, 1)}),
         ({"a": 2, "b": 3, "c": None}, {"a": (0, 1), "b": (2, 3, 4), "c": (5, 6, 7)}),
-        # Those that are named go first, whatever the order of the deployments, then numbers, then the rest.
+        # Listed GPUs are assigned first, in any order of the deployments, then numbers of GPUs, then the rest.
         ({"a": None, "b": 2, "c": (0, 2)}, {"a": (4, 5, 6, 7), "b": (1, 3), "c": (0, 2)}),
         ({"a": 8}, {"a": tuple(EIGHT)}),
         ({}, {}),
     ],
 )
-def test_gpus_are_shared_out(wanted: dict[str, Any], given: dict[str, Any]) -> None:
+def test_gpus_are_distributed(wanted: dict[str, Any], given: dict[str, Any]) -> None:
     found = allocate(wanted, EIGHT)
     assert (found.gpus, found.refused) == (given, {})
 
@@ -54,18 +54,18 @@ def test_indexes_are_those_of_the_host() -> None:
         ),
     ],
 )
-def test_what_cannot_be_given_is_refused_and_gets_none(wanted: dict[str, Any], refused: dict[str, str]) -> None:
+def test_a_request_that_cannot_be_met_is_refused_and_gets_none(wanted: dict[str, Any], refused: dict[str, str]) -> None:
     found = allocate(wanted, EIGHT)
     assert found.refused == refused
     assert {name for name, gpus in found.gpus.items() if not gpus} == set(refused)
 
 
-def test_a_refused_wish_takes_nothing_from_the_others() -> None:
+def test_a_refused_request_does_not_affect_the_others() -> None:
     found = allocate({"a": (0, 9), "b": 8}, EIGHT)
     assert list(found.refused) == ["a"] and found.gpus["b"] == tuple(EIGHT)
 
 
 def test_without_gpus_nobody_is_refused_here() -> None:
-    """That there are none is what the plan of each says."""
+    """The plan of each deployment reports that there are none."""
     found = allocate({"a": 2, "b": (0,), "c": None}, [])
     assert (found.gpus, found.refused) == ({"a": (), "b": (), "c": ()}, {})

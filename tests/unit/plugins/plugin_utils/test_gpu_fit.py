@@ -1,7 +1,7 @@
 # Copyright (c) 2026 tritonops.trtllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What does not fit says what would do instead, and that does."""
+"""A model that does not fit is refused with a suggestion that works."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ WITH_GPUS = [name for name in CATALOGUE.shapes if CATALOGUE.shapes[name]["gpus"]
 
 @pytest.mark.parametrize("shape", WITH_GPUS)
 @pytest.mark.parametrize("model", CATALOGUE.models)
-def test_what_does_not_fit_names_what_would(model: str, shape: str) -> None:
-    """No advice has to be followed up by more than one other (as int8, and then fewer GPUs)."""
+def test_a_refusal_suggests_what_would_fit(model: str, shape: str) -> None:
+    """Two suggestions are enough (such as int8, and then fewer GPUs)."""
     most = CATALOGUE.models[model]["shape"]["max_positions"]
     long, many = {"max_seq_len": most, "max_input_len": most - 1}, {"max_num_tokens": 1 << 20}
     for limits, extra in (
@@ -46,7 +46,7 @@ def test_what_does_not_fit_names_what_would(model: str, shape: str) -> None:
         assert make_plan(request, facts, CATALOGUE)["refusals"] == [], request
 
 
-def test_one_advice_is_enough_where_one_thing_is_wrong() -> None:
+def test_one_suggestion_is_enough_for_one_problem() -> None:
     for request in (
         {"parallelism": {"tensor": 1, "pipeline": 1}},
         {"parallelism": {"tensor": 4, "pipeline": 4}},
@@ -65,14 +65,14 @@ def test_a_prompt_that_is_too_long_is_shortened_with_the_sequence() -> None:
     assert re.search(r"\{max_seq_len: \d+, max_input_len: \d+\} would do", found["trtllm_limits"])
 
 
-def test_two_changes_are_said_where_one_does_not_do() -> None:
+def test_two_changes_are_suggested_if_one_is_not_enough() -> None:
     facts, request = host("VM.GPU.A10.1"), {"model": "llama-3.1-8b", "precision": "float32", "profile": "llmapi"}
     plan = make_plan({**request, "limits": {"max_num_tokens": 1 << 20}}, facts, CATALOGUE)
     assert [entry["variable"] for entry in plan["refusals"]] == ["trtllm_limits.max_num_tokens", "trtllm_precision"]
     assert all(entry["message"].endswith("would do with the other") for entry in plan["refusals"])
 
 
-def test_too_few_gpus_names_what_fits_on_them() -> None:
+def test_too_few_gpus_are_refused_with_what_fits() -> None:
     four = host(gpus=host()["gpus"][:4])
     message = refused(four, parallelism={"tensor": 8})["trtllm_parallelism"]
     assert message == "4 GPUs respond, but 8 are needed (tensor x pipeline): {tensor: 4, pipeline: 1} fits"
@@ -85,14 +85,14 @@ def test_a_host_without_gpus() -> None:
     assert warned("needs none", bare, model="smollm2-135m-instruct", gpus_required=False)
 
 
-def test_memory_of_the_gpus_can_be_waived_as_an_estimate() -> None:
+def test_gpu_memory_is_an_estimate_and_can_be_waived() -> None:
     tight = {"parallelism": {"tensor": 1, "pipeline": 1}}
     assert waivable(plan_for(**tight)) == {"gpu_memory": "trtllm_parallelism"}
     assert warned("waived gpu_memory: trtllm_parallelism", waive=["gpu_memory"], **tight)
     assert waivable(plan_for(waive=["disk_space"], **tight)) == {"gpu_memory": "trtllm_parallelism"}
 
 
-def test_memory_to_convert_in() -> None:
+def test_memory_for_the_conversion() -> None:
     small, upstream = host(memory_bytes=64 * 10**9), {"converter": "upstream"}
     plan = plan_for(small, **upstream)
     assert waivable(plan) == {"memory": "trtllm_converter"}
@@ -106,7 +106,7 @@ def test_memory_to_convert_in() -> None:
     accepted({**small, "artifacts": [f"checkpoint/{done}"]}, **upstream)
 
 
-def test_the_way_out_of_too_little_memory_is_one() -> None:
+def test_too_little_memory_is_refused_with_what_would_fit() -> None:
     small = host(memory_bytes=64 * 10**9)
     said = refused(small, precision="int8_weight_only")["trtllm_model"]
     assert "trtllm_precision float16 by the native converter, which takes 1.07 GB" in said
@@ -115,7 +115,7 @@ def test_the_way_out_of_too_little_memory_is_one() -> None:
     assert "trtllm_model" in refused(host(memory_bytes=10**9))
 
 
-def test_no_weight_only_is_advised_to_whom_wants_the_native_converter() -> None:
+def test_weight_only_is_not_suggested_with_the_native_converter() -> None:
     one = {"model": "llama-3.1-8b", "parallelism": {"tensor": 1}}
     facts = host("VM.GPU.A10.1", gpus=[{"name": "NVIDIA T4", "memory_mib": 15360}])
     assert "int8_weight_only" in str(refused(facts, **one))

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 tritonops.trtllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The host against the plan, by the checks of preflight."""
+"""Checks of the host against the plan, with the checks of preflight."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from ansible_collections.tritonops.trtllm.tests.unit.support.planning import (
 
 
 @pytest.mark.parametrize("precision", ["bfloat16", "fp8"])
-def test_a_gpu_must_be_able_to_compute_it(precision: str) -> None:
+def test_a_gpu_must_support_the_precision(precision: str) -> None:
     quantised = {"preset": "llama-3.1-8b", "repository": "me/Llama-3.1-8B-FP8", "quantization": "fp8"}
     old, a100, h100 = {"name": "Tesla T4", "memory_mib": 15360}, host()["gpus"][0], host("BM.GPU.H100.8")["gpus"][0]
     too_old, able = {"bfloat16": (old, a100), "fp8": (a100, h100)}[precision]
@@ -41,13 +41,13 @@ def test_a_gpu_must_be_able_to_compute_it(precision: str) -> None:
         accepted(host(gpus=[old]), **request, precision="float16")
 
 
-def test_fp8_is_not_for_an_a100() -> None:
+def test_an_a100_does_not_support_fp8() -> None:
     messages = [entry["message"] for entry in plan_for(precision="fp8")["refusals"]]
     assert "compute capability of GPUs 0-7: 8.0, but 8.9 is needed (for fp8): float16 or bfloat16 would do" in messages
 
 
 @pytest.mark.parametrize("profile", ["engine", "llmapi"])
-def test_cuda_13_needs_a_driver_that_has_it(profile: str) -> None:
+def test_cuda_13_requires_a_recent_driver(profile: str) -> None:
     facts = host(driver_version="570.124.06")
     request: dict[str, Any] = {"model": "llama-3.1-8b", "profile": profile}
     plan = make_plan(request, facts, CATALOGUE)
@@ -59,11 +59,11 @@ def test_cuda_13_needs_a_driver_that_has_it(profile: str) -> None:
     accepted(host(driver_version="580.65.06"), **{**request, "release": "1.2.1"})
 
 
-def test_a_driver_that_nothing_runs_with() -> None:
+def test_a_driver_that_is_too_old_for_every_version() -> None:
     assert "no release works with it" in refused(host(driver_version="470.1"))["trtllm_release"]
 
 
-def test_what_the_checks_of_preflight_find_is_refused_by_their_names() -> None:
+def test_findings_of_preflights_checks_are_refused_with_their_names() -> None:
     small = {"name": "NVIDIA A10", "memory_mib": 23028, "compute_capability": "8.6"}
     other = {**small, "name": "NVIDIA L4"}
     facts = host(gpus=[small, other], memory_bytes=1 << 30, disk_free_bytes=10**9, root_foreign=["etc"])
@@ -74,13 +74,13 @@ def test_what_the_checks_of_preflight_find_is_refused_by_their_names() -> None:
     assert set(waivable(plan)) == {"gpu_mixed", "gpu_memory", "disk_space", "shm"}
 
 
-def test_what_is_not_recorded_is_not_judged() -> None:
+def test_facts_that_are_not_recorded_are_not_checked() -> None:
     unknown = host(memory_bytes=None, disk_free_bytes=None, driver_version=None, gpus=[{"name": "NVIDIA GPU"}] * 8)
     plan = accepted(unknown, precision="bfloat16", preflight_gpus={"memory_mib": 1 << 20, "compute_capability": "99.0"})
     assert plan["needs"]["gpus"]["memory_mib"] == 1 << 20
 
 
-def test_what_is_expected_of_the_gpus_is_more_than_what_the_plan_needs() -> None:
+def test_expected_gpus_are_checked_in_addition_to_the_plans_needs() -> None:
     name = host()["gpus"][0]["name"]
     plan = accepted(parallelism={"tensor": 4}, preflight_gpus={"count": 2, "memory_mib": 1, "name": name})
     gpus = plan["needs"]["gpus"]
@@ -91,12 +91,12 @@ def test_what_is_expected_of_the_gpus_is_more_than_what_the_plan_needs() -> None
     ("expected", "check"),
     [({"count": 16}, "gpu_count"), ({"memory_mib": 81920}, "gpu_memory"), ({"name": "NVIDIA L40S"}, "gpu_model")],
 )
-def test_a_host_that_is_not_what_was_expected_is_refused(expected: dict[str, Any], check: str) -> None:
+def test_a_host_with_other_gpus_than_expected_is_refused(expected: dict[str, Any], check: str) -> None:
     (refusal,) = plan_for(preflight_gpus=expected)["refusals"]
     assert refusal["check"] == check and refusal["variable"].startswith("trtllm_preflight_gpus")
 
 
-def test_what_only_may_disappoint_is_a_warning() -> None:
+def test_possible_problems_are_warnings() -> None:
     small = {"server": {"shm_size": "64m"}}
     assert warned("a /dev/shm of 67.1 MB is too small for 8 ranks", **small)
     assert not warned("/dev/shm", waive=["shm"], **small)

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 tritonops.trtllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is known of a host, wherever it comes from."""
+"""Facts of a host from all sources."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_facts_as_the_module_returns_them() -> None:
     assert [gpu.index for gpu in facts.gpus] == list(range(8))
 
 
-def test_what_is_missing_is_not_known() -> None:
+def test_missing_facts_are_unknown() -> None:
     names = (
         "deployments",
         "root_outdated",
@@ -61,7 +61,7 @@ def test_what_is_missing_is_not_known() -> None:
     assert HostFacts().gpu_memory is HostFacts().capability is None
 
 
-def test_a_gpu_without_an_index_has_that_of_its_place() -> None:
+def test_a_gpu_without_an_index_has_that_of_its_position() -> None:
     assert [gpu.index for gpu in read(gpus=[A100, {**A100, "index": 5}, A100]).gpus] == [0, 5, 2]
 
 
@@ -93,12 +93,12 @@ def test_the_smallest_and_the_oldest_gpu_count() -> None:
         ({"gpus": [{**A100, "index": "first"}]}, "trtllm_host_facts.gpus.0.index", "whole number"),
     ],
 )
-def test_what_is_wrong_in_recorded_facts_is_named(facts: Any, variable: str, says: str) -> None:
+def test_wrong_recorded_facts_are_named(facts: Any, variable: str, says: str) -> None:
     found = {refusal.variable: refusal.message for refusal in read_host_facts(facts)[1]}
     assert list(found) == [variable] and says in found[variable]
 
 
-def test_a_pre_release_of_the_toolkit_is_as_good_as_its_numbers() -> None:
+def test_a_pre_release_of_the_toolkit_counts_as_its_release() -> None:
     assert read(container_toolkit="1.18.0~rc.1").container_toolkit == "1.18.0"
 
 

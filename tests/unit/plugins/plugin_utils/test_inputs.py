@@ -1,7 +1,7 @@
 # Copyright (c) 2026 tritonops.trtllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the controller reads: recorded facts and config.json, out of files and from a hub."""
+"""Inputs that the control node reads: recorded facts and config.json, from files and from a hub."""
 
 from __future__ import annotations
 
@@ -56,18 +56,18 @@ def test_facts_of_several_hosts_are_by_host(tmp_path: Path, form: Any) -> None:
 
 
 @pytest.mark.parametrize("form", [json.dumps, yaml.safe_dump])
-def test_facts_of_one_host_go_for_all(tmp_path: Path, form: Any) -> None:
+def test_facts_of_one_host_apply_to_all(tmp_path: Path, form: Any) -> None:
     assert recorded_facts(file(tmp_path, form(FACTS)), ["one", "two"]) == {"one": FACTS, "two": FACTS}
 
 
-def test_what_the_module_returned_goes_for_facts(tmp_path: Path) -> None:
+def test_the_modules_result_is_accepted_as_facts(tmp_path: Path) -> None:
     returned = {"changed": False, "host_facts": {"processors": 8}}
     assert recorded_facts(file(tmp_path, returned, "one"), ["a"]) == {"a": {"processors": 8}}
     assert recorded_facts(file(tmp_path, {"hosts": {"a": returned}}, "many"), ["a"]) == {"a": {"processors": 8}}
 
 
 @pytest.mark.parametrize("hosts", [{"one": FACTS}, [], None, "one"])
-def test_hosts_that_are_not_in_the_file_are_left_out(tmp_path: Path, hosts: Any) -> None:
+def test_hosts_that_are_not_in_the_file_are_omitted(tmp_path: Path, hosts: Any) -> None:
     assert recorded_facts(file(tmp_path, {"hosts": hosts}), ["two"]) == {}
 
 
@@ -84,34 +84,34 @@ def test_a_file_that_cannot_be_read_is_named(path: str) -> None:
         recorded_facts(path, ["one"])
 
 
-def test_bytes_that_are_no_text_are_named(tmp_path: Path) -> None:
+def test_bytes_that_are_not_text_are_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(InputError, match="cannot be read"):
         recorded_facts(str(tmp_path / "file"), ["one"])
 
 
-def test_what_was_recorded_before_is_by_host(tmp_path: Path) -> None:
+def test_earlier_records_are_by_host(tmp_path: Path) -> None:
     assert earlier_facts(None) == earlier_facts("") == earlier_facts(str(tmp_path / "none")) == {}
     assert earlier_facts(file(tmp_path, {"hosts": {"one": FACTS}})) == {"one": FACTS}
 
 
 @pytest.mark.parametrize("content", [FACTS, {"hosts": ["one"]}, ["one"], "plain text"])
-def test_a_file_that_is_no_record_is_not_overwritten(tmp_path: Path, content: Any) -> None:
+def test_a_file_that_is_not_a_record_is_not_overwritten(tmp_path: Path, content: Any) -> None:
     with pytest.raises(InputError, match=r"trtllm_host_facts_save = .* has no facts by host.*choose another file"):
         earlier_facts(file(tmp_path, content))
 
 
-def test_a_shape_is_every_host() -> None:
+def test_a_shape_applies_to_every_host() -> None:
     facts = read_facts(["one", "two"], None, "BM.GPU4.8", CATALOGUE)
     assert list(facts) == ["one", "two"] and len(facts["one"]["gpus"]) == 8
     assert read_facts(["one"], None, None, CATALOGUE) == {}
 
 
-def test_a_file_of_one_host_goes_for_every_host(tmp_path: Path) -> None:
+def test_a_file_of_one_host_applies_to_every_host(tmp_path: Path) -> None:
     assert read_facts(["one"], file(tmp_path, FACTS), None, CATALOGUE) == {"one": FACTS}
 
 
-def test_a_shape_that_is_not_known() -> None:
+def test_an_unknown_shape_is_refused() -> None:
     with pytest.raises(
         InputError, match=r"trtllm_host_shape = 'BM.GPU.4.8': is not .*did you mean BM.GPU4.8\?.*rehearsal"
     ):
@@ -122,7 +122,7 @@ def test_a_shape_that_is_not_known() -> None:
 
 
 class Hub(BaseHTTPRequestHandler):
-    """Answers as a hub does; what it was asked is in `asked`."""
+    """Answers like a hub; `asked` has the requests."""
 
     asked: ClassVar[list[tuple[str, str | None]]] = []
 
@@ -150,7 +150,7 @@ class Hub(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Quiet."""
+        """Do not log requests."""
 
 
 @pytest.fixture(name="hub", scope="module")
@@ -177,7 +177,7 @@ def test_config_json_is_read_from_the_hub_that_the_weights_come_from(hub: str) -
     assert "config" not in request["model"]
 
 
-def test_text_of_the_command_line_names_the_hub_as_well(hub: str) -> None:
+def test_text_from_the_command_line_can_name_the_hub(hub: str) -> None:
     request = {"model": '{"repository": "me/text", "revision": "main"}', "weights": f'{{"endpoint": "{hub}"}}'}
     assert with_config(request, None)["model"]["config"] == CONFIG
 
@@ -198,7 +198,7 @@ def test_the_token_does_not_follow_a_redirect(hub: str, tmp_path: Path) -> None:
     assert [given for _path, given in Hub.asked[-2:]] == ["Bearer secret", None]
 
 
-def test_a_gated_model_needs_the_token(hub: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_gated_model_requires_the_token(hub: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(InputError, match=r"401.*trtllm_model.shape"):
         with_config(request_to(hub, "me/gated"), None)
     monkeypatch.setenv("HOME", str(tmp_path))
@@ -206,25 +206,25 @@ def test_a_gated_model_needs_the_token(hub: str, tmp_path: Path, monkeypatch: py
     assert with_config(request_to(hub, "me/gated"), "~/token")["model"]["config"] == CONFIG
 
 
-def test_the_token_is_not_in_what_is_said(hub: str, tmp_path: Path) -> None:
+def test_the_token_is_not_in_messages(hub: str, tmp_path: Path) -> None:
     with pytest.raises(InputError) as failure:
         with_config(request_to(hub, "me/absent"), file(tmp_path, "secret"))
     assert "404" in str(failure.value) and "secret" not in str(failure.value)
 
 
 @pytest.mark.parametrize("repository", ["me/html", "me/garbage"])
-def test_an_answer_that_is_no_config_names_the_way_out(hub: str, repository: str) -> None:
+def test_an_answer_without_a_config_is_refused_with_a_remedy(hub: str, repository: str) -> None:
     with pytest.raises(InputError, match=r"(?s)the model's shape cannot be read there: .*give trtllm_model.shape"):
         with_config(request_to(hub, repository), None)
 
 
 @pytest.mark.parametrize("endpoint", ["http://127.0.0.1:1", "http://a b", "x", "http://[", "http://h:port"])
-def test_a_hub_that_cannot_be_asked_names_the_way_out(endpoint: str) -> None:
+def test_an_unreachable_hub_is_refused_with_a_remedy(endpoint: str) -> None:
     with pytest.raises(InputError, match="the model's shape cannot be read there"):
         with_config(request_to(endpoint, "me/tiny"), None)
 
 
-def test_a_token_file_that_is_not_there_is_named(hub: str) -> None:
+def test_a_missing_token_file_is_named(hub: str) -> None:
     with pytest.raises(InputError, match="/no/such/token"):
         with_config(request_to(hub, "me/tiny2"), "/no/such/token")
 
@@ -251,14 +251,12 @@ def test_config_json_can_be_a_file(tmp_path: Path, form: Any) -> None:
         {"model": {"repository": "me/x", "revision": "main"}, "weights": {"path": "/srv/x"}},
     ],
 )
-def test_no_hub_is_asked_where_there_is_nothing_to_ask(
-    request_: dict[str, Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_no_hub_is_asked_without_need(request_: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ansible_collections.tritonops.trtllm.plugins.plugin_utils._inputs.open_url", None)
     assert with_config(request_, None) == request_
 
 
-def test_a_shape_that_cannot_be_read_is_one_refusal_among_the_others() -> None:
+def test_an_unreadable_model_shape_is_refused_with_other_problems() -> None:
     request = {"model": {"repository": "me/x", "revision": "main", "config": "/no/such"}, "precision": "int3"}
     plan = host_plan(**request)
     assert [entry["variable"] for entry in plan["refusals"]] == ["trtllm_model.config", "trtllm_precision"]

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 tritonops.trtllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Equal hosts are planned once, and no host gets the plan of another one."""
+"""Equal hosts are planned once, and no host gets a wrong plan."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from ansible_collections.tritonops.trtllm.tests.unit.support.planning import CAT
 
 
 def nothing(_given: Any, _plan: Any) -> None:
-    """All that makes a difference is in the essence."""
+    """Everything that matters is in the essence."""
 
 
 def planned(*values: Any) -> tuple[list[Any], int]:
-    """What each host got, and how many plans were made. A plan is the value that it was made of."""
+    """The plan of each host, and the number of plans. A plan here is the value that it was made from."""
     made = []
 
     def plan(given: Any) -> list[Any]:
@@ -42,7 +42,7 @@ def test_equal_hosts_share_a_plan() -> None:
     assert plans[0] is plans[2] and plans[0] is not plans[1]
 
 
-def test_the_order_of_keys_makes_no_difference() -> None:
+def test_the_order_of_keys_does_not_matter() -> None:
     assert planned({"a": 1, "b": 2}, {"b": 2, "a": 1})[1] == 1
 
 
@@ -51,7 +51,7 @@ def test_the_order_of_keys_makes_no_difference() -> None:
     [(1, True), (1, 1.0), (1, "1"), ({1: 2}, {"1": 2}), ((1, 2), [1, 2]), (None, "null"), ([], {}), ({"a": None}, {})],
     ids=str,
 )
-def test_what_only_looks_equal_is_planned_for_itself(pair: tuple[Any, Any]) -> None:
+def test_values_that_only_look_equal_are_planned_separately(pair: tuple[Any, Any]) -> None:
     plans, made = planned(*pair, *pair)
     assert made >= 2
     for plan, value in zip(plans, (*pair, *pair)):
@@ -59,11 +59,11 @@ def test_what_only_looks_equal_is_planned_for_itself(pair: tuple[Any, Any]) -> N
 
 
 @pytest.mark.parametrize("value", [datetime.date(2026, 1, 1), {1: 0, "a": 0}, {b"x"}], ids=str)
-def test_what_json_cannot_write_is_planned_each_time(value: Any) -> None:
+def test_values_that_json_cannot_represent_are_planned_each_time(value: Any) -> None:
     assert planned([value], [value])[1] == 2
 
 
-def test_a_shared_plan_is_the_one_that_each_host_would_get() -> None:
+def test_a_shared_plan_equals_the_plan_of_each_host() -> None:
     request = {"model": "mixtral-8x7b-instruct"}
     facts = {"a": host(), "b": host("BM.GPU.A10.4"), "c": host()}
     plans = plan_equals_once(
@@ -76,8 +76,8 @@ def test_a_shared_plan_is_the_one_that_each_host_would_get() -> None:
     assert plans["a"] is plans["c"]
 
 
-def test_what_comes_to_the_same_shares_a_plan() -> None:
-    """Of each host only the tens count; of a plan, whether the rest is small."""
+def test_facts_with_the_same_effect_share_a_plan() -> None:
+    """Only the tens of a host matter, and for a plan whether the remainder is small."""
     made = []
 
     def plan(given: int) -> int:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 tritonops.trtllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Plans as people read them."""
+"""Plans as tables."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ def table_of(facts: dict[str, Any] | None = None, **options: Any) -> list[str]:
 
 
 def rows(facts: dict[str, Any] | None = None, **options: Any) -> dict[str, list[str]]:
-    """The words of each line, by its first; nothing may be refused."""
+    """The words of each line, by its first word; nothing may be refused."""
     lines = table_of(facts, **options)
     assert lines[1] != "This cannot work:", lines
     return {words[0]: words[1:] for line in lines if (words := line.split())}
 
 
-def test_a_plan_says_what_is_done_how_large_it_is_and_what_it_leaves() -> None:
+def test_a_table_shows_steps_sizes_and_what_is_left() -> None:
     table = rows(model="mixtral-8x7b", parallelism={"tensor": 8})
     assert table["image"][:3] == ["pull", "50", "GB"] and table["image"][3].startswith("nvcr.io/")
     assert table["weights"] == ["fetch", "93.4", "GB", "mistralai/Mixtral-8x7B-v0.1", "at", "fc7ac94680e3"]
@@ -40,7 +40,7 @@ def test_a_plan_says_what_is_done_how_large_it_is_and_what_it_leaves() -> None:
     assert table["exposure"][1:3] == ["known", "vulnerabilities"]
 
 
-def test_what_is_there_has_no_size() -> None:
+def test_existing_artifacts_have_no_size() -> None:
     key = accepted()["artifacts"]["weights"]["key"]
     assert rows(host(artifacts=[f"weights/{key}"]))["weights"][0:2] == [
         "reuse",
@@ -48,13 +48,13 @@ def test_what_is_there_has_no_size() -> None:
     ]
 
 
-def test_a_host_that_is_not_known_has_no_budget_of_gpus() -> None:
+def test_an_unknown_host_has_no_gpu_budget() -> None:
     table = rows({}, gpus_required=False, profile="llmapi")
     assert not {"each", "KV", "memory", "convert", "checkpoint", "engine"} & set(table)
     assert table["warning"]
 
 
-def test_weights_of_a_folder_are_named_by_it() -> None:
+def test_weights_from_a_folder_are_shown_with_its_path() -> None:
     assert rows(weights={"path": "/srv/mixtral"})["weights"][-1] == "/srv/mixtral"
 
 
@@ -65,13 +65,13 @@ def test_hosts_with_the_same_plan_share_a_table() -> None:
     assert heads == ["== a, c, d0, d1, d2 and 7 more", "== b"]
 
 
-def test_refusals_are_all_there_is() -> None:
+def test_a_refused_plan_only_shows_refusals() -> None:
     lines = table_of(precision="int3", root="x", server={"address": "0.0.0.0"})
     assert lines[:2] == ["== one", "This cannot work:"]
     assert [line.split(" = ")[0] for line in lines[2:]] == ["- trtllm_precision", "- trtllm_root"]
 
 
-def test_a_refusal_says_how_it_is_accepted() -> None:
+def test_a_refusal_shows_how_to_waive_it() -> None:
     assert table_of(server={"address": "0.0.0.0"})[-1].endswith(
         "(or accept it: trtllm_waive: [exposed_vulnerable_release])"
     )
@@ -88,12 +88,12 @@ def test_any_plan_can_be_shown(release: str, shape: str) -> None:
 # --- several deployments of a host
 
 
-def test_one_deployment_that_uses_every_gpu_has_no_heading_and_no_line_of_gpus() -> None:
+def test_a_single_deployment_with_all_gpus_has_no_heading_and_no_gpu_line() -> None:
     lines = table_of(parallelism={"tensor": 8})
     assert not [line for line in lines if line.startswith(("-- ", "GPUs "))]
 
 
-def test_each_deployment_has_its_own_part_and_the_gpus_are_shared_out() -> None:
+def test_each_deployment_has_its_own_part_with_its_gpus() -> None:
     lines = table_of(gpus=4, parallelism={"tensor": 4}, deployments={"small": {**SMALL, "gpus": [6]}})
     heads = [line for line in lines if line.startswith(("==", "--"))]
     assert heads == ["== one", "-- deployment default", "-- deployment small"]
@@ -101,11 +101,11 @@ def test_each_deployment_has_its_own_part_and_the_gpus_are_shared_out() -> None:
     assert "GPUs      0-3 default, 6 small, 4-5, 7 unused" in lines
 
 
-def test_gpus_that_nobody_uses_are_named_where_there_is_one_deployment() -> None:
+def test_unused_gpus_are_shown_for_a_single_deployment() -> None:
     assert "GPUs      0-3 default, 4-7 unused" in table_of(gpus=4, parallelism={"tensor": 4})
 
 
-def test_what_is_refused_of_one_deployment_is_all_that_is_shown() -> None:
+def test_a_refusal_of_one_deployment_is_all_that_is_shown() -> None:
     lines = table_of(deployments={"small": {**SMALL, "gpus": 1, "precision": "int3"}})
     assert lines[1] == "This cannot work:" and lines[2].startswith("- trtllm_deployments.small.precision = 'int3'")
     assert len(lines) == 3

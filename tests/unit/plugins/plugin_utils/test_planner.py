@@ -1,7 +1,7 @@
 # Copyright (c) 2026 tritonops.trtllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The plan as a whole: its keys and sizes, what it reuses, and that nothing whatever makes it raise."""
+"""The whole plan: its keys and sizes, what it reuses, and that no input makes the planner raise."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from ansible_collections.tritonops.trtllm.tests.unit.support.planning import (
 SECTIONS = {"needs", "trtllm_backend", "model_weights", "engine_build", "model_repo", "triton_service"}
 
 
-def test_the_default_is_the_newest_release_with_engines_by_its_newest_image() -> None:
+def test_the_default_is_the_newest_version_with_engines_and_its_newest_image() -> None:
     plan = accepted(release=None)
     assert (plan["release"], plan["profile"], plan["precision"]) == ("1.2.1", "engine", "float16")
     assert plan["trtllm_backend"]["image"]["name"] == "nvcr.io/nvidia/tritonserver:26.07-trtllm-python-py3"
@@ -41,12 +41,12 @@ def test_the_default_is_the_newest_release_with_engines_by_its_newest_image() ->
     assert accepted(profile="llmapi", release=None)["precision"] == "bfloat16"
 
 
-def test_a_digest_is_what_runs() -> None:
+def test_the_digest_is_what_runs() -> None:
     assert accepted(image=IMAGE)["trtllm_backend"]["image"]["name"] == f"registry.example/backend@{DIGEST}"
 
 
 @pytest.mark.parametrize("profile", ["engine", "llmapi"])
-def test_a_plan_has_what_was_promised(profile: str) -> None:
+def test_a_plan_has_all_documented_keys(profile: str) -> None:
     plan = accepted(profile=profile)
     promised = {"release", "profile", "artifacts", "steps", "budget", "warnings", "refusals"}
     assert promised | SECTIONS <= set(plan)
@@ -56,7 +56,7 @@ def test_a_plan_has_what_was_promised(profile: str) -> None:
 # --- names ------------------------------------------------------------------------------------------------------------
 
 
-def test_keys_follow_what_goes_in() -> None:
+def test_keys_depend_on_the_inputs() -> None:
     first, longer = accepted(image=IMAGE), accepted(image=IMAGE, limits={"max_seq_len": 4096})
     assert longer["artifacts"]["engine"]["dest"] != first["artifacts"]["engine"]["dest"]
     assert longer["artifacts"]["checkpoint"]["dest"] == first["artifacts"]["checkpoint"]["dest"]
@@ -72,27 +72,27 @@ def test_a_mirror_does_not_make_other_weights() -> None:
     assert mirrored["artifacts"]["weights"]["dest"] == accepted()["artifacts"]["weights"]["dest"]
 
 
-def test_another_release_or_profile_does_not_fetch_the_weights_again() -> None:
+def test_another_version_or_profile_does_not_download_the_weights_again() -> None:
     plans = [accepted(), accepted(release="0.9.0"), accepted(profile="llmapi")]
     assert len({plan["artifacts"]["weights"]["dest"] for plan in plans}) == 1
     assert len({plan["release_id"] for plan in plans}) == 3
 
 
-def test_templates_come_from_a_clone_where_the_image_has_none() -> None:
+def test_templates_come_from_a_clone_if_the_image_has_none() -> None:
     old = accepted(release="0.12.0", converter="upstream")
     assert old["trtllm_backend"]["templates"]["source"] == "git"
     assert old["engine_build"]["checkpoint"]["command"][1].startswith("/backend/tensorrt_llm/examples/")
     assert accepted()["trtllm_backend"]["templates"]["source"] == "image"
 
 
-def test_sources_can_be_a_mirror_of_ones_own() -> None:
+def test_sources_can_be_a_mirror() -> None:
     own = {"backend": {"repository": "https://git.example/b.git", "commit": "1" * 40}}
     sources = accepted(release="0.12.0", sources=own)["trtllm_backend"]["clone"]["sources"]
     assert sources["backend"]["repository"] == "https://git.example/b.git" and sources["backend"]["commit"] == "1" * 40
     assert sources["tensorrt_llm"]["commit"] == CATALOGUE.releases["0.12.0"]["sources"]["tensorrt_llm"]["commit"]
 
 
-def test_planning_twice_gives_the_same_and_leaves_what_it_was_given() -> None:
+def test_planning_is_repeatable_and_does_not_change_its_inputs() -> None:
     request = {
         "model": {"preset": "mixtral-8x7b", "revision": "main"},
         "profile": "llmapi",
@@ -130,7 +130,7 @@ def test_the_llm_api_needs_no_checkpoint_and_no_engine() -> None:
     assert set(steps(accepted(profile="llmapi"))) == {"image", "backend", "weights", "release", "service"}
 
 
-def test_what_is_there_is_reused_and_takes_no_more() -> None:
+def test_existing_artifacts_are_reused_and_need_no_space() -> None:
     plan = accepted()
     kinds = ("image", "backend", "weights", "checkpoint", "engine")
     there = [f"{kind}/{plan['artifacts'][kind]['key']}" for kind in kinds]
@@ -144,8 +144,8 @@ def test_what_is_there_is_reused_and_takes_no_more() -> None:
     assert done["release_id"] == plan["release_id"]
 
 
-def test_a_release_is_of_its_deployment() -> None:
-    """What another deployment serves is neither kept nor switched from, and its releases are not reused."""
+def test_a_release_belongs_to_its_deployment() -> None:
+    """Releases of another deployment are neither kept, switched from, nor reused."""
     request = {"model": "mixtral-8x7b-instruct"}
     plan = make_plan(request, host(), CATALOGUE)
     others = host(
@@ -159,20 +159,20 @@ def test_a_release_is_of_its_deployment() -> None:
     assert (named["needs"]["units"], named["needs"]["containers"]) == (["trtllm@small.service"], ["trtllm-small"])
 
 
-def test_the_gpus_that_a_deployment_has_are_those_of_its_containers() -> None:
+def test_containers_get_the_gpus_of_their_deployment() -> None:
     request, two = {"model": "llama-3.1-8b", "parallelism": {"tensor": 2}}, host(gpus=host()["gpus"][:2])
     plan = make_plan(request, two, CATALOGUE, devices=("2", "5"))
     assert plan["engine_build"]["gpus"] == plan["triton_service"]["container"]["gpus"] == ["2", "5"]
     whole = make_plan(request, two, CATALOGUE)
     assert whole["engine_build"]["gpus"] == whole["triton_service"]["container"]["gpus"] == ["all"]
-    # Which GPUs it runs on is part of what a release is.
+    # The GPUs are part of a release's key.
     assert plan["release_id"] != whole["release_id"]
     assert plan["artifacts"]["engine"]["key"] == whole["artifacts"]["engine"]["key"]
     none = make_plan({**request, "gpus_required": False}, {}, CATALOGUE, devices=("2", "5"))
     assert none["engine_build"]["gpus"] == none["triton_service"]["container"]["gpus"] == []
 
 
-def test_limits_of_the_container_are_those_of_the_server() -> None:
+def test_the_container_has_the_limits_of_trtllm_server() -> None:
     plan = accepted(server={"ulimits": ["nofile=4096:8192"]})
     assert plan["triton_service"]["container"]["ulimits"] == plan["needs"]["ulimits"] == ["nofile=4096:8192"]
     assert accepted()["needs"]["ulimits"] == ["memlock=-1", "stack=67108864"]
@@ -186,11 +186,11 @@ def test_limits_of_the_container_are_those_of_the_server() -> None:
         ({}, "pull"),
     ],
 )
-def test_where_the_image_comes_from(image: dict[str, str], action: str) -> None:
+def test_the_step_for_the_image_depends_on_its_source(image: dict[str, str], action: str) -> None:
     assert steps(accepted(release="0.12.0", image=image))["image"] == action
 
 
-def test_an_image_is_built_for_the_hosts_gpus_by_what_the_release_has() -> None:
+def test_an_image_is_built_for_the_hosts_gpus_with_the_versions_method() -> None:
     built = {"source": "build"}
     plans = [accepted(release=release, image=built)["trtllm_backend"] for release in ("0.9.0", "1.0.0")]
     old, new = (plan["image"]["build"] for plan in plans)
@@ -206,7 +206,7 @@ def test_an_image_is_built_for_the_hosts_gpus_by_what_the_release_has() -> None:
     assert plans[0]["clone"]["sources"]["backend"]["ref"] == "v0.9.0" and plans[0]["clone"]["whole"]
 
 
-def test_what_is_built_otherwise_is_another_image_however_fast() -> None:
+def test_build_options_except_speed_make_another_image() -> None:
     def planned(**build: Any) -> dict[str, Any]:
         return accepted(release="0.9.0", image={"source": "build", "build": build})
 
@@ -219,7 +219,7 @@ def test_what_is_built_otherwise_is_another_image_however_fast() -> None:
         assert image(**other)["name"] != first["name"]
         digests = [plan["model_repo"]["release"]["image_digest"] for plan in (planned(), planned(**other))]
         assert digests[0] != digests[1]
-    # By what the module records.
+    # With the inputs that the module records.
     recipe = ("dockerfile", "target", "build_args", "cuda_architectures", "pip_constraints")
     clone = planned()["trtllm_backend"]["clone"]
     sources = artifact_key({"sources": clone["sources"], "whole": True})
@@ -227,7 +227,7 @@ def test_what_is_built_otherwise_is_another_image_however_fast() -> None:
     assert first["dest"].endswith(f"/image/{artifact_key(inputs)}") and clone["dest"].endswith(f"/backend/{sources}")
 
 
-def test_jobs_are_as_many_as_memory_allows() -> None:
+def test_memory_limits_the_number_of_jobs() -> None:
     def jobs(**facts: Any) -> int:
         return accepted(host(**facts), release="0.9.0", image={"source": "build"})["trtllm_backend"]["image"]["build"][
             "jobs"
@@ -237,7 +237,7 @@ def test_jobs_are_as_many_as_memory_allows() -> None:
     assert jobs(processors=64, memory_bytes=2048 << 30) == 0
 
 
-def test_templates_of_an_image_that_is_built_are_in_its_sources() -> None:
+def test_templates_of_a_built_image_come_from_its_sources() -> None:
     plan = accepted(release="0.9.0", image={"source": "build"})
     assert plan["artifacts"]["backend"]["dest"] == plan["trtllm_backend"]["clone"]["dest"]
     later = accepted(release="1.0.0", image={"source": "build"})
@@ -245,7 +245,7 @@ def test_templates_of_an_image_that_is_built_are_in_its_sources() -> None:
     assert [step["what"] for step in later["steps"]][:3] == ["sources", "image", "backend"]
 
 
-def test_a_mirror_has_the_releases_tag_only_with_its_commit() -> None:
+def test_a_mirror_only_has_the_versions_tag_with_its_commit() -> None:
     own = accepted(release="0.9.0")["trtllm_backend"]["clone"]["sources"]["backend"]
     for commit, ref in ((own["commit"], "v0.9.0"), ("0" * 40, None)):
         mirror = {"backend": {"repository": "/srv/backend.git", "commit": commit}}
@@ -253,7 +253,7 @@ def test_a_mirror_has_the_releases_tag_only_with_its_commit() -> None:
         assert (found["repository"], found.get("ref")) == ("/srv/backend.git", ref)
 
 
-def test_disk_follows_the_model_and_its_precision() -> None:
+def test_disk_space_depends_on_model_and_precision() -> None:
     def disk(**changes: Any) -> dict[str, int]:
         return {entry["what"]: entry["bytes"] for entry in accepted(**changes)["budget"]["disk"]}
 
@@ -261,11 +261,11 @@ def test_disk_follows_the_model_and_its_precision() -> None:
     half, full = disk(**eight), disk(precision="float32", **eight)
     assert half["weights"] == full["weights"] == pytest.approx(93.4e9, rel=0.001)
     assert full["engine"] == 2 * half["engine"] == 2 * half["checkpoint"]
-    # A release is hard links: nothing of it is counted.
+    # A release consists of hard links, so it is not counted.
     assert set(half) == {"image", "weights", "checkpoint", "engine"}
 
 
-def test_an_engine_of_ones_own_needs_no_build() -> None:
+def test_an_existing_engine_needs_no_build() -> None:
     plan = accepted(engine_dir="/srv/engine", image=IMAGE)
     assert plan["engine_build"] == {}
     assert plan["model_repo"]["release"]["engine"] == "/srv/engine"
@@ -274,7 +274,7 @@ def test_an_engine_of_ones_own_needs_no_build() -> None:
     assert "trtllm_engine_dir" in refused(engine_dir="/srv/engine", profile="llmapi")
 
 
-def test_build_uses_as_many_workers_as_gpus() -> None:
+def test_the_build_uses_one_worker_per_gpu() -> None:
     plan = accepted(parallelism={"tensor": 8}, converter="upstream")
     assert flag(plan["engine_build"]["engine"]["command"], "--workers") == "8"
     assert plan["engine_build"]["engine"]["gpu"] == "NVIDIA A100-SXM4-40GB"
@@ -316,7 +316,7 @@ GOOD: dict[str, Any] = {"model": "llama-3.1-8b"}
 
 
 def requests() -> Iterator[Any]:
-    """Every variable and every key in one, each with every piece of rubbish; then rubbish all over."""
+    """Every variable and every nested key with each invalid value, then random combinations."""
     yield from RUBBISH
     for value in RUBBISH:
         yield from ({**GOOD, name: value} for name in REQUEST)
@@ -392,7 +392,7 @@ def test_no_facts_make_the_planner_raise() -> None:
         assert_plan_or_refusals(make_plan(GOOD, facts, CATALOGUE))
 
 
-def test_rubbish_without_gpus_makes_no_endless_launch_line() -> None:
+def test_invalid_values_without_gpus_make_no_endless_launch_command() -> None:
     shape = {**DIMENSIONS, "heads": 2**40, "kv_heads": 2**40, "ffn": 2**40, "hidden": 2**40, "layers": 2**40}
     for size in (2**40, 64):
         cut = {"tensor": size, "pipeline": size}
@@ -402,12 +402,12 @@ def test_rubbish_without_gpus_makes_no_endless_launch_line() -> None:
         assert_plan_or_refusals(plan)
 
 
-def test_refusals_leave_nothing_else_to_rely_on() -> None:
+def test_a_refused_plan_has_nothing_else() -> None:
     plan = plan_for(precision="none")
     assert set(plan) == {"refusals", "warnings", "needs"} and plan["warnings"] == []
 
 
-def test_a_root_folder_of_others_is_refused() -> None:
+def test_a_root_folder_that_others_use_is_refused() -> None:
     found = refused(host(root_foreign=["home-of-others", "postgres"]), root="/data")
     assert list(found) == ["trtllm_root"]
     assert "(home-of-others, postgres)" in found["trtllm_root"] and "such as /data/trtllm" in found["trtllm_root"]

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 tritonops.trtllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a plan lets preflight look at."""
+"""The needs that a plan passes to preflight."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def needs_though_refused(facts: dict[str, Any] | None = None, **request: Any) ->
     return found
 
 
-def test_gpus_of_the_tutorials_host() -> None:
+def test_needs_for_the_gpus_of_the_tutorials_host() -> None:
     gpus = needs(release="0.9.0", image=IMAGE, parallelism={"tensor": 8})["gpus"]
     memory = gpus.pop("memory_mib")
     assert gpus == {
@@ -43,8 +43,8 @@ def test_gpus_of_the_tutorials_host() -> None:
 
 
 @pytest.mark.parametrize("limits", [{"max_seq_len": 4096}, {"max_seq_len": 2000}, {"kv_cache_fraction": 0.35}])
-def test_the_memory_is_what_one_sequence_fits_in(limits: dict[str, Any]) -> None:
-    """Plan and preflight agree to the MiB. A KV cache has whole blocks, so 2000 tokens take more than 13504 MiB."""
+def test_the_needed_memory_fits_one_sequence(limits: dict[str, Any]) -> None:
+    """Plan and preflight agree exactly. A KV cache has whole blocks, so 2000 tokens need more than 13504 MiB."""
     request: dict[str, Any] = {"release": "0.9.0", "image": IMAGE, "parallelism": {"tensor": 8}, "limits": limits}
     least = needs(**request)["gpus"]["memory_mib"]
     assert least > 13504
@@ -57,37 +57,37 @@ def test_the_memory_is_what_one_sequence_fits_in(limits: dict[str, Any]) -> None
         assert (list(gpu_memory(Gpus(memory_mib=least), kinds)) == []) is fits
 
 
-def test_memory_that_was_accepted_to_be_too_small_is_waived_once() -> None:
-    """The need stays, and preflight waives it by the same name."""
+def test_insufficient_memory_is_waived_once() -> None:
+    """The need stays, and preflight waives it with the same name."""
     small = host(gpus=[{**host()["gpus"][0], "memory_mib": 8192}] * 8)
     assert needs(small, waive=["gpu_memory"])["gpus"]["memory_mib"] > 8192
 
 
-def test_what_computes_it() -> None:
+def test_needs_include_compute_capability_and_driver() -> None:
     assert needs(precision="bfloat16")["gpus"]["compute_capability"] == "8.0"
     assert needs()["gpus"]["driver"] == "580"
 
 
-def test_without_a_gpu_none_is_looked_at() -> None:
+def test_without_a_gpu_there_are_no_gpu_needs() -> None:
     assert "gpus" not in needs(host("rehearsal"), model="smollm2-135m-instruct", gpus_required=False)
 
 
 def test_ranks_share_memory() -> None:
     assert needs(parallelism={"tensor": 8}, server={"shm_size": "4g"})["shm"] == {"size": "4g", "ranks": 8}
-    # The LLM API starts the ranks by itself, all the same.
+    # This also applies to the LLM API, which starts the ranks itself.
     assert needs(profile="llmapi", parallelism={"tensor": 8})["shm"]["ranks"] == 8
 
 
-def test_room_is_what_the_budget_says() -> None:
+def test_disk_space_is_that_of_the_budget() -> None:
     plan = accepted()
     assert plan["needs"]["disk"] == plan["budget"]["disk"]
     assert plan["needs"]["memory_bytes"] == plan["budget"]["host_memory"]
     there = host(artifacts=[f"image/{plan['artifacts']['image']['key']}"])
-    # Docker has it, and preflight cannot see that there.
+    # Docker already has the image, which preflight cannot see in the folder.
     assert [part["what"] for part in needs(there)["disk"]] == ["weights", "checkpoint", "engine"]
 
 
-def test_the_registry_is_asked_until_the_image_is_there() -> None:
+def test_the_registry_is_checked_unless_the_image_exists() -> None:
     plan = accepted()
     assert plan["needs"]["registry"] == "nvcr.io"
     assert needs(image=IMAGE)["registry"] == "registry.example"
@@ -98,7 +98,7 @@ def test_the_registry_is_asked_until_the_image_is_there() -> None:
     assert needs(image=archive)["registry"] == ""
 
 
-def test_sources_are_asked_for_until_they_are_there() -> None:
+def test_sources_are_checked_unless_they_exist() -> None:
     assert needs()["reach"] == []
     plan = accepted(release="0.9.0", image=IMAGE)
     urls = [source["url"] for source in plan["needs"]["reach"]]
@@ -110,7 +110,7 @@ def test_sources_are_asked_for_until_they_are_there() -> None:
     assert needs(there, release="0.9.0", image=IMAGE)["reach"] == []
 
 
-def test_an_image_is_built_from_sources() -> None:
+def test_needs_for_an_image_built_from_source() -> None:
     found = needs(release="0.9.0", image={"source": "build"})
     urls = [source["url"] for source in found["reach"]]
     assert len(urls) == len(set(urls)) >= 2 and found["registry"] == ""
@@ -128,7 +128,7 @@ REFUSED: list[dict[str, Any]] = [
 
 
 @pytest.mark.parametrize("request_", REFUSED)
-def test_what_is_right_in_a_refused_request_is_checked_all_the_same(request_: dict[str, Any]) -> None:
+def test_valid_parts_of_a_refused_request_are_still_checked(request_: dict[str, Any]) -> None:
     good, found = needs(), needs_though_refused(**request_)
     for name in (
         "architectures",
@@ -148,7 +148,7 @@ def test_what_is_right_in_a_refused_request_is_checked_all_the_same(request_: di
     assert found["gpus"] and found["planned"]
 
 
-def test_what_the_plan_reckoned_is_all_checked_where_the_host_will_not_do() -> None:
+def test_all_needs_are_checked_if_only_the_host_is_refused() -> None:
     assert needs_though_refused(host(disk_free_bytes=1)) == needs()
 
 
@@ -162,7 +162,7 @@ def test_what_the_plan_reckoned_is_all_checked_where_the_host_will_not_do() -> N
         ({"gpus_required": False, "precision": "int3"}, {"gpus"}),
     ],
 )
-def test_what_is_wrong_is_not_needed(wrong: dict[str, Any], missing: set[str]) -> None:
+def test_invalid_options_create_no_needs(wrong: dict[str, Any], missing: set[str]) -> None:
     found = needs_though_refused(**wrong)
     assert not missing & set(found)
     if "image" in wrong:
@@ -171,15 +171,15 @@ def test_what_is_wrong_is_not_needed(wrong: dict[str, Any], missing: set[str]) -
         assert found["ports"] == []
 
 
-def test_the_archive_of_a_refused_plan_is_checked() -> None:
+def test_a_refused_plans_archive_is_checked() -> None:
     archive = {"source": "archive", "archive": "/srv/image.tar", "digest": "sha256:" + "a" * 64}
     found = needs_though_refused(image=archive, precision="int3")
     assert found["archive"] == {"path": "/srv/image.tar", "digest": archive["digest"]}
     assert found["registry"] == "" and [part["what"] for part in found["disk"]] == ["weights"]
 
 
-def test_a_model_whose_shape_cannot_be_read_is_asked_for_at_the_hub() -> None:
-    """Its token may be what is wrong, and preflight tells."""
+def test_the_hub_is_checked_for_a_model_with_an_unreadable_shape() -> None:
+    """The reason may be its token, which preflight reports."""
     plan = host_plan(model=OWN_MODEL, weights={"endpoint": "http://127.0.0.1:9"})["deployments"]["default"]
     (refusal,) = plan["refusals"]
     assert "the model's shape cannot be read there" in refusal["message"]
@@ -187,13 +187,13 @@ def test_a_model_whose_shape_cannot_be_read_is_asked_for_at_the_hub() -> None:
     assert (hub["repository"], hub["revision"], hub["endpoint"]) == (*OWN_MODEL.values(), "http://127.0.0.1:9")
 
 
-def test_a_hub_that_is_not_used_is_not_asked() -> None:
+def test_a_hub_that_is_not_used_is_not_checked() -> None:
     for weights in ({"offline": True}, {"path": "/srv/weights"}):
         assert "hub" not in needs(weights=weights)
         assert "hub" not in needs_though_refused(weights=weights, precision="int3")
 
 
-def test_a_request_that_is_none_needs_what_all_need() -> None:
+def test_an_invalid_request_has_the_basic_needs() -> None:
     found = plan_for(model=None)["needs"]
     assert found["systemd"] and found["root"] == "/opt/trtllm" and found["registry"] == "nvcr.io"
 
@@ -211,10 +211,10 @@ def test_a_request_that_is_none_needs_what_all_need() -> None:
         ("busybox:1.2", "registry-1.docker.io"),
     ],
 )
-def test_registry(reference: str, registry: str) -> None:
+def test_the_registry_of_an_image(reference: str, registry: str) -> None:
     assert registry_of(reference) == registry
 
 
-def test_only_what_http_reaches_is_asked() -> None:
+def test_only_http_urls_are_checked() -> None:
     sources = [{"repository": url} for url in ("/srv/x.git", "https://g.example/x.git", "git@g.example:x.git")]
     assert [source.url for source in repositories([*sources, *sources])] == ["https://g.example/x.git"]

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 tritonops.trtllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Arithmetic against figures that others published, and against what must hold of any figures."""
+"""Calculations compared with published figures, and properties that always hold."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ MIXTRAL = shape_of("mixtral-8x7b")
 LLAMA_8B = shape_of("llama-3.1-8b")
 QWEN_HALF = shape_of("qwen2.5-0.5b-instruct")
 
-# What the hub counts in the safetensors files of each.
+# The numbers of parameters in the safetensors files, according to the hub.
 PUBLISHED = {
     "mixtral-8x7b": 46_702_792_704,
     "mixtral-8x7b-instruct": 46_702_792_704,
@@ -49,7 +49,7 @@ PUBLISHED = {
 
 
 @pytest.mark.parametrize(("model", "parameters"), PUBLISHED.items())
-def test_a_model_has_the_parameters_that_its_files_have(model: str, parameters: int) -> None:
+def test_a_model_has_as_many_parameters_as_its_files(model: str, parameters: int) -> None:
     assert shape_of(model).stored == parameters
 
 
@@ -57,29 +57,29 @@ def test_mixtral_on_eight_a100_of_40_gb() -> None:
     plan = accepted(model="mixtral-8x7b", parallelism={"tensor": 8})
     gpu = plan["budget"]["gpu"]
     assert plan["artifacts"]["weights"]["bytes"] == pytest.approx(93.4e9, rel=0.001)
-    # Keys and values of 32 layers, one KV head of 128 a GPU, two bytes each.
+    # Keys and values of 32 layers, one KV head of size 128 per GPU, two bytes each.
     assert gpu["kv_bytes_per_token"] == 2 * 32 * 1 * 128 * 2 == 16 * 1024
     assert gpu["kv_tokens"] == pytest.approx(1.58e6, rel=0.01)
     assert gpu["sequences"] == gpu["kv_tokens"] // 2048
-    # 46.7 G parameters less one of two embeddings by eight, and an embedding of 32000 x 4096 whole.
+    # 46.7 G parameters without one of two embeddings, divided by eight, plus a whole embedding of 32000 x 4096.
     eighth = (46.70e9 - 0.131e9) / 8 * 2 + 0.262e9
     assert gpu["weights"] == pytest.approx(eighth, rel=0.005)
     whole = gpu["weights"] + gpu["activations"] + gpu["runtime"] + gpu["free"]
     assert whole == gpu["memory"] == 40 * GIB
 
 
-def test_few_kv_heads_are_repeated_on_every_rank() -> None:
+def test_kv_heads_are_repeated_if_there_are_more_ranks() -> None:
     # Qwen2.5 0.5B: 2 KV heads, 14 attention heads.
     per_token = [kv_bytes_per_token(QWEN_HALF, FLOAT16, Parallelism(tensor)) for tensor in (1, 2, 14)]
     assert per_token == [2 * 24 * 2 * 64 * 2, 2 * 24 * 1 * 64 * 2, 2 * 24 * 1 * 64 * 2]
-    # A head of keys and one of values on each of 32 ranks, where 8 of each are in the model.
+    # One head of keys and one of values on each of 32 ranks; the model has 8 of each.
     repeated = 32 * weight_bytes(LLAMA_8B, PRECISIONS["float32"], Parallelism(32))
     cut = 8 * weight_bytes(LLAMA_8B, PRECISIONS["float32"], Parallelism(8))
     heads, embeddings_and_norms = 32 * 4096 * 128 * 2 * 24 * 4, (128256 * 4096 + 65 * 4096) * 24 * 4
     assert repeated - cut == heads + embeddings_and_norms
 
 
-def test_a_pipeline_shares_layers_and_keeps_one_end_on_a_rank() -> None:
+def test_a_pipeline_splits_layers_and_has_one_end_per_rank() -> None:
     whole = weight_bytes(LLAMA_8B, FLOAT16, Parallelism())
     embedding = 128256 * 4096 * 2
     half = weight_bytes(LLAMA_8B, FLOAT16, Parallelism(pipeline=2))
@@ -99,13 +99,13 @@ def test_biases_of_qwen_are_counted() -> None:
 @pytest.mark.parametrize(
     ("precision", "gigabytes"), [("float32", 32.1), ("float16", 16.1), ("bfloat16", 16.1), ("int8_weight_only", 9.1)]
 )
-def test_precision_counts_in_layers_and_leaves_embeddings(precision: str, gigabytes: float) -> None:
-    # 8.03 G parameters, of which 1.05 G are embeddings, which weight-only leaves at two bytes.
+def test_precision_applies_to_layers_but_not_to_embeddings(precision: str, gigabytes: float) -> None:
+    # 8.03 G parameters; 1.05 G of them are embeddings, which keep two bytes with weight-only.
     assert checkpoint_bytes(LLAMA_8B, PRECISIONS[precision], Parallelism()) == pytest.approx(gigabytes * 1e9, rel=0.01)
 
 
 @pytest.mark.parametrize("model", CATALOGUE.models)
-def test_more_gpus_never_need_more_on_each(model: str) -> None:
+def test_more_gpus_never_need_more_memory_each(model: str) -> None:
     shape = shape_of(model)
     for tensors in (legal_tensor_sizes(shape, 16), [1]):
         needs = [Load(shape, FLOAT16, Limits(), 80 * GIB).on(Parallelism(tensor)) for tensor in tensors]
@@ -117,7 +117,7 @@ def test_more_gpus_never_need_more_on_each(model: str) -> None:
 
 
 @pytest.mark.parametrize("model", ["mixtral-8x7b", "llama-3.1-8b", "qwen2.5-0.5b-instruct"])
-def test_longer_sequences_are_never_more_of_them(model: str) -> None:
+def test_longer_sequences_never_fit_more_often(model: str) -> None:
     lengths = (256, 1000, 2048, 4096, 32768)
     load = Load(shape_of(model), FLOAT16, Limits(), 80 * GIB, tokens_per_block=64)
     found = [load.within(max_seq_len=length).on(Parallelism(2)).sequences for length in lengths]
@@ -127,7 +127,7 @@ def test_longer_sequences_are_never_more_of_them(model: str) -> None:
 
 @pytest.mark.parametrize("model", CATALOGUE.models)
 @pytest.mark.parametrize("shape", [name for name in CATALOGUE.shapes if CATALOGUE.shapes[name]["gpus"]["count"]])
-def test_what_is_chosen_is_legal_and_fits(model: str, shape: str) -> None:
+def test_the_chosen_parallelism_is_valid_and_fits(model: str, shape: str) -> None:
     gpus = host(shape)["gpus"]
     load = Load(shape_of(model), FLOAT16, Limits(), gpus[0]["memory_mib"] << 20)
     chosen = choose_parallelism(load, len(gpus), None, None)
@@ -154,12 +154,12 @@ def test_what_is_chosen_is_legal_and_fits(model: str, shape: str) -> None:
         ("mixtral-8x7b", 8),
     ],
 )
-def test_small_models_are_not_spread_thin(model: str, tensor: int) -> None:
+def test_small_models_use_few_gpus(model: str, tensor: int) -> None:
     load = Load(shape_of(model), FLOAT16, Limits(), 80 * GIB)
     assert choose_parallelism(load, 8, None, None) == Parallelism(tensor)
 
 
-def test_what_was_asked_for_is_kept() -> None:
+def test_requested_parallelism_is_kept() -> None:
     load = Load(LLAMA_8B, FLOAT16, Limits(), 80 * GIB)
     assert choose_parallelism(load, 8, 2, None) == Parallelism(2, 1)
     assert choose_parallelism(load, 8, None, 4) is not None
@@ -167,14 +167,14 @@ def test_what_was_asked_for_is_kept() -> None:
     assert choose_parallelism(replace(load, memory=GIB), 8, 1, 1) is None
 
 
-def test_stages_come_where_tensor_parallelism_does_not_do() -> None:
-    # 25 heads of 5 layers each can be cut by 1, 5 or 25 only: on 4 GPUs stages are what is left.
+def test_stages_are_used_if_tensor_parallelism_is_not_possible() -> None:
+    # 25 heads can only be divided by 1, 5 or 25, so 4 GPUs need pipeline stages.
     odd = Shape(layers=40, heads=25, kv_heads=25, hidden=6400, ffn=25600, vocab=32000, max_positions=4096)
     chosen = choose_parallelism(Load(odd, FLOAT16, Limits(), 24 * GIB), 4, None, None)
     assert chosen == Parallelism(1, 4)
 
 
-def test_legal_tensor_sizes_repeat_or_divide_kv_heads() -> None:
+def test_valid_tensor_sizes_repeat_or_divide_kv_heads() -> None:
     assert legal_tensor_sizes(shape_of("smollm2-135m-instruct")) == [1, 3]
     assert legal_tensor_sizes(MIXTRAL) == [1, 2, 4, 8, 16, 32]
     assert legal_tensor_sizes(QWEN_HALF) == [1, 2]
@@ -188,9 +188,7 @@ def test_legal_tensor_sizes_repeat_or_divide_kv_heads() -> None:
     fraction=st.floats(1e-9, 1),
     block=st.sampled_from([1, 32, 64, 128]),
 )
-def test_the_least_memory_is_where_one_sequence_fits(
-    tensor: int, length: int, beams: int, fraction: float, block: int
-) -> None:
+def test_the_least_memory_fits_one_sequence(tensor: int, length: int, beams: int, fraction: float, block: int) -> None:
     limits = Limits(max_seq_len=length, max_beam_width=beams, kv_cache_fraction=fraction)
     load, parallelism = Load(LLAMA_8B, FLOAT16, limits, 0, block), Parallelism(tensor)
     least = load.least_memory(parallelism)

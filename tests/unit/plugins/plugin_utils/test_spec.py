@@ -1,7 +1,7 @@
 # Copyright (c) 2026 tritonops.trtllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is asked for: a wrong value gives its path and what is allowed, and a model may come from its config.json."""
+"""The request: wrong values are refused with their path and valid values; models can be read from config.json."""
 
 from __future__ import annotations
 
@@ -141,11 +141,11 @@ OWN = {"repository": "me/Tiny", "revision": "1" * 40, "architecture": "LlamaForC
         ),
     ],
 )
-def test_a_wrong_value_is_named_with_what_is_allowed(changes: dict[str, Any], variable: str, says: str) -> None:
+def test_a_wrong_value_is_named_with_valid_values(changes: dict[str, Any], variable: str, says: str) -> None:
     assert says in refused(**changes)[variable]
 
 
-def test_all_problems_come_at_once() -> None:
+def test_all_problems_are_reported_at_once() -> None:
     wrong = {"model": "nothing", "release": "9", "precision": "int3", "parallelism": {"tensor": -1}, "root": "x"}
     assert set(refused(**wrong)) == {f"trtllm_{name}" for name in [*wrong, "parallelism.tensor"]} - {
         "trtllm_parallelism"
@@ -153,18 +153,18 @@ def test_all_problems_come_at_once() -> None:
 
 
 @pytest.mark.parametrize("release", ["0.8.0", "0.18.2"])
-def test_a_profile_that_the_release_has_not_names_those_that_have(release: str) -> None:
+def test_an_unsupported_profile_names_versions_that_support_it(release: str) -> None:
     assert refused(release=release, profile="llmapi")["trtllm_profile"].endswith(
         f"0.19.0 to {CATALOGUE.newest('llmapi')} have"
     )
 
 
-def test_weight_only_needs_an_engine() -> None:
+def test_weight_only_requires_an_engine() -> None:
     found = refused(profile="llmapi", precision="int8_weight_only")["trtllm_precision"]
     assert "profile engine; llmapi has float32, float16, bfloat16" in found
 
 
-def test_fp8_needs_weights_that_are_fp8() -> None:
+def test_fp8_requires_fp8_weights() -> None:
     h100 = host("BM.GPU.H100.8")
     assert "quantised to it" in refused(h100, precision="fp8")["trtllm_precision"]
     quantised = {"preset": "llama-3.1-8b-instruct", "repository": "me/Llama-3.1-8B-Instruct-FP8", "quantization": "fp8"}
@@ -183,7 +183,7 @@ def test_a_renamed_placeholder_names_its_successor(release: str) -> None:
     )
 
 
-def test_a_removed_placeholder_names_when() -> None:
+def test_a_removed_placeholder_names_the_version() -> None:
     wrong = {"preprocessing": {"tokenizer_type": "auto"}}
     found = refused(release="0.9.0", repository_parameters=wrong)
     assert "(removed in 0.9.0)" in found["trtllm_repository_parameters.preprocessing.tokenizer_type"]
@@ -192,7 +192,7 @@ def test_a_removed_placeholder_names_when() -> None:
 @pytest.mark.parametrize(
     "reference", ["nvcr.io/nvidia/tritonserver:24.05-trtllm-python-py3", "m/tritonserver:24.05-trtllm-python-py3"]
 )
-def test_an_ngc_image_of_another_release_is_told(reference: str) -> None:
+def test_an_ngc_image_of_another_version_is_refused(reference: str) -> None:
     assert "carries release 0.9.0, not 1.2.1" in refused(image={"reference": reference})["trtllm_image.reference"]
     assert accepted(release="0.9.0", image={"reference": reference})["trtllm_backend"]["image"]["name"] == reference
 
@@ -200,7 +200,7 @@ def test_an_ngc_image_of_another_release_is_told(reference: str) -> None:
 # --- models ---------------------------------------------------------------------------------------------------------
 
 
-def test_a_preset_can_be_pinned_elsewhere() -> None:
+def test_a_preset_can_have_another_revision() -> None:
     plan = accepted(model={"preset": "mixtral-8x7b", "revision": "main"})
     assert plan["model_weights"]["snapshots"][0]["revision"] == "main"
 
@@ -211,7 +211,7 @@ def test_any_other_model_is_a_mapping() -> None:
     assert plan["engine_build"]["checkpoint"]["tp_size"] == 4
 
 
-# The keys of each repository's config.json that say something about its shape.
+# The keys of each repository's config.json that describe its shape.
 CONFIGS: dict[str, dict[str, Any]] = {
     "llama-3.1-8b": {
         "architectures": ["LlamaForCausalLM"],
@@ -280,7 +280,7 @@ def described(config: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("preset", CONFIGS)
-def test_config_json_says_what_the_preset_says(preset: str) -> None:
+def test_config_json_matches_the_preset(preset: str) -> None:
     own, known = shape_of(described(CONFIGS[preset])), shape_of(preset)
     assert own.head_dim == known.head_dim
     assert {**vars(own), "head_size": 0} == {**vars(known), "head_size": 0}
@@ -318,7 +318,7 @@ def test_the_planner_and_the_converter_read_the_same_model(architecture: str, ch
     assert shape.tied_embeddings == decoder.tied
 
 
-def test_a_mixtral_without_kv_heads_and_experts_has_what_transformers_gives_it() -> None:
+def test_a_mixtral_without_kv_heads_and_experts_has_the_defaults_of_transformers() -> None:
     left_out = ("num_key_value_heads", "num_local_experts", "num_experts_per_tok")
     config = {key: value for key, value in CONFIGS["mixtral-8x7b-instruct"].items() if key not in left_out}
     assert shape_of(described(config)).stored == shape_of("mixtral-8x7b-instruct").stored
@@ -339,19 +339,19 @@ def test_a_mixtral_without_kv_heads_and_experts_has_what_transformers_gives_it()
         ({"compression_config": True}, "trtllm_model.quantization", "must be a string"),
     ],
 )
-def test_what_config_json_does_not_say_is_asked_for(change: dict[str, Any], variable: str, says: str) -> None:
+def test_values_missing_in_config_json_are_required(change: dict[str, Any], variable: str, says: str) -> None:
     found = refused(model=described({**CONFIGS["llama-3.1-8b"], **change}))
     assert list(found) == [variable]
     assert says in found[variable]
 
 
-def test_config_json_is_read_by_the_architecture_that_was_stated() -> None:
+def test_config_json_is_read_with_the_given_architecture() -> None:
     config = {key: value for key, value in CONFIGS["llama-3.1-8b"].items() if key != "num_key_value_heads"}
     assert shape_of(described(config)).kv_heads == 32
     assert shape_of({**described(config), "architecture": "MistralForCausalLM"}).kv_heads == 8
 
 
-def test_what_config_json_says_of_quantisation_counts() -> None:
+def test_quantisation_in_config_json_is_used() -> None:
     config = {**CONFIGS["llama-3.1-8b"], "quantization_config": {"quant_method": "fp8"}}
     plan = plan_for(host("BM.GPU.H100.8"), model=described(config), profile="llmapi")
     assert plan["precision"] == "fp8"
@@ -361,7 +361,7 @@ def test_what_config_json_says_of_quantisation_counts() -> None:
     ("tokenizer", "key"),
     [("mixtral-8x7b", True), ({"repository": "me/t", "revision": "1" * 40}, True), ({"path": "/srv/t"}, False)],
 )
-def test_another_tokenizer_has_a_folder_of_its_own(tokenizer: Any, key: bool) -> None:
+def test_another_tokenizer_has_its_own_folder(tokenizer: Any, key: bool) -> None:
     plan = accepted(tokenizer=tokenizer)
     assert plan["artifacts"]["tokenizer"]["dest"] != plan["artifacts"]["weights"]["dest"]
     assert bool(plan["model_weights"]["snapshots"][1]["repository"]) is key

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Names that are no variables, and values that the planner does not look at."""
+"""Unknown variables, and values that the planner does not use."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_a_variable_of_earlier_versions_is_refused_with_its_new_name(name: str) 
     assert refusal.message == "is called trtllm_waive now: move its value there"
 
 
-def test_the_common_prefix_makes_no_name_near() -> None:
+def test_the_common_prefix_does_not_count_as_similar() -> None:
     (refusal,) = unknown_names(["trtllm_wool"])
     assert "did you mean" not in refusal.message and "another prefix" in refusal.message
 
@@ -76,7 +76,7 @@ def test_a_proxys_password_is_not_shown(value: Any) -> None:
     assert "secret" not in str([refusal.as_dict() for refusal in variable_refusals([], {"trtllm_proxy": value})])
 
 
-def test_what_is_right_is_not_refused() -> None:
+def test_correct_values_are_not_refused() -> None:
     right: dict[str, Any] = {
         "trtllm_proxy": {"http": "http://proxy.example.com:3128", "no_proxy": ".example.com"},
         "trtllm_storage": {

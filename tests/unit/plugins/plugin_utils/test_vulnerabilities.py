@@ -1,7 +1,7 @@
 # Copyright (c) 2026 tritonops.trtllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The image against the world."""
+"""Known vulnerabilities of images that are exposed to a network."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from ansible_collections.tritonops.trtllm.tests.unit.support.planning import (
 )
 
 
-# 1.3.0 fixes the last one that is known.
+# 1.3.0 fixes the last known one.
 @pytest.mark.parametrize("release", [name for name in CATALOGUE.releases if older(name, "1.3.0")])
 @pytest.mark.parametrize("address", ["0.0.0.0", "10.1.2.3", "::", "gpu-1.example"])
-def test_a_vulnerable_release_is_not_exposed_unless_it_is_accepted_by_name(release: str, address: str) -> None:
+def test_a_vulnerable_version_is_not_exposed_unless_that_is_waived(release: str, address: str) -> None:
     request: dict[str, Any] = {"release": release, "image": IMAGE, "server": {"address": address}}
     plan = plan_for(**request)
     assert waivable(plan) == {"exposed_vulnerable_release": "trtllm_server.address"}
@@ -35,7 +35,7 @@ def test_loopback_is_not_exposed(address: str) -> None:
     assert not warned("no authentication", server={"address": address})
 
 
-def test_the_worst_vulnerability_comes_first_and_fixed_ones_are_not_named() -> None:
+def test_the_worst_vulnerability_is_first_and_fixed_ones_are_omitted() -> None:
     oldest, newest = accepted(release="0.8.0")["vulnerabilities"], accepted()["vulnerabilities"]
     worst = {entry["id"]: entry.get("cvss") or 0 for entry in CATALOGUE.vulnerabilities}
     assert [worst[name] for name in oldest] == sorted((worst[name] for name in oldest), reverse=True)
@@ -47,6 +47,6 @@ def test_the_worst_vulnerability_comes_first_and_fixed_ones_are_not_named() -> N
     ("earlier", "later"),
     [("1.2.1", "1.3.0rc17"), ("1.3.0rc9", "1.3.0rc17"), ("1.3.0rc17", "1.3.0"), ("25.10", "26.06")],
 )
-def test_a_release_candidate_is_between_two_releases(earlier: str, later: str) -> None:
+def test_a_release_candidate_is_between_two_versions(earlier: str, later: str) -> None:
     assert older(earlier, later)
     assert not older(later, earlier) and not older(later, later)

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 tritonops.trtllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What works, and disappoints, is said."""
+"""Warnings about settings that work but may disappoint."""
 
 from __future__ import annotations
 
@@ -20,29 +20,29 @@ def test_an_older_driver_of_the_same_cuda_is_warned_of() -> None:
 @pytest.mark.parametrize(
     ("version", "warns"), [("1.16.1", True), ("1.17.8", True), ("1.19.1", False), ("1.20.0~rc.1", False), (None, False)]
 )
-def test_the_container_toolkit_has_a_floor(version: str | None, warns: bool) -> None:
+def test_an_old_container_toolkit_gives_a_warning(version: str | None, warns: bool) -> None:
     assert warned("nvidia-container-toolkit", host(container_toolkit=version)) is warns
 
 
-def test_a_batch_of_one_is_warned_of() -> None:
+def test_a_batch_of_one_gives_a_warning() -> None:
     assert warned("serve one request at a time", limits={"max_batch_size": 1})
     assert not warned("serve one request at a time")
 
 
 @pytest.mark.parametrize("release", CATALOGUE.releases)
-def test_a_build_default_of_batch_one_is_warned_of(release: str) -> None:
+def test_a_build_default_of_batch_one_gives_a_warning(release: str) -> None:
     by_itself = "by itself would build for batch 1"
     assert warned(by_itself, release=release, image=IMAGE) is (release in ("0.8.0", "0.9.0", "0.10.0"))
     assert not warned(by_itself, release=release, image=IMAGE, limits={"max_batch_size": 8})
 
 
-def test_instances_on_gpus_are_warned_of() -> None:
+def test_instances_on_gpus_give_a_warning() -> None:
     overrides = {"tensorrt_llm": {"instance_group": [{"count": 1, "kind": "KIND_GPU"}]}}
     assert warned("KIND_GPU", repository_overrides=overrides)
     assert not warned("KIND_GPU", repository_overrides={"tensorrt_llm": {"instance_group": [{"kind": "KIND_CPU"}]}})
 
 
-def test_streaming_is_warned_of() -> None:
+def test_streaming_gives_a_warning() -> None:
     assert warned("decoupled")
     assert not warned("decoupled", streaming=False)
 
@@ -57,25 +57,25 @@ def test_streaming_is_warned_of() -> None:
         ("mixtral-8x7b-instruct", "", False),
     ],
 )
-def test_a_tokenizer_that_does_not_go_with_the_weights(model: str, tokenizer: Any, warns: bool) -> None:
+def test_a_tokenizer_that_does_not_match_the_weights_gives_a_warning(model: str, tokenizer: Any, warns: bool) -> None:
     assert warned("trtllm_tokenizer", model=model, tokenizer=tokenizer) is warns
 
 
-def test_more_sequences_than_the_cache_holds_are_warned_of() -> None:
+def test_more_sequences_than_the_cache_holds_give_a_warning() -> None:
     assert warned("sequences of 32768 tokens", limits={"max_batch_size": 256, "max_seq_len": 32768})
 
 
-def test_limits_that_the_llm_api_has_not_are_warned_of() -> None:
+def test_limits_that_the_llm_api_lacks_give_a_warning() -> None:
     assert warned("max_input_len has no place", profile="llmapi", limits={"max_input_len": 512})
     assert not warned("has no place", profile="llmapi", limits={"max_seq_len": 4096})
 
 
-def test_an_unfilled_placeholder_can_be_asked_for() -> None:
+def test_a_placeholder_can_be_left_unfilled() -> None:
     plan = accepted(repository_parameters={"preprocessing": {"engine_dir": None}})
     assert "engine_dir" not in plan["model_repo"]["release"]["parameters"]["preprocessing"]
 
 
-def test_a_misspelt_argument_of_the_llm_api_is_warned_of() -> None:
+def test_a_misspelt_argument_of_the_llm_api_gives_a_warning() -> None:
     def asked(name: str) -> bool:
         return warned(
             "did you mean kv_cache_config", profile="llmapi", repository_parameters={"tensorrt_llm": {name: {}}}
@@ -85,13 +85,13 @@ def test_a_misspelt_argument_of_the_llm_api_is_warned_of() -> None:
     assert not asked("kv_cache_config") and not asked("speculative_config")
 
 
-def test_prompts_longer_than_a_step_are_warned_of() -> None:
+def test_prompts_longer_than_a_step_give_a_warning() -> None:
     limits = {"max_input_len": 4096, "max_seq_len": 8192}
     assert warned("max_num_tokens 2048", limits={**limits, "max_num_tokens": 2048})
     assert not warned("max_num_tokens", limits=limits)
 
 
-def test_gpus_of_unknown_memory_are_warned_of() -> None:
+def test_gpus_of_unknown_memory_give_a_warning() -> None:
     unknown = {"gpus": [{"name": "NVIDIA A100-SXM4-40GB"}]}
     assert warned("memory is not known", unknown)
     assert not warned("memory is not known")

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""In place of upstream's script: writes down what it was told and what it found, and asks outside for leave."""
+"""Stand-in for upstream's script: records its options and environment, and sends a request to the gate."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ found = {
     "constraints": Path(constraints).read_text().split() if constraints else [],
     "no_proxy": os.environ.get("no_proxy", ""),
 }
-# By a certificate of an authority that only the host's bundle has.
+# The certificate is signed by a CA that is only in the host's bundle.
 with urllib.request.urlopen("https://127.0.0.1:7443/") as answer:
     found["gate"] = answer.read().decode()
 Path("/app/wheel.json").write_text(json.dumps(found))

@@ -50,19 +50,19 @@ def dest(tmp_path):
     return str(tmp_path / "engine" / "0123456789abcdef")
 
 
-def test_key_is_of_the_canonical_form():
+def test_key_is_calculated_from_the_canonical_form():
     assert artifact_key({"a": 1, "b": ["x", None, True]}) == artifact_key({"b": ("x", None, True), "a": 1})
     assert artifact_key({"a": 1}) != artifact_key({"a": "1"})
     # Recorded: a key that changes between releases of the collection would rebuild every engine.
     assert artifact_key({"a": 1, "b": "ü"}) == "810a43bc0215b9ea"
 
 
-def test_key_refuses_what_json_has_no_form_for():
+def test_key_refuses_values_that_json_cannot_represent():
     with pytest.raises(TypeError, match="not set"):
         artifact_key({"a": {1, 2}})
 
 
-def test_made_once(dest):
+def test_an_artifact_is_created_once(dest):
     first = ensure(dest, INPUTS, build())
     assert (first.changed, first.reason) == (True, f"no artifact at {dest}")
     assert sorted(os.listdir(dest)) == ["artifact.json", "rank0.engine"]
@@ -74,12 +74,12 @@ def test_made_once(dest):
     assert (again.changed, again.sentence) == (False, None)
 
 
-def test_check_mode_makes_nothing(dest):
+def test_check_mode_creates_nothing(dest):
     assert ensure(dest, INPUTS, refuse, check_mode=True).changed
     assert not os.path.exists(os.path.dirname(dest))
 
 
-def test_changed_inputs_are_named_and_the_old_folder_goes(dest):
+def test_changed_inputs_are_named_and_the_old_folder_is_replaced(dest):
     ensure(dest, INPUTS, build(b"old"))
     outcome = ensure(dest, {**INPUTS, "image": "sha256:bb", "gpu": "A100"}, build(b"newer"))
     assert outcome.reason == "inputs changed: gpu, image"
@@ -87,7 +87,7 @@ def test_changed_inputs_are_named_and_the_old_folder_goes(dest):
     assert sorted(os.listdir(os.path.dirname(dest))) == [os.path.basename(dest), f"{os.path.basename(dest)}.lock"]
 
 
-def test_a_failed_build_leaves_the_old_artifact(dest):
+def test_a_failed_build_keeps_the_old_artifact(dest):
     ensure(dest, INPUTS, build(b"old"))
 
     def fail(draft):
@@ -106,7 +106,7 @@ def test_a_failed_build_leaves_the_old_artifact(dest):
         (lambda path: Path(path).write_bytes(b"engine!"), "file rank0.engine has size 7 instead of 6"),
     ],
 )
-def test_damage_is_seen_and_mended(dest, damage, reason):
+def test_damage_is_detected_and_repaired(dest, damage, reason):
     ensure(dest, INPUTS, build())
     damage(os.path.join(dest, "rank0.engine"))
     assert reason_to_make(dest, INPUTS) == reason
@@ -114,7 +114,7 @@ def test_damage_is_seen_and_mended(dest, damage, reason):
     assert reason_to_make(dest, INPUTS, verify=True) is None
 
 
-def test_a_flipped_byte_is_seen_by_verify_only(dest):
+def test_only_verify_detects_a_flipped_byte(dest):
     ensure(dest, INPUTS, build())
     with open(os.path.join(dest, "rank0.engine"), "wb") as stream:
         stream.write(b"Engine")
@@ -125,7 +125,7 @@ def test_a_flipped_byte_is_seen_by_verify_only(dest):
 @pytest.mark.parametrize(
     "record", ['{"inputs": ', "[" * 100000, "{}", '{"inputs": {}, "key": "of another"}'], ids=lambda text: text[:30]
 )
-def test_an_unreadable_record_is_not_ours(dest, record):
+def test_a_folder_with_an_unreadable_record_is_not_ours(dest, record):
     ensure(dest, INPUTS, build())
     path = Path(dest, "artifact.json")
     path.write_text(record)
@@ -156,7 +156,7 @@ def folder(path):
     ],
     ids=["file", "folder", "link to a folder", "link to a file"],
 )
-def test_what_others_have_is_left_alone(dest, suffix, put):
+def test_files_of_others_are_left_alone(dest, suffix, put):
     parent = Path(dest).parent
     parent.mkdir()
     put(f"{dest}{suffix}")
@@ -169,7 +169,7 @@ def test_what_others_have_is_left_alone(dest, suffix, put):
 
 
 @pytest.mark.parametrize("source", [".", "..", "sub/folder", "../0123456789abcdef.partial/payload", "../link"], ids=str)
-def test_a_source_in_the_way_of_dest(dest, source):
+def test_a_source_that_overlaps_dest_is_refused(dest, source):
     ensure(dest, INPUTS, build())
     os.symlink(dest, os.path.join(os.path.dirname(dest), "link"))
     with pytest.raises(ArtifactError, match=r"dest .*and src .*must not be the same folder, nor one inside the other"):
@@ -178,7 +178,7 @@ def test_a_source_in_the_way_of_dest(dest, source):
 
 
 @pytest.mark.parametrize("mark", ["{}", "[]", '{"workflow.input": "theirs"}', '{"inputs": {}, "key": "of another"}'])
-def test_a_working_folder_of_others(dest, mark):
+def test_a_working_folder_of_others_is_refused(dest, mark):
     theirs = Path(f"{dest}.partial", "precious")
     theirs.parent.mkdir(parents=True)
     theirs.write_text("theirs")
@@ -189,7 +189,7 @@ def test_a_working_folder_of_others(dest, mark):
 
 
 @pytest.mark.parametrize("inputs", ['{"a": NaN}', '{"a": ' + "[" * 900 + "]" * 900 + "}"], ids=lambda text: text[:30])
-def test_a_record_that_has_no_key(dest, inputs):
+def test_a_record_whose_inputs_have_no_key_is_refused(dest, inputs):
     os.makedirs(dest)
     Path(dest, "artifact.json").write_text(f'{{"inputs": {inputs}, "key": "x"}}')
     with pytest.raises(ArtifactError, match="is not empty"):
@@ -197,7 +197,7 @@ def test_a_record_that_has_no_key(dest, inputs):
 
 
 @pytest.mark.parametrize("files", ["[1]", '{"f": {}}', '{"f": 1}'])
-def test_a_record_whose_files_are_none(dest, files):
+def test_a_record_without_valid_files_is_refused(dest, files):
     ensure(dest, INPUTS, build())
     record = {**read_artifact(dest), "files": json.loads(files)}
     Path(dest, "artifact.json").write_text(json.dumps(record))
@@ -206,7 +206,7 @@ def test_a_record_whose_files_are_none(dest, files):
 
 
 @pytest.mark.parametrize("there", ["nothing", "empty", "other inputs"])
-def test_a_slash_at_the_end(dest, there):
+def test_a_trailing_slash_is_ignored(dest, there):
     if there == "empty":
         os.makedirs(dest)
     elif there == "other inputs":
@@ -216,7 +216,7 @@ def test_a_slash_at_the_end(dest, there):
     assert sorted(os.listdir(os.path.dirname(dest))) == [os.path.basename(dest), f"{os.path.basename(dest)}.lock"]
 
 
-def test_what_is_mounted_in_a_folder_is_not_removed(dest, monkeypatch):
+def test_file_systems_mounted_in_a_folder_are_not_removed(dest, monkeypatch):
     ensure(dest, INPUTS, build())
     Path(dest, "extra").mkdir()
     monkeypatch.setattr(_artifact, "mounts_in", lambda path: [f"{dest}/extra"] if path == dest else [])
@@ -240,8 +240,8 @@ def test_a_working_folder_whose_mark_was_not_finished(dest):
     assert ensure(dest, INPUTS, build()).changed
 
 
-def test_a_killed_exchange_is_taken_up(dest):
-    """Between the two renames the old folder waits in the partial one."""
+def test_a_killed_exchange_is_completed(dest):
+    """Between the two renames the old folder is in the partial one."""
     ensure(dest, INPUTS, build(b"old"))
     draft = _artifact.Draft(dest, {"a": 1})
     draft.begin()
@@ -321,7 +321,7 @@ def test_the_second_run_waits_and_finds_it_done(dest):
     assert outcomes[0].sentence == f"another run (pid {child.pid}) created it in the meantime"
 
 
-def test_space_is_checked_where_the_folder_will_be(tmp_path):
+def test_space_is_checked_on_the_file_system_of_dest(tmp_path):
     check_space(str(tmp_path / "not" / "yet"), 1, "weights")
     with pytest.raises(ArtifactError, match=r"no space left for weights in .*ENOSPC\): 1e\+06 TB needed, .* available"):
         check_space(str(tmp_path / "not" / "yet"), 10**18, "weights")

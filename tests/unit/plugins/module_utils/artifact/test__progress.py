@@ -35,7 +35,7 @@ def read(tmp_path):
     return json.loads((tmp_path / "progress.json").read_text())
 
 
-def test_written_at_most_once_a_second(tmp_path, clock, progress):
+def test_it_is_written_at_most_once_a_second(tmp_path, clock, progress):
     progress.start("download", total=10)
     progress.update(3)
     assert read(tmp_path)["done"] == 0
@@ -54,7 +54,7 @@ def test_written_at_most_once_a_second(tmp_path, clock, progress):
     assert (read(tmp_path)["phase"], read(tmp_path)["total"]) == ("hash", None)
 
 
-def test_a_note_stays_until_something_moves(tmp_path, clock, progress):
+def test_a_note_is_shown_until_there_is_progress(tmp_path, clock, progress):
     progress.start("download", total=10)
     progress.note("waiting 30 s for the hub")
     clock.now += 5
@@ -104,7 +104,7 @@ def state(phase="convert", done=0, total=269 * MB, started=0.0, updated=0.0, **m
     "now, current, previous, line",
     [
         (5, state(done=167 * MB, updated=5.4), None, "convert: 62 % of 269 MB, 30.9 MB/s, 3 s left"),
-        # What an earlier run brought is no speed of this one.
+        # Bytes of an earlier run do not count for the speed.
         (
             2,
             state(done=167 * MB, updated=2, initial=165 * MB),
@@ -117,7 +117,7 @@ def state(phase="convert", done=0, total=269 * MB, started=0.0, updated=0.0, **m
             state(done=180 * MB, updated=10),
             "convert: 74 % of 269 MB, 10 MB/s, 7 s left",
         ),
-        # A phase of its own starts its own rate.
+        # A new phase has its own rate.
         (
             12,
             state("hash", 100 * MB, 200 * MB, 10, 12),
@@ -134,7 +134,7 @@ def state(phase="convert", done=0, total=269 * MB, started=0.0, updated=0.0, **m
         ),
         # Stalled: no forecast of weeks.
         (9, state(done=1, updated=9), None, "convert: 0 % of 269 MB, 0 B/s, 9 s so far"),
-        # More than was expected is not more than everything.
+        # More bytes than expected are shown as 100 %.
         (
             40,
             state(done=300 * MB, updated=40),

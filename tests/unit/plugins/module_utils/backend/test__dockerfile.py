@@ -29,64 +29,64 @@ RUN python3 scripts/build_wheel.py ${BUILD_WHEEL_ARGS}
 """
 
 
-def test_the_base_is_that_of_the_arguments() -> None:
+def test_the_base_image_is_set_by_arguments() -> None:
     assert _dockerfile.base_image(OLD, {}) == "registry.example.com/server:24.02-py3"
     assert _dockerfile.base_image(NEW, {"BASE_TAG": "26.01"}) == "registry.example.com/server:26.01"
     with pytest.raises(ArtifactError, match="does not set its base image with the arguments BASE_IMAGE and BASE_TAG"):
         _dockerfile.base_image("FROM debian\nARG BASE_TAG=1\n", {})
 
 
-def test_images_that_a_build_fetches() -> None:
+def test_images_that_a_build_pulls() -> None:
     assert _dockerfile.images_from(OLD, {}) == ["registry.example.com/torch:1", "registry.example.com/server:24.02-py3"]
     assert _dockerfile.images_from("FROM scratch\nFROM --platform=linux/amd64 debian:12 AS a\nFROM a\n", {}) == [
         "debian:12"
     ]
 
 
-def test_options_of_the_compiling_script_go_where_it_is_called() -> None:
+def test_options_are_added_to_the_command_of_the_build_script() -> None:
     options = _dockerfile.wheel_options("80-real;90-real", 3)
     text, args = _dockerfile.with_wheel_options(OLD, options)
     added = ' --cuda_architectures "80-real;90-real" --job_count 3'
     assert f"build_wheel.py{added} --trt_root=" in text and args == {}
-    # And nothing else is another.
+    # Nothing else changes.
     assert text.replace(added, "") == OLD
 
 
-def test_options_of_the_compiling_script_go_by_the_argument_where_there_is_one() -> None:
+def test_options_use_the_build_argument_if_there_is_one() -> None:
     text, args = _dockerfile.with_wheel_options(NEW, ["--job_count", "3"])
     assert (text, args) == (NEW, {"BUILD_WHEEL_ARGS": "--clean --benchmarks --job_count 3"})
 
 
-def test_options_that_have_no_place() -> None:
+def test_options_without_a_place_are_refused() -> None:
     assert _dockerfile.with_wheel_options("FROM debian\n", []) == ("FROM debian\n", {})
     with pytest.raises(ArtifactError, match="leave cuda_architectures and jobs empty"):
         _dockerfile.with_wheel_options("FROM debian\n", ["--job_count", "3"])
 
 
-def test_a_makefile_that_would_ignore_a_variable() -> None:
+def test_a_makefile_that_ignores_a_variable_is_refused() -> None:
     _dockerfile.check_makefile("CUDA_ARCHS ?=\nIMAGE_WITH_TAG ?= x\n", ["CUDA_ARCHS", "IMAGE_WITH_TAG"])
     with pytest.raises(ArtifactError, match="does not use BUILD_WHEEL_OPTS: leave out"):
         _dockerfile.check_makefile("CUDA_ARCHS ?=\n", ["CUDA_ARCHS", "BUILD_WHEEL_OPTS"])
 
 
 @pytest.mark.parametrize("text", ["80-real", "90a-real", "80-real;90-virtual"])
-def test_architectures(text: str) -> None:
+def test_architectures_are_parsed(text: str) -> None:
     assert _dockerfile.ARCHITECTURES.fullmatch(text)
 
 
 @pytest.mark.parametrize("text", ["80", "A100", "80-real,90-real", "80-real; rm", '80-real"'])
-def test_what_is_no_architecture(text: str) -> None:
+def test_invalid_architectures_are_refused(text: str) -> None:
     assert not _dockerfile.ARCHITECTURES.fullmatch(text)
 
 
-def test_certificates_one_by_one() -> None:
+def test_certificates_are_split() -> None:
     one = "-----BEGIN CERTIFICATE-----\nYQ==\n-----END CERTIFICATE-----\n"
     assert _dockerfile.certificates(f"# a\n{one}# b\n{one}") == [one, one]
     with pytest.raises(ArtifactError, match="contains no PEM certificate"):
         _dockerfile.certificates("")
 
 
-def test_progress_by_what_buildkit_writes() -> None:
+def test_progress_is_read_from_buildkits_output() -> None:
     log = _dockerfile.BuildLog()
     assert (log.done, log.total, log.current) == (0, 0, "")
     for line in (

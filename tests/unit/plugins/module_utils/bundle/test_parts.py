@@ -166,6 +166,6 @@ def test_requirements_are_chosen_for_the_python_of_the_host(python: str, version
     assert [line.split(":")[1][:2] for line in chosen.splitlines() if "hash" in line] == [*hashes, "da"]
 
 
-def test_wheels_run_on_the_oldest_host() -> None:
+def test_wheels_support_the_oldest_host() -> None:
     assert platforms("x86_64")[0] == "manylinux_2_28_x86_64"
     assert "manylinux2014_x86_64" in platforms("x86_64")

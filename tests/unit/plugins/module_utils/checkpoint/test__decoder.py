@@ -24,7 +24,7 @@ def of(architecture, **changes):
     return {**LLAMA, "architectures": [architecture], **changes}
 
 
-def test_what_is_not_given_is_as_the_model_class_has_it():
+def test_missing_keys_have_the_defaults_of_the_model_class():
     bare = {key: value for key, value in LLAMA.items() if key not in ("num_key_value_heads", "rms_norm_eps")}
     llama = read_decoder(bare)
     assert (llama.kv_heads, llama.head_size, llama.epsilon, llama.max_positions) == (4, 4, 1e-6, 2048)
@@ -35,11 +35,11 @@ def test_what_is_not_given_is_as_the_model_class_has_it():
     assert (mixtral.experts, mixtral.experts_per_token, mixtral.rotary_base) == (8, 2, 1e6)
 
 
-def test_null_for_kv_heads_is_as_many_as_heads():
+def test_null_kv_heads_means_as_many_as_heads():
     assert read_decoder(of("MistralForCausalLM", num_key_value_heads=None)).kv_heads == 4
 
 
-def test_what_is_given_counts():
+def test_given_values_are_used():
     decoder = read_decoder(of("MistralForCausalLM", head_dim=32, tie_word_embeddings=True, hidden_act="gelu"))
     assert (decoder.head_size, decoder.kv_heads, decoder.tied, decoder.hidden_act) == (32, 2, True, "gelu")
 
@@ -79,7 +79,7 @@ def test_rotary_settings_of_old_and_new_transformers(changes, base, scaling):
 
 def test_tensors_of_a_mixture():
     names = source_tensors(read_decoder(MIXTRAL), has_head=False)
-    # Embedding and norm; of each layer two norms, four projections, the router, and three of each expert.
+    # Embedding and norm; for each layer two norms, four projections, the router, and three matrices for each expert.
     assert len(names) == 2 + 2 * (2 + 4 + 1 + 3 * 4)
     assert names["model.layers.1.block_sparse_moe.experts.3.w2.weight"] == (16, 24)
 
@@ -100,11 +100,11 @@ def test_tensors_of_a_mixture():
         ({**LLAMA, "vocab_size": MAX_COUNT + 1}, f"vocab_size must be a whole number from 1 to {MAX_COUNT}"),
     ],
 )
-def test_what_cannot_be_converted(config, words):
+def test_models_that_cannot_be_converted_are_refused(config, words):
     assert words in refusal(config)
 
 
-def test_all_problems_are_told():
+def test_all_problems_are_reported():
     architecture = {**LLAMA, "architectures": ["A"], "quantization_config": {"quant_method": "awq"}, "mlp_bias": True}
     assert refusal(architecture).count("config.json: ") == 3
     wrong = {

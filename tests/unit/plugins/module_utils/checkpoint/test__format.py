@@ -58,7 +58,7 @@ def test_known_releases(release, architecture):
     assert unsupported(release, architecture) == ""
 
 
-def test_what_came_later():
+def test_unsupported_architectures_are_refused():
     assert "BloomForCausalLM is not among" in unsupported("0.17.0", "BloomForCausalLM")
     assert "use release 0.11 or later" in unsupported("0.10.0", "Qwen2ForCausalLM")
     assert unsupported("0.11.0", "Qwen2ForCausalLM") == ""
@@ -74,7 +74,7 @@ def test_what_came_later():
         ("0.11.0", {"rotary_scaling": {"rope_type": "llama3"}}, Cut(), "rope_scaling 'llama3'"),
     ],
 )
-def test_what_a_release_cannot_do(release, changes, cut, words):
+def test_unsupported_conversions_are_refused(release, changes, cut, words):
     problems = release_problems(dataclasses.replace(MIXTURE, **changes), cut, release)
     assert len(problems) == 1 and words in problems[0]
 
@@ -83,11 +83,11 @@ def test_what_a_release_cannot_do(release, changes, cut, words):
     "release, cut",
     [("0.10.0", Cut(4, 1, 4, 1)), ("0.10.0", Cut(4, 1, 1, 4)), ("0.11.0", Cut(4, 1, 2, 2)), ("0.14.0", Cut())],
 )
-def test_what_a_release_can_do(release, cut):
+def test_supported_conversions_are_accepted(release, cut):
     assert release_problems(MIXTURE, cut, release) == []
 
 
-def test_a_release_between_has_the_keys_of_the_one_before():
+def test_a_version_in_between_has_the_keys_of_the_previous_one():
     for between, known in (("0.9.5", "0.9.0"), ("0.14.1", "0.14.0"), ("0.16.9", "0.16.0")):
         assert checkpoint_config(MIXTURE, Cut(2, 1, 2), "float16", between) == checkpoint_config(
             MIXTURE, Cut(2, 1, 2), "float16", known
@@ -95,8 +95,8 @@ def test_a_release_between_has_the_keys_of_the_one_before():
 
 
 @pytest.mark.parametrize("version", ["v0.9.0", "v0.14.0"])
-def test_keys_are_those_that_upstream_wrote(version):
-    """Key by key, the test of the converter says whether their values are right."""
+def test_keys_are_those_of_upstream(version):
+    """The test of the converter compares the values."""
     case = next(case for case in recorded(version) if case.config and case.name.startswith("mixtral"))
     config = checkpoint_config(MIXTURE, Cut(), "float16", RELEASES[version])
     assert set(config) == set(case.config)
@@ -112,7 +112,7 @@ def test_experts_of_the_first_format():
     assert tensor_names("0.10.0").expert_in == "mlp.fc.weight"
 
 
-def test_what_identifies_a_checkpoint():
+def test_inputs_that_identify_a_checkpoint():
     plain = native_inputs("key", "0.17.0", "auto", Cut(2, 1, 2))
     assert plain == {
         "source": "key",

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The rules of cutting on models of all shapes: nothing is lost, nothing is there twice that is not meant to be."""
+"""The rules of slicing, for models of all shapes: no element is lost or duplicated unintentionally."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ SMALL = st.integers(1, 3)
 
 @st.composite
 def legal(draw):
-    """A model, and a way to cut it that fits it."""
+    """A model, and a valid way to slice it."""
     moe_tp, moe_ep = draw(st.sampled_from([1, 2, 3])), draw(st.sampled_from([1, 2, 4]))
     experts = draw(st.sampled_from([0, moe_ep * draw(SMALL)]))
     tp_size, pp_size = moe_tp * moe_ep, draw(SMALL)
@@ -82,7 +82,7 @@ def legal(draw):
 
 
 def sources(decoder, has_head):
-    """Every element of the model has a number of its own, from 1 on."""
+    """Source tensors in which every element of the model has its own number, starting with 1."""
     arrays, first = {}, 1
     for name, shape in source_tensors(decoder, has_head).items():
         size = math.prod(shape)
@@ -97,7 +97,7 @@ def assemble(target, arrays):
         assert 0 <= piece.rows[0] <= piece.rows[1] <= height and 0 <= piece.columns[0] < piece.columns[1] <= width
     parts = [arrays[piece.source][slice(*piece.rows), slice(*piece.columns)].ravel() for piece in target.pieces]
     missing = math.prod(target.shape) - sum(part.size for part in parts)
-    # Only a vocabulary is filled up.
+    # Only a vocabulary is padded.
     assert missing == 0 or (target.name.endswith(("vocab_embedding.weight", "lm_head.weight")) and missing > 0)
     return np.concatenate([*parts, np.zeros(missing, int)]).reshape(target.shape)
 
@@ -112,7 +112,7 @@ def ranks_of(decoder, cut, has_head):
 
 
 def copies(decoder, cut, name, has_head):
-    """On how many ranks each element of a source tensor must be."""
+    """The number of ranks that must have each element of a source tensor."""
     if name == EMBEDDING:
         return (1 if cut.use_parallel_embedding else cut.tp_size) + (0 if has_head else 1)
     # A gate.weight is the router; a dense model has gate_proj.
@@ -125,7 +125,7 @@ def copies(decoder, cut, name, has_head):
 
 @settings(max_examples=120)
 @given(legal(), st.booleans())
-def test_every_element_lands_as_often_as_it_must(case, has_head):
+def test_every_element_is_on_the_right_number_of_ranks(case, has_head):
     decoder, cut = case
     assert cut_problems(decoder, cut) == []
     arrays, ranks = ranks_of(decoder, cut, has_head)
@@ -138,7 +138,7 @@ def test_every_element_lands_as_often_as_it_must(case, has_head):
 
 @settings(max_examples=120)
 @given(legal(), st.booleans())
-def test_the_ranks_parts_make_the_model(case, has_head):
+def test_the_parts_of_the_ranks_make_up_the_model(case, has_head):
     decoder, cut = case
     arrays, ranks = ranks_of(decoder, cut, has_head)
     stage_layers = decoder.layers // cut.pp_size
@@ -206,7 +206,7 @@ def equal(one, other):
         Cut, *[st.integers(-1, 6)] * 4, use_parallel_embedding=st.booleans(), embedding_sharding_dim=st.integers(0, 2)
     ),
 )
-def test_what_does_not_divide_is_a_problem(decoder, cut):
+def test_sizes_that_do_not_divide_are_a_problem(decoder, cut):
     assert bool(cut_problems(decoder, cut)) != is_legal(decoder, cut)
 
 
@@ -236,13 +236,13 @@ def is_legal(decoder, cut):
         ((8, 3, 2), (3, 2)),
     ],
 )
-def test_sizes_that_are_not_given(given_sizes, sizes):
+def test_missing_sizes_are_derived(given_sizes, sizes):
     tp_size, moe_tp_size, moe_ep_size = given_sizes
     cut = Cut.of(tp_size, 1, moe_tp_size, moe_ep_size)
     assert (cut.moe_tp_size, cut.moe_ep_size) == sizes
 
 
-def test_all_that_does_not_divide_is_told():
+def test_all_sizes_that_do_not_divide_are_reported():
     problems = cut_problems(MIXTURE, Cut(5, 3, 7, 3, use_parallel_embedding=True, embedding_sharding_dim=1))
     assert problems == [
         "num_attention_heads 8 is not divisible by tp_size 5",

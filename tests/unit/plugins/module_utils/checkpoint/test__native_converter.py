@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The converter against upstream's own, bit for bit; casting by its definition; damaged and arbitrary input; memory."""
+"""The converter: bit for bit like upstream's, rounding as defined, damaged and arbitrary input, and memory use."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors import deserialize
 
-# How many cases there are, and of how many of them config.json was recorded.
+# The number of cases, and the number of those with a recorded config.json.
 RECORDED = {"v0.9.0": (68, 2), "v0.14.0": (105, 7), "main-20241202": (106, 0)}
 
 
@@ -64,7 +64,7 @@ def cut_of(options):
 
 
 @pytest.mark.parametrize("version", RELEASES)
-def test_every_tensor_is_upstreams(version, tmp_path):
+def test_every_tensor_equals_upstreams(version, tmp_path):
     cases = recorded(version)
     compared = 0
     for case in cases:
@@ -99,7 +99,7 @@ def refusal(folder, *request, **options):
 
 
 def converted(conversion, folder, workers=2):
-    """Every rank's tensors: dtype and bytes."""
+    """The tensors of all ranks, as dtype and bytes."""
     folder.mkdir(exist_ok=True)
     convert(conversion, str(folder), lambda _count: None, workers)
     return [
@@ -113,7 +113,7 @@ def model(tmp_path):
     return write_model(tmp_path / "model", MIXTRAL, random_tensors(MIXTRAL))
 
 
-# Width of exponent and mantissa in bits.
+# The widths of exponent and mantissa in bits.
 FORMS = {"F16": (5, 10), "BF16": (8, 7), "F32": (8, 23)}
 DTYPES = {"F16": "float16", "BF16": "bfloat16", "F32": "float32"}
 
@@ -123,7 +123,7 @@ def bits_of(code, raw):
 
 
 def value_of(code, bits):
-    """What these bits stand for, by the definition of the format; float64 holds all of them exactly."""
+    """The value of these bits, by the definition of the format; float64 represents all values exactly."""
     width, mantissa = FORMS[code]
     bias, fraction = (1 << width - 1) - 1, bits & (1 << mantissa) - 1
     exponent = bits >> mantissa & (1 << width) - 1
@@ -135,7 +135,7 @@ def value_of(code, bits):
 
 
 def rounded(code, values):
-    """To the nearest that the format has, and of two the even one."""
+    """Round to the nearest value of the format, ties to even."""
     width, mantissa = FORMS[code]
     bias = (1 << width - 1) - 1
     _fraction, exponent = np.frexp(values)
@@ -147,7 +147,7 @@ def rounded(code, values):
 
 
 def patterns(code):
-    """Every value that 16 bits have; of 32 bits each exponent, with what is about halfway between 16-bit numbers."""
+    """All 16-bit values; for 32 bits all exponents, with mantissas about halfway between 16-bit numbers."""
     if code != "F32":
         return np.arange(1 << 16, dtype="<u2")
     signs_and_exponents = np.arange(512, dtype=np.uint32)[:, None] << 23
@@ -177,7 +177,7 @@ def test_casting_rounds_as_the_formats_define(code, wanted, tmp_path):
         assert raw == bits.tobytes()
 
 
-def test_overflow_is_counted_by_tensor_whatever_the_cut(tmp_path, monkeypatch):
+def test_overflow_is_counted_by_tensor_for_every_slicing(tmp_path, monkeypatch):
     values = [65504, 65519, 65520, 65536, 1e6, -1e6, -65504, np.inf, -np.inf, np.nan, 1, 2, 3, 4, 5, 6]
     row, width = np.array(values, "<f4").tobytes(), LLAMA["hidden_size"]
     only_infinite = np.full(width, np.inf, "<f4").tobytes()
@@ -186,7 +186,7 @@ def test_overflow_is_counted_by_tensor_whatever_the_cut(tmp_path, monkeypatch):
     tensors["model.norm.weight"] = ("F32", (width,), row)
     tensors["model.layers.1.input_layernorm.weight"] = ("F32", (width,), only_infinite)
     model = write_model(tmp_path / "model", LLAMA, tensors)
-    # A block is less than the matrix, so that counts of several add up.
+    # Blocks are smaller than the matrix, so that their counts are added.
     monkeypatch.setattr(_native_converter, "BLOCK_BYTES", 3 * len(row))
     for cut in (Cut(), Cut(4, 1, 4), Cut(2, 2, 2)):
         conversion = ask(model, cut, dtype="float16")
@@ -197,7 +197,7 @@ def test_overflow_is_counted_by_tensor_whatever_the_cut(tmp_path, monkeypatch):
         assert conversion.overflowed == {}
 
 
-def test_the_router_keeps_what_float16_cannot_hold(tmp_path):
+def test_the_router_keeps_values_that_float16_cannot_represent(tmp_path):
     router = np.full((4, 16), 1e6, "<f4").tobytes()
     name = "model.layers.0.block_sparse_moe.gate.weight"
     model = write_model(tmp_path / "model", MIXTRAL, {**random_tensors(MIXTRAL, "F32"), name: ("F32", (4, 16), router)})
@@ -219,13 +219,13 @@ def test_the_router_keeps_what_float16_cannot_hold(tmp_path):
         ("BF16", "int8", "bfloat16"),
     ],
 )
-def test_auto(tmp_path, code, stated, chosen):
+def test_auto_chooses_a_16_bit_data_type(tmp_path, code, stated, chosen):
     model = write_model(tmp_path / "model", {**LLAMA, "torch_dtype": stated}, random_tensors(LLAMA, code))
     assert ask(model).config["dtype"] == chosen
 
 
 @pytest.mark.parametrize("block_bytes", [1, 100, 1 << 20])
-def test_each_byte_is_mapped_once_and_all_writes_are_told(model, tmp_path, monkeypatch, block_bytes):
+def test_each_byte_is_mapped_once_and_all_writes_are_reported(model, tmp_path, monkeypatch, block_bytes):
     monkeypatch.setattr(_native_converter, "BLOCK_BYTES", block_bytes)
     rows = Counter()
     mapped = _native_converter.map_rows
@@ -246,7 +246,7 @@ def test_each_byte_is_mapped_once_and_all_writes_are_told(model, tmp_path, monke
     assert sum(path.stat().st_size for path in (tmp_path / "out").glob("rank*")) == conversion.total_bytes
 
 
-def test_blocks_and_workers_make_no_difference(model, tmp_path, monkeypatch):
+def test_the_result_does_not_depend_on_blocks_and_workers(model, tmp_path, monkeypatch):
     cut = Cut(2, 2, 1, 2, use_parallel_embedding=True, embedding_sharding_dim=1)
     whole = converted(ask(model, cut, dtype="bfloat16"), tmp_path / "whole", workers=1)
     monkeypatch.setattr(_native_converter, "BLOCK_BYTES", 50)
@@ -264,7 +264,7 @@ def test_blocks_and_workers_make_no_difference(model, tmp_path, monkeypatch):
         (Cut(1, 2), False, False),
     ],
 )
-def test_sharing_where_it_is_possible(tmp_path, cut, has_own_head, is_shared):
+def test_the_embedding_is_shared_if_possible(tmp_path, cut, has_own_head, is_shared):
     config = {**LLAMA, "tie_word_embeddings": not has_own_head}
     model = write_model(tmp_path / "model", config, random_tensors(config))
     conversion = ask(model, dataclasses.replace(cut, share_embedding=True), release="0.14.0")
@@ -279,7 +279,7 @@ def test_a_head_that_equals_the_embedding_is_shared(tmp_path):
     assert ask(model, Cut(share_embedding=True), release="0.14.0").config["share_embedding_table"]
 
 
-def test_rotary_tables_of_old_files_are_left(tmp_path):
+def test_rotary_tables_in_old_files_are_ignored(tmp_path):
     tables = {f"model.layers.{layer}.self_attn.rotary_emb.inv_freq": ("F32", (2,), bytes(8)) for layer in (0, 1)}
     model = write_model(tmp_path / "model", LLAMA, {**random_tensors(LLAMA), **tables})
     assert not any("rotary" in route.name for route in ask(model).routes)
@@ -321,7 +321,7 @@ def instead(name, stored):
         (instead("model.norm.weight", ("F64", (16,), bytes(128))), "model.norm.weight (F64)"),
     ],
 )
-def test_files_that_disagree_with_config(tmp_path, damage, words):
+def test_files_that_do_not_match_config_are_refused(tmp_path, damage, words):
     tensors = random_tensors(MIXTRAL)
     damage(tensors)
     model = write_model(tmp_path / "model", MIXTRAL, tensors)
@@ -341,7 +341,7 @@ def test_files_that_disagree_with_config(tmp_path, damage, words):
         ({"architectures": ["LlamaForCausalLM"]}, "its files lack model.layers.0.mlp.gate_proj.weight"),
     ],
 )
-def test_a_config_that_disagrees_with_the_files(model, changes, words):
+def test_a_config_that_does_not_match_the_files_is_refused(model, changes, words):
     change(model, **changes)
     assert words in refusal(model)
 
@@ -360,11 +360,11 @@ def test_a_config_that_disagrees_with_the_files(model, changes, words):
         (Cut(), "latest", "the checkpoint format of release latest is not supported"),
     ],
 )
-def test_what_cannot_be_asked_for(model, cut, release, words):
+def test_invalid_requests_are_refused(model, cut, release, words):
     assert words in refusal(model, cut, release=release)
 
 
-def test_everything_is_told_at_once(model):
+def test_all_problems_are_reported_at_once(model):
     change(model, vocab_size=14)
     (model / "model-00002-of-00002.safetensors").write_bytes(make_file({"alien": ("U8", (1,), b"1")}))
     message = refusal(model, Cut(3, 5, 2), release="0.8.0")
@@ -384,7 +384,7 @@ def test_everything_is_told_at_once(model):
         (b"\xff\xfe", "is not valid JSON"),
     ],
 )
-def test_a_damaged_config(model, text, words):
+def test_a_damaged_config_is_refused(model, text, words):
     path = model / "config.json"
     path.unlink()
     if text is not None:
@@ -392,7 +392,7 @@ def test_a_damaged_config(model, text, words):
     assert words in refusal(model)
 
 
-def test_a_config_that_cannot_be_read(model):
+def test_an_unreadable_config_is_refused(model):
     (model / "config.json").unlink()
     (model / "config.json").mkdir()
     assert "config.json cannot be read (Is a directory)" in refusal(model)
@@ -437,7 +437,7 @@ MIXTRAL_FILE = make_file(random_tensors(MIXTRAL))
 
 
 def holds(folder, cut=HALVED, release="0.17.0", dtype="auto"):
-    """Either a conversion that works, or one message of a length that a person reads."""
+    """Either the conversion works, or there is one message of a readable length."""
     try:
         conversion = ask(folder, cut, release, dtype)
     except ConversionError as exc:
@@ -449,7 +449,7 @@ def holds(folder, cut=HALVED, release="0.17.0", dtype="auto"):
 
 
 def fuzzed(**files):
-    """A folder with the tiny model and these files in it instead; nothing is left behind."""
+    """A folder with the tiny model in which these files are replaced; it is removed afterwards."""
     folder = tempfile.TemporaryDirectory()
     for name, content in {
         "config.json": json.dumps(MIXTRAL).encode(),
@@ -529,7 +529,7 @@ def test_any_index(weight_map):
         holds(folder)
 
 
-# About 300 MB, of which most is cut; sparse, so that only reading it takes memory.
+# About 300 MB, most of which is sliced; sparse, so that only reading it needs memory.
 BIG = {**LLAMA, "hidden_size": 1024, "intermediate_size": 4096, "num_attention_heads": 8, "num_key_value_heads": 8}
 BIG.update(num_hidden_layers=9, vocab_size=1000)
 MEASURED = """
@@ -543,7 +543,7 @@ print(next(line.split()[1] for line in open("/proc/self/status") if line.startsw
 """
 
 
-def test_memory_is_a_few_blocks(tmp_path):
+def test_memory_use_is_a_few_blocks(tmp_path):
     shapes = source_tensors(read_decoder(BIG), has_head=True)
     head, _offsets = make_head({name: ("bfloat16", shape) for name, shape in shapes.items()})
     model = tmp_path / "model"

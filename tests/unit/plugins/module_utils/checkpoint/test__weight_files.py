@@ -34,7 +34,7 @@ def write_index(folder, weight_map):
     (folder / INDEX).write_text(json.dumps({"weight_map": weight_map}))
 
 
-def test_where_each_tensor_lies(tmp_path):
+def test_each_tensor_is_located(tmp_path):
     other = ("F32", (1,), b"abcd")
     (tmp_path / "model.safetensors").write_bytes(make_file({"a": WEIGHT, "b": other}))
     found = open_weights(str(tmp_path))
@@ -54,7 +54,7 @@ def test_where_each_tensor_lies(tmp_path):
         (["a.safetensors", "sub/b.safetensors", "c.safetensors"], ["a.safetensors", "sub/b.safetensors"], None),
     ],
 )
-def test_which_files_count(tmp_path, files, index, found):
+def test_weight_files_are_selected(tmp_path, files, index, found):
     (tmp_path / "sub").mkdir()
     for name in files:
         (tmp_path / name).write_bytes(make_file({name: WEIGHT}))
@@ -81,7 +81,7 @@ def test_which_files_count(tmp_path, files, index, found):
         (with_head(b"[" * 10**5), "invalid JSON in header"),
     ],
 )
-def test_a_damaged_file(tmp_path, content, words):
+def test_a_damaged_file_is_refused(tmp_path, content, words):
     path = tmp_path / "model.safetensors"
     path.write_bytes(content)
     message = refusal(tmp_path)
@@ -89,7 +89,7 @@ def test_a_damaged_file(tmp_path, content, words):
     assert message.endswith("): download it again") and len(message) < 1000
 
 
-def test_all_damaged_files_are_told(tmp_path):
+def test_all_damaged_files_are_reported(tmp_path):
     (tmp_path / "a.safetensors").write_bytes(b"")
     (tmp_path / "b.safetensors").mkdir()
     (tmp_path / "c.safetensors").write_bytes(make_file({"w": WEIGHT}))
@@ -99,7 +99,7 @@ def test_all_damaged_files_are_told(tmp_path):
     assert "c.safetensors" not in message
 
 
-def test_a_tensor_in_two_files(tmp_path):
+def test_a_tensor_in_two_files_is_refused(tmp_path):
     for name in ("a", "b"):
         (tmp_path / f"{name}.safetensors").write_bytes(make_file({"w": WEIGHT, f"only_{name}": WEIGHT}))
     assert refusal(tmp_path) == (
@@ -107,7 +107,7 @@ def test_a_tensor_in_two_files(tmp_path):
     )
 
 
-def test_pickled_files_are_named_with_the_way_out(tmp_path):
+def test_pickled_files_are_refused_with_a_remedy(tmp_path):
     (tmp_path / "pytorch_model-00001-of-00002.bin").write_bytes(b"cos\nsystem\n")
     message = refusal(tmp_path)
     assert "only has pickled weights (pytorch_model-00001-of-00002.bin)" in message and "converter upstream" in message
@@ -139,7 +139,7 @@ def test_no_weights(tmp_path):
         ('{"weight_map": {"a": "\\ud800"}}', r"'\ud800' has control characters"),
     ],
 )
-def test_a_damaged_index(tmp_path, index, words):
+def test_a_damaged_index_is_refused(tmp_path, index, words):
     (tmp_path / "model.safetensors").write_bytes(make_file({"a": WEIGHT}))
     (tmp_path / INDEX).write_text(index)
     assert words in refusal(tmp_path)
@@ -159,7 +159,7 @@ def test_many_missing_files_are_not_all_listed(tmp_path):
         max_size=6,
     )
 )
-def test_the_library_reads_what_is_written(tmp_path_factory, tensors):
+def test_safetensors_can_read_the_written_files(tmp_path_factory, tensors):
     tensors = {name: (dtype, tuple(shape[:3])) for name, (dtype, shape) in tensors.items()}
     size = {name: math.prod(shape) * (4 if dtype == "float32" else 2) for name, (dtype, shape) in tensors.items()}
     head, offsets = make_head(tensors)
@@ -178,7 +178,7 @@ def test_the_library_reads_what_is_written(tmp_path_factory, tensors):
     }
 
 
-def test_the_head_is_read_as_it_was_written(tmp_path):
+def test_the_header_is_read_as_written(tmp_path):
     tensors = {"b": ("float32", (3,)), "a": ("bfloat16", (2, 2))}
     head, offsets = make_head(tensors)
     path = tmp_path / "rank0.safetensors"

@@ -35,7 +35,7 @@ def said(
     return [(name, finding.message, finding.remedy) for name, finding in findings]
 
 
-def test_a_manager_that_runs_and_is_of_the_drivers_version() -> None:
+def test_a_running_manager_with_the_drivers_version_is_fine() -> None:
     assert said(A100, RUNNING) == said(H100, RUNNING) == []
     assert said(A100, None, switches=0) == []
 
@@ -75,7 +75,7 @@ def test_gpus_that_did_not_join_the_fabric() -> None:
     ((name, message, _advice),) = said(H100, RUNNING, fabric="In Progress")
     assert name == "fabric_state"
     assert "GPUs 0-7 did not join the NVLink fabric (state: In Progress)" in message
-    # Where the manager runs elsewhere, the GPUs tell all the same.
+    # If the manager runs elsewhere, the GPUs still report it.
     assert [entry[0] for entry in said(H100, None, switches=0, fabric="In Progress")] == ["fabric_state"]
 
 
@@ -85,7 +85,7 @@ def test_gpus_that_the_fabric_refused() -> None:
     assert found[1] == "the NVLink fabric refused GPUs 0-7: Insufficient Resources"
 
 
-def test_what_systemd_and_the_manager_say() -> None:
+def test_output_of_systemd_and_the_manager_is_read() -> None:
     host = live_host(
         {
             "systemctl": "LoadState=loaded\nActiveState=failed\n",

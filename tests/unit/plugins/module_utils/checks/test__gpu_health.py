@@ -1,7 +1,7 @@
 # Copyright (c) 2026 tritonops.trtllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is wrong with GPUs, by what nvidia-smi says of them."""
+"""Problems of GPUs that nvidia-smi reports."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ansible_collections.tritonops.trtllm.tests.unit.support.gpu_stand_in import
 
 
 def found(kind: Model = A100, needed: int = 8, **described: t.Any) -> dict[str, tuple[str, str, str]]:
-    """Severity, message and remedy by id."""
+    """The severity, message and remedy of findings, by id."""
     need, smi = Gpus(count=needed), smi_of(answers(kind, **described))
     findings = {check.id: list(check.find(need, smi)) for check in _gpu_health.CHECKS}
     return {name: only(entries) for name, entries in findings.items() if entries}
@@ -26,7 +26,7 @@ def found(kind: Model = A100, needed: int = 8, **described: t.Any) -> dict[str, 
 
 @pytest.mark.parametrize("driver", ["535.183.06", "590.48.01"])
 @pytest.mark.parametrize("kind", [A100, H100, L40S])
-def test_healthy(kind: Model, driver: str) -> None:
+def test_healthy_gpus_have_no_findings(kind: Model, driver: str) -> None:
     assert found(kind, count=4, driver=driver) == {}
 
 
@@ -50,7 +50,9 @@ def test_healthy(kind: Model, driver: str) -> None:
         ({"links_down": 3}, "nvlink_inactive", "error", "NVLinks are down: 3 of GPU 2", "nvidia-smi nvlink -s"),
     ],
 )
-def test_one_gpu_in_trouble(changes: dict[str, str], name: str, severity: str, message: str, remedy: str) -> None:
+def test_each_problem_of_a_gpu_is_found(
+    changes: dict[str, str], name: str, severity: str, message: str, remedy: str
+) -> None:
     (finding,) = found(driver="590.48.01", changes={2: changes}).items()
     assert finding[0] == name and finding[1][0] == severity
     assert message in finding[1][1] and remedy in finding[1][2]
@@ -62,8 +64,8 @@ def test_several_gpus_are_one_finding() -> None:
     assert "on GPUs 0-7: a model" in found(mig="Enabled")["mig_mode"][1]
 
 
-def test_an_idle_card_may_slow_its_link_down() -> None:
-    """The L40S of the recording runs at generation 1 of 4, and is clocked down."""
+def test_an_idle_card_may_slow_down_its_link() -> None:
+    """The recorded L40S runs at generation 1 of 4, and with a lower clock."""
     assert found(L40S, count=4, width="8x").keys() == {"pcie_width"}
 
 
@@ -72,7 +74,7 @@ def test_cards_without_a_bridge_have_all_links_down() -> None:
     assert found(links_down=11).keys() == {"nvlink_inactive"}
 
 
-def test_a_link_that_is_down_only_warns_where_one_gpu_works_alone() -> None:
+def test_a_link_that_is_down_is_only_a_warning_for_a_single_gpu() -> None:
     assert found(needed=1, changes={0: {"links_down": 1}})["nvlink_inactive"][0] == "warning"
 
 

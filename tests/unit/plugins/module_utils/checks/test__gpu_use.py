@@ -1,7 +1,7 @@
 # Copyright (c) 2026 tritonops.trtllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Who uses the GPUs."""
+"""Processes that use the GPUs."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_who_uses_a_gpu_is_named_once(tmp_path: Path) -> None:
         ("/user.slice", False),
     ],
 )
-def test_our_own_service_may(tmp_path: Path, cgroup: str, ours: bool) -> None:
+def test_our_own_service_may_use_gpus(tmp_path: Path, cgroup: str, ours: bool) -> None:
     processes: dict[int, dict[str, t.Any]] = {4242: {"sockets": [], "command": "tritonserver", "cgroups": (cgroup,)}}
     own = OwnService(UNITS, [Container("e" * 64, frozenset()), Container(CONTAINER, frozenset())])
     users = find_users(used_by(Process(4242, "tritonserver")), own, make_proc(tmp_path / "proc", processes))
@@ -60,7 +60,7 @@ def test_a_desktop_only_warns(tmp_path: Path) -> None:
     assert only(gpu_in_use(Gpus(), users))[0] == "warning"
 
 
-def test_memory_that_nobody_seems_to_have() -> None:
+def test_used_memory_without_a_process_is_found() -> None:
     severity, message, remedy = only(gpu_memory_held(Gpus(), smi_of(answers(changes={3: {"used": "20000 MiB"}}))))
     assert (severity, message) == ("warning", "memory is used by no visible process: 20000 MiB on GPU 3")
     assert "fuser" in remedy

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 tritonops.trtllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The GPUs that are there against those that are needed, and who else uses them."""
+"""The GPUs of a host compared with the required ones."""
 
 from __future__ import annotations
 
@@ -44,13 +44,13 @@ def fixture_bus(tmp_path: Path) -> str:
     return str(tmp_path / "pci")
 
 
-def test_the_bus_has_gpus_switches_and_what_is_not_nvidias(bus: str, tmp_path: Path) -> None:
+def test_gpus_and_switches_are_found_on_the_bus(bus: str, tmp_path: Path) -> None:
     devices = nvidia_devices(bus)
     assert (len(gpus_of(devices)), len(switches_of(devices)), len(devices)) == (8, 6, 14)
     assert nvidia_devices(str(tmp_path / "no bus")) == []
 
 
-def test_a_gpu_that_is_handed_to_a_virtual_machine_is_not_ours(bus: str, tmp_path: Path) -> None:
+def test_a_gpu_passed_to_a_virtual_machine_is_ignored(bus: str, tmp_path: Path) -> None:
     (tmp_path / "vfio-pci").mkdir()
     (Path(bus) / "0000:0f:00.0/driver").symlink_to(tmp_path / "vfio-pci")
     assert len(gpus_of(nvidia_devices(bus))) == 7
@@ -77,7 +77,7 @@ def test_a_driver_that_fails_is_quoted_on_one_line(bus: str) -> None:
 
 
 class Host:
-    """One of which some facts are known."""
+    """A host with some known facts."""
 
     def __init__(self, *facts: t.Any) -> None:
         self.facts = {type(fact): fact for fact in facts}
@@ -97,7 +97,7 @@ def test_what_gpus_a_failing_driver_has_is_not_known(bus: str) -> None:
 @pytest.mark.parametrize(
     ("on_bus", "seen"), [(8, "; 8 are on the PCI bus"), (0, "; none is on the PCI bus either"), (None, "")]
 )
-def test_without_a_driver_the_bus_tells(on_bus: int | None, seen: str) -> None:
+def test_without_a_driver_gpus_are_found_on_the_bus(on_bus: int | None, seen: str) -> None:
     need = Gpus(count=8, driver="525", name="NVIDIA L40S", memory_mib=1, compute_capability="8.0")
     ((name, (severity, message, _remedy)),) = of_kinds(need, kinds(ABSENT, on_bus)).items()
     assert (name, severity, message) == ("gpu_absent", "error", f"nvidia-smi shows no GPUs{seen}")
@@ -133,7 +133,7 @@ def test_without_a_driver_the_bus_tells(on_bus: int | None, seen: str) -> None:
         ),
     ],
 )
-def test_what_is_needed_and_not_there(
+def test_missing_requirements_are_found(
     need: dict[str, t.Any], name: str, severity: str, message: str, remedy: str
 ) -> None:
     found = of_kinds(Gpus(**need), kinds(answers(driver="570.124.06", missing=[7])))
@@ -141,7 +141,7 @@ def test_what_is_needed_and_not_there(
     assert found[name][0] == severity and found[name][1].endswith(message) and remedy in found[name][2]
 
 
-def test_what_is_needed_and_there() -> None:
+def test_met_requirements_give_no_findings() -> None:
     need = {
         "count": 8,
         "name": "NVIDIA A100-SXM4-40GB",
@@ -151,17 +151,17 @@ def test_what_is_needed_and_there() -> None:
     }
     assert of_kinds(Gpus(driver="525", **need), kinds(answers(driver="570.124.6"))) == {}
     assert of_kinds(Gpus(driver="525", **need), kinds(answers(driver="580.65"))) == {}
-    # 86 is less than 124, whatever their digits are.
+    # Versions are compared as numbers: 86 is less than 124.
     assert list(of_kinds(Gpus(driver="570.124", **need), kinds(answers(driver="570.86.15")))) == ["driver_too_old"]
     assert of_kinds(Gpus(), kinds(answers())) == {}
 
 
-def test_what_is_not_known_of_a_gpu_is_not_judged() -> None:
+def test_unknown_facts_of_a_gpu_are_not_checked() -> None:
     need = Gpus(memory_mib=81920, compute_capability="9.0", driver="580", driver_listed="580")
     assert of_kinds(need, GpuModels([{"index": 0, "name": "NVIDIA GPU"}], None)) == {}
 
 
-def test_gpus_of_two_kinds() -> None:
+def test_gpus_of_two_kinds_are_found() -> None:
     mixed = {**answers(count=1), "gpus": [*answers(count=1)["gpus"], *answers(L40S, count=1)["gpus"]]}
     ((name, (_severity, message, _remedy)),) = of_kinds(Gpus(), kinds(mixed)).items()
     assert (name, message) == ("gpu_mixed", "the GPUs are of different models: NVIDIA A100-SXM4-40GB, NVIDIA L40S")

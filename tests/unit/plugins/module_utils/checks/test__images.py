@@ -1,7 +1,7 @@
 # Copyright (c) 2026 tritonops.trtllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Archives of images, and engines that other images have built."""
+"""Image archives, and engines that were built by other images."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ MANIFEST_ID, OTHER = "sha256:" + "a" * 64, "sha256:" + "b" * 64
 
 
 def saved(name: str) -> dict[str, bytes]:
-    """What docker save writes of an image whose configuration has that name in the archive."""
+    """The output of docker save for an image whose configuration has that name in the archive."""
     return {name: CONFIG, "manifest.json": json.dumps([{"Config": name, "Layers": []}]).encode()}
 
 
@@ -39,7 +39,7 @@ def archive(path: Path, members: t.Mapping[str, bytes], mode: str = "w") -> str:
 
 
 def found(path: str, digest: str = "") -> dict[str, tuple[str, str, str]]:
-    """By id of the check."""
+    """The findings by check."""
     checks = [check for check in _images.CHECKS if check.need == "archive"]
     content = read_archive(path)
     findings = {check.id: list(check.find(Archive(path, digest), content)) for check in checks}
@@ -52,8 +52,8 @@ def test_archive_with_the_right_image(tmp_path: Path, name: str) -> None:
     assert found(path, CONFIG_ID) == found(path) == {}
 
 
-def test_an_engine_with_containerd_knows_the_image_by_its_manifest(tmp_path: Path) -> None:
-    """What trtllm_image takes, preflight takes as well."""
+def test_with_containerd_docker_identifies_an_image_by_its_manifest(tmp_path: Path) -> None:
+    """preflight accepts what trtllm_image accepts."""
     index = {"index.json": json.dumps({"manifests": [{"digest": MANIFEST_ID}]}).encode()}
     path = archive(tmp_path / "image.tar", {**saved("config.json"), **index})
     assert archive_ids(path) == {CONFIG_ID, MANIFEST_ID}
@@ -72,7 +72,7 @@ def test_archive_without_an_image(tmp_path: Path) -> None:
     assert "contains image none" in found(path, OTHER)["archive_image"][1]
 
 
-def test_archive_that_is_none(tmp_path: Path) -> None:
+def test_a_file_that_is_not_an_archive_is_refused(tmp_path: Path) -> None:
     ((name, (_severity, message, _remedy)),) = found(str(tmp_path / "missing.tar"), OTHER).items()
     assert name == "archive_missing" and "No such file" in message
     (tmp_path / "text").write_text("not a tar " * 100)

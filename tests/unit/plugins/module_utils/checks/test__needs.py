@@ -1,7 +1,7 @@
 # Copyright (c) 2026 tritonops.trtllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Needs are options of the module and of the role, and remedies name them."""
+"""Needs are options of the module and the role, and remedies refer to them."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ ROLE = PROJECT / "roles/preflight/meta/argument_specs.yml"
 
 
 def without_words(options: dict[str, Any], nested: str = "options") -> dict[str, Any]:
-    """What of options is not their description, with the word for options of options that modules have in code."""
+    """Options without their descriptions, with the key for suboptions as in a module's code."""
     found = {}
     for name, spec in options.items():
         found[name] = {key: value for key, value in spec.items() if key not in ("description", nested)}
@@ -56,7 +56,7 @@ def validated(given: dict[str, Any]) -> Needs:
     return read(Needs, result.validated_parameters)
 
 
-def test_what_is_not_given_has_its_default() -> None:
+def test_missing_needs_have_defaults() -> None:
     assert validated({}) == Needs()
     needs = validated({"ports": [{"port": "8000"}], "gpus": {}, "hub": {"repository": "a/b", "revision": "main"}})
     assert needs.ports == [Port(8000)] and needs.gpus == Gpus()
@@ -69,7 +69,7 @@ CHECKS = Path(_needs.__file__).parent
 
 
 def references() -> set[str]:
-    """In remedies; what comes before the code is about them."""
+    """The references in remedies of the checks."""
     return {name for path in CHECKS.glob("_*.py") for name in REFERENCE.findall(path.read_text())}
 
 
@@ -87,16 +87,16 @@ def test_remedies_name_options_that_exist() -> None:
     ("planned", "text"),
     [(False, "in needs.hub.token_file or ca_bundle"), (True, "in trtllm_token_file or trtllm_ca_bundle")],
 )
-def test_names_are_those_of_where_the_needs_come_from(planned: bool, text: str) -> None:
+def test_references_are_replaced_depending_on_the_source_of_needs(planned: bool, text: str) -> None:
     assert named("in O(hub.token_file) or O(ca_bundle)", planned) == text
 
 
-def test_a_name_that_does_not_exist_is_an_error() -> None:
+def test_an_unknown_reference_is_an_error() -> None:
     with pytest.raises(KeyError):
         named("reduce O(shm.bytes)", planned=True)
 
 
-def test_the_variables_are_those_of_the_inventory() -> None:
+def test_the_variables_exist_in_the_inventory() -> None:
     sample = (PROJECT / "inventories/sample/group_vars/trtllm.yml").read_text()
     roles = "".join(path.read_text() for path in PROJECT.glob("roles/*/meta/argument_specs.yml"))
     for text in VARIABLES.values():

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 tritonops.trtllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The answers of a hub and what they mean."""
+"""Checks of hubs, registries and other servers."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ def answers(info: Reply, file: Reply = OK) -> tuple[list[str], Fetch]:
 
 
 def of_hub(info: Reply, file: Reply = OK, token: bool = False) -> dict[str, tuple[str, str, str]]:
-    """By id, what the checks of the hub find."""
+    """The findings of the hub's checks, by id."""
     network = Network(ask_hub(HUB, token, answers(info, file)[1]))
     checks = [check for check in _network.CHECKS if check.need == "hub"]
     findings = {check.id: list(check.find(HUB, network)) for check in checks}
     return {name: only(entries) for name, entries in findings.items() if entries}
 
 
-def test_open_hub_is_asked_twice() -> None:
+def test_open_hub_is_queried_twice() -> None:
     asked, fetch = answers(OK, Reply(307))
     ask_hub(HUB, False, fetch)
     assert asked == [f"GET {INFO}", f"HEAD {FILE}"]
@@ -59,13 +59,13 @@ def test_open_hub_is_asked_twice() -> None:
         (Reply(429), OK, True, "hub_unreachable"),
     ],
 )
-def test_refusals(info: Reply, file: Reply, token: bool, name: str) -> None:
+def test_refusals_of_a_hub_are_findings(info: Reply, file: Reply, token: bool, name: str) -> None:
     ((found, (severity, message, _remedy)),) = of_hub(info, file, token).items()
     assert (found, severity) == (name, "error")
     assert "owner/model" in message
 
 
-def test_gated_model_says_what_to_do() -> None:
+def test_gated_model_is_reported_with_a_remedy() -> None:
     _severity, message, remedy = of_hub(OK, Reply(403, GATED), token=True)["hub_token_refused"]
     assert "HTTP 403 GatedRepo Access to model owner/model is restricted." in message
     assert "https://hub.example/owner/model" in remedy and "O(hub.token_file)" in remedy
@@ -76,7 +76,7 @@ def test_missing_file_is_named() -> None:
     assert "no file config.json" in of_hub(OK, missing)["hub_not_found"][1]
 
 
-def test_silent_hub() -> None:
+def test_hub_without_an_answer_is_an_error() -> None:
     _severity, message, remedy = of_hub(SILENT)["hub_unreachable"]
     assert message == "the hub https://hub.example does not respond: Connection refused"
     assert "O(hub.endpoint)" in remedy and "O(ca_bundle)" in remedy
@@ -89,16 +89,16 @@ def of_registry(reply: Reply) -> dict[str, tuple[str, str, str]]:
 
 
 @pytest.mark.parametrize(("status", "fine"), [(200, True), (401, True), (404, False), (502, False)])
-def test_registry(status: int, fine: bool) -> None:
+def test_answers_of_a_registry(status: int, fine: bool) -> None:
     assert list(of_registry(Reply(status))) == ([] if fine else ["registry_unreachable"])
 
 
-def test_silent_registry() -> None:
+def test_registry_without_an_answer_is_an_error() -> None:
     assert "Connection refused" in of_registry(SILENT)["registry_unreachable"][1]
 
 
-def test_a_registry_whose_certificate_the_host_does_not_know() -> None:
-    """The engine may know it, or get to know it before it is asked for an image."""
+def test_a_registry_with_an_untrusted_certificate_is_found() -> None:
+    """Docker may trust it, or may do so before it pulls the image."""
     words = "[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: self-signed certificate"
     ((name, (severity, _message, remedy)),) = of_registry(Reply(0, failure=words)).items()
     assert (name, severity) == ("registry_certificate", "warning")
@@ -125,12 +125,12 @@ SOURCE = Source("https://packages.example/", "packages")
 
 
 @pytest.mark.parametrize(("status", "fine"), [(200, True), (403, True), (404, True), (407, False), (503, False)])
-def test_any_answer_but_the_proxys_shows_that_a_source_is_reached(status: int, fine: bool) -> None:
+def test_any_answer_except_the_proxys_shows_that_a_source_is_reachable(status: int, fine: bool) -> None:
     found = list(_network.unreachable([SOURCE], Network(sources={SOURCE: Reply(status)})))
     assert (found == []) is fine
 
 
-def test_a_source_that_is_not_reached() -> None:
+def test_an_unreachable_source_is_found() -> None:
     severity, message, remedy = only(_network.unreachable([SOURCE], Network(sources={SOURCE: SILENT})))
     assert message == "https://packages.example/ (packages) does not respond: Connection refused"
     assert severity == "error" and "O(reach)" in remedy and "proxy" in remedy

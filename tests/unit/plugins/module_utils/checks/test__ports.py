@@ -1,7 +1,7 @@
 # Copyright (c) 2026 tritonops.trtllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Who has the ports of the service, and who is let in."""
+"""The ports of the service: who uses them, and whether the firewall allows them."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def holder(command: str, *cgroups: str) -> dict[int, dict[str, t.Any]]:
     return {4242: {"sockets": ["101"], "command": command, "cgroups": cgroups}}
 
 
-def test_taken_port_names_who_has_it(tmp_path: Path) -> None:
+def test_a_port_in_use_is_reported_with_its_process(tmp_path: Path) -> None:
     proc = make_proc(tmp_path / "proc", holder("nginx -g daemon", "/system.slice/nginx.service"))
     assert only(port_taken(WANTED, find_sockets(WANTED, UNITS, proc))) == (
         "error",
@@ -43,7 +43,7 @@ def test_taken_port_names_who_has_it(tmp_path: Path) -> None:
     )
 
 
-def test_holder_that_cannot_be_seen(tmp_path: Path) -> None:
+def test_a_process_that_cannot_be_identified(tmp_path: Path) -> None:
     proc = make_proc(tmp_path / "proc", {})
     assert "another user" in only(port_taken(WANTED, find_sockets(WANTED, OwnService(), proc)))[1]
 
@@ -69,7 +69,9 @@ def test_another_address_of_the_host_is_free(tmp_path: Path) -> None:
         ("nginx", "/", OwnService(), False),
     ],
 )
-def test_own_service_may_have_the_port(tmp_path: Path, command: str, cgroup: str, own: OwnService, mine: bool) -> None:
+def test_our_own_service_may_use_the_port(
+    tmp_path: Path, command: str, cgroup: str, own: OwnService, mine: bool
+) -> None:
     proc = make_proc(tmp_path / "proc", holder(command, cgroup))
     assert (list(port_taken(WANTED, find_sockets(WANTED, own, proc))) == []) is mine
 
@@ -82,7 +84,7 @@ def test_firewall_is_asked() -> None:
     assert Firewall.gather(live_host({"firewall-cmd": {}})) == Firewall.gather(live_host({})) == Firewall(False)
 
 
-def test_a_port_that_clients_need_and_that_is_shut() -> None:
+def test_a_port_that_the_firewall_blocks_is_found() -> None:
     severity, message, remedy = only(firewall(OUTSIDE, Firewall(True, "public", "443/tcp 8000/udp")))
     assert (severity, message) == ("warning", "firewalld is running and 8000/tcp is not open in zone public")
     assert "firewall-cmd --permanent --zone=public --add-port=8000/tcp && firewall-cmd --reload" in remedy
@@ -91,9 +93,9 @@ def test_a_port_that_clients_need_and_that_is_shut() -> None:
 @pytest.mark.parametrize(
     "found", [Firewall(False), Firewall(True, "public", "8000/tcp"), Firewall(True, "public", "7000-9000/tcp")]
 )
-def test_nothing_in_the_way(found: Firewall) -> None:
+def test_an_open_firewall_gives_no_finding(found: Firewall) -> None:
     assert list(firewall(OUTSIDE, found)) == []
 
 
-def test_the_loopback_needs_no_way_in() -> None:
+def test_the_loopback_needs_no_firewall_rule() -> None:
     assert list(firewall(OUTSIDE[1:], Firewall(True, "public", ""))) == []

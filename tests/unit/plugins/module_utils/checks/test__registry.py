@@ -1,7 +1,7 @@
 # Copyright (c) 2026 tritonops.trtllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is checked, and what is not."""
+"""Which checks run, and which do not."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._needs imp
 from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._registry import CHECKS, WAIVABLE, judge
 
 
-def test_every_check_has_a_name_of_its_own_and_goes_by_a_need() -> None:
+def test_every_check_has_a_unique_name_and_a_need() -> None:
     names = [check.id for check in CHECKS]
     assert len(set(names)) == len(names) > 50
     assert {check.need for check in CHECKS} <= {entry.name for entry in fields(Needs)}
@@ -28,7 +28,7 @@ def test_every_file_with_checks_is_read() -> None:
     assert with_checks - {"_registry"} == {check.find.__module__.rpartition(".")[2] for check in CHECKS}
 
 
-def test_facts_cannot_be_waived() -> None:
+def test_checks_of_facts_cannot_be_waived() -> None:
     facts = {check.id for check in CHECKS if not check.waivable}
     assert {"gpu_count", "gpu_capability", "driver_too_old"} <= facts
     assert not facts & set(WAIVABLE)
@@ -51,7 +51,7 @@ def too_small(needed: int, number: Number, word: Word) -> Iterator[Finding]:
 
 @pytest.fixture(name="asked")
 def fixture_asked(monkeypatch: pytest.MonkeyPatch) -> list[type[Fact]]:
-    """Only that check, and the facts that it is asked for."""
+    """Registers only that check, and records which facts are looked up."""
     monkeypatch.setattr(_registry, "CHECKS", (Check(too_small, "memory_bytes", (Number, Word), waivable=False),))
     return []
 
@@ -66,7 +66,7 @@ def found(asked: list[type[Fact]], needs: Needs, *facts: Fact) -> list[dict[str,
     return judge(needs, known)
 
 
-def test_a_check_has_its_need_and_its_facts(asked: list[type[Fact]]) -> None:
+def test_a_check_gets_its_need_and_its_facts(asked: list[type[Fact]]) -> None:
     finding = {"id": "too_small", "severity": "error", "message": "1 apple", "waivable": False}
     needs = Needs(memory_bytes=2)
     assert found(asked, needs, Number(1), Word("apple")) == [{**finding, "remedy": "set needs.memory_bytes"}]
@@ -80,5 +80,5 @@ def test_without_a_need_nothing_is_looked_up(asked: list[type[Fact]]) -> None:
 
 
 @pytest.mark.parametrize("facts", [[Number(1)], [Word("apple")], []])
-def test_what_is_not_known_is_not_judged(asked: list[type[Fact]], facts: list[Fact]) -> None:
+def test_unknown_facts_are_not_checked(asked: list[type[Fact]], facts: list[Fact]) -> None:
     assert found(asked, Needs(memory_bytes=2), *facts) == []

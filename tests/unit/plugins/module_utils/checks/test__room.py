@@ -1,7 +1,7 @@
 # Copyright (c) 2026 tritonops.trtllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Room on disks and in memory."""
+"""Space on disks and in memory."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ GIB = 1 << 30
 
 @pytest.fixture(autouse=True)
 def _free_space(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Others write to this machine's file systems, and some are very large."""
+    """The free space of this machine varies and may be very large."""
     monkeypatch.setattr("shutil.disk_usage", lambda _path: SimpleNamespace(free=FREE))
 
 
@@ -40,14 +40,14 @@ def places(*wanted: Disk, storage: dict[str, int] | None = None) -> Places:
     return Places({disk.path: place_of(disk.path, coming) for disk in wanted})
 
 
-def test_sum_for_one_file_system(tmp_path: Path) -> None:
+def test_needs_on_one_file_system_are_added_up(tmp_path: Path) -> None:
     wanted = [Disk(str(tmp_path / "a/b/c"), ENOUGH), Disk(str(tmp_path / "d"), ENOUGH, "engine")]
     (space,) = spaces_of(wanted, places(*wanted))
     assert (space.needed, space.free, os.path.ismount(space.mount)) == (2 * ENOUGH, FREE, True)
     assert list(disk_space(wanted, places(*wanted))) == []
 
 
-def test_message_says_what_is_needed_and_what_is_there() -> None:
+def test_the_message_has_needed_and_free_space() -> None:
     wanted = [Disk("/data/weights", 90_000_000_000, "weights")]
     found = disk_space(wanted, Places({"/data/weights": Place(1, "/data", 21_500_000_000, 0)}))
     assert only(found) == (
@@ -57,7 +57,7 @@ def test_message_says_what_is_needed_and_what_is_there() -> None:
     )
 
 
-def test_finished_artifact_needs_nothing(tmp_path: Path) -> None:
+def test_a_finished_artifact_needs_no_space(tmp_path: Path) -> None:
     wanted = Disk(str(tmp_path / "weights"), TOO_MUCH)
     (tmp_path / "weights").mkdir()
     assert only(disk_space([wanted], places(wanted)))[0] == "error"
@@ -65,7 +65,7 @@ def test_finished_artifact_needs_nothing(tmp_path: Path) -> None:
     assert list(disk_space([wanted], places(wanted))) == []
 
 
-def test_half_made_artifact_needs_the_rest(tmp_path: Path) -> None:
+def test_a_partial_artifact_needs_the_rest(tmp_path: Path) -> None:
     partial = tmp_path / "weights.partial" / "payload"
     partial.mkdir(parents=True)
     (partial / "shard").write_bytes(b"x" * 400)
@@ -73,13 +73,13 @@ def test_half_made_artifact_needs_the_rest(tmp_path: Path) -> None:
     assert [space.needed for space in spaces_of([wanted], places(wanted))] == [600]
 
 
-def test_a_place_that_is_not_known_is_not_judged() -> None:
+def test_an_unknown_file_system_is_not_checked() -> None:
     known, unknown = Disk("/data/weights", TOO_MUCH), Disk("/var/lib/docker", TOO_MUCH)
     found = Places({known.path: Place(1, "/data", 2 * TOO_MUCH, 0)})
     assert list(disk_space([known, unknown], found)) == []
 
 
-def test_a_file_system_that_is_coming_counts_in_place_of_what_is_there(tmp_path: Path) -> None:
+def test_a_planned_file_system_counts_instead_of_the_current_one(tmp_path: Path) -> None:
     wanted = [Disk(str(tmp_path / "root/weights"), TOO_MUCH), Disk(str(tmp_path / "other"), ENOUGH)]
     storage = {str(tmp_path / "root"): 2 * TOO_MUCH, str(tmp_path / "ro"): 1, "/srv": 1}
     found = places(*wanted, storage=storage)
@@ -89,7 +89,7 @@ def test_a_file_system_that_is_coming_counts_in_place_of_what_is_there(tmp_path:
     assert list(disk_space(wanted, found)) == []
 
 
-def test_a_root_file_system_that_will_grow_is_not_one_that_is_mounted_in_it(
+def test_a_growing_root_file_system_does_not_change_those_mounted_in_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = str(tmp_path / "weights")
@@ -118,7 +118,7 @@ def test_shm() -> None:
     assert severity == "warning" and "too small for 8 ranks" in message and "increase O(shm)" in remedy
 
 
-def test_shared_memory_as_docker_takes_it() -> None:
+def test_shared_memory_in_dockers_syntax() -> None:
     for size in ("900tb", "900T"):
         assert only(shm(Shm(size), Memory(64 * GIB)))[0] == "error"
     assert list(shm(Shm("1g", 8), Memory(64 * GIB))) == list(shm(Shm("1073741824", 8), Memory(64 * GIB))) == []

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 tritonops.trtllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The root folder."""
+"""Checks of the root folder."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.host._root_folder
 from ansible_collections.tritonops.trtllm.tests.unit.support.checking import live_host, only
 
 
-def test_a_folder_of_others_is_not_used(tmp_path: Path) -> None:
+def test_a_folder_of_others_is_refused(tmp_path: Path) -> None:
     root = str(tmp_path)
     host = live_host({}, root=root)
     assert list(root_foreign(root, RootFolder.gather(host))) == []
@@ -30,7 +30,7 @@ def test_a_folder_of_others_is_not_used(tmp_path: Path) -> None:
     assert f"such as {root}/trtllm, in O(root)" in remedy
 
 
-def test_what_is_in_our_own_folder_is_ours(tmp_path: Path) -> None:
+def test_contents_of_our_own_folder_are_accepted(tmp_path: Path) -> None:
     claim(str(tmp_path))
     (tmp_path / "weights").mkdir()
     (tmp_path / "deployments").mkdir()
@@ -39,7 +39,7 @@ def test_what_is_in_our_own_folder_is_ours(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("names", [["releases"], ["current"], ["current", "previous", "releases"]])
-def test_a_layout_without_names_of_deployments_is_not_served_beside_ours(tmp_path: Path, names: list[str]) -> None:
+def test_the_layout_without_deployments_is_refused(tmp_path: Path, names: list[str]) -> None:
     root = str(tmp_path)
     claim(root)
     for name in names:
@@ -50,7 +50,7 @@ def test_a_layout_without_names_of_deployments_is_not_served_beside_ours(tmp_pat
     assert {check.id: check.waivable for check in CHECKS}["root_outdated"] is False
 
 
-def test_what_others_call_releases_is_theirs(tmp_path: Path) -> None:
+def test_a_folder_releases_of_others_is_not_the_old_layout(tmp_path: Path) -> None:
     (tmp_path / "releases").mkdir()
     found = RootFolder.gather(live_host({}, root=str(tmp_path)))
     assert (found.foreign, found.outdated) == (["releases"], [])

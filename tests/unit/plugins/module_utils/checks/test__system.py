@@ -1,7 +1,7 @@
 # Copyright (c) 2026 tritonops.trtllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The system itself."""
+"""Checks of the operating system."""
 
 from __future__ import annotations
 
@@ -88,5 +88,5 @@ def test_limits_that_cannot_be_raised(tmp_path: Path) -> None:
     assert "nofile=1024:8192" in only(ulimits(["nofile=1024:8192"], found))[1]
 
 
-def test_who_may_raise_limits_is_not_bound_by_them(tmp_path: Path) -> None:
+def test_limits_do_not_matter_with_the_capability_to_raise_them(tmp_path: Path) -> None:
     assert list(ulimits(["memlock=-1"], limited(tmp_path, "000001ffffffffff"))) == []

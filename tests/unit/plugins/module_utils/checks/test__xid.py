@@ -1,7 +1,7 @@
 # Copyright (c) 2026 tritonops.trtllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The driver's errors in the kernel's log."""
+"""The driver's Xid errors in the kernel log."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from ansible_collections.tritonops.trtllm.tests.unit.support.gpu_stand_in import
 
 NOBODY = smi_of({**answers(), "gpus": []})
 
-# As drivers of several series write them.
+# In the formats of several driver series.
 LOG = """
 NVRM: loading NVIDIA UNIX x86_64 Kernel Module  535.183.06
 NVRM: Xid (PCI:0000:0f:00): 79, pid='<unknown>', name=<unknown>, GPU has fallen off the bus.
@@ -37,7 +37,7 @@ NVRM: Xid (0000:01:00): 13, Ch 0000000b
 """
 
 
-def test_what_is_read() -> None:
+def test_lines_of_the_log_are_parsed() -> None:
     assert parse_log(LOG) == [
         Xid("0000:0f:00", 79, 1),
         Xid("0000:51:00", 31, 1),
@@ -46,7 +46,7 @@ def test_what_is_read() -> None:
     ]
 
 
-def test_what_is_serious_what_is_notable_and_what_was_a_program() -> None:
+def test_xids_are_serious_notable_or_caused_by_a_program() -> None:
     smi, found = smi_of(answers(driver="535.183.06")), Xids(parse_log(LOG))
     severity, message, remedy = only(xid(Gpus(), found, smi))
     assert severity == "error" and "power off and on" in remedy
@@ -57,25 +57,25 @@ def test_what_is_serious_what_is_notable_and_what_was_a_program() -> None:
 
 
 @pytest.mark.parametrize("code", [48, 62, 64, 74, 79, 95, 119, 120, 140])
-def test_serious_ones(code: int) -> None:
+def test_serious_xids_are_errors(code: int) -> None:
     found = Xids([Xid("0000:0f:00", code, 1)])
     assert only(xid(Gpus(), found, NOBODY)) and not list(xid_notable(Gpus(), found, NOBODY))
 
 
 @pytest.mark.parametrize("code", [13, 31, 43, 45])
-def test_those_of_a_program_are_not_told(code: int) -> None:
+def test_xids_of_programs_are_not_reported(code: int) -> None:
     found = Xids([Xid("0000:0f:00", code, 1)])
     assert [*xid(Gpus(), found, NOBODY), *xid_notable(Gpus(), found, NOBODY)] == []
     assert not OF_THE_PROGRAM & set(SERIOUS)
 
 
-def test_unknown_ones_are_notable() -> None:
+def test_unknown_xids_are_notable() -> None:
     found = Xids([Xid("0000:0f:00", 999, 1)])
     assert only(xid_notable(Gpus(), found, NOBODY)) and not list(xid(Gpus(), found, NOBODY))
 
 
-def test_what_the_driver_has_recovered_from_is_no_error_any_more() -> None:
-    """Drivers since 570 say that nothing needs to be done, or what does."""
+def test_xids_that_the_driver_has_recovered_from_are_not_errors() -> None:
+    """Drivers since 570 report whether a recovery action is needed."""
     found = Xids([Xid("0000:0f:00", 48, 1), Xid("0000:15:00", 48, 1)])
     smi = smi_of(answers(driver="590.48.01", changes={1: {"recovery": "Reset"}}))
     serious, notable = only(xid(Gpus(), found, smi))[1], only(xid_notable(Gpus(), found, smi))[1]
@@ -83,13 +83,13 @@ def test_what_the_driver_has_recovered_from_is_no_error_any_more() -> None:
     assert "on 0000:0f:00" in notable
 
 
-def test_the_journal_is_read_before_the_kernels_buffer() -> None:
+def test_the_journal_is_preferred_to_the_kernels_buffer() -> None:
     lines = [json.dumps({"MESSAGE": line}) for line in LOG.splitlines()] + ['{"MESSAGE": [1, 2]}']
     host = live_host({"journalctl": "\n".join(lines), "dmesg": "nothing"})
     assert parse_log(kernel_log(host)) == parse_log(LOG)
 
 
 @pytest.mark.parametrize("journal", ["", None, "not JSON"])
-def test_without_a_journal_the_buffer_tells(journal: str | None) -> None:
+def test_without_a_journal_the_kernels_buffer_is_read(journal: str | None) -> None:
     assert parse_log(kernel_log(live_host({"journalctl": journal, "dmesg": LOG}))) == parse_log(LOG)
     assert kernel_log(live_host({})) == ""

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 tritonops.trtllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Each known failure is found in the line it is known from, and in no line of a healthy server."""
+"""Each known failure is found in its sample lines, and not in the log of a healthy server."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def each(field: str) -> list[tuple[str, str]]:
     return [(name, text) for name, entry in ENTRIES.items() for text in entry.get(field, [])]
 
 
-# What a healthy server says, near misses among it.
+# The log of a healthy server, with lines that almost match.
 HEALTHY = r"""
 W1122 18:26:50.432863 1 pinned_memory_manager.cc:273] "Unable to allocate pinned system memory"
 E1122 18:26:50.433130 1 server.cc:241] "CudaDriverHelper has not been initialized."
@@ -61,7 +61,7 @@ I1122 18:26:50.800606 1 model_lifecycle.cc:777] "failed to load 'preprocessing'"
 
 
 @pytest.mark.parametrize(("name", "line"), each("samples"))
-def test_a_sample_is_explained_by_its_own_entry_only(name: str, line: str) -> None:
+def test_a_sample_is_only_explained_by_its_own_entry(name: str, line: str) -> None:
     found = explain("some line before\n" + line + "\nsome line after\n")
     assert found == [
         {"id": name, "cause": ENTRIES[name]["cause"], "remedy": ENTRIES[name]["remedy"], "line": line.strip()}
@@ -78,13 +78,13 @@ def test_a_healthy_log_explains_nothing_and_gives_no_reason() -> None:
     assert server_reason(HEALTHY) == ""
 
 
-def test_earliest_failure_first() -> None:
+def test_the_earliest_failure_comes_first() -> None:
     log = "There are not enough slots available in the system to satisfy the 8 slots\nKilled\n"
     assert [hit["id"] for hit in explain(log)] == ["mpi_slots", "convert_killed"]
     assert [hit["id"] for hit in explain("Killed\n" + log)] == ["convert_killed", "mpi_slots"]
 
 
-def test_a_follow_up_counts_only_alone() -> None:
+def test_a_consequence_only_counts_without_its_cause() -> None:
     abort = "MPI_ABORT was invoked on rank 0 in communicator MPI_COMM_WORLD\n"
     assert [hit["id"] for hit in explain(abort)] == ["mpi_abort"]
     assert [hit["id"] for hit in explain(abort + "MPI size 1 != TP size 8 * PP size 1")] == ["mpi_world_size"]
@@ -121,5 +121,5 @@ def test_a_follow_up_counts_only_alone() -> None:
         ("", ""),
     ],
 )
-def test_the_servers_own_words(log: str, reason: str) -> None:
+def test_the_servers_message_is_extracted(log: str, reason: str) -> None:
     assert server_reason(log) == reason

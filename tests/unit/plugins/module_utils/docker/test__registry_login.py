@@ -59,7 +59,7 @@ def test_a_token_instead_of_a_password() -> None:
         ('{"auths": {"nvcr.io": {"auth": "secret!"}}}', "have an invalid entry for nvcr.io"),
     ],
 )
-def test_what_is_no_login_is_told_without_telling_it(text: str, says: str) -> None:
+def test_invalid_credentials_are_refused_without_showing_them(text: str, says: str) -> None:
     with pytest.raises(ArtifactError, match=says) as caught:
         credentials(text, "nvcr.io")
     assert "secret" not in str(caught.value)

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 tritonops.trtllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is read out of nvidia-smi's answers."""
+"""Parsing the output of nvidia-smi."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from ansible_collections.tritonops.trtllm.rehearsal.gpu.recordings import (
 from ansible_collections.tritonops.trtllm.tests.unit.support.gpu_stand_in import answers
 
 OLD, NEW = "535.183.06", "590.48.01"
-# What stands beside the elements that differ: a workstation card under 590.
+# The complete output for a workstation card with driver 590.
 WORKSTATION = (
     "<gpu id='00000000:61:00.0'><product_name>NVIDIA RTX PRO 6000 Blackwell Max-Q Workstation Edition</product_name>"
     "<mig_mode><current_mig>N/A</current_mig><pending_mig>N/A</pending_mig></mig_mode>"
@@ -58,7 +58,7 @@ def test_eight_a100(driver: str) -> None:
         "mig_mode_pending": False,
         "mig_devices": 0,
         "persistence_mode": True,
-        # Only newer drivers tell that there is nothing to do.
+        # Only newer drivers report that no action is needed.
         "recovery_action": "none" if driver == NEW else None,
         "ecc_mode": True,
         "ecc_uncorrected_volatile": 0,
@@ -79,7 +79,7 @@ def test_eight_a100(driver: str) -> None:
     }
 
 
-def test_h100_tells_of_its_fabric_and_l40s_of_no_links() -> None:
+def test_h100_has_a_fabric_and_l40s_has_no_links() -> None:
     h100, l40s = answers(H100)["gpus"][0], answers(L40S, count=4)["gpus"][3]
     assert (h100["fabric_state"], h100["fabric_status"], h100["nvlinks_active"]) == ("Completed", "Success", 18)
     assert (l40s["fabric_state"], l40s["mig_mode"], l40s["nvlinks_active"]) == (None, None, None)
@@ -87,7 +87,7 @@ def test_h100_tells_of_its_fabric_and_l40s_of_no_links() -> None:
 
 
 @pytest.mark.parametrize("driver", [OLD, NEW])
-def test_trouble_shows(driver: str) -> None:
+def test_problems_are_read(driver: str) -> None:
     trouble = {
         "mig": "Enabled",
         "ecc": "Disabled",
@@ -109,14 +109,14 @@ def test_trouble_shows(driver: str) -> None:
     assert (gpu["nvlinks_active"], gpu["nvlinks_inactive"]) == (9, 3)
 
 
-def test_what_a_gpu_does_not_have_is_null() -> None:
+def test_missing_features_are_null() -> None:
     gpu = parse_query(log(WORKSTATION))["gpus"][0]
     assert (gpu["mig_mode"], gpu["mig_devices"], gpu["ecc_uncorrected_volatile"]) == (None, 0, None)
     assert (gpu["ecc_mode"], gpu["row_remapping_pending"], gpu["recovery_action"]) == (False, None, "none")
     assert (gpu["fabric_state"], gpu["nvlinks_active"], gpu["pcie_width"]) == (None, None, None)
 
 
-def test_old_drivers_count_double_bit_errors_and_call_retirement_otherwise() -> None:
+def test_old_drivers_use_other_names_for_errors_and_retirement() -> None:
     errors = "<ecc_errors><volatile><double_bit><total>2</total></double_bit></volatile></ecc_errors>"
     pages = "<retired_pages><pending_blacklist>Yes</pending_blacklist></retired_pages>"
     old = f"<gpu id='0'><product_name>Tesla V100-SXM2-16GB</product_name>{errors}{pages}</gpu>"
@@ -133,14 +133,14 @@ def test_processes_know_their_gpu() -> None:
     ]
 
 
-def test_what_the_driver_says_goes_before_the_name() -> None:
+def test_the_drivers_capability_overrides_the_models() -> None:
     capabilities = parse_compute_capabilities(f"{uuid_of(0)}, 8.1\nsomething else\n{uuid_of(1)}, [N/A]\n")
     assert capabilities == {uuid_of(0): "8.1"}
     found = parse_query(Recording(A100, count=2).query(), capabilities)
     assert [gpu["compute_capability"] for gpu in found["gpus"]] == ["8.1", "8.0"]
 
 
-def test_links_of_other_words_are_none() -> None:
+def test_unexpected_output_for_links_means_no_links() -> None:
     assert (
         parse_links("GPU 0: NVIDIA T4 (UUID: GPU-1)\nUnable to retrieve NVLink information as all links are inActive\n")
         == {}

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 tritonops.trtllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What /proc says about listening sockets, from files made as the kernel writes them and from this very machine."""
+"""Listening sockets in /proc, from files in the kernel's format and on this machine."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TCP = HEAD + (
     "   1: 00000000:0016 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 102 1 0 100 0 0 10 0\n"
     "   2: 0100007F:1F40 0100007F:C350 01 00000000:00000000 00:00000000 00000000     0        0 103 1 0 100 0 0 10 0\n"
 )
-# [::]:9000 and an IPv4 address in IPv6 clothes, 127.0.0.1:9001
+# [::]:9000 and an IPv4-mapped IPv6 address, 127.0.0.1:9001
 TCP6 = HEAD + (
     "   0: 00000000000000000000000000000000:2328 00000000000000000000000000000000:0000 0A"
     " 00000000:00000000 00:00000000 00000000     0        0 201 1 0 100 0 0 10 0\n"
@@ -83,7 +83,7 @@ def test_a_shared_socket_belongs_to_the_parent(tmp_path: Path) -> None:
     assert listeners.holders(["101", "999"], proc) == {"101": listeners.Holder(900, "nginx: master process")}
 
 
-def test_this_machine_is_read_right() -> None:
+def test_sockets_of_this_machine_are_found() -> None:
     with socket.socket() as server:
         server.bind(("127.0.0.1", 0))
         server.listen()

@@ -16,5 +16,5 @@ def test_versions_compare_as_numbers(text: str, numbers: tuple[int, ...]) -> Non
     assert version(text) == numbers
 
 
-def test_a_number_that_python_refuses_to_read_is_cut() -> None:
+def test_a_number_that_is_too_long_for_python_is_truncated() -> None:
     assert version("9" * 10000) == (999_999_999,)

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 tritonops.trtllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which packages are ours: what a part has named and what that needs, whatever else happened meanwhile."""
+"""Packages attributed to us are those a part has named and their dependencies, regardless of other changes."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def package(version: str = "1", needs: str = "", wants: str = "", auto: bool = F
 
 
 def host(**packages: Package) -> dict[str, Package]:
-    """Every package gives its own name."""
+    """A host whose packages provide their own names."""
     return {
         name: Package(one.version, one.auto, one.needs, one.wants, one.gives | {name}) for name, one in packages.items()
     }
@@ -45,12 +45,12 @@ def tallied(before: t.Mapping[str, Package], now: dict[str, Package], tally: Tal
     return absorb(tally or empty_tally(), listing(dict(before)), now, "docker", NAMED)
 
 
-def test_what_came_is_what_was_named_and_what_that_needs_or_wants() -> None:
+def test_named_packages_and_their_dependencies_are_attributed_to_us() -> None:
     now = {**BARE, **host(**ENGINE, htop=package(needs="ncurses"), ncurses=package())}
     assert set(tallied(BARE, now)["came"]) == {"engine", "containerd", "tools"}
 
 
-def test_what_a_killed_run_has_brought_only_in_part_is_ours_too() -> None:
+def test_partially_installed_packages_of_a_killed_run_are_ours() -> None:
     half = {**BARE, **host(engine=ENGINE["engine"], containerd=package())}
     assert set(tallied(BARE, half)["came"]) == {"engine", "containerd"}
 
@@ -63,60 +63,60 @@ def test_the_first_record_wins_and_a_second_run_adds_nothing() -> None:
     assert tallied(upgraded, upgraded, first)["came"]["engine"]["version"] == "1"
 
 
-def test_what_went_comes_back_in_its_version() -> None:
+def test_removed_packages_are_restored_in_their_version() -> None:
     now = host(libc=package(), iptables=BARE["iptables"], **ENGINE)
     tally = tallied(BARE, now)
     assert tally["went"] == {"runc": {"part": "docker", "version": "1.1", "auto": False, "gives": ["runc"]}}
     assert way_back(tally, now, {})["install"] == {"runc": "1.1"}
 
 
-def test_what_went_and_came_again_has_neither_gone_nor_come() -> None:
+def test_a_package_removed_and_reinstalled_is_unchanged() -> None:
     without = host(libc=package(), iptables=BARE["iptables"])
     tally = tallied(without, BARE, tallied(BARE, without))
     assert tally["went"] == tally["came"] == {}
 
 
-def test_another_version_of_a_named_package_is_taken_back_unless_somebody_has_moved_on() -> None:
+def test_a_changed_version_is_restored_unless_others_have_changed_it_again() -> None:
     newer = {**BARE, "runc": package("1.2"), "libc": package("9")}
     tally = tallied(BARE, newer)
-    # libc was upgraded by somebody else, or for somebody else's sake: going back is not for us to do.
+    # libc was upgraded by others or for their packages, so it is not downgraded.
     assert way_back(tally, host(**newer), {})["move"] == {"runc": "1.1"}
     assert way_back(tally, host(**{**newer, "runc": package("1.3")}), {})["move"] == {}
 
 
-def test_a_package_that_was_there_for_others_sake_is_marked_so_again() -> None:
+def test_a_package_that_was_automatic_is_marked_automatic_again() -> None:
     now = {**BARE, "iptables": package("1.8", gives="iptables")}
     assert way_back(tallied(BARE, now), now, {})["not_asked"] == ["iptables"]
 
 
-def test_what_somebody_else_needs_stays_with_all_that_it_needs_itself() -> None:
+def test_packages_that_others_need_stay_with_their_dependencies() -> None:
     now = {**BARE, **host(**ENGINE, theirs=package(needs="engine|nothing"))}
     plan = way_back(tallied(BARE, now), now, {})
     assert plan["remove"] == ["tools"]
     assert plan["held"] == {"engine": "theirs needs it", "containerd": "engine needs it"}
 
 
-def test_what_somebody_else_can_have_otherwise_goes() -> None:
+def test_a_package_that_others_can_replace_is_removed() -> None:
     now = {**BARE, **host(**ENGINE, theirs=package(needs="containerd|runc"))}
     assert way_back(tallied(BARE, now), now, {})["remove"] == ["containerd", "engine", "tools"]
 
 
-def test_a_part_on_hold_keeps_its_packages_and_what_it_had_made_way_for_stays_away() -> None:
+def test_a_part_on_hold_keeps_its_packages_and_replaced_ones_stay_removed() -> None:
     now = host(libc=package(), iptables=BARE["iptables"], **ENGINE)
     plan = way_back(tallied(BARE, now), now, {"docker": "in use"})
     assert plan["remove"] == [] and plan["install"] == {}
     assert plan["held"] == dict.fromkeys(ENGINE, "in use")
 
 
-def test_nothing_comes_back_beside_the_package_that_it_made_way_for() -> None:
+def test_a_replaced_package_is_not_restored_while_its_replacement_stays() -> None:
     now = host(libc=package(), iptables=BARE["iptables"], **ENGINE, theirs=package(needs="engine"))
     assert way_back(tallied(BARE, now), now, {})["install"] == {}
-    # What is only needed by a named package does not stand in the way.
+    # A dependency of a named package does not prevent that.
     now = host(libc=package(), iptables=BARE["iptables"], **ENGINE, theirs=package(needs="containerd"))
     assert way_back(tallied(BARE, now), now, {})["install"] == {"runc": "1.1"}
 
 
-# The engine and runc are in each other's way; podman can do with either of two packages that give a runtime.
+# Docker and runc conflict; podman works with either of two packages that provide a runtime.
 PODMAN = host(
     libc=package(), runc=package("1.1", gives="runtime"), iptables=BARE["iptables"], podman=package(needs="runtime")
 )
@@ -126,22 +126,22 @@ WITH_CRUN = {
 }
 
 
-def test_what_others_got_in_place_of_what_went_is_ours_with_all_that_it_needs() -> None:
+def test_a_substitute_for_a_removed_package_is_ours_with_its_dependencies() -> None:
     tally = tallied(PODMAN, WITH_CRUN)
     assert set(tally["came"]) == {*ENGINE, "crun", "yajl"}
     assert not tally["came"]["crun"]["named"]
 
 
-def test_what_others_got_while_nothing_of_the_kind_went_is_theirs() -> None:
-    # podman was brought anew, with what it needs.
+def test_a_package_without_a_removed_counterpart_belongs_to_others() -> None:
+    # podman was installed with its dependencies.
     before = {name: one for name, one in PODMAN.items() if name not in ("podman", "runc")}
     assert set(tallied(before, WITH_CRUN)["came"]) == set(ENGINE)
-    # podman had it otherwise, and has still.
+    # podman used another package, and still does.
     both = {**PODMAN, "other": package(gives="runtime other")}
     assert "crun" not in tallied(both, {**WITH_CRUN, "other": both["other"]})["came"]
 
 
-def test_it_goes_when_what_went_is_back_and_not_before() -> None:
+def test_a_substitute_is_removed_only_after_the_original_is_restored() -> None:
     tally = tallied(PODMAN, WITH_CRUN)
     plan = way_back(tally, WITH_CRUN, {})
     assert plan["remove"] == sorted(ENGINE)
@@ -152,34 +152,34 @@ def test_it_goes_when_what_went_is_back_and_not_before() -> None:
 
 
 @pytest.mark.parametrize(("lost", "hold"), [({"runc"}, {}), (set(), {"docker": "in use"})])
-def test_it_stays_when_what_went_does_not_come_back(lost: set[str], hold: dict[str, str]) -> None:
+def test_a_substitute_stays_if_the_original_is_not_restored(lost: set[str], hold: dict[str, str]) -> None:
     plan = way_back(tallied(PODMAN, WITH_CRUN), WITH_CRUN, hold, lost)
     assert not {"crun", "yajl"} & {*plan["remove"], *plan["remove_at_last"]}
     assert plan["install"] == {}
     assert plan["held"]["crun"] == ("podman needs it" if lost else "in use")
 
 
-def test_what_went_stays_away_from_a_package_that_others_need_and_so_does_not_free_what_came() -> None:
+def test_an_original_that_conflicts_with_needed_packages_is_not_restored() -> None:
     theirs = {**WITH_CRUN, **host(theirs=package(needs="engine"))}
     plan = way_back(tallied(PODMAN, WITH_CRUN), theirs, {})
     assert plan["install"] == {} and plan["remove_at_last"] == []
     assert plan["held"]["crun"] == "podman needs it"
 
 
-def test_a_key_that_was_imported_meanwhile_is_ours_without_a_name() -> None:
+def test_imported_keys_are_ours_without_being_named() -> None:
     key = "gpg-pubkey-621e9f35-58adea78"
     tally = tallied(BARE, {**BARE, key: package(gives="gpg(621e9f35)")})
     assert set(tally["came"]) == {key}
 
 
-def test_what_is_as_it_was_is_forgotten() -> None:
+def test_unchanged_packages_are_not_recorded() -> None:
     now = {**BARE, **host(**ENGINE)}
     tally = tallied(BARE, now)
     assert left_over(tally, BARE) == empty_tally()
     assert set(left_over(tally, {**BARE, **host(tools=package())})["came"]) == {"tools"}
 
 
-def test_what_cannot_be_had_is_given_up_unless_what_it_made_way_for_is_there() -> None:
+def test_unavailable_packages_are_given_up_unless_their_replacement_is_installed() -> None:
     without = {name: one for name, one in BARE.items() if name != "runc"}
     tally = tallied(BARE, {**without, **host(**ENGINE)})
     assert left_over(tally, without) == empty_tally()
@@ -241,7 +241,7 @@ def test_rpms_list(epoch: str, version: str) -> None:
         ("(libx.so.1()(64bit) with libx < 2)", [{"libx.so.1()(64bit)"}, {"libx"}]),
         ("((a and b) or c)", [{"a", "c"}, {"b", "c"}]),
         ("(a or (b or c))", [{"a", "b", "c"}]),
-        # Under a condition: nothing is said.
+        # Conditional dependencies are ignored.
         ("(a if b)", []),
         ("(a if b else c)", []),
         ("(a and (b unless c))", [{"a"}]),
@@ -254,6 +254,6 @@ def test_a_rich_dependency_of_rpms(dependency: str, groups: list[set[str]]) -> N
     assert rich_groups(dependency) == [frozenset(group) for group in groups]
 
 
-def test_rich_dependencies_are_needs_and_no_wishes() -> None:
+def test_rich_dependencies_are_required_and_not_recommended() -> None:
     packages = parse_rpm("podman\t4-1\tx86_64\t0\n", "podman\t(crun or runc)\n", "podman\t(a if b)\n", "", "")
     assert packages["podman"] == Package("4-1", needs=(frozenset({"crun", "runc"}),), gives=frozenset({"podman"}))

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 tritonops.trtllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is read out of the words of util-linux, LVM and the file systems' tools."""
+"""Parsing the output of util-linux, LVM and file system tools."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def node(name: str, kind: str, size: t.Any, **more: t.Any) -> JSON:
 
 
 def tree() -> JSON:
-    """An array over two drives, which is below both of them; and a root disk."""
+    """An array of two drives, listed below both of them, and a root disk."""
     over = node("md127", "raid0", 200, mountpoint="/opt/trtllm")
     drives = [node(f"nvme{n}n1", "disk", 100, serial=f" S{n} ", tran="nvme", children=[over]) for n in (0, 1)]
     swap = node("sda2", "part", 7, mountpoint="[SWAP]")
@@ -56,7 +56,7 @@ def test_lsblk_s_tree_becomes_a_list() -> None:
     assert devices["nvme0n1"].links == ("/dev/disk/by-id/nvme-S0",)
 
 
-def test_numbers_are_words_before_util_linux_2_33() -> None:
+def test_numbers_are_strings_before_util_linux_2_33() -> None:
     (device,) = parse_lsblk({"blockdevices": [node("sda", "disk", "50", ro="1")]}, [], {})
     assert (device.size, device.read_only) == (50, True)
 
@@ -66,12 +66,12 @@ def test_findmnt() -> None:
     assert parse_findmnt(printed, len) == [Mount("/", "/dev/sda1", "ext4", 1)]
 
 
-def test_what_may_never_answer_is_not_asked() -> None:
+def test_network_mounts_are_not_queried() -> None:
     waits = [
         {"target": "/net", "source": "systemd-1", "fstype": "autofs"},
         {"target": "/home", "source": "server:/home", "fstype": "nfs4"},
     ]
-    found = parse_findmnt({"filesystems": waits}, lambda _target: pytest.fail("it waits"))
+    found = parse_findmnt({"filesystems": waits}, lambda _target: pytest.fail("waits for a network mount"))
     assert [mount.free for mount in found] == [0, 0]
 
 
@@ -133,7 +133,7 @@ def test_one_striped_segment_makes_a_volume_striped() -> None:
 
 
 class Programs:
-    """Stands for the host's programs: by the first word, what each prints."""
+    """Simulates the host's programs; the output of each, by the first word of the command."""
 
     def __init__(self, **printed: t.Any) -> None:
         self.printed = printed
@@ -148,7 +148,7 @@ class Programs:
 NO_MOUNT: JSON = {"filesystems": []}
 
 
-def test_a_host_is_looked_at() -> None:
+def test_facts_of_a_host_are_gathered() -> None:
     programs = Programs(findmnt=NO_MOUNT, lsblk=tree(), blkid=(0, "TYPE=xfs\nUUID=a-b\n", ""))
     host = read_host(programs, "/no/such/folder")
     assert {device.signature for device in host.devices} == {"xfs"}

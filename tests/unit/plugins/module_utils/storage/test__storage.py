@@ -1,7 +1,7 @@
 # Copyright (c) 2026 tritonops.trtllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The steps to the storage that is wished for, and what is refused."""
+"""The steps to the requested storage, and requests that are refused."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def on_partition(disk_size: int, size: int, covers: int = 0, fstype: str = "ext4
 
 
 def on_volume(disk_size: int, physical: int, used: int, volume: int, free: int = 0, covers: int = 0) -> Host:
-    """A root file system on a logical volume, as Oracle Linux has it."""
+    """A root file system on a logical volume, as on Oracle Linux."""
     devices = (
         disk(disk_size),
         partition(1, MIB, GIB),
@@ -91,7 +91,7 @@ GROW = Request(grow_root=True)
         # Interrupted before the file system grew.
         (on_partition(200 * GIB, 200 * GIB - 2 * MIB, covers=47 * GIB), ["resize2fs /dev/sda1"]),
         (on_partition(200 * GIB, 47 * GIB, oci_growfs="/usr/libexec/oci-growfs"), ["/usr/libexec/oci-growfs -y"]),
-        # It has done its part; only the file system is left.
+        # oci-growfs has done its part; only the file system is left.
         (
             on_partition(200 * GIB, 200 * GIB - 2 * MIB, 47 * GIB, oci_growfs="/usr/libexec/oci-growfs"),
             ["resize2fs /dev/sda1"],
@@ -117,7 +117,7 @@ GROW = Request(grow_root=True)
         (on_volume(200 * GIB, 199 * GIB - 2 * MIB, 199 * GIB - 4 * MIB, 199 * GIB), []),
     ],
 )
-def test_root_grows_by_what_is_left_to_do(host: Host, expected: list[str]) -> None:
+def test_root_grows_by_the_remaining_steps(host: Host, expected: list[str]) -> None:
     assert commands(host, GROW) == expected
 
 
@@ -157,7 +157,7 @@ def test_an_mbr_ends_at_two_tebibytes() -> None:
         ),
     ],
 )
-def test_root_that_cannot_grow_is_refused_with_a_way_out(host: Host, words: str) -> None:
+def test_a_root_that_cannot_grow_is_refused_with_a_remedy(host: Host, words: str) -> None:
     found = refusal(host, GROW)
     assert words in found and "unset storage_grow_root" in found
 
@@ -186,7 +186,7 @@ def array(signature: str = "xfs", uuid: str = "", **more: t.Any) -> Device:
 
 
 def finished() -> Host:
-    """What a host looks like when every step was taken."""
+    """A host after all steps."""
     empty = plan(with_drives(A, B), BOTH)
     lines = {step.path: step.line for step in empty.steps if step.path}
     return with_drives(
@@ -216,7 +216,7 @@ def test_an_array_is_the_same_in_whatever_order_drives_are_named_and_found() -> 
     assert "/dev/nvme" not in " ".join(plans[0].steps[0].argv)
 
 
-def test_initial_ramdisks_are_renewed_where_they_know_of_arrays() -> None:
+def test_the_initramfs_is_rebuilt_if_it_knows_arrays() -> None:
     host = with_drives(A, B, initramfs=("update-initramfs", "-u"))
     assert commands(host, BOTH)[2:4] == ["/etc/mdadm/mdadm.conf", "update-initramfs -u"]
 
@@ -226,12 +226,12 @@ def test_nothing_is_left_to_do_on_a_finished_host() -> None:
     assert plan(finished(), BOTH).free == ((ROOT, 5),)
 
 
-def test_another_empty_drive_is_left_alone_once_some_were_taken() -> None:
+def test_further_empty_drives_are_ignored_after_the_first_run() -> None:
     host = finished()
     assert commands(host._replace(devices=(*host.devices, drive("nvme9n1"))), Request(drives=("empty_nvme",))) == []
 
 
-def test_a_drive_that_was_taken_for_another_place_stays_there() -> None:
+def test_a_drive_used_for_another_mount_stays_there() -> None:
     other = drive("nvme5n1")
     other = other._replace(signature="xfs", uuid=filesystem_uuid([other]), mounts=("/srv/other",))
     line = f"UUID={other.uuid} /srv/other xfs defaults 0 0"
@@ -246,7 +246,7 @@ def test_a_drive_that_was_taken_for_another_place_stays_there() -> None:
 @pytest.mark.parametrize(
     ("left", "expected"),
     [
-        # Made, and no more.
+        # Only created so far.
         (
             {"array": array(""), "fstab": "", "mdadm_conf_text": "", "mounts": ()},
             ["mkfs.xfs -f", *MAKE_ARRAY[2:], *TO_MOUNT],
@@ -273,7 +273,7 @@ def test_an_interrupted_run_is_finished(left: dict[str, t.Any], expected: list[s
         (A._replace(signature="LVM2_member"), "has a signature of LVM2_member"),
         (A._replace(table="gpt"), "has a partition table (gpt)"),
         (A._replace(signature="several kinds"), "several kinds"),
-        # Somebody else's array, or one of ours over other drives.
+        # An array of others, or one of ours with other drives.
         (A._replace(signature="linux_raid_member", uuid="0" * 32), "linux_raid_member"),
         (member(A, (A, B, drive("nvme7n1")))._replace(busy=False), "linux_raid_member"),
     ],
@@ -287,7 +287,7 @@ def test_an_occupied_drive_is_refused_unless_it_is_confirmed(found: Device, word
     assert confirmed == ["wipefs --all", *MAKE_ARRAY, *TO_MOUNT]
 
 
-def test_an_array_that_somebody_else_made_of_the_same_drives_is_not_ours() -> None:
+def test_an_array_of_others_on_the_same_drives_is_not_ours() -> None:
     theirs = [found._replace(signature="linux_raid_member", uuid="1234") for found in (A, B)]
     message = refusal(with_drives(*theirs), BOTH)
     assert "add S-nvme0n1 to storage_wipe" in message and "add S-nvme1n1 to storage_wipe" in message
@@ -295,7 +295,7 @@ def test_an_array_that_somebody_else_made_of_the_same_drives_is_not_ours() -> No
     assert "mdadm --stop /dev/md127" in refusal(running, BOTH._replace(wipe=BOTH.drives))
 
 
-def test_partitions_go_before_their_table() -> None:
+def test_partitions_are_wiped_before_their_table() -> None:
     part = Device("nvme0n1p1", "part", GIB, parents=("nvme0n1",), signature="ext4")
     steps = plan(with_drives(A._replace(table="gpt"), part, B), BOTH._replace(wipe=("S-nvme0n1",))).steps
     assert steps[0].argv == ("wipefs", "--all", "/dev/nvme0n1p1", "/dev/nvme0n1")
@@ -318,17 +318,17 @@ def test_a_drive_in_use_is_refused_even_when_it_is_confirmed(more: list[Device],
     assert "is in use" in message and way in message
 
 
-def test_an_array_of_ours_that_somebody_reused_is_refused_unless_all_is_confirmed() -> None:
+def test_our_array_with_data_of_others_is_refused_unless_all_drives_are_confirmed() -> None:
     host = with_drives(member(A), member(B), array("ext4", uuid="1234"))
     assert "add S-nvme1n1 to storage_wipe" in refusal(host, BOTH._replace(wipe=("S-nvme0n1",)))
     assert commands(host, BOTH._replace(wipe=BOTH.drives))[:2] == ["wipefs --all", "mkfs.xfs -f"]
 
 
-def test_what_is_ours_is_not_wiped_by_a_confirmation_that_was_left() -> None:
+def test_a_leftover_confirmation_does_not_wipe_our_file_system() -> None:
     assert commands(finished(), BOTH._replace(wipe=BOTH.drives)) == []
 
 
-def test_empty_nvme_takes_empty_drives_only() -> None:
+def test_empty_nvme_only_uses_empty_drives() -> None:
     sata, used = drive("sdb", transport="sata"), drive("nvme2n1", signature="xfs")
     ours = plan(with_drives(A, B, sata, used), Request(drives=("empty_nvme",)))
     assert ours.steps[0].argv == plan(with_drives(A, B), BOTH).steps[0].argv
@@ -345,7 +345,7 @@ def test_empty_nvme_takes_empty_drives_only() -> None:
         (("same",), "which matches same (/dev/nvme3n1, 100.0 GiB), same (/dev/nvme4n1, 100.0 GiB): use the names in"),
     ],
 )
-def test_names_that_do_not_tell_one_drive(names: tuple[str, ...], words: str) -> None:
+def test_ambiguous_names_of_drives_are_refused(names: tuple[str, ...], words: str) -> None:
     same = [drive("nvme3n1", serial="same", read_only=True), drive("nvme4n1", serial="same", read_only=True)]
     assert words in refusal(with_drives(A, B, *same), Request(drives=names))
 
@@ -354,13 +354,13 @@ def test_a_read_only_drive_is_refused() -> None:
     assert "is read-only" in refusal(with_drives(A._replace(read_only=True), B), BOTH)
 
 
-def test_all_refusals_come_at_once() -> None:
+def test_all_problems_are_reported_at_once() -> None:
     host = with_drives(A._replace(signature="xfs"), B._replace(table="dos"), folder=Folder("directory", ("weights",)))
     host = host._replace(mounts=(Mount("/", "overlay", "overlay"),))
     assert len(plan(host, BOTH._replace(grow_root=True)).refusals) == 4
 
 
-# --- Its place ---
+# --- The mount point ---
 
 
 def test_content_is_never_hidden() -> None:
@@ -370,7 +370,7 @@ def test_content_is_never_hidden() -> None:
     assert "storage_move" in message and f"{ROOT}.before-storage" in message
 
 
-def test_content_is_moved_when_that_is_asked_for() -> None:
+def test_content_is_moved_on_request() -> None:
     host = with_drives(A, B, folder=Folder("directory", ("weights",)))
     moved = commands(host, BOTH._replace(move=True))[len(MAKE_ARRAY) :]
     staging = f"{ROOT}.storage"
@@ -392,11 +392,11 @@ def test_content_is_moved_when_that_is_asked_for() -> None:
         ({"folder": Folder("symbolic link")}, "is a symbolic link, but a mount point must be a folder"),
     ],
 )
-def test_a_place_that_is_taken(more: dict[str, t.Any], words: str) -> None:
+def test_a_mount_point_in_use_is_refused(more: dict[str, t.Any], words: str) -> None:
     assert words in refusal(with_drives(A, B, **more), BOTH)
 
 
-def test_other_options_in_fstab_are_left_alone() -> None:
+def test_other_options_in_fstab_are_kept() -> None:
     host = finished()
     changed = f"{host.fstab.replace('noatime', 'relatime')}\n# UUID=1 {ROOT} ext4"
     assert commands(host._replace(fstab=changed), BOTH) == []
@@ -407,11 +407,11 @@ def test_file_system_mounted_elsewhere_is_not_mounted_twice() -> None:
     assert "is mounted at /data: run umount /data" in refusal(host, BOTH)
 
 
-def test_security_labels_follow_the_place() -> None:
+def test_security_labels_match_the_mount_point() -> None:
     assert commands(with_drives(A, B, selinux=True), BOTH)[-1] == f"restorecon {ROOT}"
 
 
-def test_what_will_be_free_is_rather_too_little() -> None:
+def test_the_predicted_free_space_is_a_lower_bound() -> None:
     ((mount, free),) = plan(with_drives(A, B), BOTH).free
     assert mount == ROOT and 190 * GIB < free < 198 * GIB
 
@@ -420,5 +420,5 @@ def test_no_wish_no_step() -> None:
     assert plan(with_drives(A._replace(signature="ext4"), B), Request()) == plan(Host((), ()), Request())
 
 
-def test_array_has_a_name_that_udev_gives_it() -> None:
+def test_the_array_has_the_name_that_udev_uses() -> None:
     assert ARRAY == "/dev/md/trtllm"

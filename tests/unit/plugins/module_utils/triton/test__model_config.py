@@ -1,7 +1,7 @@
 # Copyright (c) 2026 tritonops.trtllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Placeholders, overrides and what Triton's own message says of the result."""
+"""Placeholders and overrides in model configurations, checked with Triton's own protobuf message."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ parameters: {
 parameters { key: "single" value { string_value: '${quoted}' } }
 """
 VALUES = {"backend": "python", "batch": 4}
-# Our own, with everything that is odd in how upstream writes: its separators and indentation, and quotes, brackets,
+# Our own template with all peculiarities of upstream's: separators, indentation, and quotes, brackets,
 # fields and placeholders in comments.
 ODD = """\
 # Somebody's licence, ``AS IS''
@@ -119,15 +119,15 @@ def test_placeholders_with_their_lines_but_not_those_in_comments() -> None:
     ]
 
 
-def test_filling_leaves_everything_else_as_it_is() -> None:
+def test_filling_changes_nothing_else() -> None:
     text = render(TEMPLATE, {**VALUES, "dir": "/x"}, {}, [])
     assert text == TEMPLATE.replace("${backend}", "python").replace("${batch}", "4").replace('"${dir}/', '"/x/')
     assert model_config.unfilled(text) == ["name", "quoted"]
 
 
-def test_filling_text_as_odd_as_upstreams() -> None:
+def test_filling_text_with_upstreams_peculiarities() -> None:
     text = render(ODD, {"backend": "python", "batch": 4, "type": "TYPE_FP16", "dir": "/x"}, {}, ["dir"])
-    # Line by line, comments included: what has no placeholder, or has it in a comment, is as it was.
+    # Lines without a placeholder, or with one in a comment, are unchanged.
     changed = [(old, new) for old, new in zip(ODD.splitlines(), text.splitlines()) if old != new]
     assert changed == [
         ('backend: "${backend}"', 'backend: "python"'),
@@ -147,7 +147,7 @@ def test_filling_text_as_odd_as_upstreams() -> None:
     assert {key: value.string_value for key, value in config.parameters.items()} == {"path": "/x", "fixed": "no"}
 
 
-def test_an_override_of_text_as_odd_as_upstreams() -> None:
+def test_an_override_of_text_with_upstreams_peculiarities() -> None:
     text = model_config.fill(ODD, {"backend": "python", "batch": 4, "type": "TYPE_FP16"})
     overrides = {"max_batch_size": 8, "instance_group": [{"count": 2}], "parameters": {"fixed": "yes"}}
     changed = model_config.apply_overrides(text, overrides)
@@ -172,21 +172,21 @@ def test_an_override_of_text_as_odd_as_upstreams() -> None:
         "",
     ],
 )
-def test_any_value_comes_through_the_quotes(value: str) -> None:
+def test_any_value_can_be_quoted(value: str) -> None:
     config = model_config.parse(render(TEMPLATE, {**VALUES, "dir": value, "name": "n", "quoted": value}, {}, []))
     assert config.parameters["path"].string_value == f"{value}/n"
     assert config.parameters["single"].string_value == value
 
 
 @pytest.mark.parametrize(("value", "text"), [(True, "true"), (False, "false"), (0.85, "0.85"), (7, "7"), ("x", "x")])
-def test_scalars_as_the_backend_reads_them(value: t.Any, text: str) -> None:
+def test_scalars_are_written_as_the_backend_reads_them(value: t.Any, text: str) -> None:
     assert (
         model_config.parse(render(TEMPLATE, {**VALUES, "quoted": value}, {}, [])).parameters["single"].string_value
         == text
     )
 
 
-def test_all_problems_of_a_template_at_once() -> None:
+def test_all_problems_of_a_template_are_reported_at_once() -> None:
     found = problems(TEMPLATE, {"bakcend": "python", "gone": 1, "dir": ["/x"]}, ["dir", "quotde"])
     assert found[0] == (
         "the template has no placeholder 'bakcend', but the value 'python' was given for it (did you mean backend?)"
@@ -198,7 +198,7 @@ def test_all_problems_of_a_template_at_once() -> None:
     assert len(found) == 5
 
 
-def test_a_required_one_inside_quotes() -> None:
+def test_a_required_placeholder_in_quotes() -> None:
     assert problems(TEMPLATE, VALUES, ["dir"]) == [
         "placeholder 'dir' (config.pbtxt line 10) needs a value, because the server cannot run without it"
     ]
@@ -210,7 +210,7 @@ def test_no_value_breaks_out_of_its_place(value: str) -> None:
     assert "must be one word or number" in problems(TEMPLATE, {**VALUES, "batch": value})[0]
 
 
-def test_the_line_and_column_that_protobuf_refuses() -> None:
+def test_a_syntax_error_has_its_line_and_column() -> None:
     with pytest.raises(ConfigError) as failed:
         model_config.parse(render(TEMPLATE, {**VALUES, "batch": "many"}, {}, []))
     assert re.match(r"config.pbtxt line 6, column 17: .*many.* in: max_batch_size: many  # not", str(failed.value))
@@ -247,8 +247,8 @@ def test_overrides_replace_lists() -> None:
     assert [group.count for group in config.instance_group] == [5]
 
 
-def test_an_override_leaves_what_it_does_not_change() -> None:
-    """Lines, in order, with their comments; what is new comes last."""
+def test_an_override_keeps_everything_else() -> None:
+    """Lines keep their order and comments; new fields are added at the end."""
     text = model_config.fill(TEMPLATE, VALUES)
     overrides = {
         "max_batch_size": 1,
@@ -274,13 +274,13 @@ def test_an_override_leaves_what_it_does_not_change() -> None:
     assert model_config.apply_overrides(changed, overrides) == changed
 
 
-def test_an_entry_among_others_of_a_list() -> None:
+def test_an_entry_of_a_list_can_be_replaced() -> None:
     text = 'name: "one"\n# Kept.\nparameters [ { key: "a" }, { key: "b" value { string_value: "b" } } ]\n'
     changed = model_config.apply_overrides(text, {"parameters": {"a": "x"}})
     assert changed.startswith('name: "one"\n# Kept.\nparameters {') and changed.count("parameters") == 2
 
 
-def test_what_is_removed_leaves_no_gap() -> None:
+def test_removed_fields_leave_no_gap() -> None:
     text = render(TEMPLATE, VALUES, {"parameters": {"path": None, "single": None}}, [])
     wanted = [line for line in model_config.fill(TEMPLATE, VALUES).splitlines() if not line.startswith("parameters {")]
     start = wanted.index("parameters: {")
@@ -297,7 +297,7 @@ def test_what_is_removed_leaves_no_gap() -> None:
     ],
     ids=["lists", "separators", "comments", "repeated"],
 )
-def test_overrides_in_text_of_every_form(text: str) -> None:
+def test_overrides_work_with_every_form_of_text(text: str) -> None:
     overrides = {
         "max_batch_size": 8,
         "instance_group": [{"count": 2}],
@@ -311,7 +311,7 @@ def test_overrides_in_text_of_every_form(text: str) -> None:
     assert config.HasField("version_policy") == ("version_policy {" in text)
 
 
-def test_an_override_fills_what_is_required() -> None:
+def test_an_override_can_set_a_required_placeholder() -> None:
     text = render(TEMPLATE, VALUES, {"parameters": {"path": "/y"}}, ["dir"])
     assert model_config.parse(text).parameters["path"].string_value == "/y"
 
@@ -331,12 +331,12 @@ def test_an_override_fills_what_is_required() -> None:
         ({"parameters": {"path": {"string_value": "x"}}}, r"override parameters.path must be a string"),
     ],
 )
-def test_overrides_that_do_not_fit(overrides: dict[str, t.Any], words: str) -> None:
+def test_overrides_that_do_not_match_the_schema_are_refused(overrides: dict[str, t.Any], words: str) -> None:
     with pytest.raises(ConfigError, match=words):
         render(TEMPLATE, VALUES, overrides, [])
 
 
-def test_what_triton_refuses_though_it_parses() -> None:
+def test_configurations_that_parse_but_triton_rejects() -> None:
     other = model_config.parse('name: "other"')
     assert model_config.config_problems("one", other) == [
         "the configuration's name is 'other', but Triton needs the folder's name 'one'",
@@ -368,7 +368,7 @@ def flaws(ensemble: str, step: str = STEP) -> list[str]:
     return model_config.ensemble_problems(configs).get("both", [])
 
 
-def test_an_ensemble_that_fits() -> None:
+def test_a_consistent_ensemble_is_accepted() -> None:
     assert flaws(ENSEMBLE) == []
 
 
@@ -383,7 +383,7 @@ def test_an_ensemble_that_fits() -> None:
         ("max_batch_size: 4", "max_batch_size: 8", "max_batch_size 8 is more than the 4 of its model 'one'"),
     ],
 )
-def test_an_ensemble_that_does_not_fit(old: str, new: str, problem: str) -> None:
+def test_an_inconsistent_ensemble_is_refused(old: str, new: str, problem: str) -> None:
     assert old in ENSEMBLE
     found = flaws(ENSEMBLE.replace(old, new))
     assert len(found) == 1 and problem in found[0]

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 tritonops.trtllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One model for all of it: text in, text out, by tensorrt_llm.LLM() with the arguments of model.yaml."""
+"""A single model from text to text, which runs tensorrt_llm.LLM() with the arguments in model.yaml."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ SAMPLING = (
     "exclude_input_from_output",
 )
 UNSUPPORTED = ("sampling_param_return_perf_metrics", "stop")
-# Outputs that a request has to ask for.
+# Outputs that a request must ask for.
 EXTRAS = {"finish_reason": np.object_, "stop_reason": np.object_, "cumulative_logprob": np.float32}
 
 
@@ -53,7 +53,7 @@ def flag(request: Any, name: str) -> bool:
 
 
 def sampling_params(request: Any) -> SamplingParams:
-    # unlike the LLM API itself, the template repeats the prompt unless it is told not to
+    # unlike the LLM API itself, the template repeats the prompt by default
     given: dict[str, Any] = {"exclude_input_from_output": False}
     for name in SAMPLING:
         array = read(request, f"sampling_param_{name}")
@@ -77,7 +77,7 @@ class TritonPythonModel:
     def initialize(self, args: Mapping[str, str]) -> None:
         config = json.loads(args["model_config"])
         arguments = read_yaml()
-        # the server's word counts: model.yaml may say otherwise where auto_complete_config was not called
+        # the server's setting takes precedence: model.yaml may differ if auto_complete_config was not called
         self._decoupled = bool(config.get("model_transaction_policy", {}).get("decoupled", False))
         if bool(arguments.pop("triton_config", {}).get("decoupled", False)) != self._decoupled:
             pb_utils.Logger.log_warn(
@@ -86,7 +86,7 @@ class TritonPythonModel:
         pb_utils.Logger.log_info(f"[trtllm] Starting trtllm engine with args: {arguments}")
         try:
             self._llm = LLM(**arguments)
-        except Exception as error:  # whatever it is, the server's log is to have its words
+        except Exception as error:  # the server's log must show every error
             pb_utils.Logger.log_error(f"[trtllm] Failed to start engine: {error}")
             raise
         self._loop = asyncio.new_event_loop()
@@ -101,7 +101,7 @@ class TritonPythonModel:
         sender = request.get_response_sender()
         try:
             await self._generate(request, sender)
-        except Exception as error:  # a request without an answer would wait for ever
+        except Exception as error:  # a request without an answer would wait forever
             text = f"Error generating request: {error}"
             pb_utils.Logger.log_error(f"[trtllm] {text}")
             sender.send(pb_utils.InferenceResponse(error=pb_utils.TritonError(text)), flags=FINAL)

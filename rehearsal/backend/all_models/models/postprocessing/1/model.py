@@ -21,10 +21,10 @@ class TritonPythonModel:
         config = json.loads(args["model_config"])
         parameters = config["parameters"]
         outputs = {output["name"] for output in config["output"]}
-        # an old release's logits and probabilities come through here, under another name
+        # in old versions logits and probabilities pass through this model, with another name
         self._passed_on = [tensor["name"] for tensor in config["input"] if f"OUT_{tensor['name']}" in outputs]
         self._tokenizer = Tokenizer(parameters["tokenizer_dir"]["string_value"])
-        # an unfilled placeholder means yes, as in the release
+        # an unfilled placeholder means true, as in upstream
         self._skip_special_tokens = parameters["skip_special_tokens"]["string_value"].lower() not in FALSE
 
     def execute(self, requests: list[Any]) -> list[Any]:

@@ -58,7 +58,7 @@ class TritonPythonModel:
         }
         extra = read("PROMPT_TABLE_EXTRA_ID")
         if extra is not None:
-            # ids beyond the vocabulary stand for a prompt table's entries; a text has none
+            # ids beyond the vocabulary stand for entries of a prompt table; text has none
             outputs["OUT_PROMPT_TABLE_EXTRA_IDS"] = np.zeros(ids.shape, np.uint64)
         return pb_utils.InferenceResponse(output_tensors=[pb_utils.Tensor(*item) for item in outputs.items()])
 
@@ -83,6 +83,6 @@ class TritonPythonModel:
         bias = np.zeros((rows, self._tokenizer.vocab_size), np.float32)
         for row, row_words, row_weights in zip(bias, words, weights):
             for word, weight in zip(row_words, row_weights):
-                # a word's tokens may repeat: add.at counts each of them
+                # a word's tokens may repeat; add.at counts each of them
                 np.add.at(row, self._tokenizer.encode(word.decode(), add_special_tokens=False), weight)
         return bias

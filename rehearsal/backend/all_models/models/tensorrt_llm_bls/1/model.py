@@ -1,10 +1,10 @@
 # Copyright (c) 2026 tritonops.trtllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The ensemble's three steps, called one after another: the only way to decode a stream as a whole.
+"""The ensemble's three steps, called one after another, which is the only way to decode a stream as a whole.
 
-With `accumulate_tokens` every event of a stream holds the whole text so far, so a character whose bytes are spread over
-several tokens comes out right.
+With `accumulate_tokens` every event of a stream has the whole text so far, so a character whose bytes are spread over
+several tokens is decoded correctly.
 """
 
 from __future__ import annotations
@@ -71,9 +71,9 @@ REQUEST_INPUTS = {
     "lora_weights": "lora_weights",
     "lora_config": "lora_config",
 }
-# What the release has only if it takes a text for the decoder of an encoder-decoder model.
+# Outputs of versions that accept a text for the decoder of an encoder-decoder model.
 DECODER_OUTPUTS = {"DECODER_INPUT_ID": "decoder_input_ids", "REQUEST_DECODER_INPUT_LEN": "decoder_input_lengths"}
-# The input that asks for an output, where one has to.
+# The inputs that request optional outputs.
 ASKED_FOR_BY = {
     "num_input_tokens": "return_num_input_tokens",
     "num_output_tokens": "return_num_output_tokens",
@@ -149,12 +149,12 @@ class TritonPythonModel:
             return
         for response in request.exec(decoupled=True):
             arrays = arrays_of(response)
-            if arrays:  # the mark that closes a stream is a response without tensors
+            if arrays:  # a response without tensors closes a stream
                 yield arrays
 
 
 def renamed_inputs(request: Any, names: Mapping[str, str]) -> list[Any]:
-    """The given inputs under the names of the next step, with the batch dimension that `reshape` took away."""
+    """The given inputs with the names of the next step, and with the batch dimension that `reshape` removed."""
     tensors = []
     for name, new_name in names.items():
         tensor = pb_utils.get_input_tensor_by_name(request, name)

@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Lowers the limits that runc is about to set to what this host may set.
+"""Lowers the limits that runc is about to set to the limits that this host may set.
 
-A container that runs without CAP_SYS_RESOURCE cannot give `--ulimit memlock=-1` to a container of its own. With the
-capability this does nothing.
+A container without CAP_SYS_RESOURCE cannot pass `--ulimit memlock=-1` to a nested container. With the
+capability this script does nothing.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def lower_limits(path: str) -> None:
 
 
 def argument(name: str) -> str | None:
-    """The value of an option; runc is always called by containerd, with `--name value`."""
+    """The value of an option; containerd always calls runc with `--name value`."""
     return sys.argv[sys.argv.index(name) + 1] if name in sys.argv else None
 
 
