@@ -9,4 +9,4 @@ from ansible_collections.tritonops.trtllm.plugins.plugin_utils._progress_action 
 
 
 class ActionModule(LogPatternsAction, ProgressAction):
-    """Passes the log patterns to the module of the same name, and shows how far it is."""
+    """Passes the log patterns to the module of the same name, and shows its progress."""

@@ -44,7 +44,7 @@ def test_ports_that_clash_are_refused_with_free_ones(site: Site) -> None:
     played = site.play("plan", variables=clashing)
     assert played.returncode != 0
     said = " ".join(played.output.split())
-    assert "trtllm_deployments.second.server: port 8000, 8001, 8002 is used by the deployment default" in said
+    assert "trtllm_deployments.second.server: ports 8000, 8001, 8002 are used by deployment default" in said
     assert "http_port: 8010, grpc_port: 8011 and metrics_port: 8012 are free" in said
 
 
@@ -77,7 +77,7 @@ def test_both_are_verified_and_a_rollback_says_which(site: Site) -> None:
 def test_one_that_is_not_in_the_inventory_any_more_is_told_and_removed(site: Site) -> None:
     played = site.play("plan", variables=LARGER_QUEUE)
     assert played.returncode == 0
-    assert "the deployment second serves on this host and is not in the inventory" in " ".join(played.output.split())
+    assert "deployment second is served on this host, but is not in the inventory" in " ".join(played.output.split())
     before = site.container()["Id"]
     assert site.play("teardown", variables={"trtllm_deployment": "second"}).returncode == 0
     assert site.container()["Id"] == before

@@ -58,7 +58,7 @@ def test_a_host_that_will_not_do(planned: bool, need: str, waive: str) -> None:
 
 
 def test_without_needs_nothing_is_checked() -> None:
-    assert "localhost: GPUs not looked at: nothing found" in said()
+    assert "localhost: GPUs not checked: no findings" in said()
 
 
 def test_a_need_that_does_not_exist_is_refused() -> None:

@@ -119,14 +119,14 @@ def test_a_port_is_for_one_deployment_and_free_ones_are_named() -> None:
     found = refused(plan)
     assert list(found) == ["trtllm_deployments.small.server"]
     message = found["trtllm_deployments.small.server"]
-    assert "port 8000, 8001, 8002 is used by the deployment default of this host" in message
+    assert "ports 8000, 8001, 8002 are used by deployment default of this host" in message
     # Not those of the deployment that comes after it.
     assert message.endswith("http_port: 8020, grpc_port: 8021 and metrics_port: 8022 are free")
 
 
 def test_one_port_of_several_can_clash() -> None:
     found = refused(two(small={"server": {**PORTS, "grpc_port": 8002}}))
-    assert "port 8002 is used by the deployment default" in found["trtllm_deployments.small.server"]
+    assert "port 8002 is used by deployment default" in found["trtllm_deployments.small.server"]
 
 
 def test_a_clash_is_refused_with_what_else_is_wrong_and_leaves_nothing_to_rely_on() -> None:
@@ -165,7 +165,7 @@ def test_what_is_too_large_together_is_refused_and_can_be_accepted() -> None:
     facts = host(disk_free_bytes=alone + 10**9)
     assert host_plan(facts, **LARGE)["refusals"] == []
     plan = host_plan(facts, **LARGE, deployments=larger)
-    assert "the deployments together: the file system" in refused(plan)["trtllm_root"]
+    assert "all deployments together: the file system" in refused(plan)["trtllm_root"]
     assert [entry["waive"] for entry in plan["refusals"]] == ["disk_space"]
     assert host_plan(facts, **LARGE, deployments=larger, waive=["disk_space"])["refusals"] == []
     # With room for both, and where they share what is large, there is nothing to refuse.
@@ -205,7 +205,7 @@ def test_what_is_served_and_not_in_the_inventory_is_ours_all_the_same() -> None:
     plan = two(host(deployments={"default": "a-1", "old": "b-2", "older": ""}))
     assert units(plan)[2:] == ["trtllm@old.service", "trtllm@older.service"]
     (warning,) = plan["warnings"]
-    assert warning.startswith("the deployment old serves on this host and is not in the inventory")
+    assert warning.startswith("deployment old is served on this host, but is not in the inventory")
     assert warning.endswith("run teardown with -e trtllm_deployment=old")
     assert two()["warnings"] == []
 
@@ -264,7 +264,9 @@ def test_what_is_wrong_with_another_deployment_stops_none() -> None:
 
 def test_a_deployment_that_is_not_there_is_refused_with_those_that_are() -> None:
     plan = two(only="smal")
-    assert refused(plan) == {"trtllm_deployment": "is not a deployment of this host, which has: default, small"}
+    assert refused(plan) == {
+        "trtllm_deployment": "is not a deployment of this host; its deployments are: default, small"
+    }
     assert (plan["deployments"], plan["preflight"]["needs"]) == ({}, [])
 
 

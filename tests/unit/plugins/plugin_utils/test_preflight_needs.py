@@ -182,7 +182,7 @@ def test_a_model_whose_shape_cannot_be_read_is_asked_for_at_the_hub() -> None:
     """Its token may be what is wrong, and preflight tells."""
     plan = host_plan(model=OWN_MODEL, weights={"endpoint": "http://127.0.0.1:9"})["deployments"]["default"]
     (refusal,) = plan["refusals"]
-    assert "the model's shape cannot be read there" in refusal["message"]
+    assert "the model's shape cannot be read from" in refusal["message"]
     hub = plan["needs"]["hub"]
     assert (hub["repository"], hub["revision"], hub["endpoint"]) == (*OWN_MODEL.values(), "http://127.0.0.1:9")
 

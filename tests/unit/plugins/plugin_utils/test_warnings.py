@@ -13,7 +13,7 @@ from ansible_collections.tritonops.trtllm.tests.unit.support.planning import CAT
 
 def test_an_older_driver_of_the_same_cuda_is_warned_of() -> None:
     assert warned("the driver is 580.95, the image is made for 590.44.01", host(driver_version="580.95"))
-    assert warned("driver is not known", host(driver_version=None))
+    assert warned("driver is not known, so it was not checked", host(driver_version=None))
     assert not warned("driver", host(driver_version="590.44.01"))
 
 
@@ -25,15 +25,15 @@ def test_the_container_toolkit_has_a_floor(version: str | None, warns: bool) -> 
 
 
 def test_a_batch_of_one_is_warned_of() -> None:
-    assert warned("serve one request at a time", limits={"max_batch_size": 1})
-    assert not warned("serve one request at a time")
+    assert warned("serves one request at a time", limits={"max_batch_size": 1})
+    assert not warned("serves one request at a time")
 
 
 @pytest.mark.parametrize("release", CATALOGUE.releases)
 def test_a_build_default_of_batch_one_is_warned_of(release: str) -> None:
-    by_itself = "by itself would build for batch 1"
-    assert warned(by_itself, release=release, image=IMAGE) is (release in ("0.8.0", "0.9.0", "0.10.0"))
-    assert not warned(by_itself, release=release, image=IMAGE, limits={"max_batch_size": 8})
+    default = "max_batch_size is not set: the engine is built for 8"
+    assert warned(default, release=release, image=IMAGE) is (release in ("0.8.0", "0.9.0", "0.10.0"))
+    assert not warned(default, release=release, image=IMAGE, limits={"max_batch_size": 8})
 
 
 def test_instances_on_gpus_are_warned_of() -> None:
@@ -43,8 +43,8 @@ def test_instances_on_gpus_are_warned_of() -> None:
 
 
 def test_streaming_is_warned_of() -> None:
-    assert warned("decoupled")
-    assert not warned("decoupled", streaming=False)
+    assert warned("trtllm_streaming")
+    assert not warned("trtllm_streaming", streaming=False)
 
 
 @pytest.mark.parametrize(
@@ -66,8 +66,8 @@ def test_more_sequences_than_the_cache_holds_are_warned_of() -> None:
 
 
 def test_limits_that_the_llm_api_has_not_are_warned_of() -> None:
-    assert warned("max_input_len has no place", profile="llmapi", limits={"max_input_len": 512})
-    assert not warned("has no place", profile="llmapi", limits={"max_seq_len": 4096})
+    assert warned("ignored: max_input_len", profile="llmapi", limits={"max_input_len": 512})
+    assert not warned("and ignored", profile="llmapi", limits={"max_seq_len": 4096})
 
 
 def test_an_unfilled_placeholder_can_be_asked_for() -> None:
