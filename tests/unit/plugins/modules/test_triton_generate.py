@@ -160,7 +160,7 @@ def test_log_patterns_that_are_none(patterns: str, words: str, generate: t.Calla
 def test_a_decoupled_model_says_no_with_status_200(stub: TritonStub, generate: t.Callable[..., Result]) -> None:
     stub.routes[GENERATE] = RECORDED["decoupled_generate"]
     result = generate()
-    assert "exactly 1 response" in result["msg"] and "Remedy: Ask with generate_stream" in result["msg"]
+    assert "exactly 1 response" in result["msg"] and "Remedy: Use generate_stream" in result["msg"]
     assert result["explanations"][0]["id"] == "decoupled_generate"
 
 
