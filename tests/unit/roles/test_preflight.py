@@ -49,8 +49,8 @@ def test_a_host_that_will_not_do(planned: bool, need: str, waive: str) -> None:
         ],
         preflight_waive=["registry_unreachable", "gpu_absent"],
     )
-    assert "4 thing(s) must be put right first" in text
-    assert f"the need is set in {need}. (To go on all the same, add memory to {waive}.)" in text
+    assert "4 problems must be fixed first" in text
+    assert f"the need is set in {need}. (To continue anyway, add memory to {waive}.)" in text
     assert f"{CLOSED}a (code) does not answer" in text and f"{CLOSED}b (packages) does not answer" in text
     assert "waived   registry_unreachable" in text, "it is waived"
     assert re.search(r"\n +registry_unreachable: .*; ", text), "it is shown with its remedy, too"
