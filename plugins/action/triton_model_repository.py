@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Passes data of the catalogue, which is only on the control node, to the module of the same name."""
+"""Passes the module of the same name what it needs from the catalogue, which is on the control node only."""
 
 from __future__ import annotations
 
@@ -14,16 +14,17 @@ from ansible_collections.tritonops.trtllm.plugins.plugin_utils._refusal import h
 
 
 class ActionModule(NormalAction):
-    """Adds the placeholders that the server needs although the configuration is valid without them."""
+    """Adds the placeholders that may stay unfilled in a valid file, but that the server needs."""
 
     def run(self, tmp: Any = None, task_vars: Any = None) -> Any:
         arguments = self._task.args
         release = str(arguments.get("release") or "").removeprefix("v")
-        # The templates of the LLM API have no placeholders, and a list in the task has precedence.
+        # The LLM API's templates have no placeholders, and an explicit list takes precedence.
         if release and not arguments.get("required") and not arguments.get("llm_args"):
             releases = load_catalogue().releases
             if release not in releases:
-                message = f"release: {release!r} is not known{hint(release, releases)}; known are {', '.join(releases)}"
+                known = ", ".join(releases)
+                message = f"release: {release!r} is not known{hint(release, releases)}; use one of: {known}"
                 return {"failed": True, "msg": message}
             groups = releases[release]["placeholders"]
             required = {model: names["required_for_sense"] for model, names in groups.items()}

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Plans all hosts in one task, as running a task on a host takes longer than planning for it.
+"""Plans all hosts in one task, because running a task for a host takes longer than planning for it.
 
 Its documentation is in the module of the same name.
 """
@@ -21,7 +21,7 @@ from ansible_collections.tritonops.trtllm.plugins.plugin_utils._catalogue import
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._converter import conversions
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._deployments import deployments_of
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._fleet import Host, Vendors, plan_fleet
-from ansible_collections.tritonops.trtllm.plugins.plugin_utils._inputs import InputError, earlier_facts, read_facts
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils._inputs import InputError, read_facts, saved_facts
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._plan_table import plan_table
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._variables import (
     PREFIX,
@@ -30,18 +30,18 @@ from ansible_collections.tritonops.trtllm.plugins.plugin_utils._variables import
     variable_refusals,
 )
 
-# Options of roles that say where these fetch from.
+# Options of roles with the repositories that they download packages from.
 OF_ROLES = {
     f"{role}_{name}": role_default(role, name)
     for role, name in (("docker", "vendor_url"), ("nvidia_ctk", "repository_url"))
 }
 DOCKER_SOURCE = role_default("docker", "source")
-# The others are not looked at, for a template in them may be of use later only.
+# The others are not read, because templates in them may only be valid later.
 READ = {name for name, variable in VARIABLES.items() if variable.request or variable.spec or variable.plan}
 
 
 class ActionModule(ActionBase):
-    """Reads what is asked for and known of each host, plans, and prints and writes what it is asked to."""
+    """Reads the variables and facts of each host, makes the plans, and prints and writes them."""
 
     TRANSFERS_FILES = False
     _requires_connection = False
@@ -84,7 +84,7 @@ class ActionModule(ActionBase):
         ]
         result["changed"] = any(written)
         if arguments["show"]:
-            # The plans of a fleet are large: whoever has read them needs no other copy.
+            # The plans of a fleet are large, and they have just been printed.
             table = plan_table(own)
             Display().display(f"{table}\n")
             result["table"] = table.splitlines()
@@ -93,19 +93,19 @@ class ActionModule(ActionBase):
         return result
 
     def _facts(self, arguments: Mapping[str, Any], catalogue: Catalogue) -> tuple[dict[str, Any], Mapping[str, Any]]:
-        """Facts of the hosts, and of those of the others that were recorded; all that was recorded."""
+        """The facts of the hosts, and of those others that were recorded; all recorded facts."""
         hosts, file = arguments["hosts"], arguments["host_facts_file"]
         known = {**read_facts(hosts, file, arguments["host_shape"], catalogue), **arguments["host_facts"]}
         missing = [host for host in hosts if host not in known]
         if missing:
             where = f"{file} has" if file else "There are"
             raise AnsibleActionFail(f"{where} no facts of {', '.join(missing[:5])}: record them again")
-        earlier = earlier_facts(arguments["record_file"])
+        earlier = saved_facts(arguments["record_file"])
         others = {host: earlier[host] for host in arguments["others"] if host in earlier and host not in known}
         return {**{host: known[host] for host in hosts}, **others}, earlier
 
     def _write(self, path: str | None, content: Any) -> bool:
-        """Whether the file was, or in check mode would be, changed."""
+        """Whether the file was changed, or would be in check mode."""
         if not path:
             return False
         file, text = Path(path), json.dumps(content, indent=2, sort_keys=True) + "\n"
@@ -115,7 +115,7 @@ class ActionModule(ActionBase):
             if not self._task.check_mode:
                 file.write_text(text, encoding="utf-8")
         except OSError as exc:
-            raise AnsibleActionFail(f"the plan, or the facts, cannot be written to {path}: {exc}") from exc
+            raise AnsibleActionFail(f"cannot write the plan or the facts to {path}: {exc}") from exc
         return True
 
 
@@ -126,14 +126,14 @@ class _Variables:
         self._hostvars = task_vars["hostvars"]
         of_host = self._hostvars.raw_get(task_vars["inventory_hostname"])
         names = [name for name in task_vars if name.startswith(PREFIX)]
-        # What a play, a role or an import sets is no variable of a host, and goes for every host of the play.
+        # Variables that a play, a role or an import sets apply to every host of the play.
         of_play = [name for name in names if name not in of_host or of_host[name] != task_vars[name]]
         self._common = {name: template(task_vars[name]) if name in READ else None for name in of_play}
         self._common.update({f"{PREFIX}{name}": value for name, value in request.items()})
 
     def of(self, host: str) -> dict[str, Any]:
-        """With the options of roles. Those that are not read have no value here, only their name."""
-        # Ansible puts them together at each access.
+        """With the options of roles. Variables that are not read have a name, but no value."""
+        # Ansible combines them on each access.
         variables = self._hostvars[host]
         names = [name for name in variables if name.startswith(PREFIX) and name not in self._common]
         of_roles = {name: variables.get(name) or default for name, default in OF_ROLES.items()}
@@ -147,7 +147,7 @@ def _host(variables: Mapping[str, Any], facts: Any, bundle: Mapping[str, Any] | 
         facts,
         token_file=variables.get("trtllm_token_file") or None,
         refusals=variable_refusals(variables, variables),
-        # It must have the packages of the Docker that the host gets.
+        # The bundle must contain the packages of the host's trtllm_docker_source.
         bundle={"docker_source": docker_source, **bundle} if bundle else None,
         vendors=Vendors(
             docker=variables["docker_vendor_url"] if docker_source == "vendor" else "",
@@ -161,7 +161,7 @@ def _with_tokens(entries: list[dict[str, Any]], hosts: Mapping[str, Host]) -> li
 
 
 def _warnings(plans: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """Each once, with the hosts that it is for where it is not for all."""
+    """Each warning once, with its hosts unless it applies to all."""
     hosts: dict[str, list[str]] = {}
     for host, plan in plans.items():
         for text in (*plan["warnings"], *(text for made in plan["deployments"].values() for text in made["warnings"])):

@@ -4,7 +4,7 @@
 
 # This is PRIVATE to the collection: do not import it from outside.
 
-"""The catalogue: what is known of releases, models, host shapes, vulnerabilities and failures, read from its files."""
+"""The catalogue: facts about TensorRT-LLM versions, models, host shapes, vulnerabilities and failures."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Release = Mapping[str, Any]
 
 
 class Entries(Mapping[str, Mapping[str, Any]]):
-    """A folder of files as a mapping by their names. A file is read when it is asked for: a plan needs few of them."""
+    """The files of a folder as a mapping by name. Files are loaded on first use, as a plan needs few of them."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -49,7 +49,7 @@ class Entries(Mapping[str, Mapping[str, Any]]):
 
 
 class Releases(Entries):
-    """A release's `notes` are its own and those that it shares with others."""
+    """The `notes` of a version include those that it shares with other versions."""
 
     def _load(self, name: str) -> Release:
         release = super()._load(name)
@@ -59,7 +59,7 @@ class Releases(Entries):
 
 @dataclass(frozen=True)
 class Catalogue:
-    """Facts by name: `releases["0.17.0"]`, oldest first; `models["mixtral-8x7b"]`; `shapes["BM.GPU4.8"]`."""
+    """Entries by name: `releases["0.17.0"]`, oldest first; `models["mixtral-8x7b"]`; `shapes["BM.GPU4.8"]`."""
 
     releases: Mapping[str, Release]
     models: Mapping[str, Mapping[str, Any]]
@@ -67,7 +67,7 @@ class Catalogue:
     vulnerabilities: Sequence[Mapping[str, Any]]
 
     def newest(self, profile: str) -> str:
-        """The newest release that serves by `profile`."""
+        """The newest TensorRT-LLM version that supports `profile`."""
         return next(name for name in reversed(list(self.releases)) if profile in self.releases[name]["profiles"])
 
 
@@ -83,7 +83,7 @@ def load_catalogue(folder: Path = CATALOGUE) -> Catalogue:
 
 @lru_cache(maxsize=None)
 def load_log_patterns(folder: Path = CATALOGUE) -> Sequence[Mapping[str, Any]]:
-    """By itself, for a plan does not need it."""
+    """Loaded separately, because a plan does not need them."""
     patterns: Sequence[Mapping[str, Any]] = _yaml(folder / "log_patterns.yml")["log_patterns"]
     return patterns
 
@@ -93,7 +93,7 @@ def _yaml(path: Path) -> Any:
 
 
 def notes_on(release: str, shared: Iterable[Mapping[str, str]]) -> list[str]:
-    """Those whose range of releases has this one in it; without `last` the range is open."""
+    """The notes whose range of versions includes this one; without `last` the range is open."""
     number = version(release)
     return [
         entry["note"] for entry in shared if version(entry["first"]) <= number <= version(entry.get("last") or release)

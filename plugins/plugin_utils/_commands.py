@@ -4,7 +4,7 @@
 
 # This is PRIVATE to the collection: do not import it from outside.
 
-"""The commands of a deployment in the words of its release, and the values of its model repository."""
+"""The commands of a deployment, with the flags of its TensorRT-LLM version, and the values of its model repository."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def convert_argv(spec: Spec, parallelism: Parallelism, examples: str) -> list[st
     if precision.weight_only:
         argv += ["--use_weight_only", "--weight_only_precision", precision.weight_only]
     argv += _moe_flags(spec, parallelism)
-    # One worker holds one copy of the model; more of them is what exhausts 40 GB GPUs and host memory.
+    # Each worker holds a copy of the model, so several exhaust 40 GB GPUs and the host's memory.
     return [*argv, "--workers", "1"]
 
 
@@ -41,7 +41,7 @@ def _moe_flags(spec: Spec, parallelism: Parallelism) -> list[str]:
         return []
     if "--moe_tp_size" in spec.release["convert"]["flags"]:
         return ["--moe_tp_size", str(tensor or 1), "--moe_ep_size", str(expert or 1)]
-    # Before 0.11 it is all or nothing: 1 spreads whole experts, 2 cuts each of them.
+    # Before 0.11 there are two modes only: 1 distributes whole experts, 2 splits each of them.
     return ["--moe_tp_mode", "1" if (expert or 1) > 1 else "2"]
 
 
@@ -58,10 +58,10 @@ def build_argv(spec: Spec, workers: int) -> list[str]:
 
 
 def launch_argv(release: Release, world_size: int, server: Server, oversubscribe: bool = False) -> list[str]:
-    """What upstream's launch script runs, which itself forks and returns: a container around it ends at once.
+    """The command that upstream's launch script runs. The script itself returns at once, which would end a container.
 
-    One tritonserver a rank; ranks above 0 load the `tensorrt_llm` model only and follow rank 0. Since 0.19.0 the script
-    writes the ports twice.
+    There is one tritonserver per rank; ranks above 0 only load the `tensorrt_llm` model and follow rank 0. Since 0.19.0
+    the script passes the ports twice.
     """
     ports = [f"--{kind}-port={getattr(server, f'{kind}_port')}" for kind in PORTS]
     argv = ["mpirun", "--allow-run-as-root", *(["--oversubscribe"] if oversubscribe else [])]
@@ -76,7 +76,7 @@ def launch_argv(release: Release, world_size: int, server: Server, oversubscribe
 
 
 def engine_repository(spec: Spec) -> dict[str, dict[str, str]]:
-    """Model -> placeholder -> value, of the placeholders that this release's templates have."""
+    """Values by Triton model and placeholder, for the placeholders in this version's templates."""
     values = _placeholder_values(spec)
     repository = {}
     for model in spec.models:
@@ -98,7 +98,7 @@ def _placeholder_values(spec: Spec) -> dict[str, str]:
         "engine_dir": ENGINE_DIR,
         "tokenizer_dir": TOKENIZER_DIR,
         "tokenizer_type": "auto",
-        # Unfilled means "no BOS token" in 0.9 and 0.10.
+        # In 0.9 and 0.10, no BOS token is added if this is not filled.
         "add_special_tokens": "True",
         "skip_special_tokens": "True",
         "preprocessing_instance_count": "1",
@@ -114,7 +114,7 @@ def _placeholder_values(spec: Spec) -> dict[str, str]:
 
 
 def llmapi_repository(spec: Spec, parallelism: Parallelism) -> dict[str, dict[str, Any]]:
-    """The arguments of LLM() in model.yaml, as far as the release knows them, and what was asked for beside them."""
+    """The arguments of LLM() in model.yaml that this version supports, and those that the user added."""
     limits = spec.limits
     arguments = {
         "model": WEIGHTS_DIR,
@@ -125,7 +125,7 @@ def llmapi_repository(spec: Spec, parallelism: Parallelism) -> dict[str, dict[st
         "pipeline_parallel_size": parallelism.pipeline,
         "moe_tensor_parallel_size": parallelism.moe_tensor,
         "moe_expert_parallel_size": parallelism.moe_expert,
-        **_if_known(spec, llmapi_limits(limits)),
+        **_supported(spec, llmapi_limits(limits)),
     }
     planned = {name: value for name, value in arguments.items() if value is not None}
     planned["triton_config"] = {"max_batch_size": 0, "decoupled": spec.streaming}
@@ -133,7 +133,7 @@ def llmapi_repository(spec: Spec, parallelism: Parallelism) -> dict[str, dict[st
 
 
 def llmapi_limits(limits: Limits) -> dict[str, Any]:
-    """The limits by the names that LLM() gives them."""
+    """The limits under the names of LLM()'s arguments."""
     return {
         "max_batch_size": limits.max_batch_size,
         "max_input_len": limits.max_input_len,
@@ -144,12 +144,12 @@ def llmapi_limits(limits: Limits) -> dict[str, Any]:
     }
 
 
-def _if_known(spec: Spec, arguments: Mapping[str, Any]) -> dict[str, Any]:
+def _supported(spec: Spec, arguments: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in arguments.items() if name in spec.release["llmapi"]["model_yaml"]}
 
 
 def merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """`base` with `changes` over it, mapping by mapping."""
+    """`base`, recursively updated with `changes`."""
     result = dict(base)
     for name, value in changes.items():
         both = isinstance(value, Mapping) and isinstance(result.get(name), Mapping)
@@ -158,8 +158,8 @@ def merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any
 
 
 def repository_overrides(spec: Spec) -> Mapping[str, Mapping[str, Any]]:
-    """Fields of the models' configurations. The LLM API's model sets its own in code that the launch line disables."""
+    """Fields of the models' configurations. The LLM API's model sets this one in code that the launch flags disable."""
     if spec.profile == "engine":
         return spec.repository_overrides
-    stated = {TENSORRT_LLM: {"model_transaction_policy": {"decoupled": spec.streaming}}}
-    return merged(stated, spec.repository_overrides)
+    decoupled = {TENSORRT_LLM: {"model_transaction_policy": {"decoupled": spec.streaming}}}
+    return merged(decoupled, spec.repository_overrides)

@@ -14,7 +14,12 @@ from typing import Any
 
 from ansible_collections.tritonops.trtllm.plugins.module_utils.host._host import is_deployment_name
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._planner import DEFAULT_DEPLOYMENT
-from ansible_collections.tritonops.trtllm.plugins.plugin_utils._refusal import Checker, Refusal, as_mapping
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils._refusal import (
+    Checker,
+    Refusal,
+    as_mapping,
+    not_a_mapping,
+)
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._variables import (
     INHERITED,
     MODEL,
@@ -25,13 +30,13 @@ from ansible_collections.tritonops.trtllm.plugins.plugin_utils._variables import
 
 _SCOPES = {name: VARIABLES[f"{PREFIX}{name}"].request for name in REQUEST}
 _OWN = tuple(name for name, scope in _SCOPES.items() if scope in (MODEL, INHERITED))
-# They are for the TensorRT-LLM version that the host's variables name.
+# They belong to the TensorRT-LLM version that the host's variables select.
 _OF_RELEASE = ("image", "sources")
 
 
 @dataclass(frozen=True)
 class Deployment:
-    """What is asked for under a name. `own` are the options that a named deployment sets itself."""
+    """The request for a deployment. `own` are the options that a named deployment sets itself."""
 
     name: str
     request: Mapping[str, Any]
@@ -39,11 +44,11 @@ class Deployment:
 
     @property
     def path(self) -> str:
-        """Where its options stand, as a variable; empty for the flat ones."""
+        """The variable that contains its options; empty for the flat variables."""
         return "" if self.name == DEFAULT_DEPLOYMENT else f"{PREFIX}deployments.{self.name}"
 
     def located(self, variable: str) -> str:
-        """The name that a variable of its request has in the inventory."""
+        """The name in the inventory of a variable of its request."""
         option = variable[len(PREFIX) :]
         top = option.partition(".")[0]
         is_own = _SCOPES.get(top) == MODEL or (_SCOPES.get(top) == INHERITED and top in self.own)
@@ -52,23 +57,23 @@ class Deployment:
 
 @dataclass(frozen=True)
 class Deployments:
-    """The default one first, the others in the order of the inventory."""
+    """The default deployment first, then the others in the order of the inventory."""
 
     by_name: Mapping[str, Deployment]
     refusals: list[Refusal] = field(default_factory=list)
 
 
 def request_of(variables: Mapping[str, Any]) -> dict[str, Any]:
-    """What the flat variables ask for; what is not set is left to the planner's defaults."""
+    """The request of the flat variables. The planner has defaults for those that are not set."""
     return {name: variables[f"{PREFIX}{name}"] for name in REQUEST if f"{PREFIX}{name}" in variables}
 
 
 def deployments_of(variables: Mapping[str, Any]) -> Deployments:
-    """`variables`: the `trtllm_*` of a host. Without a model there is no default one, unless it is the only one."""
+    """`variables`: the `trtllm_*` of a host. Without a model, `default` only exists if there is no other."""
     flat, checker = request_of(variables), Checker()
     named = as_mapping(variables.get(f"{PREFIX}deployments") or {})
     if not isinstance(named, Mapping):
-        checker.refuse("deployments", named, "must be a mapping of names to the options of a deployment")
+        checker.refuse("deployments", named, "must be a mapping of names to the options of each deployment")
         named = {}
     found = {}
     if flat.get("model") or not named:
@@ -82,9 +87,10 @@ def deployments_of(variables: Mapping[str, Any]) -> Deployments:
 
 def _is_name(checker: Checker, name: Any) -> bool:
     if name == DEFAULT_DEPLOYMENT:
-        checker.refuse(f"deployments.{name}", None, "is what the flat variables describe, such as trtllm_model")
+        message = "is the deployment that the flat variables describe, such as trtllm_model: use another name"
+        checker.refuse(f"deployments.{name}", None, message)
     elif not isinstance(name, str) or not is_deployment_name(name):
-        message = "is not a name for a deployment: use lower-case letters, digits and dashes, 32 at most"
+        message = "is not a valid name of a deployment: use at most 32 lower-case letters, digits and dashes"
         checker.refuse("deployments", name, message)
     else:
         return True
@@ -92,15 +98,15 @@ def _is_name(checker: Checker, name: Any) -> bool:
 
 
 def _named(checker: Checker, name: str, options: Any, flat: Mapping[str, Any]) -> Deployment | None:
-    """A deployment has the host's options, but none of those that describe the default one's model."""
+    """A deployment inherits the host's options, except those that describe the model of the default deployment."""
     path = f"deployments.{name}"
     if not isinstance(options, Mapping):
-        checker.refuse(path, options, f"must be a mapping with keys out of {', '.join(_OWN)}")
+        checker.refuse(path, options, not_a_mapping(options, _OWN))
         return None
     before = len(checker.refusals)
     for key in options:
         if key in _SCOPES and key not in _OWN:
-            checker.refuse(f"{path}.{key}", None, f"is the same for all deployments of a host: set {PREFIX}{key}")
+            checker.refuse(f"{path}.{key}", None, f"applies to all deployments of a host: set {PREFIX}{key}")
         else:
             checker.choice(f"{path}.{key}", key, _OWN, "option of a deployment")
     if len(checker.refusals) > before:
@@ -112,7 +118,7 @@ def _named(checker: Checker, name: str, options: Any, flat: Mapping[str, Any]) -
 
 
 def _weights(inherited: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str, Any]:
-    """The hub is the host's, a folder with weights is of one model."""
+    """The hub is inherited from the host, but not a folder with weights, which belongs to one model."""
     of_host, own = (as_mapping(options_of.get("weights") or {}) for options_of in (inherited, options))
     if not isinstance(of_host, Mapping) or not isinstance(own, Mapping):
         return {}

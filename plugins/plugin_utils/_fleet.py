@@ -4,7 +4,7 @@
 
 # This is PRIVATE to the collection: do not import it from outside.
 
-"""The plan for all hosts: what their deployments need and share, and what is made for the whole fleet."""
+"""The plan for all hosts: what their deployments need and share, and what is created once for the whole fleet."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from ansible_collections.tritonops.trtllm.plugins.plugin_utils._bundled import b
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._catalogue import Catalogue
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._deployments import Deployment, Deployments
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._gpu_allocation import Allocation, allocate
-from ansible_collections.tritonops.trtllm.plugins.plugin_utils._host_checks import recorded_facts
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils._host_checks import LARGER_DISK, recorded_facts
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._host_facts import HostFacts, read_host_facts
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._inputs import InputError, with_config
-from ansible_collections.tritonops.trtllm.plugins.plugin_utils._plan_groups import plan_equals_once
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils._plan_groups import plan_equal_hosts_once
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._planner import ALL_GPUS, make_plan
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._preflight_needs import (
     DOCKER_ROOT,
@@ -43,13 +43,13 @@ FIRST_PORT, PORTS_APART = Server.http_port, 10
 
 @dataclass(frozen=True)
 class Vendors:
-    """URLs of the packages of Docker and of the NVIDIA Container Toolkit; empty where they come from elsewhere."""
+    """Package repositories of Docker and of the NVIDIA Container Toolkit; empty if packages come from elsewhere."""
 
     docker: str = ""
     nvidia_ctk: str = ""
 
     def sources(self, gpus: bool) -> list[Source]:
-        """Those that must answer, unless what they have is installed."""
+        """The repositories that must respond, unless their packages are installed."""
         wanted = [Source(self.docker, "Docker", unless="/usr/bin/dockerd")]
         if gpus:
             wanted.append(Source(self.nvidia_ctk, "NVIDIA Container Toolkit", unless="/usr/bin/nvidia-ctk"))
@@ -58,10 +58,9 @@ class Vendors:
 
 @dataclass(frozen=True)
 class Host:
-    """All that a host's plan is made of. `facts` are as `trtllm_host_info` returns them.
+    """The inputs of a host's plan. `facts` are as `trtllm_host_info` returns them.
 
-    `refusals` are of variables that no deployment has. `bundle`: what the role bundle found, where there is one.
-    `vendors`: what else the roles fetch, from where.
+    `refusals` are for variables that belong to no deployment. `bundle`: the result of the role bundle, if there is one.
     """
 
     deployments: Deployments
@@ -85,16 +84,16 @@ class Host:
 
 
 def plan_fleet(hosts: Mapping[str, Host], catalogue: Catalogue, only: str = "") -> dict[str, Any]:
-    """`hosts`: the plan of each; `artifacts`: what is made or fetched for all of them, by kind and key.
+    """`hosts`: the plan of each; `artifacts`: what is created or downloaded for all of them, by kind and key.
 
-    `only`: the deployment that is acted on; the others are planned with it, and nothing of theirs is checked.
+    `only`: the deployment to act on. The others are included in the plan, but not checked.
     """
-    plans = plan_equals_once(hosts, lambda host: plan_host(host, catalogue, only), _essence, _outcome)
+    plans = plan_equal_hosts_once(hosts, lambda host: plan_host(host, catalogue, only), _group_key, _effects)
     return {"hosts": plans, "artifacts": artifacts_of(plans, {name: host.known for name, host in hosts.items()})}
 
 
-def _essence(host: Host) -> dict[str, Any]:
-    """What facts say beyond what is read of them, such as serial numbers of GPUs, makes no other plan."""
+def _group_key(host: Host) -> dict[str, Any]:
+    """Facts that the planner does not read, such as serial numbers of GPUs, do not change a plan."""
     known = replace(host.known, disk_free=None, artifacts=frozenset(), serving={})
     return {
         "deployments": {name: [entry.request, sorted(entry.own)] for name, entry in host.deployments.by_name.items()},
@@ -104,8 +103,8 @@ def _essence(host: Host) -> dict[str, Any]:
     }
 
 
-def _outcome(host: Host, plan: Plan) -> Any:
-    """What free disk space, artifacts and served releases come to. A refusal may tell of each of them."""
+def _effects(host: Host, plan: Plan) -> Any:
+    """How free disk space, artifacts and served releases affect the plan. A refusal may mention any of them."""
     known, made = host.known, plan["deployments"]
     if plan["refusals"]:
         return repr(known)
@@ -120,31 +119,31 @@ def _outcome(host: Host, plan: Plan) -> Any:
 
 
 def _serves(release: str, plan: Plan | None) -> str:
-    """Which release of another version it is makes no difference."""
+    """It makes no difference which other release is served."""
     planned = plan["release_id"] if plan else None
     return release if release in ("", planned) else "another"
 
 
 def plan_host(host: Host, catalogue: Catalogue, only: str = "") -> dict[str, Any]:
-    """The plan of each deployment, and what they need and share."""
+    """The plan of each deployment of a host, and what they need and share."""
     known = host.known
     deployments = host.deployments.by_name
-    # What is wrong with the facts is for each deployment to tell, so none of them is left out.
+    # If the facts are wrong, no GPUs are allocated: the plan of each deployment reports the facts.
     indexes = [] if host.wrong_facts else _indexes(known)
     allocation = allocate({name: _gpus_of(entry, catalogue) for name, entry in deployments.items()}, indexes)
     made = {name: _plan(entry, host, known, allocation, catalogue) for name, entry in deployments.items()}
-    clashes = _clashes(deployments, made, allocation)
+    conflicts = _conflicts(deployments, made, allocation)
     general = [refusal.as_dict() for refusal in (*host.refusals, *host.deployments.refusals)]
     if only and only not in deployments:
-        general.append(_unknown(only, deployments).as_dict())
-    plans = {name: _refused(plan, clashes.get(name, [])) for name, plan in made.items()}
+        general.append(_unknown_deployment(only, deployments).as_dict())
+    plans = {name: _refused(plan, conflicts.get(name, [])) for name, plan in made.items()}
     selected = {name: plan for name, plan in plans.items() if not only or name == only}
     needs = _needs(selected, [*deployments, *known.serving], _expected_count(deployments, catalogue))
-    # What the deployments share is refused for each of them.
+    # Each deployment has the refusals of what they share.
     found = [*general, *(refusal for plan in selected.values() for refusal in plan["refusals"])]
     found += [] if found or len(selected) < 2 else _too_large_together(needs[0], known, host, catalogue)
     refusals = [refusal for place, refusal in enumerate(found) if refusal not in found[:place]]
-    # A bundle has what the vendors have.
+    # A bundle contains the vendors' packages.
     sources = [] if host.bundle else host.vendors.sources(bool(known.gpus))
     return {
         "root": next((plan["needs"]["root"] for plan in plans.values()), ""),
@@ -153,17 +152,17 @@ def plan_host(host: Host, catalogue: Catalogue, only: str = "") -> dict[str, Any
         "preflight": as_options(Preflight([*needs, *([Needs(reach=sources, planned=True)] if sources else [])])),
         "refusals": refusals,
         "message": refusal_message(refusals),
-        "warnings": list(_gone(known, deployments)),
+        "warnings": list(_removed_deployments(known, deployments)),
     }
 
 
 def _gpus_of(deployment: Deployment, catalogue: Catalogue) -> Any:
-    """What is wrong with it, its plan says."""
+    """Mistakes are reported by the deployment's plan."""
     return Reader(deployment.request, catalogue).gpus()
 
 
 def _expected_count(deployments: Mapping[str, Deployment], catalogue: Catalogue) -> int:
-    """How many GPUs the host has to have, whatever its deployments need. They all say the same."""
+    """How many GPUs the host must have, whatever its deployments need. All deployments have the same value."""
     counts = (Reader(entry.request, catalogue).expected_gpus().count for entry in deployments.values())
     return max(counts, default=0)
 
@@ -175,7 +174,7 @@ def _indexes(host: HostFacts) -> list[int]:
 def _plan(
     deployment: Deployment, host: Host, known: HostFacts, allocation: Allocation, catalogue: Catalogue
 ) -> dict[str, Any]:
-    """With every refusal under the name that its option has in the inventory."""
+    """The refusals use the names of the inventory."""
     given = allocation.gpus[deployment.name]
     whole = not given or list(given) == _indexes(known)
     facts = host.facts if whole else _with_gpus(host.facts, known, given)
@@ -184,8 +183,8 @@ def _plan(
     def plan(request: Mapping[str, Any]) -> dict[str, Any]:
         return make_plan(request, facts, catalogue, deployment.name, devices)
 
-    def described(request: Mapping[str, Any]) -> dict[str, Any]:
-        """What keeps the model's shape from being read is one refusal among the others."""
+    def plan_with_config(request: Mapping[str, Any]) -> dict[str, Any]:
+        """If the model's shape cannot be read, this is one refusal among others."""
         try:
             return plan(with_config(request, host.token_file))
         except InputError as exc:
@@ -194,7 +193,7 @@ def _plan(
             return {**made, "refusals": [exc.refusal.as_dict(), *others]}
 
     request = deployment.request if whole else _without_count(deployment.request, catalogue)
-    made = bundled_plan(request, host.bundle, described) if host.bundle else described(request)
+    made = bundled_plan(request, host.bundle, plan_with_config) if host.bundle else plan_with_config(request)
     if not made["refusals"] and not host.bundle:
         made["bundle"] = bundle_contents(made, with_config(request, host.token_file))
     located = [{**entry, "variable": deployment.located(entry["variable"])} for entry in made["refusals"]]
@@ -206,28 +205,29 @@ def _with_gpus(facts: Mapping[str, Any], known: HostFacts, indexes: Sequence[int
 
 
 def _without_count(request: Mapping[str, Any], catalogue: Catalogue) -> Mapping[str, Any]:
-    """How many GPUs there have to be is said of the host, and not of a deployment that has a part of them."""
+    """The expected number of GPUs is the host's, so it does not apply to a deployment that has only some of them."""
     if not Reader(request, catalogue).expected_gpus().count:
         return request
     return {**request, "preflight_gpus": {**as_mapping(request["preflight_gpus"]), "count": 0}}
 
 
 def _refused(plan: dict[str, Any], refusals: Iterable[Refusal]) -> dict[str, Any]:
-    """The plan; with refusals there is nothing else in it but what every refused plan has."""
+    """The plan; with refusals, it only contains what every refused plan has."""
     found = [refusal.as_dict() for refusal in refusals]
     if not found:
         return plan
     return {"refusals": [*found, *plan["refusals"]], "warnings": [], "needs": plan["needs"]}
 
 
-def _unknown(name: str, known: Iterable[str]) -> Refusal:
-    return Refusal("trtllm_deployment", name, f"is not a deployment of this host, which has: {', '.join(known)}")
+def _unknown_deployment(name: str, known: Iterable[str]) -> Refusal:
+    message = f"is not a deployment of this host; its deployments are: {', '.join(known)}"
+    return Refusal("trtllm_deployment", name, message)
 
 
-def _clashes(
+def _conflicts(
     deployments: Mapping[str, Deployment], plans: Mapping[str, Plan], allocation: Allocation
 ) -> dict[str, list[Refusal]]:
-    """What keeps deployments of one host from running beside each other, by the deployment that has to change."""
+    """What prevents deployments of a host from running side by side, by the deployment that must change."""
     found: dict[str, list[Refusal]] = {}
 
     def refuse(name: str, option: str, message: str) -> None:
@@ -238,10 +238,11 @@ def _clashes(
     taken: dict[int, str] = {}
     wanted = {name: [port["port"] for port in plan["needs"].get("ports", [])] for name, plan in plans.items()}
     for name, ports in wanted.items():
-        clash = sorted(port for port in ports if port in taken)
-        if clash:
-            owners = ", ".join(sorted({taken[port] for port in clash}))
-            message = f"port {', '.join(map(str, clash))} is used by the deployment {owners} of this host"
+        conflicts = sorted(port for port in ports if port in taken)
+        if conflicts:
+            users = ", ".join(sorted({taken[port] for port in conflicts}))
+            subject, verb = ("port", "is") if len(conflicts) == 1 else ("ports", "are")
+            message = f"{subject} {', '.join(map(str, conflicts))} {verb} used by deployment {users} of this host"
             refuse(name, "server", f"{message}: {_free_ports({port for ports in wanted.values() for port in ports})}")
         taken.update({port: name for port in ports if port not in taken})
     return found
@@ -253,10 +254,10 @@ def _free_ports(used: Collection[int]) -> str:
 
 
 def _needs(plans: Mapping[str, Plan], names: Iterable[str], gpus: int) -> list[Needs]:
-    """What the deployments need together, and of each what can only be told of it alone.
+    """What the deployments need together, and separately what cannot be combined.
 
-    `names`: of every deployment that may be running, whose ports and GPUs are not taken by somebody else.
-    `gpus`: how many the host has to have in any case.
+    `names`: every deployment that may be running, so that its ports and GPUs count as available.
+    `gpus`: how many the host must have in any case.
     """
     needs = [read(Needs, plan["needs"]) for plan in plans.values()]
     if not needs:
@@ -273,11 +274,11 @@ def _needs(plans: Mapping[str, Plan], names: Iterable[str], gpus: int) -> list[N
         ulimits=list(dict.fromkeys(limit for need in needs for limit in need.ulimits)),
         gpus=_all_gpus([need.gpus for need in needs], gpus),
     )
-    return [together, *(_alone(need) for need in others), *_tokenizers(plans.values())]
+    return [together, *(_separate(need) for need in others), *_tokenizers(plans.values())]
 
 
 def _tokenizers(plans: Iterable[Plan]) -> Iterator[Needs]:
-    """Repositories that only the tokenizer comes from: the hub must give them to the host, too."""
+    """The hub must also allow the host to download the repositories of separate tokenizers."""
     for plan in plans:
         for snapshot in plan.get("model_weights", {}).get("snapshots", [])[1:]:
             if not snapshot["src"] and not snapshot["offline"]:
@@ -286,7 +287,7 @@ def _tokenizers(plans: Iterable[Plan]) -> Iterator[Needs]:
 
 
 def _disk(plans: Mapping[str, Plan], needs: Sequence[Needs]) -> list[Disk]:
-    """Each artifact once. Images all go to one folder, and are told apart by their keys."""
+    """Each artifact once. Images all go to one folder, so they are distinguished by their keys."""
     found: dict[tuple[str, str], Disk] = {}
     for (name, plan), need in zip(plans.items(), needs):
         image = plan["artifacts"]["image"]["key"] if "artifacts" in plan else name
@@ -295,17 +296,17 @@ def _disk(plans: Mapping[str, Plan], needs: Sequence[Needs]) -> list[Disk]:
 
 
 def _too_large_together(needs: Needs, known: HostFacts, host: Host, catalogue: Catalogue) -> list[dict[str, Any]]:
-    """Each deployment has room on the disk alone; whether all of them have."""
+    """Whether the disk has enough space for all deployments, if it has enough for each of them alone."""
     waived = [Reader(entry.request, catalogue).waived() for entry in host.deployments.by_name.values()]
     disk = Needs(root=needs.root, disk=needs.disk, planned=True)
     return [
         Refusal(
             "trtllm_root",
             needs.root,
-            f"the deployments together: {finding['message']}",
+            f"all deployments together: {finding['message']}",
             waive=finding["id"],
             check=finding["id"],
-            advice="a folder on a larger file system would do",
+            advice=LARGER_DISK,
         ).as_dict()
         for finding in judge(disk, recorded_facts(disk, known).get)
         if finding["severity"] == "error" and not all(finding["id"] in names for names in waived)
@@ -313,7 +314,7 @@ def _too_large_together(needs: Needs, known: HostFacts, host: Host, catalogue: C
 
 
 def _all_gpus(needs: Sequence[Any], least: int) -> Any:
-    """Each GPU must do for the most demanding deployment, and there must be enough for all of them."""
+    """Each GPU must meet the highest requirements, and there must be enough GPUs for all deployments."""
     wanted = [need for need in needs if need]
     if not wanted:
         return None
@@ -329,7 +330,7 @@ def _all_gpus(needs: Sequence[Any], least: int) -> Any:
     )
 
 
-def _alone(needs: Needs) -> Needs:
+def _separate(needs: Needs) -> Needs:
     return Needs(
         planned=needs.planned,
         **{name: getattr(needs, name) for name in ("shm", "hub", "registry", "reach", "archive", "engine")},
@@ -337,7 +338,7 @@ def _alone(needs: Needs) -> Needs:
 
 
 def _gpu_report(host: HostFacts, allocation: Allocation, plans: Mapping[str, Plan]) -> dict[str, Any]:
-    """Indexes of the GPUs: all of the host, those that a rank of each deployment runs on, and those that none does."""
+    """Indexes of GPUs: those of the host, those that the ranks of each deployment use, and the unused ones."""
     used = {name: list(allocation.gpus[name][: _ranks(plan)]) for name, plan in plans.items() if not plan["refusals"]}
     busy = {index for indexes in used.values() for index in indexes}
     found = _indexes(host)
@@ -350,18 +351,18 @@ def _ranks(plan: Plan) -> int:
     return size
 
 
-def _gone(host: HostFacts, deployments: Iterable[str]) -> Iterator[str]:
+def _removed_deployments(host: HostFacts, deployments: Iterable[str]) -> Iterator[str]:
     for name in sorted(name for name, release in host.serving.items() if release and name not in deployments):
         yield (
-            f"the deployment {name} serves on this host and is not in the inventory: it stays as it is. To remove it,"
-            f" run teardown with -e trtllm_deployment={name}"
+            f"deployment {name} is served on this host, but is not in the inventory: it is not changed. To remove it, "
+            f"run teardown with -e trtllm_deployment={name}"
         )
 
 
 def artifacts_of(hosts: Mapping[str, Plan], facts: Mapping[str, HostFacts]) -> dict[str, dict[str, Any]]:
-    """What the hosts want below their root folders, by kind and key, with who makes or fetches it.
+    """What the hosts need in their root folders, by kind and key, and the host that creates or downloads it.
 
-    That is a host that has it already, else the first that wants it.
+    This is a host that already has it, or else the first that needs it.
     """
     found: dict[str, dict[str, Any]] = {}
     for host, plan in hosts.items():

@@ -12,27 +12,28 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._check import ranges
+from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._check import on_gpus, ranges
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils._refusal import counted
 
-# How many, or which; None for what the others leave.
-Wanted = Any
+# How many GPUs, or their indexes; None for those that the other deployments leave.
+GpuRequest = Any
 
 
 @dataclass(frozen=True)
 class Allocation:
-    """Indexes of GPUs by deployment, and by deployment why it gets none of those that it asks for."""
+    """Indexes of GPUs by deployment, and the reason by deployment if its GPUs cannot be allocated."""
 
     gpus: Mapping[str, tuple[int, ...]]
     refused: Mapping[str, str]
 
 
-def allocate(wanted: Mapping[str, Wanted], found: Sequence[int]) -> Allocation:
-    """`found`: the indexes of the host's GPUs. GPUs that are named go first, then numbers of GPUs, then the rest."""
-    assigned = _Assigned(list(found), dict.fromkeys(wanted, ()))
+def allocate(requests: Mapping[str, GpuRequest], found: Sequence[int]) -> Allocation:
+    """`found`: the indexes of the host's GPUs. Requests for indexes go first, then numbers, then the rest."""
+    assigned = _Assigned(list(found), dict.fromkeys(requests, ()))
     for kind in (tuple, int, type(None)) if found else ():
-        names = [name for name, wish in wanted.items() if isinstance(wish, kind)]
+        names = [name for name, request in requests.items() if isinstance(request, kind)]
         for name in names:
-            assigned.give(name, wanted[name], alone=len(names) == 1)
+            assigned.give(name, requests[name], alone=len(names) == 1)
     return Allocation(assigned.gpus, assigned.refused)
 
 
@@ -46,16 +47,16 @@ class _Assigned:
     def free(self) -> list[int]:
         return [index for index in self.found if not any(index in indexes for indexes in self.gpus.values())]
 
-    def give(self, name: str, wish: Wanted, alone: bool) -> None:
-        """`alone`: whether it is the only deployment that does not say what it wants, and so gets the rest."""
-        if isinstance(wish, tuple):
-            indexes, problem = wish, self._problem_of(wish)
-        elif isinstance(wish, int):
-            indexes = tuple(self.free[:wish])
-            problem = "" if len(indexes) == wish else f"{wish} GPUs are asked for, {self._said()}"
+    def give(self, name: str, request: GpuRequest, alone: bool) -> None:
+        """`alone`: whether it is the only deployment without a request, and therefore gets the rest."""
+        if isinstance(request, tuple):
+            indexes, problem = request, self._problem_of(request)
+        elif isinstance(request, int):
+            indexes = tuple(self.free[:request])
+            problem = "" if len(indexes) == request else f"{counted(request, 'GPU')} requested, {self._free_text()}"
         else:
             indexes = tuple(self.free)
-            problem = "" if alone and indexes else f"must say which GPUs, or how many: {self._said()}"
+            problem = "" if alone and indexes else f"must be a number of GPUs or their indexes: {self._free_text()}"
         if problem:
             self.refused[name] = problem
         else:
@@ -64,11 +65,12 @@ class _Assigned:
     def _problem_of(self, indexes: Sequence[int]) -> str:
         missing = [index for index in indexes if index not in self.found]
         if missing:
-            return f"the host has no GPU {ranges(missing)}, but {ranges(self.found)}"
+            return f"the host has no {on_gpus(missing)}; it has {on_gpus(self.found)}"
         taken = {index: name for name, others in self.gpus.items() for index in others if index in indexes}
-        return f"GPU {ranges(taken)} is used by {', '.join(sorted(set(taken.values())))}" if taken else ""
+        users = ", ".join(sorted(set(taken.values())))
+        return f"{on_gpus(taken)} {'is' if len(taken) == 1 else 'are'} used by {users}" if taken else ""
 
-    def _said(self) -> str:
+    def _free_text(self) -> str:
         has = ", ".join(f"{name} has {ranges(indexes)}" for name, indexes in self.gpus.items() if indexes)
         free = len(self.free)
         return f"{free} of {len(self.found)} {'is' if free == 1 else 'are'} free" + (f" ({has})" if has else "")

@@ -4,7 +4,7 @@
 
 # This is PRIVATE to the collection: do not import it from outside.
 
-"""Whether a model fits on the GPUs of a host, how it is spread over them, and what would do where it does not fit."""
+"""Whether a model fits on the GPUs of a host, how it is split over them, and what to change if it does not fit."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from ansible_collections.tritonops.trtllm.plugins.plugin_utils._spec import NATI
 
 
 class Advice(NamedTuple):
-    """A variable, its value, what would do instead, and what the need comes from."""
+    """A variable, its value, what to use instead, and the reason."""
 
     variable: str
     value: Any
@@ -38,15 +38,15 @@ class Advice(NamedTuple):
 
 @dataclass(frozen=True)
 class Sized:
-    """The parallelism that was asked for or chosen, and what it leaves; no budget where no GPU is known."""
+    """The requested or chosen parallelism, and its memory budget, which is None if the GPUs are not known."""
 
     parallelism: Parallelism
     budget: GpuBudget | None
 
 
 def size(spec: Spec, host: HostFacts) -> Sized:
-    """Choose what was left open; where nothing fits, what comes nearest."""
-    asked = spec.asked
+    """Choose the sizes that were not requested. If nothing fits, use the sizes that come nearest."""
+    asked = spec.parallelism_request
     wanted = Parallelism(asked.tensor or 1, asked.pipeline or 1, asked.moe_tensor, asked.moe_expert)
     if host.gpu_memory is None or wanted.world_size > len(host.gpus):
         return Sized(wanted, None)
@@ -64,27 +64,27 @@ def load_of(spec: Spec, gpu_memory: int) -> Load:
 
 
 def _largest(load: Load, gpus: int, wanted: Parallelism, tensor: int | None, pipeline: int | None) -> Parallelism:
-    """The best that can be tried where nothing fits: for the figures in the refusal."""
+    """The largest split, for the figures in the refusal if nothing fits."""
     tensors = [tensor] if tensor else legal_tensor_sizes(load.shape, gpus // wanted.pipeline)
     stages = [pipeline] if pipeline else legal_pipeline_sizes(load.shape, gpus // tensors[-1])
     return Parallelism(tensors[-1], stages[-1], wanted.moe_tensor, wanted.moe_expert)
 
 
 def fewer_gpus(spec: Spec, host: HostFacts, sized: Sized) -> list[Advice]:
-    """What would do where the parallelism takes more GPUs than the host has."""
+    """What to change if the parallelism needs more GPUs than the host has."""
     needed, found = sized.parallelism.world_size, len(host.gpus)
     if needed <= found:
         return []
-    advice = "a host with more GPUs would do"
+    advice = "use a host with more GPUs"
     if host.gpu_memory:
         fitting = choose_parallelism(load_of(spec, host.gpu_memory), found, None, None)
         if fitting:
             advice = f"{{tensor: {fitting.tensor}, pipeline: {fitting.pipeline}}} fits"
-    return [Advice("trtllm_parallelism", _asked(sized.parallelism), advice, "tensor x pipeline")]
+    return [Advice("trtllm_parallelism", _sizes(sized.parallelism), advice, "tensor x pipeline")]
 
 
 def ways_to_fit(spec: Spec, host: HostFacts, sized: Sized) -> list[Advice]:
-    """What would do where the model does not fit: the variables that need changing least, more than one if need be."""
+    """What to change if the model does not fit: as few variables as possible."""
     parallelism, budget = sized.parallelism, sized.budget
     if budget is None or budget.sequences:
         return []
@@ -96,31 +96,33 @@ def ways_to_fit(spec: Spec, host: HostFacts, sized: Sized) -> list[Advice]:
     wider = choose_parallelism(load, len(host.gpus), None, None)
     if wider:
         fits = f"{{tensor: {wider.tensor}, pipeline: {wider.pipeline}}} fits"
-        return [Advice("trtllm_parallelism", _asked(parallelism), fits, figures)]
+        return [Advice("trtllm_parallelism", _sizes(parallelism), fits, figures)]
     remedy = next((remedy for remedy in _remedies(spec, load.limits) if remedy.cures(load, parallelism)), None)
     if remedy is None:
-        return [Advice("trtllm_model", spec.model.name, "choose a smaller model or larger GPUs", figures)]
+        return [Advice("trtllm_model", spec.model.name, "use a smaller model or larger GPUs", figures)]
     advices = remedy.advices(spec)
-    together = " with the other" if len(advices) > 1 else ""
-    return [Advice(variable, value, f"{advice} would do{together}", figures) for variable, value, advice in advices]
+    together = ", together with the other change" if len(advices) > 1 else ""
+    return [Advice(variable, value, f"use {advice}{together}", figures) for variable, value, advice in advices]
 
 
 @dataclass(frozen=True)
 class _Remedy:
-    """Changes that may make a model fit: smaller limits, a smaller precision, or so many GPUs."""
+    """Changes that may make a model fit: smaller limits, a smaller precision, or a number of GPUs."""
 
     limits: Mapping[str, int]
     precision: str = ""
     gpus: int = 0
 
     def cures(self, load: Load, parallelism: Parallelism) -> bool:
-        eased = load.within(**self.limits)
+        changed = load.within(**self.limits)
         if self.precision:
-            eased = replace(eased, precision=PRECISIONS[self.precision])
-        return choose_parallelism(eased, self.gpus, None, None) is not None if self.gpus else eased.fits(parallelism)
+            changed = replace(changed, precision=PRECISIONS[self.precision])
+        if self.gpus:
+            return choose_parallelism(changed, self.gpus, None, None) is not None
+        return changed.fits(parallelism)
 
     def advices(self, spec: Spec) -> list[tuple[str, Any, str]]:
-        """Variable, its value, and what would do instead."""
+        """Variable, its value, and what to use instead."""
         found: list[tuple[str, Any, str]] = []
         given = {name: getattr(spec.limits, name) for name in self.limits}
         if len(given) == 1:
@@ -137,7 +139,7 @@ class _Remedy:
 
 
 def _remedies(spec: Spec, limits: Limits) -> Iterator[_Remedy]:
-    """One change before two."""
+    """Single changes before combinations of two."""
     smaller = list(_smaller_limits(limits))
     others = [_Remedy({}, precision=name) for name in _smaller_precisions(spec)]
     more = [_Remedy({}, gpus=gpus) for gpus in (2, 4, 8, 16, 32, 64)]
@@ -147,14 +149,14 @@ def _remedies(spec: Spec, limits: Limits) -> Iterator[_Remedy]:
 
 
 def _smaller_precisions(spec: Spec) -> list[str]:
-    """Those that halve the weights and compute as before; fewer bits are a choice about answers, not about memory."""
+    """Precisions with half the memory. Even fewer bits are not suggested, because they change the model's answers."""
     weight_only = spec.profile == "engine" and spec.converter != NATIVE
     names = ("float16", "int8_weight_only") if weight_only else ("float16",)
     return [name for name in names if PRECISIONS[name].weight_bytes < PRECISIONS[spec.precision].weight_bytes]
 
 
 def _smaller_limits(limits: Limits) -> Iterator[dict[str, int]]:
-    """Those that a spec may have, one limit at a time before two."""
+    """Valid smaller limits, one at a time before two."""
     shorter = [limits.max_seq_len >> shift for shift in range(1, 12) if limits.max_seq_len >> shift > 1]
     fewer = [limits.max_num_tokens >> shift for shift in range(1, 12)]
     yield from ({"max_seq_len": length} for length in shorter if length > limits.max_input_len)
@@ -163,5 +165,5 @@ def _smaller_limits(limits: Limits) -> Iterator[dict[str, int]]:
         yield {"max_seq_len": length, "max_input_len": min(limits.max_input_len, length // 2)}
 
 
-def _asked(parallelism: Parallelism) -> dict[str, int]:
+def _sizes(parallelism: Parallelism) -> dict[str, int]:
     return {"tensor": parallelism.tensor, "pipeline": parallelism.pipeline}

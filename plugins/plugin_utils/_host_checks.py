@@ -4,7 +4,7 @@
 
 # This is PRIVATE to the collection: do not import it from outside.
 
-"""The checks of preflight on what is recorded of a host, and what a plan knows to do about what they find."""
+"""Runs the checks of preflight on recorded facts of a host, and adds remedies that only the plan knows."""
 
 from __future__ import annotations
 
@@ -33,12 +33,15 @@ from ansible_collections.tritonops.trtllm.plugins.plugin_utils._sizing import NA
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._spec import UPSTREAM, Spec
 
 _TO_CONVERT = "to convert the weights"
-_NEED_OF = {check.id: check.need for check in CHECKS}
+LARGER_DISK = "use a folder on a larger file system"
+# For a check whose need no variable sets: the host itself must change.
+_HOST = "trtllm_host_facts"
+_VARIABLE_OF = {check.id: VARIABLES.get(check.need, _HOST) for check in CHECKS}
 
 
 @dataclass(frozen=True)
-class Judged:
-    """What stands against a plan on a host, and what only warns of it."""
+class HostVerdict:
+    """What prevents a plan on a host, and what is only a warning."""
 
     refusals: list[Refusal]
     warnings: list[str]
@@ -46,7 +49,7 @@ class Judged:
 
 @dataclass(frozen=True)
 class Case:
-    """All that advice is made of. The model is not `sized` while something is wrong with the request."""
+    """The inputs of advice. `sized` is None while the request itself has mistakes."""
 
     spec: Spec
     host: HostFacts
@@ -54,17 +57,17 @@ class Case:
     sized: Sized | None
 
 
-def judged(needs: Needs, case: Case) -> Judged:
-    """What the checks of preflight find by what is recorded."""
+def check_host(needs: Needs, case: Case) -> HostVerdict:
+    """What the checks of preflight find in the recorded facts."""
     findings = judge(needs, recorded_facts(needs, case.host).get)
     errors = [finding for finding in findings if finding["severity"] == "error"]
     open_ones = [finding for finding in findings if finding["id"] not in case.spec.waived]
     warnings = [f"{entry['message']}; {entry['remedy']}" for entry in open_ones if entry["severity"] == "warning"]
-    return Judged([refusal for finding in errors for refusal in _refusals(finding, case)], warnings)
+    return HostVerdict([refusal for finding in errors for refusal in _refusals(finding, case)], warnings)
 
 
 def recorded_facts(needs: Needs, host: HostFacts) -> dict[type[Fact], Fact]:
-    """What of a host's facts the checks go by; what is not recorded is left out."""
+    """A host's facts for the checks. Facts that were not recorded are left out."""
     gpus = [
         {
             "index": gpu.index,
@@ -86,7 +89,7 @@ def recorded_facts(needs: Needs, host: HostFacts) -> dict[type[Fact], Fact]:
 
 
 def _places(needs: Needs, host: HostFacts, free: int) -> _room.Places:
-    """Of what goes below the root folder: the free space of its file system alone is known."""
+    """Only for paths in the root folder, because the free space of other file systems is not recorded."""
     paths = [disk.path for disk in needs.disk if disk.path.startswith(f"{needs.root}/")]
     below = {path: path[len(needs.root) + 1 :] for path in paths}
     return _room.Places(
@@ -98,7 +101,7 @@ def _places(needs: Needs, host: HostFacts, free: int) -> _room.Places:
 
 
 def _refusals(finding: Mapping[str, Any], case: Case) -> list[Refusal]:
-    """What a check finds, with what the plan knows to do about it; one for each variable that has to be changed."""
+    """A finding with the plan's own advice, as one refusal for each variable to change."""
     name, remedy = finding["id"], finding["remedy"]
     advise = _ADVICE.get(name)
     advices = advise(case, remedy) if advise else []
@@ -111,7 +114,7 @@ def _refusals(finding: Mapping[str, Any], case: Case) -> list[Refusal]:
             check=name,
             advice=entry.text,
         )
-        for entry in advices or [Advice(VARIABLES[_NEED_OF[name]], None, remedy)]
+        for entry in advices or [Advice(_VARIABLE_OF[name], None, remedy)]
     ]
 
 
@@ -120,12 +123,15 @@ def _own_folder(case: Case, remedy: str) -> list[Advice]:
 
 
 def _larger_disk(case: Case, _remedy: str) -> list[Advice]:
-    return [Advice("trtllm_root", case.spec.root, "a folder on a larger file system would do")]
+    return [Advice("trtllm_root", case.spec.root, LARGER_DISK)]
 
 
 def _a_gpu(_case: Case, _remedy: str) -> list[Advice]:
-    way_out = "or set trtllm_gpus_required to false where the backend image needs none"
-    return [Advice("trtllm_gpus_required", True, f"install the driver (nvidia-smi is missing or fails), {way_out}")]
+    advice = (
+        "install the NVIDIA driver (nvidia-smi is missing or fails), or set trtllm_gpus_required: false if the image "
+        "needs no GPU"
+    )
+    return [Advice("trtllm_gpus_required", True, advice)]
 
 
 def _fewer_gpus(case: Case, _remedy: str) -> list[Advice]:
@@ -141,14 +147,14 @@ def _other_precision(case: Case, _remedy: str) -> list[Advice]:
     if least is None or case.host.capability is None or case.host.capability >= least:
         return []
     if spec.model.quantization == "fp8":
-        other = "a repository that is not quantised would do"
+        other = "use a repository that is not quantised"
         return [Advice("trtllm_model", spec.model.name, other, "its weights are FP8")]
     dtype = dtype_of(spec)
-    able = "float16" if dtype == "bfloat16" else "float16 or bfloat16"
-    return [Advice("trtllm_precision", spec.precision, f"{able} would do", f"for {dtype}")]
+    others = "float16" if dtype == "bfloat16" else "float16 or bfloat16"
+    return [Advice("trtllm_precision", spec.precision, f"use {others}", f"for {dtype}")]
 
 
-def _release_of_the_driver(case: Case, _remedy: str) -> list[Advice]:
+def _version_for_the_driver(case: Case, _remedy: str) -> list[Advice]:
     if version(case.host.driver)[0] >= (driver_needed(case.spec.known_image) or 0):
         return []
     works = [
@@ -156,8 +162,8 @@ def _release_of_the_driver(case: Case, _remedy: str) -> list[Advice]:
         for name, release in case.catalogue.releases.items()
         if case.spec.profile in release["profiles"] and _runs_with(release, case.host.driver)
     ]
-    advice = f"trtllm_release {works[-1]} works with it" if works else "no release works with it"
-    return [Advice("trtllm_release", case.spec.release["release"], f"update it, or {advice}")]
+    other = f", or use trtllm_release {works[-1]}" if works else ": no TensorRT-LLM version works with this one"
+    return [Advice("trtllm_release", case.spec.release["release"], f"update the driver{other}")]
 
 
 def _runs_with(release: Release, driver: str) -> bool:
@@ -166,14 +172,14 @@ def _runs_with(release: Release, driver: str) -> bool:
 
 
 def _less_memory_to_convert(case: Case, _remedy: str) -> list[Advice]:
-    """The native converter is the way out where it can be one."""
+    """Suggests the native converter if it can be used."""
     spec, little = case.spec, human_bytes(NATIVE_BYTES)
     if spec.converter == UPSTREAM and not obstacle(spec):
-        return [Advice("trtllm_converter", UPSTREAM, f"native, which takes {little}, would do", _TO_CONVERT)]
+        return [Advice("trtllm_converter", UPSTREAM, f"use native, which needs {little}", _TO_CONVERT)]
     ways = ["a smaller model", "or trtllm_engine_dir with an engine that was built elsewhere"]
     if needs_other_precision(spec):
-        ways.insert(1, f"trtllm_precision float16 by the native converter, which takes {little}")
-    return [Advice("trtllm_model", spec.model.name, f"{', '.join(ways)}, would do", _TO_CONVERT)]
+        ways.insert(1, f"trtllm_precision float16 with the native converter, which needs {little}")
+    return [Advice("trtllm_model", spec.model.name, f"use {', '.join(ways)}", _TO_CONVERT)]
 
 
 _ADVICE: Mapping[str, Callable[[Case, str], list[Advice]]] = {
@@ -187,6 +193,6 @@ _ADVICE: Mapping[str, Callable[[Case, str], list[Advice]]] = {
         (_gpus.gpu_count, _fewer_gpus),
         (_gpus.gpu_memory, _ways_to_fit),
         (_gpus.gpu_capability, _other_precision),
-        (_gpus.driver_too_old, _release_of_the_driver),
+        (_gpus.driver_too_old, _version_for_the_driver),
     )
 }

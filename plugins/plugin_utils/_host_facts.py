@@ -4,7 +4,7 @@
 
 # This is PRIVATE to the collection: do not import it from outside.
 
-"""What is known of a host: as `trtllm_host_info` returns it, as it was recorded, or out of a shape of the catalogue."""
+"""The facts of a host: as `trtllm_host_info` returns them, as recorded earlier, or from a shape of the catalogue."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from ansible_collections.tritonops.trtllm.plugins.plugin_utils._refusal import C
 
 @dataclass(frozen=True)
 class Gpu:
-    """`index` as nvidia-smi counts; `memory` in bytes and `capability` as (major, minor), None where not known."""
+    """`index` as in nvidia-smi, `memory` in bytes and `capability` as (major, minor), None if not known."""
 
     index: int
     name: str
@@ -30,10 +30,10 @@ class Gpu:
 
 @dataclass(frozen=True)
 class HostFacts:
-    """Sizes in bytes; None or empty for what is not known. `artifacts` are folders below the root, as weights/KEY.
+    """Sizes in bytes; None or empty if not known. `artifacts` are folders in the root folder, such as weights/KEY.
 
-    `root_foreign` has names below a root folder that is not ours, `root_outdated` those of an earlier layout of ours.
-    `serving` has the release that each deployment serves.
+    `root_foreign` are names in a root folder that this collection did not create, `root_outdated` names of an earlier
+    layout of this collection. `serving` is the release that each deployment serves.
     """
 
     gpus: tuple[Gpu, ...] = ()
@@ -49,19 +49,19 @@ class HostFacts:
 
     @property
     def gpu_memory(self) -> int | None:
-        """Of the smallest: every rank gets the same share."""
+        """Of the smallest GPU, because every rank gets the same share."""
         known = [gpu.memory for gpu in self.gpus if gpu.memory]
         return min(known) if known else None
 
     @property
     def capability(self) -> tuple[int, ...] | None:
-        """Of the oldest."""
+        """Of the oldest GPU."""
         known = [gpu.capability for gpu in self.gpus if gpu.capability]
         return min(known) if known else None
 
 
 def facts_of_shape(shape: Mapping[str, Any]) -> dict[str, Any]:
-    """A host of this shape, as trtllm_host_info would find it new."""
+    """The facts of a new host of this shape, as trtllm_host_info would return them."""
     gpus = dict(shape["gpus"])
     return {
         "gpus": [gpus] * gpus.pop("count"),
@@ -72,7 +72,7 @@ def facts_of_shape(shape: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def read_host_facts(raw: Any) -> tuple[HostFacts, list[Refusal]]:
-    """Recorded facts may come from anywhere: what is wrong in them is named, and what is missing is unknown."""
+    """Recorded facts may come from anywhere: mistakes in them are reported, and missing facts are unknown."""
     checker = Checker()
     if not isinstance(raw, Mapping):
         checker.refuse("host_facts", raw, "must be a mapping, as trtllm_host_info returns it")
@@ -83,7 +83,7 @@ def read_host_facts(raw: Any) -> tuple[HostFacts, list[Refusal]]:
 
     def versioned(name: str) -> str:
         text = "" if raw.get(name) is None else checker.text(f"host_facts.{name}", raw[name])
-        # What follows the numbers, as in 1.18.0~rc.1, is left out.
+        # A suffix, as in 1.18.0~rc.1, is ignored.
         numbers = re.match(r"[0-9]{1,9}(\.[0-9]{1,9})*", text)
         if text and not numbers:
             checker.refuse(f"host_facts.{name}", text, "must be a version such as 580.95.05")
@@ -121,7 +121,7 @@ def _gpus(raw: Any, checker: Checker) -> tuple[Gpu, ...]:
 def _gpu(place: int, raw: Any, checker: Checker) -> Gpu | None:
     path = f"host_facts.gpus.{place}"
     if not isinstance(raw, Mapping) or not isinstance(raw.get("name"), str):
-        checker.refuse(path, raw, "must be a mapping with name, and memory_mib where it is known")
+        checker.refuse(path, raw, "must be a mapping with name and, if it is known, memory_mib")
         return None
     name = checker.text(f"{path}.name", raw["name"])
     memory = raw.get("memory_mib")

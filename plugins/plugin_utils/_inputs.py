@@ -4,7 +4,7 @@
 
 # This is PRIVATE to the collection: do not import it from outside.
 
-"""What the planner cannot know by itself and the controller reads: recorded facts, and a model's config.json."""
+"""The planner's input and output on the control node: recorded facts, and config.json of models."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from yaml import YAMLError
 
 
 class InputError(Exception):
-    """What keeps a file or a hub's answer from being read, and the variable that led there."""
+    """Why a file or the response of a hub cannot be read, and the variable that refers to it."""
 
     def __init__(self, variable: str, value: Any, message: str) -> None:
         super().__init__(f"{variable} = {value!r}: {message}")
@@ -42,7 +42,7 @@ def _parsed(variable: str, path: str) -> Any:
 
 
 def _loaded(text: str) -> Any:
-    """YAML reads JSON as well, but fifty times slower: that counts with the facts of a thousand hosts."""
+    """The YAML parser also reads JSON, but is fifty times slower, which matters for the facts of a thousand hosts."""
     try:
         return json.loads(text)
     except ValueError:
@@ -50,21 +50,22 @@ def _loaded(text: str) -> Any:
 
 
 def read_facts(hosts: Sequence[str], file: str | None, shape: str | None, catalogue: Catalogue) -> dict[str, Any]:
-    """Facts by host, as they were recorded in a file or those of a shape; hosts that the file lacks are left out."""
+    """Facts by host, from a file or of a shape. Hosts that are not in the file are left out."""
     if file is not None:
-        return recorded_facts(file, hosts)
+        return facts_from_file(file, hosts)
     if shape is None:
         return {}
     if shape not in catalogue.shapes:
         known = ", ".join(catalogue.shapes)
-        raise InputError("trtllm_host_shape", shape, f"is not a known shape{hint(shape, catalogue.shapes)}: {known}")
+        message = f"is not a known shape{hint(shape, catalogue.shapes)}; use one of: {known}"
+        raise InputError("trtllm_host_shape", shape, message)
     return dict.fromkeys(hosts, facts_of_shape(catalogue.shapes[shape]))
 
 
-def recorded_facts(path: str, hosts: Sequence[str]) -> dict[str, Any]:
-    """A JSON or YAML file has facts of each host by name below `hosts`, or facts of one, which go for every host.
+def facts_from_file(path: str, hosts: Sequence[str]) -> dict[str, Any]:
+    """A JSON or YAML file contains facts by host below `hosts`, or the facts of one host, which apply to all hosts.
 
-    What `ansible -m tritonops.trtllm.trtllm_host_info` returned goes for facts as well.
+    The output of `ansible -m tritonops.trtllm.trtllm_host_info` is also accepted.
     """
     content = _parsed("trtllm_host_facts_file", path)
     if not isinstance(content, Mapping) or "hosts" not in content:
@@ -73,14 +74,14 @@ def recorded_facts(path: str, hosts: Sequence[str]) -> dict[str, Any]:
     return {host: _unwrapped(by_host[host]) for host in hosts if host in by_host}
 
 
-def earlier_facts(path: str | None) -> Mapping[str, Any]:
-    """What earlier runs have recorded in this file, by host."""
+def saved_facts(path: str | None) -> Mapping[str, Any]:
+    """The facts by host that earlier runs saved in this file."""
     if not path or not Path(path).is_file():
         return {}
     content = _parsed("trtllm_host_facts_save", path)
     by_host = content.get("hosts") if isinstance(content, Mapping) else None
     if not isinstance(by_host, Mapping):
-        message = "has no facts by host, so nothing can be added to it: choose another file, or remove it"
+        message = "does not contain facts by host, so nothing can be added to it: use another file, or remove it"
         raise InputError("trtllm_host_facts_save", path, message)
     return by_host
 
@@ -90,7 +91,7 @@ def _unwrapped(facts: Any) -> Any:
 
 
 def with_config(request: Mapping[str, Any], token_file: str | None) -> Mapping[str, Any]:
-    """The request; a model that states no shape gets its config.json, from the file it names or from the hub."""
+    """The request; a model without a shape gets its config.json, from the file that it names or from the hub."""
     model = as_mapping(request.get("model"))
     if not isinstance(model, Mapping) or "preset" in model or "shape" in model:
         return request
@@ -103,7 +104,7 @@ def with_config(request: Mapping[str, Any], token_file: str | None) -> Mapping[s
 
 
 def _from_hub(request: Mapping[str, Any], model: Mapping[str, Any], token_file: str | None) -> Any:
-    """None where the request does not say enough to ask: the planner says what is missing."""
+    """None if the request is incomplete: the planner reports what is missing."""
     weights = as_mapping(request.get("weights"))
     weights = weights if isinstance(weights, Mapping) else {}
     repository, revision = model.get("repository"), model.get("revision")
@@ -123,15 +124,15 @@ def _from_hub(request: Mapping[str, Any], model: Mapping[str, Any], token_file: 
 
 @lru_cache(maxsize=None)
 def _fetched(url: str, token_file: str | None) -> Any:
-    """What the hub says, or what keeps it from saying it: a fleet must not ask a thousand times, and wait each time."""
+    """The hub's response, or why there is none. Cached, so that each host of a fleet does not wait for it again."""
     try:
         token = Path(token_file).expanduser().read_text(encoding="utf-8").strip() if token_file else ""
         headers = {"Authorization": f"Bearer {token}"} if token else {}
-        # The token is for the hub, not for whom it may send us on to.
+        # The token must not be sent to other hosts to which the hub redirects.
         with open_url(
             url, headers=headers, unredirected_headers=["Authorization"], timeout=30, follow_redirects="all"
         ) as answer:
             return json.loads(answer.read())
     except (OSError, HTTPException, ValueError) as exc:
-        way_out = "give trtllm_model.shape, or trtllm_model.config (a file with it, on the controller)"
-        return InputError("trtllm_model", url, f"the model's shape cannot be read there: {exc}; {way_out}")
+        remedy = "set trtllm_model.shape, or trtllm_model.config (a copy of config.json on the control node)"
+        return InputError("trtllm_model", None, f"the model's shape cannot be read from {url}: {exc}; {remedy}")

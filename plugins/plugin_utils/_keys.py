@@ -4,7 +4,7 @@
 
 # This is PRIVATE to the collection: do not import it from outside.
 
-"""Keys that can be told from a few variables alone, also where the rest of a request is wrong."""
+"""Keys that depend on a few variables only, so they are known even if the rest of a request is wrong."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.weights._hf_hub i
 
 
 def snapshot_inputs(repository: str, commit: str, allow_patterns: list[str]) -> dict[str, Any]:
-    """What identifies files of a hub's repository, as hf_snapshot records it."""
+    """What identifies the files of a repository on a hub, as recorded by hf_snapshot."""
     return {
         "repository": repository,
         "commit": commit,
@@ -25,12 +25,12 @@ def snapshot_inputs(repository: str, commit: str, allow_patterns: list[str]) -> 
 
 
 def weights_key(repository: str, revision: str, path: str) -> str:
-    """`path` is a folder on the host in place of the repository."""
+    """`path` is a folder on the host that is used instead of the repository."""
     return artifact_key({"src": path} if path else snapshot_inputs(repository, revision, DEFAULT_ALLOW))
 
 
 def pulled_image(reference: str, digest: str) -> str:
-    """What an image of a registry is run by."""
+    """The name to run an image from a registry by."""
     return f"{reference}@{digest}" if digest else reference
 
 

@@ -4,7 +4,7 @@
 
 # This is PRIVATE to the collection: do not import it from outside.
 
-"""Hosts of a fleet are mostly alike: what is asked of equal hosts is planned once."""
+"""Most hosts of a fleet are equal: equal hosts with equal variables are planned once."""
 
 from __future__ import annotations
 
@@ -12,40 +12,40 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-# A plan that none of the last so many shares is hardly shared by one before.
-_MOST = 16
+# Only the most recent plans are compared: older ones are rarely shared.
+_MOST_COMPARED = 16
 
 Inputs = TypeVar("Inputs")
 Plan = TypeVar("Plan")
 
 
-def plan_equals_once(
+def plan_equal_hosts_once(
     inputs: Mapping[str, Inputs],
     plan: Callable[[Inputs], Plan],
-    essence: Callable[[Inputs], Any],
-    outcome: Callable[[Inputs, Plan], Any],
+    group_key: Callable[[Inputs], Any],
+    effects: Callable[[Inputs, Plan], Any],
 ) -> dict[str, Plan]:
     """The plan of each host, in the order of `inputs`. Equal hosts share a plan, which must not be changed.
 
-    `essence`: what of a host's input always makes another plan, as plain values. `outcome`: what the rest of it means
-    for a plan, such as whether the disk has room; hosts for which it means the same share that plan.
+    `group_key`: the part of a host's inputs that always changes the plan, as plain values. `effects`: how the rest
+    affects a plan, such as whether the disk has enough space; hosts with equal effects share the plan.
     """
-    known: dict[str, list[tuple[Any, Any, Plan]]] = {}
+    groups: dict[str, list[tuple[Any, Any, Plan]]] = {}
     plans: dict[str, Plan] = {}
-    for host, whole in inputs.items():
-        given = essence(whole)
-        key = _canonical(given)
-        alike = known.setdefault(key, []) if key is not None else []
-        # JSON writes the keys 1 and "1", tuples and lists alike; to Python 1, 1.0 and true are equal.
-        shared = [made for had, came, made in alike[-_MOST:] if had == given and outcome(whole, made) == came]
-        plans[host] = shared[0] if shared else plan(whole)
+    for host, own in inputs.items():
+        key = group_key(own)
+        text = _canonical(key)
+        group = groups.setdefault(text, []) if text is not None else []
+        # JSON does not distinguish the keys 1 and "1", or tuples and lists; Python does not distinguish 1 and true.
+        shared = [made for other, same, made in group[-_MOST_COMPARED:] if other == key and effects(own, made) == same]
+        plans[host] = shared[0] if shared else plan(own)
         if not shared:
-            alike.append((given, outcome(whole, plans[host]), plans[host]))
+            group.append((key, effects(own, plans[host]), plans[host]))
     return plans
 
 
 def _canonical(value: Any) -> str | None:
-    """None for what JSON cannot write: variables may hold anything."""
+    """None for values that JSON cannot represent: variables may contain anything."""
     try:
         return json.dumps(value, sort_keys=True)
     except (TypeError, ValueError, RecursionError):

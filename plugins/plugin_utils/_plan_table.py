@@ -4,7 +4,7 @@
 
 # This is PRIVATE to the collection: do not import it from outside.
 
-"""Plans as people read them: what would be done, how large it is, and what it leaves."""
+"""Plans as text: what a run would do, how large it is, and what remains of memory and disk."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 
 from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._progress import human_bytes
 from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._check import ranges
-from ansible_collections.tritonops.trtllm.plugins.plugin_utils._refusal import refusal_line
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils._refusal import counted, refusal_line
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._sizing import gib
 
 Plan = Mapping[str, Any]
@@ -21,7 +21,7 @@ ROW = "{:<11} {:<8} {:>9}  {}"
 
 
 def plan_table(hosts: Mapping[str, Plan]) -> str:
-    """The tables of a host's deployments, once for hosts that have the same."""
+    """The tables of the hosts' deployments, once for hosts with the same tables."""
     hosts_by_table: dict[str, list[str]] = {}
     for host, plan in hosts.items():
         hosts_by_table.setdefault("\n".join(_of_host(plan)), []).append(host)
@@ -34,7 +34,7 @@ def _hosts(hosts: list[str], most: int = 5) -> str:
 
 
 def _of_host(host: Plan) -> Iterator[str]:
-    """A deployment has a heading where it is not the only one. What is refused is shown, and nothing else."""
+    """Deployments have headings if there are several. If anything is refused, only the refusals are shown."""
     if host["refusals"]:
         yield "This cannot work:"
         yield from map(refusal_line, host["refusals"])
@@ -50,7 +50,7 @@ def _of_host(host: Plan) -> Iterator[str]:
 
 
 def _gpus(gpus: Mapping[str, Any]) -> Iterator[str]:
-    """Which GPUs who uses, where it is not one deployment that uses all of them."""
+    """Which deployment uses which GPUs, unless one deployment uses all of them."""
     if gpus["unused"] or len(gpus["used"]) > 1:
         used = [f"{ranges(indexes)} {name}" for name, indexes in gpus["used"].items() if indexes]
         unused = [f"{ranges(gpus['unused'])} unused"] if gpus["unused"] else []
@@ -71,9 +71,10 @@ def _lines(plan: Plan) -> Iterator[str]:
 
 def _title(plan: Plan) -> str:
     parallelism = plan["parallelism"]
+    gpus = f"on {counted(plan['gpus'], 'GPU')}" if plan["gpus"] else "without GPUs"
     return (
-        f"{plan['model']['name']} by TensorRT-LLM {plan['release']}, profile {plan['profile']}, {plan['precision']}, "
-        f"tensor {parallelism['tensor']} x pipeline {parallelism['pipeline']} on {plan['gpus']} GPUs"
+        f"{plan['model']['name']} with TensorRT-LLM {plan['release']}, profile {plan['profile']}, {plan['precision']}, "
+        f"tensor {parallelism['tensor']} x pipeline {parallelism['pipeline']} {gpus}"
     )
 
 
@@ -96,9 +97,9 @@ def _budget(plan: Plan) -> Iterator[str]:
         )
         yield (
             f"KV cache  {gpu['kv_tokens']} tokens of {gpu['kv_bytes_per_token'] / 1024:g} KiB: "
-            f"{gpu['sequences']} sequences of {plan['limits']['max_seq_len']} tokens at once"
+            f"{counted(gpu['sequences'], 'sequence')} of {plan['limits']['max_seq_len']} tokens at once"
         )
-    yield f"disk      {human_bytes(budget['disk_missing'])} to come, {human_bytes(budget['disk_total'])} in all"
+    yield f"disk      {human_bytes(budget['disk_missing'])} to write ({human_bytes(budget['disk_total'])} in total)"
     if plan["converter"]["name"]:
         yield f"convert   {plan['converter']['reason']}"
     if budget["host_memory"]:
@@ -108,8 +109,10 @@ def _budget(plan: Plan) -> Iterator[str]:
 def _remarks(plan: Plan) -> Iterator[str]:
     known = plan["vulnerabilities"]
     if known:
-        yield f"exposure  {len(known)} known vulnerabilities ({', '.join(known[:3])}, …): only a gateway may reach it"
+        some = ", ".join([*known[:3], *(["…"] if len(known) > 3 else [])])
+        yield f"security  {counted(len(known), 'known CVE')} ({some}): keep Triton on loopback, behind a gateway"
     if plan["notes"]:
-        yield f"notes     {len(plan['notes'])} on release {plan['release']}: catalogue/releases/{plan['release']}.yml"
+        where = f"catalogue/releases/{plan['release']}.yml and catalogue/notes.yml"
+        yield f"notes     {len(plan['notes'])} about TensorRT-LLM {plan['release']} in {where}"
     for text in plan["warnings"]:
         yield f"warning   {text}"

@@ -4,7 +4,7 @@
 
 # This is PRIVATE to the collection: do not import it from outside.
 
-"""The plan: every path, argv, key and placeholder value of a deployment, from the spec and facts alone. No I/O."""
+"""The plan: all paths, commands, keys and placeholder values of a deployment, from its spec and facts, without I/O."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from ansible_collections.tritonops.trtllm.plugins.plugin_utils import _sections 
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._catalogue import Catalogue
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._converter import choose, native_step
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._gpu_fit import Sized, size
-from ansible_collections.tritonops.trtllm.plugins.plugin_utils._host_checks import Case, judged
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils._host_checks import Case, check_host
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._host_facts import HostFacts, read_host_facts
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._keys import (
     image_key,
@@ -29,7 +29,7 @@ from ansible_collections.tritonops.trtllm.plugins.plugin_utils._keys import (
     snapshot_inputs,
     weights_key,
 )
-from ansible_collections.tritonops.trtllm.plugins.plugin_utils._misfits import misfits
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils._misfits import check_spec
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._preflight_needs import (
     DOCKER_ROOT,
     archive_of,
@@ -67,8 +67,8 @@ DEFAULT_DEPLOYMENT = "default"
 ALL_GPUS = ("all",)
 BACKEND_MOUNT = "/backend"
 TOKENIZER_FILES = ["*.json", "*.model", "*.txt", "*.jinja"]
-# What a step looks like that is not done.
-NOTHING: dict[str, Any] = {"argv": [], "dest": "", "key": "", "bytes": 0}
+# A step that this profile skips.
+SKIPPED: dict[str, Any] = {"argv": [], "dest": "", "key": "", "bytes": 0}
 
 
 def make_plan(
@@ -80,9 +80,9 @@ def make_plan(
 ) -> dict[str, Any]:
     """What a run would do for a deployment, or all the reasons why it cannot.
 
-    `request`: the `trtllm_*` variables without their prefix. `host_facts`: as `trtllm_host_info` returns them, but with
-    no other GPUs than this deployment's, which Docker knows as `devices`; what is missing is not known. With `refusals`
-    in the result there is nothing else to rely on, but `needs`.
+    `request`: the `trtllm_*` variables without their prefix. `host_facts`: as `trtllm_host_info` returns them, but only
+    with the GPUs of this deployment, which are `devices` in Docker; missing facts are not known. If the result has
+    `refusals`, only `needs` can be used besides them.
     """
     if not isinstance(request, Mapping):
         wrong = Refusal("trtllm_request", request, "must be a mapping of variables")
@@ -91,26 +91,26 @@ def make_plan(
     host, wrong_facts = read_host_facts(host_facts)
     if spec is None:
         return _refused([*refusals, *wrong_facts], known_needs(request, host, catalogue, name))
-    refusals, exposed = [*misfits(spec, catalogue), *wrong_facts], exposure(spec, catalogue)
+    refusals, exposed = [*check_spec(spec, catalogue), *wrong_facts], exposure(spec, catalogue)
     if refusals:
         needs = replace(known_needs(request, host, catalogue, name), gpus=gpu_needs(spec, host, None))
-        # Not all that is to be written is known.
+        # The needed disk space is not completely known.
         judgeable = replace(needs, disk=())
-        on_host = [] if wrong_facts else judged(judgeable, Case(spec, host, catalogue, None)).refusals
-        return _refused([*refusals, *_standing([*on_host, *exposed], spec)], needs)
+        on_host = [] if wrong_facts else check_host(judgeable, Case(spec, host, catalogue, None)).refusals
+        return _refused([*refusals, *_not_waived([*on_host, *exposed], spec)], needs)
     planner = _Planner(name, list(devices) if host.gpus else [], spec, host, catalogue, size(spec, host))
     needs = planner.preflight_needs()
-    verdict = judged(needs, Case(spec, host, catalogue, planner.sized))
+    verdict = check_host(needs, Case(spec, host, catalogue, planner.sized))
     found = [*verdict.refusals, *exposed]
-    standing = _standing(found, spec)
-    if standing:
-        return _refused(standing, needs)
+    not_waived = _not_waived(found, spec)
+    if not_waived:
+        return _refused(not_waived, needs)
     waived = [f"waived {entry.waive}: {entry.variable}: {entry.text}" for entry in found]
     return planner.plan([*waived, *verdict.warnings])
 
 
-def _standing(refusals: list[Refusal], spec: Spec) -> list[Refusal]:
-    """Those that were not accepted by name."""
+def _not_waived(refusals: list[Refusal], spec: Spec) -> list[Refusal]:
+    """The refusals that are not waived."""
     return [refusal for refusal in refusals if not refusal.waive or refusal.waive not in spec.waived]
 
 
@@ -123,7 +123,7 @@ def _refused(refusals: list[Refusal], needs: Needs) -> dict[str, Any]:
 
 
 class _Planner:
-    """One method a part of the plan; parts that others need are attributes."""
+    """One method for each part of the plan. Parts that other parts need are attributes."""
 
     def __init__(
         self, name: str, devices: list[str], spec: Spec, host: HostFacts, catalogue: Catalogue, sized: Sized
@@ -142,7 +142,7 @@ class _Planner:
         self.backend = self._backend()
         builds = spec.profile == "engine" and not spec.engine_dir
         self.convert = self._convert()
-        self.build = self._build() if builds else {**NOTHING, "gpu": ""}
+        self.build = self._build() if builds else {**SKIPPED, "gpu": ""}
 
     @property
     def parallelism(self) -> Parallelism:
@@ -176,7 +176,7 @@ class _Planner:
             "model": model,
             **release_inputs,
             "run": self.image["run"],
-            # What verify and rollback ask the server by.
+            # For verify and rollback.
             "triton_service": {
                 name: as_options(part) for name, part in (("endpoint", service.endpoint), ("proof", service.proof))
             },
@@ -208,7 +208,7 @@ class _Planner:
             "triton_service": as_options(service),
         }
 
-    # --- sections: what the roles take -----------------------------------------------------------------------------
+    # --- sections: the options of the roles --------------------------------------------------------------------------
 
     def _trtllm_backend(self) -> sections.TrtllmBackend:
         image, backend = self.image, self.backend
@@ -311,7 +311,7 @@ class _Planner:
         )
 
     def _artifacts(self) -> dict[str, dict[str, Any]]:
-        """What is made below the root folder, by what it is."""
+        """The artifacts in the root folder, by kind."""
         made = {"image": self.image, "backend": self.backend, "weights": self.weights, "tokenizer": self.tokenizer}
         made.update({"checkpoint": self.convert, "engine": self.build} if self.build["argv"] else {})
         return {
@@ -320,11 +320,11 @@ class _Planner:
         }
 
     def preflight_needs(self) -> Needs:
-        """What is to be so on the host, and what will be asked for over the network."""
+        """What must be true of the host, and what must be reachable over the network."""
         spec, image = self.spec, self.image
-        has_image = self._is_there("image", image)
+        has_image = self._exists("image", image)
         cloned: list[Mapping[str, Any]] = []
-        if self.backend["source"] == "git" and not self._is_there("backend", self.backend):
+        if self.backend["source"] == "git" and not self._exists("backend", self.backend):
             cloned += self.backend["sources"].values()
         if image["build"] and not has_image:
             cloned += image["build"]["clone_sources"].values()
@@ -345,12 +345,12 @@ class _Planner:
         )
 
     def _memory_to_convert(self) -> int:
-        """Bytes that the host must have, where that is still to be done."""
-        # Upstream's converter holds the model, and the rank that it writes.
+        """Bytes that the host must have for a conversion that is still to be done; otherwise 0."""
+        # Upstream's converter holds the model and the rank that it is writing.
         memory = {"": 0, NATIVE: NATIVE_BYTES, UPSTREAM: 2 * self.weights["bytes"]}[self.convert["converter"]]
-        return 0 if self._is_there("checkpoint", self.convert) else memory
+        return 0 if self._exists("checkpoint", self.convert) else memory
 
-    # The inputs below are those that the modules write into artifact.json: a folder's name is its record's key.
+    # The inputs below are those that the modules record in artifact.json, whose key is the name of the folder.
 
     def _dest(self, kind: str, key: str) -> str:
         return f"{self.spec.root}/{kind}/{key}"
@@ -359,7 +359,7 @@ class _Planner:
         return self.spec.image.layout or ("self_built" if self.spec.image.source == "build" else "ngc")
 
     def _source(self, name: str) -> dict[str, str]:
-        """The release's own; or another, which has the release's tag only where it has its commit."""
+        """Upstream's source or a replacement, which has upstream's tag only if it is the same commit."""
         own, given = self.spec.release["sources"][name], self.spec.sources.get(name)
         if given is None:
             return dict(own)
@@ -372,7 +372,7 @@ class _Planner:
         if image.source == "registry":
             reference = reference or newest_image(release)
         recipe = self._recipe() if image.source == "build" else {}
-        # A build's image id is not known before; what goes into it is. A tag is resolved on the host, once.
+        # The id of a built image is not known yet, but its inputs are. A tag is resolved on the host, once.
         unknown = {"build": f"build:{artifact_key(recipe)}", "registry": f"tag:{reference}", "archive": ""}
         identity = image.digest or unknown[image.source]
         run = {
@@ -397,7 +397,7 @@ class _Planner:
         }
 
     def _recipe(self) -> dict[str, Any]:
-        """What makes it another image, as trtllm_image_build records it."""
+        """The inputs that identify a built image, as recorded by trtllm_image_build."""
         facts, build = self.spec.release["image_build"], self.spec.image.build
         return {
             "sources": artifact_key(self._clone_inputs(whole=True)),
@@ -409,7 +409,7 @@ class _Planner:
         }
 
     def _image_build(self, recipe: Mapping[str, Any], key: str) -> dict[str, Any]:
-        """How it is built, where that is not what makes it another image."""
+        """The recipe, and how to build it, which does not change the image."""
         build = self.spec.image.build
         return {
             **recipe,
@@ -422,12 +422,12 @@ class _Planner:
         }
 
     def _cuda_architecture(self) -> str:
-        """Of the host's GPUs; without one it is for all that upstream names."""
+        """The architecture of the host's GPUs; empty for upstream's default, which is all architectures."""
         capability = self.host.capability
         return f"{capability[0]}{capability[1]}-real" if capability else ""
 
     def _jobs(self) -> int | None:
-        """None for upstream's own, one for each processor, where the memory is enough for that."""
+        """None for upstream's default, one per processor, if there is enough memory for it."""
         fitting = (self.host.memory or 0) // COMPILER_BYTES
         return max(1, fitting) if 0 < fitting < self.host.processors else None
 
@@ -450,7 +450,7 @@ class _Planner:
         }
 
     def _tokenizer(self) -> dict[str, Any]:
-        """Where the tokenizer comes from: the weights, unless another one is named."""
+        """The tokenizer comes with the weights, unless another one is set."""
         other = self.spec.tokenizer
         if other is None:
             own = {"repository": "", "revision": "", "path": "", "allow_patterns": []}
@@ -466,11 +466,11 @@ class _Planner:
         }
 
     def _backend(self) -> dict[str, Any]:
-        """Templates and scripts: out of the image where it carries them, else from a clone of the release."""
+        """Templates and scripts: from the image if it contains them, otherwise from a clone of the sources."""
         in_image = self.layout["all_models"] is not None and self.layout["examples"] is not None
         folder = "inflight_batcher_llm" if self.spec.profile == "engine" else "llmapi"
         path = f"{self.layout['all_models']}/{folder}" if in_image else ""
-        # What an image is built from has the templates as well.
+        # The sources to build an image from also contain the templates.
         clone_inputs = self._clone_inputs(whole=self.spec.image.source == "build")
         key = artifact_key({"image": self.image["run"], "path": path} if in_image else clone_inputs)
         dest = self._dest("backend", key)
@@ -489,7 +489,7 @@ class _Planner:
         converter, reason = choose(self.spec)
         made: dict[str, Any] = {"converter": converter, "reason": reason, "options": {}}
         if not converter:
-            return {**NOTHING, **made}
+            return {**SKIPPED, **made}
         argv: list[str] = []
         if converter == NATIVE:
             made["options"], inputs = native_step(self.spec, self.parallelism, self.weights["key"])
@@ -531,7 +531,7 @@ class _Planner:
 
     def _launch(self) -> dict[str, Any]:
         server = self.spec.server
-        # The LLM API starts the other ranks by itself.
+        # The LLM API starts the other ranks itself.
         world_size = self.parallelism.world_size if self.spec.profile == "engine" else 1
         ports = {kind: getattr(server, f"{kind}_port") for kind in commands.PORTS}
         crowded = 0 < self.host.processors < world_size
@@ -542,7 +542,7 @@ class _Planner:
             "ports": ports,
             "listen": [{"address": server.address, "port": port} for port in ports.values()],
             "shm_size": server.shm_size,
-            # The LLM API compiles kernels into its home and loads them.
+            # The LLM API compiles kernels into its home folder and loads them.
             "tmpfs": "/tmp" if self.spec.profile == "engine" else "/tmp:exec",
             **({"gpus": self.devices} if self.devices not in ([], list(ALL_GPUS)) else {}),
         }
@@ -552,30 +552,30 @@ class _Planner:
             return sections.Proof("ensemble", "max_tokens")
         return sections.Proof(commands.TENSORRT_LLM, self.spec.release["llmapi"]["max_tokens_input"])
 
-    # --- what it takes ---------------------------------------------------------------------------------------------
+    # --- size and steps ----------------------------------------------------------------------------------------------
 
-    def _made(self) -> dict[str, dict[str, Any]]:
-        """What takes room, and is made at all. A release is hard links and takes none."""
+    def _sized_artifacts(self) -> dict[str, dict[str, Any]]:
+        """The artifacts that need disk space. A release consists of hard links and needs none."""
         made = {"image": self.image, "weights": self.weights, "checkpoint": self.convert, "engine": self.build}
         return {kind: step for kind, step in made.items() if step["bytes"]}
 
-    def _is_there(self, kind: str, step: Mapping[str, Any]) -> bool:
+    def _exists(self, kind: str, step: Mapping[str, Any]) -> bool:
         return f"{kind}/{step['key']}" in self.host.artifacts
 
     def _disk(self) -> list[Disk]:
         return [
             Disk(DOCKER_ROOT if kind == "image" else step["dest"], step["bytes"], kind)
-            for kind, step in self._made().items()
+            for kind, step in self._sized_artifacts().items()
         ]
 
     def _budget(self) -> dict[str, Any]:
-        made = self._made()
+        made = self._sized_artifacts()
         return {
             "gpu": self.sized.budget.as_dict() if self.sized.budget else None,
             "host_memory": self._memory_to_convert(),
             "disk": [asdict(part) for part in self._disk()],
             "disk_total": sum(step["bytes"] for step in made.values()),
-            "disk_missing": sum(step["bytes"] for kind, step in made.items() if not self._is_there(kind, step)),
+            "disk_missing": sum(step["bytes"] for kind, step in made.items() if not self._exists(kind, step)),
         }
 
     @property
@@ -583,7 +583,7 @@ class _Planner:
         return f"{DEPLOYMENTS}/{self.name}/{RELEASES}"
 
     def _steps(self, release_id: str, release_dir: str) -> list[dict[str, Any]]:
-        """What a run would do, in its order."""
+        """The steps of a run, in order."""
         fetch = {"registry": "pull", "archive": "load", "build": "build"}[self.image["source"]]
         templates = "extract" if self.backend["source"] == "image" else "clone"
         steps = []
@@ -606,15 +606,15 @@ class _Planner:
         return [*steps, self._step(self._releases, "render", release, what="release"), service]
 
     def _step(self, kind: str, action: str, step: Mapping[str, Any], what: str = "") -> dict[str, Any]:
-        there = self._is_there(kind, step)
+        exists = self._exists(kind, step)
         return {
             "what": what or kind,
-            "action": "reuse" if there else action,
+            "action": "reuse" if exists else action,
             "path": step["dest"],
-            "bytes": 0 if there else step["bytes"],
+            "bytes": 0 if exists else step["bytes"],
         }
 
 
 def _part(kind: Any, values: Mapping[str, Any]) -> Any:
-    """A part of a section by the values that it has a field for."""
+    """A part of a section, from those of the values for which it has a field."""
     return kind(**{field.name: values[field.name] for field in fields(kind) if field.name in values})

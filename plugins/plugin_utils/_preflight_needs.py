@@ -4,7 +4,7 @@
 
 # This is PRIVATE to the collection: do not import it from outside.
 
-"""What a deployment needs of a host and of the network, as far as that can be told if the request is refused."""
+"""What a deployment needs of the host and the network, as far as it is known even if the request is refused."""
 
 from __future__ import annotations
 
@@ -43,10 +43,10 @@ from ansible_collections.tritonops.trtllm.plugins.plugin_utils._spec import (
 ARCHITECTURES = ("x86_64", "aarch64")
 SYSTEMS = {"almalinux": "8", "debian": "12", "ol": "8", "rhel": "8", "rocky": "8", "ubuntu": "22.04"}
 DOCKER_ROOT = "/var/lib/docker"
-# What a reference without a host means.
+# The registry of references without a host name.
 DOCKER_HUB = "registry-1.docker.io"
 MIB = 1 << 20
-# The driver branch that a major version of CUDA cannot do without (CUDA compatibility, minor version compatibility).
+# The oldest driver branch for a major version of CUDA (CUDA compatibility, minor version compatibility).
 DRIVER_OF_CUDA = {12: 525, 13: 580}
 CAPABILITY_OF_DTYPE = {"bfloat16": (8, 0), "fp8": (8, 9)}
 
@@ -54,7 +54,7 @@ Value = TypeVar("Value")
 
 
 def unit_of(deployment: str) -> str:
-    """The role triton_service calls them that."""
+    """The name that the role triton_service gives it."""
     return f"trtllm@{deployment}.service"
 
 
@@ -63,7 +63,7 @@ def container_of(deployment: str) -> str:
 
 
 def basic_needs(root: str, deployment: str) -> Needs:
-    """Those that do not depend on the request."""
+    """The needs that do not depend on the request."""
     return Needs(
         architectures=ARCHITECTURES,
         systems=SYSTEMS,
@@ -77,33 +77,33 @@ def basic_needs(root: str, deployment: str) -> Needs:
 
 
 def known_needs(request: Mapping[str, Any], host: HostFacts, catalogue: Catalogue, deployment: str) -> Needs:
-    """Those that can be told of a request in which something is wrong: of the variables that are right."""
+    """The needs of a request with mistakes, as far as they follow from its correct variables."""
     reader = Reader(request, catalogue)
     root = _known(reader, reader.root) or DEFAULT_ROOT
-    needs = replace(basic_needs(root, deployment), gpus=_asked_gpus(reader), **_of_server(reader))
-    image, weights = _of_image(reader, host), _of_weights(reader, root)
+    needs = replace(basic_needs(root, deployment), gpus=_expected_gpus(reader), **_server_needs(reader))
+    image, weights = _image_needs(reader, host), _weights_needs(reader, root)
     disk = [*image.pop("disk", ()), *weights.pop("disk", ())]
     return replace(needs, disk=disk, **image, **weights)
 
 
 def _known(reader: Reader, read: Callable[[], Value]) -> Value | None:
-    """What is read; None where something is wrong in it."""
+    """The value, or None if it is wrong."""
     before = len(reader.refusals)
     value = read()
     return value if len(reader.refusals) == before else None
 
 
-def _asked_gpus(reader: Reader) -> Gpus | None:
-    required = _known(reader, lambda: reader.boolean("gpus_required", reader.given("gpus_required", True)))
+def _expected_gpus(reader: Reader) -> Gpus | None:
+    required = _known(reader, lambda: reader.boolean("gpus_required", reader.get("gpus_required", True)))
     return (_known(reader, reader.expected_gpus) or Gpus()) if required else None
 
 
-def _of_server(reader: Reader) -> dict[str, Any]:
+def _server_needs(reader: Reader) -> dict[str, Any]:
     server = _known(reader, reader.server)
     return {"ports": ports_of(server), "shm": Shm(server.shm_size)} if server else {}
 
 
-def _of_image(reader: Reader, host: HostFacts) -> dict[str, Any]:
+def _image_needs(reader: Reader, host: HostFacts) -> dict[str, Any]:
     image, release = _known(reader, reader.image), _known(reader, lambda: reader.release(reader.profile()))
     if image is None or image.source != "registry":
         return {"archive": archive_of(image)} if image else {}
@@ -113,7 +113,7 @@ def _of_image(reader: Reader, host: HostFacts) -> dict[str, Any]:
     return {"registry": registry_of(reference), "disk": [Disk(DOCKER_ROOT, IMAGE_BYTES, "image")]}
 
 
-def _of_weights(reader: Reader, root: str) -> dict[str, Any]:
+def _weights_needs(reader: Reader, root: str) -> dict[str, Any]:
     weights, source = _known(reader, reader.weights), reader.model_source()
     if weights is None or source is None:
         return {}
@@ -130,7 +130,7 @@ def ports_of(server: Server) -> list[Port]:
 
 
 def hub_of(repository: str, revision: str, weights: Weights, dest: str) -> Hub | None:
-    """Nothing to ask a hub for where none is used."""
+    """None if no hub is used."""
     if weights.path or weights.offline:
         return None
     return Hub(repository, revision, weights.endpoint, dest=dest)
@@ -141,20 +141,20 @@ def archive_of(image: Image) -> Archive | None:
 
 
 def newest_image(release: Release) -> str:
-    """The release's newest image at NGC, if there is one."""
+    """The newest image of the version on NGC; empty if there is none."""
     return str(release["images"][-1]["reference"]) if release["images"] else ""
 
 
 def weights_bytes(model: Model) -> int:
-    """What the files take that are fetched."""
+    """The size of the downloaded files."""
     element = 1 if model.quantization else PRECISIONS.get(model.dtype, PRECISIONS["bfloat16"]).dtype_bytes
     return model.shape.stored * element
 
 
 def gpu_needs(spec: Spec, host: HostFacts, sized: Sized | None) -> Gpus | None:
-    """What the plan needs and what is expected beyond it; nothing where the model is to run without a GPU.
+    """The GPUs that the plan needs and that the user expects; None if the model runs without a GPU.
 
-    How many there must be, and how large, is not known before the model is `sized`.
+    Their number and memory are only known if the model is `sized`.
     """
     if not host.gpus and not spec.gpus_required:
         return None
@@ -175,7 +175,7 @@ def gpu_needs(spec: Spec, host: HostFacts, sized: Sized | None) -> Gpus | None:
 
 
 def capability_needed(spec: Spec) -> tuple[int, ...] | None:
-    """The oldest compute capability that computes it; None where any does."""
+    """The minimum compute capability for the data type; None if there is no minimum."""
     return CAPABILITY_OF_DTYPE.get(dtype_of(spec))
 
 
@@ -184,7 +184,7 @@ def dtype_of(spec: Spec) -> str:
 
 
 def driver_needed(image: Mapping[str, Any]) -> int | None:
-    """The oldest driver branch that an image's CUDA runs on."""
+    """The oldest driver branch that supports the CUDA version of an image."""
     return DRIVER_OF_CUDA.get(version(str(image.get("cuda") or "0"))[0])
 
 
@@ -193,12 +193,12 @@ def dotted(numbers: tuple[int, ...]) -> str:
 
 
 def registry_of(reference: str) -> str:
-    """Host and port that an image is pulled from. Docker Hub is reached by another name than its images have."""
+    """Host and port of the registry. Docker Hub has another address than the one in image names."""
     registry = _registry_login.registry_of(reference)
     return DOCKER_HUB if registry == _registry_login.DOCKER_HUB else registry
 
 
 def repositories(sources: Iterable[Mapping[str, Any]]) -> list[Source]:
-    """Those that are reached by HTTP, each once."""
+    """The repositories with an HTTP URL, each once."""
     urls = dict.fromkeys(str(source["repository"]) for source in sources)
     return [Source(url, "sources") for url in urls if re.match(r"https?://", url)]

@@ -4,7 +4,7 @@
 
 # This is PRIVATE to the collection: do not import it from outside.
 
-"""Why a request cannot work, in words that name the variable to change."""
+"""Refusals: why a request cannot work, and which variable to change."""
 
 from __future__ import annotations
 
@@ -16,17 +16,36 @@ from typing import Any
 
 from ansible.module_utils.common.validation import check_type_bool, check_type_dict
 
-# What every reader of JSON takes for the number it is.
+# Every JSON parser reads numbers up to this one exactly.
 LARGEST = 2**53
-# More names than that help nobody.
+# Longer lists of valid names are left out.
 MOST_LISTED = 30
+
+# Common names of other tools, for suggestions.
+_SYNONYMS = {
+    "fp16": "float16",
+    "half": "float16",
+    "bf16": "bfloat16",
+    "fp32": "float32",
+    "int8": "int8_weight_only",
+    "w8a16": "int8_weight_only",
+    "int4": "int4_weight_only",
+    "int4_awq": "int4_weight_only",
+    "w4a16": "int4_weight_only",
+    "tp": "tensor",
+    "tp_size": "tensor",
+    "tensor_parallel_size": "tensor",
+    "pp": "pipeline",
+    "pp_size": "pipeline",
+    "pipeline_parallel_size": "pipeline",
+}
 
 
 @dataclass(frozen=True)
 class Refusal:
-    """One reason, and the variable to change. With `waive` it is an estimate or a risk that can be accepted by name.
+    """A reason, and the variable to change. `waive` is the name of an estimate or a risk that can be accepted.
 
-    If a check of the host found it, `check` is its id, and `advice` what would do instead.
+    If a check of the host found it, `check` is its id and `advice` is what to do.
     """
 
     variable: str
@@ -52,7 +71,7 @@ class Refusal:
 
 
 def is_plain(value: Any) -> bool:
-    """Whether JSON can carry the value, which may be anything that YAML or a template makes."""
+    """Whether JSON can represent the value, which may be anything that YAML or a template produces."""
     try:
         json.dumps(value, sort_keys=True, allow_nan=False)
     except (TypeError, ValueError, RecursionError):
@@ -61,24 +80,38 @@ def is_plain(value: Any) -> bool:
 
 
 def shown(value: Any) -> str:
-    """A value in a message: Python refuses to write a number of thousands of digits, and nobody reads it."""
+    """A value for a message. Python cannot print numbers with thousands of digits, and nobody would read them."""
     try:
         text = repr(value)
     except (ValueError, RecursionError):
-        return f"a {type(value).__name__} that is too large to show"
+        return f"a {type(value).__name__} that is too long to show"
     return text if len(text) <= 200 else f"{text[:200]}…"
 
 
 def hint(name: Any, known: Iterable[str], prefix: str = "") -> str:
-    """Which of the known names was meant, where one is near. `prefix`: what all begin with, which makes none near."""
+    """Suggests a similar known name, if there is one. `prefix` is common to all names, and not compared."""
     text = name if isinstance(name, str) else shown(name)
-    names = [entry[len(prefix) :] for entry in known]
-    near = difflib.get_close_matches(text[len(prefix) :][:100], names, n=1)
-    return f" (did you mean {prefix}{near[0]}?)" if near else ""
+    names = {entry[len(prefix) :].lower(): entry for entry in known}
+    typed = text[len(prefix) :][:100].lower()
+    # Such as 0.10 for 0.10.0.
+    longer = [entry for entry in names if entry.startswith(f"{typed}.")][-1:]
+    near = [typed] if typed in names else longer or difflib.get_close_matches(_SYNONYMS.get(typed, typed), names, n=1)
+    return f" (did you mean {names[near[0]]}?)" if near else ""
+
+
+def counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def not_a_mapping(value: Any, keys: Iterable[str]) -> str:
+    """The message for a value that must be a mapping. Extra variables are text if they are not written as JSON."""
+    names = list(keys)
+    json_text = f"""; on the command line, write it as JSON: '{{"{names[0]}": …}}'""" if isinstance(value, str) else ""
+    return f"must be a mapping with keys from: {', '.join(names)}{json_text}"
 
 
 def as_mapping(value: Any) -> Any:
-    """Text that says a mapping as one: `-e trtllm_limits='{"max_seq_len": 4096}'` makes text of it."""
+    """Parses text that represents a mapping, as from `-e trtllm_limits='{"max_seq_len": 4096}'`."""
     try:
         return check_type_dict(value) if isinstance(value, str) else value
     except TypeError:
@@ -86,7 +119,7 @@ def as_mapping(value: Any) -> Any:
 
 
 class Checker:
-    """Reads values one by one and keeps every refusal."""
+    """Reads values one by one and collects all refusals."""
 
     def __init__(self) -> None:
         self.refusals: list[Refusal] = []
@@ -95,20 +128,20 @@ class Checker:
         self.refusals.append(Refusal(f"trtllm_{variable}", value, message))
 
     def choice(self, variable: str, value: Any, allowed: Iterable[str], what: str) -> bool:
-        """True where `value` is one of `allowed`; a near miss is named."""
+        """Whether `value` is one of `allowed`; otherwise it is refused, with a suggestion."""
         names = list(allowed)
         if isinstance(value, str) and value in names:
             return True
-        listed = f"; known are: {', '.join(names)}" if len(names) <= MOST_LISTED else ""
+        listed = f"; use one of: {', '.join(names)}" if len(names) <= MOST_LISTED else ""
         self.refuse(variable, value, f"{shown(value)} is not a known {what}{hint(value, names)}{listed}")
         return False
 
     def record(self, variable: str, given: Any, kind: Any) -> Any:
-        """A mapping as the dataclass `kind`, defaults filled in; None where a key is wrong, missing or unknown."""
+        """A mapping as the dataclass `kind`, with defaults; None if a key is wrong, missing or unknown."""
         known = {entry.name: entry for entry in fields(kind)}
         given = as_mapping(given)
         if not isinstance(given, Mapping):
-            self.refuse(variable, given, f"must be a mapping with keys out of {', '.join(known)}")
+            self.refuse(variable, given, not_a_mapping(given, known))
             return None
         before = len(self.refusals)
         values = {}
@@ -117,7 +150,7 @@ class Checker:
                 values[key] = self._field(f"{variable}.{key}", value, known[key])
         for name, entry in known.items():
             if entry.default is entry.default_factory is MISSING and name not in given:
-                self.refuse(f"{variable}.{name}", None, "is missing")
+                self.refuse(f"{variable}.{name}", None, "is required")
         return kind(**values) if len(self.refusals) == before else None
 
     def _field(self, variable: str, value: Any, entry: Field[Any]) -> Any:
@@ -142,12 +175,12 @@ class Checker:
             self.refuse(variable, value, "must be a string")
             return ""
         if not value.isprintable():
-            self.refuse(variable, value, "must be one line without control characters")
+            self.refuse(variable, value, "must be a single line without control characters")
             return ""
         return value
 
     def texts(self, variable: str, value: Any) -> dict[str, str]:
-        """A mapping of names to single values, as text."""
+        """A mapping of names to scalar values, as text."""
         given = as_mapping(value)
         if not isinstance(given, Mapping) or not all(isinstance(name, str) for name in given):
             self.refuse(variable, value, "must be a mapping of names to values")
@@ -186,20 +219,20 @@ class Checker:
         except (TypeError, ValueError, OverflowError):
             number = 0.0
         if isinstance(value, bool) or not 0 < number <= 1:
-            self.refuse(variable, value, "must be a number above 0 and up to 1")
+            self.refuse(variable, value, "must be a number greater than 0 and at most 1")
         return number
 
 
 def refusal_line(refusal: Mapping[str, Any]) -> str:
-    """One reason as a person reads it."""
+    """A reason as text."""
     accept = f" (or accept it: trtllm_waive: [{refusal['waive']}])" if refusal["waive"] else ""
     value = "" if refusal["value"] is None else f" = {shown(refusal['value'])}"
     return f"- {refusal['variable']}{value}: {refusal['message']}{accept}"
 
 
 def refusal_message(refusals: list[dict[str, Any]]) -> str:
-    """All reasons in one message, a line each; empty without any."""
+    """All reasons as text, one per line; empty if there are none."""
     if not refusals:
         return ""
-    count = "one reason" if len(refusals) == 1 else f"{len(refusals)} reasons"
-    return "\n".join([f"This cannot work, for {count}. Nothing was changed.", *map(refusal_line, refusals)])
+    heading = f"This cannot work for {counted(len(refusals), 'reason')}. Nothing was changed."
+    return "\n".join([heading, *map(refusal_line, refusals)])

@@ -4,10 +4,10 @@
 
 # This is PRIVATE to the collection: do not import it from outside.
 
-"""The sections of a plan: what each role takes, under the names of its options.
+"""The sections of a plan: the options of each role, without the role's name.
 
-`image` of the section `engine_build` is the option `engine_build_image`, whose meaning, unit and default are in the
-argument_specs of the role. Nested dataclasses are options with suboptions.
+`image` of the section `engine_build` is the option `engine_build_image`, which is documented in the role's
+argument_specs. Nested dataclasses are options with suboptions.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class ImageBuild:
 
 @dataclass(frozen=True)
 class BackendImage:
-    """`name` is what Docker calls the image; a tag is looked up on the host."""
+    """`name` is the image's name in Docker. A tag is looked up on the host."""
 
     source: str
     name: str
@@ -79,7 +79,7 @@ class TrtllmBackend:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """`src` is a folder on the host to take the files from in place of a hub."""
+    """`src` is a folder on the host to link the files from, instead of downloading them from a hub."""
 
     repository: str
     revision: str
@@ -98,7 +98,7 @@ class ModelWeights:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """`command` and `backend_files` are of the converter upstream, the sizes of native."""
+    """`command` and `backend_files` are for the converter upstream, `dtype` and the sizes for native."""
 
     src: str
     dest: str
@@ -155,7 +155,7 @@ class ModelRepo:
 
 @dataclass(frozen=True)
 class Container:
-    """How the container of a release is run; `command` is run in it."""
+    """How to run the container of a release, and the `command` in it."""
 
     image: str
     command: list[str]
@@ -167,7 +167,7 @@ class Container:
 
 @dataclass(frozen=True)
 class Endpoint:
-    """Where the server is asked, and which Triton models must be ready."""
+    """Where to reach the server, and which Triton models must be ready."""
 
     address: str
     http_port: int
@@ -177,7 +177,7 @@ class Endpoint:
 
 @dataclass(frozen=True)
 class Proof:
-    """Which Triton model is asked, and what its input for the number of tokens is called."""
+    """The Triton model to send the prompt to, and the name of its input for the number of tokens."""
 
     model: str
     max_tokens_field: str
@@ -194,13 +194,13 @@ class TritonService:
 
 
 def as_options(section: Any) -> dict[str, Any]:
-    """A section in plain types; what is None is left to the role's default."""
+    """A section as plain types, without None, for which the role has a default."""
     options: dict[str, Any] = _plain(section)
     return options
 
 
 def _plain(value: Any) -> Any:
-    """Without the copies that dataclasses.asdict makes of everything: a fleet has many sections."""
+    """Like dataclasses.asdict, but without copies, because a fleet has many sections."""
     if is_dataclass(value):
         known = ((entry.name, getattr(value, entry.name)) for entry in fields(value))
         return {name: _plain(item) for name, item in known if item is not None}

@@ -4,7 +4,7 @@
 
 # This is PRIVATE to the collection: do not import it from outside.
 
-"""How much memory and disk a deployment takes. docs/sizing.md has the formulae and where the allowances come from."""
+"""Memory and disk space of a deployment. docs/sizing.md has the formulas and the sources of the allowances."""
 
 from __future__ import annotations
 
@@ -19,32 +19,32 @@ RUNTIME_BYTES = 3 * GIB // 2
 """Allowance per GPU for the CUDA context, kernels and the buffers of cuBLAS and NCCL."""
 
 COMFORTABLE_WEIGHTS = 4 * GIB
-"""Weights per GPU below which one more GPU costs more in exchange than it saves in computing."""
+"""Weights per GPU below which another GPU costs more communication than it saves computation."""
 
 NATIVE_BYTES = GIB
-"""Most memory that the native converter takes, whatever the model: docs/benchmarks.md has what was measured."""
+"""Maximum memory of the native converter for any model. docs/benchmarks.md has measurements."""
 
 IMAGE_BYTES = 50 * 10**9
-"""Allowance on disk for an NGC image while it is pulled: layers as they come and unpacked."""
+"""Allowance on disk for an NGC image while it is pulled, for compressed and unpacked layers."""
 
 BUILD_BYTES = 120 * 10**9
-"""Allowance on disk for an image while it is built from source: base images, objects of the compilers, layers."""
+"""Allowance on disk for building an image from source: base images, object files, layers."""
 
 COMPILER_BYTES = 4 * GIB
-"""Memory that one of the compilers takes at most, as far as reports of killed ones tell."""
+"""Maximum memory of one compiler process, according to reports of killed ones."""
 
 MOST_GPUS = 64
-"""Where a search for a parallelism ends."""
+"""Largest parallel size to try."""
 
 
 def gib(size: int) -> str:
-    """Memory of a GPU in a message."""
+    """GPU memory for a message."""
     return f"{size / GIB:.1f} GiB"
 
 
 @dataclass(frozen=True)
 class Precision:
-    """`dtype` computes; a weight of a linear layer takes `weight_bytes`."""
+    """`dtype` is used for computation; a weight of a linear layer takes `weight_bytes`."""
 
     dtype: str
     weight_bytes: float
@@ -94,7 +94,7 @@ class Shape:
 
 @dataclass(frozen=True)
 class Parallelism:
-    """GPUs by tensor and pipeline parallelism; the expert split divides the tensor ranks (None: not asked for)."""
+    """GPUs by tensor and pipeline parallelism; the expert split divides the tensor ranks (None: not requested)."""
 
     tensor: int = 1
     pipeline: int = 1
@@ -138,7 +138,7 @@ class GpuBudget:
 
 @dataclass(frozen=True)
 class Load:
-    """What has to fit on GPUs of `memory` bytes each."""
+    """What must fit on GPUs with `memory` bytes each."""
 
     shape: Shape
     precision: Precision
@@ -167,11 +167,11 @@ class Load:
 
     @property
     def _kv_cache_fraction(self) -> Fraction:
-        """As an exact number: what it is multiplied by can then be told from the product."""
+        """As an exact number, so that `least_memory` is the exact inverse of `on`."""
         return Fraction(self.limits.kv_cache_fraction)
 
     def least_memory(self, parallelism: Parallelism) -> int:
-        """Bytes of the smallest GPU that holds one sequence beside everything else: where `on` says 1 sequence."""
+        """Bytes of the smallest GPU that holds one sequence and everything else, for which `on` returns 1."""
         length = self.limits.max_seq_len * self.limits.max_beam_width
         blocks = -(-length // self.tokens_per_block)
         kv_cache = blocks * self.tokens_per_block * kv_bytes_per_token(self.shape, self.precision, parallelism)
@@ -188,7 +188,7 @@ class Load:
 
 
 def _model_weights(shape: Shape, tensor: int) -> int:
-    """Weights of one rank's cut of all layers and the last norm, without embeddings; few KV heads are repeated."""
+    """Weights of one rank's part of all layers and of the last norm, without embeddings. KV heads may be repeated."""
     heads, kv_heads = shape.heads // tensor, max(1, shape.kv_heads // tensor)
     qkv = (heads + 2 * kv_heads) * shape.head_dim
     attention = shape.hidden * (qkv + heads * shape.head_dim) + (qkv if shape.qkv_bias else 0)
@@ -198,7 +198,7 @@ def _model_weights(shape: Shape, tensor: int) -> int:
 
 
 def weight_bytes(shape: Shape, precision: Precision, parallelism: Parallelism) -> int:
-    """Of the fullest rank: the first of a pipeline has the embedding, whole, the last one its share of the head."""
+    """Of the fullest rank: the first stage has the whole embedding, the last stage its part of the head."""
     layers = _model_weights(shape, parallelism.tensor) * -(-shape.layers // parallelism.pipeline) // shape.layers
     embedding = shape.vocab * shape.hidden
     head = embedding // parallelism.tensor
@@ -207,7 +207,7 @@ def weight_bytes(shape: Shape, precision: Precision, parallelism: Parallelism) -
 
 
 def checkpoint_bytes(shape: Shape, precision: Precision, parallelism: Parallelism) -> int:
-    """All ranks together. The embedding is on every tensor rank of the first stage."""
+    """Of all ranks together. Every tensor rank of the first stage has the embedding."""
     layers = _model_weights(shape, parallelism.tensor) * parallelism.tensor
     ends = shape.vocab * shape.hidden * (parallelism.tensor + 1)
     return int(layers * precision.weight_bytes) + ends * precision.dtype_bytes
@@ -221,7 +221,7 @@ def kv_bytes_per_token(shape: Shape, precision: Precision, parallelism: Parallel
 
 
 def activation_bytes(shape: Shape, precision: Precision, limits: Limits, tensor: int) -> int:
-    """Allowance for one step of `max_num_tokens`, and the logits of a batch in float32."""
+    """Allowance for a step with `max_num_tokens`, and for the logits of a batch in float32."""
     experts = max(shape.experts_per_token, 1)
     qkv = (shape.heads + 2 * shape.kv_heads) * shape.head_dim
     per_token = 6 * shape.hidden + (2 * qkv + 3 * shape.ffn * experts) // tensor
@@ -230,7 +230,7 @@ def activation_bytes(shape: Shape, precision: Precision, limits: Limits, tensor:
 
 
 def legal_tensor_sizes(shape: Shape, most: int = MOST_GPUS) -> list[int]:
-    """Tensor parallel sizes that cut heads, KV heads (or repeat them) and the feed-forward width evenly."""
+    """Tensor parallel sizes that split heads, KV heads (or repeat them) and the feed-forward width evenly."""
     return [
         size
         for size in range(1, most + 1)
@@ -243,7 +243,7 @@ def legal_pipeline_sizes(shape: Shape, most: int = MOST_GPUS) -> list[int]:
 
 
 def choose_parallelism(load: Load, gpus: int, tensor: int | None, pipeline: int | None) -> Parallelism | None:
-    """As many GPUs as still get a comfortable share each, fewest stages first; None where nothing fits on `gpus`."""
+    """As many GPUs as still get a comfortable share each, with as few stages as possible; None if nothing fits."""
     tensors = [tensor] if tensor else legal_tensor_sizes(load.shape, gpus)
     pipelines = [pipeline] if pipeline else legal_pipeline_sizes(load.shape, gpus)
     for stages in pipelines:

@@ -4,7 +4,7 @@
 
 # This is PRIVATE to the collection: do not import it from outside.
 
-"""The spec: what a person asks for, checked against the catalogue. All problems are found, not only the first."""
+"""The spec: a request whose values were checked one by one. All mistakes are reported, not only the first."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._needs imp
 from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._registry import CHECKS, WAIVABLE
 from ansible_collections.tritonops.trtllm.plugins.module_utils.docker._containers import ULIMITS
 from ansible_collections.tritonops.trtllm.plugins.module_utils.host._root_folder import DEFAULT_ROOT, path_problem
+from ansible_collections.tritonops.trtllm.plugins.module_utils.host._version import version
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._catalogue import Catalogue, Release
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._refusal import (
     Checker,
@@ -28,6 +29,7 @@ from ansible_collections.tritonops.trtllm.plugins.plugin_utils._refusal import (
     as_mapping,
     hint,
     is_plain,
+    not_a_mapping,
 )
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._sizing import (
     MOST_GPUS,
@@ -38,10 +40,10 @@ from ansible_collections.tritonops.trtllm.plugins.plugin_utils._sizing import (
 
 PROFILES = ("engine", "llmapi")
 NATIVE, UPSTREAM = "native", "upstream"
-"""Converters: the collection's own, and the script of the release."""
+"""Converters: the collection's own, and the script of the TensorRT-LLM version."""
 
 TENSORRT_LLM = "tensorrt_llm"
-"""The Triton model that computes; the LLM API has no other."""
+"""The Triton model that computes. With the LLM API it is the only one."""
 
 KINDS = ("base", "instruct")
 
@@ -49,17 +51,20 @@ _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _HOST_PATH = re.compile(r"/+[^/:][^:]*")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+_HUB_NAME = re.compile(r"[A-Za-z0-9._-]{1,100}/[A-Za-z0-9._-]{1,100}")
 _ULIMIT = re.compile(r"[a-z]{1,20}=-?[0-9]{1,19}(:-?[0-9]{1,19})?")
 _SHM_SIZE = re.compile(r"[1-9][0-9]{0,14}[bkmgBKMG]?")
 _INSTRUCT = re.compile(r"instruct|chat|[-_]it$", re.IGNORECASE)
 _GPU_OPTIONS = options_of(Gpus)
-# What refusals were accepted by in earlier versions.
+# What a custom model needs, in messages.
+_REQUIRED = {"revision": ": a commit hash"}
+# Names in trtllm_waive that have changed.
 _RENAMED = {"disk": "disk_space", "host_memory": "memory"}
 
 
 @dataclass(frozen=True)
 class Model:
-    """What is served: a repository on a hub at a revision, and its shape. `dtype` is what its files hold."""
+    """The model to serve: a repository on a hub at a revision, and its shape. `dtype` is the data type of its files."""
 
     name: str
     repository: str
@@ -73,7 +78,7 @@ class Model:
 
 @dataclass(frozen=True)
 class Tokenizer:
-    """Another tokenizer than the weights' own: of a repository, or a folder on the host (`path`)."""
+    """A tokenizer other than that of the weights, from a repository or from a folder on the host (`path`)."""
 
     repository: str = ""
     revision: str = ""
@@ -85,8 +90,8 @@ class Tokenizer:
 
 
 @dataclass(frozen=True)
-class Asked:
-    """Parallelism as far as it was asked for; the planner chooses the rest."""
+class ParallelismRequest:
+    """The parallel sizes that were requested; the planner chooses the others."""
 
     tensor: int | None = field(default=None, metadata={"most": MOST_GPUS})
     pipeline: int | None = field(default=None, metadata={"most": MOST_GPUS})
@@ -96,7 +101,7 @@ class Asked:
 
 @dataclass(frozen=True)
 class Build:
-    """How an image is built; None for `jobs` and "" for `cuda_architectures` is what suits the host."""
+    """How to build an image. By default `jobs` and `cuda_architectures` depend on the host."""
 
     cuda_architectures: str = ""
     jobs: int | None = None
@@ -108,7 +113,7 @@ class Build:
 class Image:
     """Where the backend image comes from. `digest` is a manifest digest (registry) or an image id (archive).
 
-    `registry_auth_file` is a file on the control node; `tag_moved` says what to do about a tag that is not what it was.
+    `registry_auth_file` is a file on the control node; `tag_moved` is what to do if a tag refers to another image now.
     """
 
     source: str = "registry"
@@ -151,7 +156,7 @@ class Weights:
 
 @dataclass(frozen=True)
 class Source:
-    """A repository in place of the release's own, such as a mirror; `ref` is a tag or branch that has the commit."""
+    """A repository to use instead of upstream's, such as a mirror; `ref` is a tag or branch with the commit."""
 
     repository: str
     commit: str
@@ -160,9 +165,9 @@ class Source:
 
 @dataclass(frozen=True)
 class Spec:
-    """A request without a mistake that can be told without a host. `given` are the limits that were asked for.
+    """A valid request. `explicit_limits` are the names of the limits that were set.
 
-    `gpus` is how many of the host's GPUs it gets, or their indexes; None for what is left of them.
+    `gpus` is how many of the host's GPUs it gets, or their indexes; None for those that no other deployment uses.
     """
 
     model: Model
@@ -170,9 +175,9 @@ class Spec:
     profile: str
     root: str
     precision: str
-    asked: Asked
+    parallelism_request: ParallelismRequest
     limits: Limits
-    given: frozenset[str]
+    explicit_limits: frozenset[str]
     image: Image
     sources: Mapping[str, Mapping[str, str]]
     server: Server
@@ -195,7 +200,7 @@ class Spec:
 
     @property
     def known_image(self) -> Mapping[str, Any]:
-        """What the catalogue knows of the image that will run: that tag of NGC, else the newest of the release."""
+        """The catalogue's facts about the image: by its tag, or else about the newest image of the version."""
         images = self.release["images"]
         for image in images:
             if self.image.reference.endswith(image["reference"].rpartition("/")[2]):
@@ -204,29 +209,29 @@ class Spec:
 
 
 class Reader(Checker):
-    """Reads a request field by field and keeps every refusal."""
+    """Reads a request option by option and collects all refusals."""
 
     def __init__(self, request: Mapping[str, Any], catalogue: Catalogue) -> None:
         super().__init__()
         self.request = request
         self.catalogue = catalogue
 
-    def given(self, variable: str, default: Any) -> Any:
-        """What was asked for; an empty value is as good as none."""
+    def get(self, variable: str, default: Any) -> Any:
+        """An option of the request. An empty value counts as unset."""
         value = self.request.get(variable)
         return default if value is None or value == "" else value
 
     def section(self, variable: str, kind: Callable[[], Any]) -> Any:
-        """A mapping of the request as the dataclass `kind`; the defaults where it is wrong, which is refused anyway."""
-        return self.record(variable, self.given(variable, {}), kind) or kind()
+        """A mapping of the request as the dataclass `kind`; its defaults if the mapping is wrong, which is refused."""
+        return self.record(variable, self.get(variable, {}), kind) or kind()
 
     def model(self) -> Model | None:
-        """A preset's name, `{preset: name, revision: …}`, or a mapping that describes a model of one's own."""
+        """From a preset's name, `{preset: name, revision: …}`, or a mapping that describes a custom model."""
         entry = self._model_entry()
         return None if entry is None else self._model(entry)
 
     def model_source(self) -> tuple[str, str] | None:
-        """Repository and revision, also of a model that is not described well enough to plan with it."""
+        """Repository and revision, even if the rest of the model's description is wrong."""
         entry = self._model_entry() or {}
         repository, revision = entry.get("repository"), entry.get("revision")
         if isinstance(repository, str) and isinstance(revision, str) and repository and revision:
@@ -234,22 +239,37 @@ class Reader(Checker):
         return None
 
     def _model_entry(self) -> dict[str, Any] | None:
-        """What is said of the model, a preset's own values filled in."""
+        """The description of the model, with the values of its preset."""
         given = as_mapping(self.request.get("model"))
         if isinstance(given, str):
             given = {"preset": given}
         if not isinstance(given, Mapping):
-            presets = ", ".join(self.catalogue.models)
-            self.refuse("model", given, f"must be the name of a preset ({presets}) or a mapping")
+            self.refuse("model", given, self._model_message(given))
             return None
         entry = dict(given)
         if "preset" in entry:
             preset = entry.pop("preset")
-            if not self.choice("model", preset, self.catalogue.models, "model"):
+            if not self._is_preset(preset):
                 return None
             known = self.catalogue.models[preset]
             entry = {**{item.name: known.get(item.name, "") for item in fields(Model)}, **entry}
         return entry
+
+    def _model_message(self, given: Any) -> str:
+        choices = f"the name of a preset ({', '.join(self.catalogue.models)}) or a mapping"
+        if given is None:
+            return f"is required: {choices}"
+        other = "; further models of a host go into trtllm_deployments" if isinstance(given, (list, tuple)) else ""
+        return f"must be {choices}{other}"
+
+    def _is_preset(self, name: Any) -> bool:
+        """Names on a hub, such as Qwen/Qwen2.5-7B, are a common mistake."""
+        if not isinstance(name, str) or not _HUB_NAME.fullmatch(name):
+            return self.choice("model", name, self.catalogue.models, "preset")
+        same = next((key for key, model in self.catalogue.models.items() if model["repository"] == name), "")
+        message = f"is not a preset; for a model on a hub, use {{repository: {name}, revision: COMMIT}}"
+        self.refuse("model", name, f"{message}, or its preset, {same}" if same else message)
+        return False
 
     def _model(self, entry: dict[str, Any]) -> Model | None:
         config = entry.pop("config", None)
@@ -258,8 +278,8 @@ class Reader(Checker):
             entry = {**_described(config), **entry}
         elif config is not None:
             self.refuse("model.config", config, "must be the content of the model's config.json, or a file with it")
-        stated = entry.get("repository")
-        repository = stated if isinstance(stated, str) else ""
+        value = entry.get("repository")
+        repository = value if isinstance(value, str) else ""
         entry = {
             "name": repository.rsplit("/", maxsplit=1)[-1].lower(),
             "kind": kind_of(repository),
@@ -268,13 +288,17 @@ class Reader(Checker):
             **entry,
         }
         given = entry.pop("shape", None)
+        names = [item.name for item in fields(Model) if item.name != "shape"]
+        shape = None
         if given is None and described:
             shape = self._shape_of_config(config, entry.get("architecture"))
+        elif given is None and config is None and not entry.get("revision"):
+            # With a revision they are read from the hub, so only the revision is missing.
+            names = [name for name in names if name != "architecture" or entry.get(name)]
         else:
             shape = self._shape(given)
-        names = [item.name for item in fields(Model) if item.name != "shape"]
         for key in entry:
-            self.choice(f"model.{key}", key, [*names, "preset", "shape", "config"], "key")
+            self.choice(f"model.{key}", key, [item.name for item in fields(Model)] + ["preset", "config"], "key")
         texts = {name: self._model_text(name, entry.get(name)) for name in names}
         if shape is None or not all(texts[name] or name == "quantization" for name in names):
             return None
@@ -283,22 +307,23 @@ class Reader(Checker):
     def _model_text(self, name: str, value: Any) -> str:
         variable = f"model.{name}"
         if not value and name != "quantization":
-            self.refuse(variable, value, "must be a string: a model that is not a preset says it")
+            self.refuse(variable, value, f"is required for a model that is not a preset{_REQUIRED.get(name, '')}")
             return ""
         text = self.text(variable, value)
-        # Folders and the release are named after it.
+        # Folders and releases are named after it.
         if text and name == "name" and not _NAME.fullmatch(text):
-            self.refuse(variable, text, "must be of letters, digits, dots, dashes and underscores, 100 at most")
+            self.refuse(variable, text, "must consist of at most 100 letters, digits, dots, dashes and underscores")
             return ""
         return text if name != "kind" or not text or self.choice(variable, text, KINDS, "kind") else ""
 
     def _shape_of_config(self, config: Mapping[str, Any], architecture: Any) -> Shape | None:
-        """By the stated architecture, if it is another one than config.json has."""
+        """With the given architecture, which may differ from that in config.json."""
         if architecture not in _decoder.ARCHITECTURES:
-            # What is no text is refused elsewhere.
+            # A value that is not a string is refused elsewhere.
             if architecture and isinstance(architecture, str):
                 known = ", ".join(_decoder.ARCHITECTURES)
-                self.refuse("model.architecture", architecture, f"must be one of {known}, or model.shape must be given")
+                message = f"must be one of {known}, unless trtllm_model.shape is set"
+                self.refuse("model.architecture", architecture, message)
             return None
         try:
             return _shape_of(_decoder.describe({**config, "architectures": [architecture]}))
@@ -309,35 +334,40 @@ class Reader(Checker):
 
     def _shape(self, given: Any) -> Shape | None:
         if given is None:
-            where = "give shape, or config (a file with the model's config.json, on the controller)"
-            self.refuse("model.shape", given, f"is missing: {where}")
+            remedy = "set it, or trtllm_model.config (a file with the model's config.json on the control node)"
+            self.refuse("model.shape", given, f"is required for a model that is not a preset: {remedy}")
             return None
         shape: Shape | None = self.record("model.shape", given, Shape)
         if shape and not shape.head_size and shape.hidden % shape.heads:
-            self.refuse("model.shape.head_size", 0, f"is needed: {shape.heads} heads do not divide {shape.hidden}")
+            message = f"is required, because {shape.heads} heads do not divide {shape.hidden}"
+            self.refuse("model.shape.head_size", 0, message)
             return None
         return shape
 
     def release(self, profile: str) -> Release | None:
-        given = self.given("release", self.catalogue.newest(profile))
-        name = given.removeprefix("v") if isinstance(given, str) else given
-        if not self.choice("release", name, self.catalogue.releases, "release of the TensorRT-LLM backend"):
-            return None
-        return self.catalogue.releases[name]
+        given = self.get("release", self.catalogue.newest(profile))
+        name, names = given.removeprefix("v") if isinstance(given, str) else given, list(self.catalogue.releases)
+        if isinstance(name, (int, float)) and not isinstance(name, bool):
+            self.refuse("release", name, 'is read as a number: write the whole version in quotes, such as "0.10.0"')
+        elif isinstance(name, str) and version(name) > version(names[-1]):
+            self.refuse("release", name, f"is not a known TensorRT-LLM version; the newest is {names[-1]}")
+        elif self.choice("release", name, names, "TensorRT-LLM version"):
+            return self.catalogue.releases[name]
+        return None
 
     def profile(self) -> str:
-        profile = self.given("profile", "engine")
+        profile = self.get("profile", "engine")
         return profile if self.choice("profile", profile, PROFILES, "serving profile") else "engine"
 
     def root(self) -> str:
         root = self.path("root", DEFAULT_ROOT)
         problem = path_problem(root) if root else None
         if problem:
-            self.refuse("root", root, f"{problem}: a folder of its own, such as {DEFAULT_ROOT}, would do")
+            self.refuse("root", root, f"{problem}: use a separate folder, such as {DEFAULT_ROOT}")
         return root
 
     def path(self, variable: str, default: str = "") -> str:
-        return self.host_path(variable, self.given(variable, default))
+        return self.host_path(variable, self.get(variable, default))
 
     def host_path(self, variable: str, value: Any) -> str:
         if value == "":
@@ -349,9 +379,9 @@ class Reader(Checker):
 
     def image(self) -> Image:
         image: Image = self.section("image", Image)
-        self.choice("image.source", image.source, ("registry", "archive", "build"), "source of the image")
-        self.choice("image.layout", image.layout, ("", "ngc", "self_built"), "layout of the image")
-        self.choice("image.tag_moved", image.tag_moved, ("refuse", "keep"), "way to treat a tag that was moved")
+        self.choice("image.source", image.source, ("registry", "archive", "build"), "image source")
+        self.choice("image.layout", image.layout, ("", "ngc", "self_built"), "image layout")
+        self.choice("image.tag_moved", image.tag_moved, ("refuse", "keep"), "value")
         architectures = image.build.cuda_architectures
         if architectures and not ARCHITECTURES.fullmatch(architectures):
             message = "must be of the form 80-real, or 80-real;90-real for more than one"
@@ -363,19 +393,19 @@ class Reader(Checker):
         if image.digest and not _DIGEST.fullmatch(image.digest):
             self.refuse("image.digest", image.digest, "must be sha256: and 64 hex digits")
         elif image.source == "archive" and not image.digest:
-            self.refuse("image.digest", image.digest, "is missing: the id of the image in the archive, sha256:…")
+            self.refuse("image.digest", image.digest, "is required: the id of the image in the archive, sha256:…")
         return image
 
     def gpus(self) -> int | tuple[int, ...] | None:
-        """How many GPUs of the host, or their indexes; None where it is not said."""
-        given = self.given("gpus", None)
+        """How many GPUs of the host, or their indexes; None if not set."""
+        given = self.get("gpus", None)
         if given is None:
             return None
         if not isinstance(given, (list, tuple)):
             return self.count("gpus", given, most=MOST_GPUS)
         indexes = tuple(self.count("gpus", index, least=0) for index in given)
         if not indexes or len(set(indexes)) < len(indexes):
-            self.refuse("gpus", given, "must be a number of GPUs, or a list of their indexes, each once")
+            self.refuse("gpus", given, "must be a number of GPUs, or a list of different indexes")
         return indexes
 
     def server(self) -> Server:
@@ -383,7 +413,7 @@ class Reader(Checker):
         ports = {name: getattr(server, f"{name}_port") for name in ("http", "grpc", "metrics")}
         for name, port in ports.items():
             if port > 65535:
-                self.refuse(f"server.{name}_port", port, "must be a port, up to 65535")
+                self.refuse(f"server.{name}_port", port, "must be a port number up to 65535")
         if len(set(ports.values())) < len(ports):
             self.refuse("server", ports, "http_port, grpc_port and metrics_port must differ")
         if not _SHM_SIZE.fullmatch(server.shm_size):
@@ -403,16 +433,16 @@ class Reader(Checker):
         return weights
 
     def converter(self) -> str:
-        """Empty for the native one wherever it can."""
-        converter = self.given("converter", "")
+        """Empty for the native converter if it can be used, otherwise upstream's."""
+        converter = self.get("converter", "")
         known = converter == "" or self.choice("converter", converter, (NATIVE, UPSTREAM), "converter")
         return converter if known else ""
 
     def sources(self) -> Mapping[str, Mapping[str, str]]:
-        """By name, the repositories that take the place of the release's own."""
-        given, sources = as_mapping(self.given("sources", {})), {}
+        """By name, the repositories to use instead of upstream's."""
+        given, sources = as_mapping(self.get("sources", {})), {}
         if not isinstance(given, Mapping):
-            self.refuse("sources", given, "must be a mapping with backend and tensorrt_llm")
+            self.refuse("sources", given, not_a_mapping(given, ("backend", "tensorrt_llm")))
             return {}
         for name, entry in given.items():
             if self.choice(f"sources.{name}", name, ("backend", "tensorrt_llm"), "repository"):
@@ -424,7 +454,7 @@ class Reader(Checker):
         return sources
 
     def tokenizer(self) -> Tokenizer | None:
-        given = as_mapping(self.given("tokenizer", None))
+        given = as_mapping(self.get("tokenizer", None))
         if given is None:
             return None
         if isinstance(given, str):
@@ -440,17 +470,17 @@ class Reader(Checker):
         return tokenizer
 
     def per_model(self, variable: str) -> Mapping[str, Mapping[str, Any]]:
-        """A mapping of Triton model -> mapping."""
-        given = as_mapping(self.given(variable, {}))
+        """A mapping by Triton model."""
+        given = as_mapping(self.get(variable, {}))
         if not isinstance(given, Mapping) or not all(isinstance(value, Mapping) for value in given.values()):
-            self.refuse(variable, given, "must map a Triton model's name to a mapping")
+            self.refuse(variable, given, "must be a mapping of Triton models to mappings")
             return {}
         for model, values in given.items():
             self._plain_values(f"{variable}.{model}", values)
         return given
 
     def _plain_values(self, variable: str, value: Any) -> None:
-        """Values end up in text files: what YAML makes of a date, or a key that is no name, is a slip."""
+        """Values are written to text files, so dates, and keys that are not strings, are mistakes."""
         if isinstance(value, Mapping):
             for key, item in value.items():
                 if isinstance(key, str):
@@ -464,10 +494,10 @@ class Reader(Checker):
             self.refuse(variable, value, "must be text, a number, true or false, or lists or mappings of these")
 
     def expected_gpus(self) -> Gpus:
-        """What the GPUs have to be, whatever the plan needs."""
-        given = as_mapping(self.given("preflight_gpus", {}))
+        """What is required of the GPUs in addition to what the plan needs."""
+        given = as_mapping(self.get("preflight_gpus", {}))
         if not isinstance(given, Mapping):
-            self.refuse("preflight_gpus", given, f"must be a mapping with keys out of {', '.join(_GPU_OPTIONS)}")
+            self.refuse("preflight_gpus", given, not_a_mapping(given, _GPU_OPTIONS))
             return Gpus()
         if not all(self.choice(f"preflight_gpus.{key}", key, _GPU_OPTIONS, "key") for key in given):
             return Gpus()
@@ -477,10 +507,10 @@ class Reader(Checker):
         return Gpus() if checked.error_messages else read(Gpus, checked.validated_parameters)
 
     def waived(self) -> frozenset[str]:
-        given = self.given("waive", [])
+        given = self.get("waive", [])
         given = given.split(",") if isinstance(given, str) else given
         if not isinstance(given, list) or not all(isinstance(name, str) for name in given):
-            self.refuse("waive", given, "must be a list of the names that refusals and findings gave")
+            self.refuse("waive", given, "must be a list of names, as shown in refusals and findings")
             return frozenset()
         names = frozenset(name.strip() for name in given)
         for name in sorted(names - set(WAIVABLE)):
@@ -490,25 +520,25 @@ class Reader(Checker):
 
 def _not_waivable(name: str) -> str:
     if name in _RENAMED:
-        return f"is called {_RENAMED[name]} now"
+        return f"is now called {_RENAMED[name]}"
     if name in [check.id for check in CHECKS]:
-        return "cannot be waived: nothing works in spite of it"
-    return f"is not the name of a check{hint(name, WAIVABLE)}: docs/operations.md has all of them"
+        return "cannot be waived, because nothing would work"
+    return f"is not the name of a check{hint(name, WAIVABLE)}: docs/operations.md lists them"
 
 
 def kind_of(repository: str) -> str:
-    """Whether a repository holds a model that was tuned to follow instructions, by its name."""
+    """Whether a model follows instructions (instruct) or not (base), judged by the name of its repository."""
     return "instruct" if _INSTRUCT.search(repository) else "base"
 
 
 def _described(config: Mapping[str, Any]) -> dict[str, Any]:
-    """What a model's config.json says of it besides its shape."""
-    stated = {
+    """What a model's config.json contains about it, apart from its shape."""
+    found = {
         "architecture": _decoder.architecture_of(config),
         "dtype": _decoder.dtype_of(config),
         "quantization": _decoder.quantization_of(config),
     }
-    return {key: value for key, value in stated.items() if value}
+    return {key: value for key, value in found.items() if value}
 
 
 def _shape_of(decoder: _decoder.Decoder) -> Shape:
@@ -529,27 +559,27 @@ def _shape_of(decoder: _decoder.Decoder) -> Shape:
 
 
 def read_spec(request: Mapping[str, Any], catalogue: Catalogue) -> tuple[Spec | None, list[Refusal]]:
-    """`request` has the `trtllm_*` variables without their prefix. Without refusals there is a spec."""
+    """`request` contains the `trtllm_*` variables without their prefix. The spec is None if anything is refused."""
     reader = Reader(request, catalogue)
     profile = reader.profile()
     model, release = reader.model(), reader.release(profile)
-    precision = reader.given("precision", _natural_precision(model, profile))
+    precision = reader.get("precision", _natural_precision(model, profile))
     reader.choice("precision", precision, PRECISIONS, "precision")
     limits = reader.section("limits", Limits)
-    asked_limits = as_mapping(reader.given("limits", {}))
+    set_limits = as_mapping(reader.get("limits", {}))
     rest: dict[str, Any] = {
         "root": reader.root(),
-        "asked": reader.section("parallelism", Asked),
+        "parallelism_request": reader.section("parallelism", ParallelismRequest),
         "limits": limits,
-        "given": frozenset(asked_limits if isinstance(asked_limits, Mapping) else ()),
+        "explicit_limits": frozenset(set_limits if isinstance(set_limits, Mapping) else ()),
         "image": reader.image(),
         "sources": reader.sources(),
         "server": reader.server(),
         "weights": reader.weights(),
         "converter": reader.converter(),
         "tokenizer": reader.tokenizer(),
-        "streaming": reader.boolean("streaming", reader.given("streaming", True)),
-        "gpus_required": reader.boolean("gpus_required", reader.given("gpus_required", True)),
+        "streaming": reader.boolean("streaming", reader.get("streaming", True)),
+        "gpus_required": reader.boolean("gpus_required", reader.get("gpus_required", True)),
         "gpus": reader.gpus(),
         "engine_dir": reader.path("engine_dir"),
         "expected_gpus": reader.expected_gpus(),
@@ -563,7 +593,7 @@ def read_spec(request: Mapping[str, Any], catalogue: Catalogue) -> tuple[Spec | 
 
 
 def _natural_precision(model: Model | None, profile: str) -> str:
-    """The LLM API serves weights as they are; an engine computes as the tutorial's does."""
+    """The LLM API serves weights as they are; engines use float16, as in the tutorial."""
     if model is None or profile == "engine":
         return "float16"
     own = "fp8" if model.quantization == "fp8" else model.dtype
@@ -571,6 +601,6 @@ def _natural_precision(model: Model | None, profile: str) -> str:
 
 
 def placeholders(release: Release, model: str) -> list[str]:
-    """Every placeholder that `model`'s template has in this release."""
+    """All placeholders in the template of `model` in this version."""
     groups = release["placeholders"].get(model, {})
     return sorted({name for group in groups.values() for name in group})

@@ -4,7 +4,7 @@
 
 # This is PRIVATE to the collection: do not import it from outside.
 
-"""The inventory variables of the playbooks: their names and meanings, and what is wrong with those that a host has."""
+"""The inventory variables of the playbooks: names, meanings, and checks of a host's variables."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from typing import Any
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.module_utils.common.yaml import yaml_load
 from ansible_collections.tritonops.trtllm.plugins.module_utils.bundle._packages import REPOSITORY
-from ansible_collections.tritonops.trtllm.plugins.plugin_utils._refusal import Checker, Refusal, hint
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils._refusal import Checker, Refusal, hint, not_a_mapping
 
 COLLECTION = Path(__file__).resolve().parents[2]
 PREFIX = "trtllm_"
@@ -28,12 +28,12 @@ ArgumentSpec = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Variable:
-    """`request`: whose it is, where the planner reads it (under its name without the prefix) and checks its value.
+    """`request`: the scope of a variable that the planner reads (under its name without the prefix) and checks.
 
-    What describes the MODEL is set for each deployment, what describes the HOST once. A named deployment has what is
-    INHERITED from the host, unless it sets it for itself.
-    `plan`: planning reads it, apart from the request.
-    `spec`: the value must be valid for this argument spec.
+    MODEL variables are set for each deployment, HOST variables once for the host. Named deployments inherit INHERITED
+    variables from the host, unless they set them.
+    `plan`: read for planning, but not part of the request.
+    `spec`: the argument spec that the value must match.
     """
 
     meaning: str
@@ -47,7 +47,7 @@ def _option(role: str, name: str) -> Callable[[], ArgumentSpec]:
 
 
 def _options(role: str) -> Callable[[], ArgumentSpec]:
-    """A mapping whose keys are a role's options without their prefix."""
+    """A mapping whose keys are the options of a role without their prefix."""
     return lambda: _mapping({name[len(role) + 1 :]: spec for name, spec in _role_options(role).items()})
 
 
@@ -150,25 +150,25 @@ VARIABLES: Mapping[str, Variable] = {
     "trtllm_bundle_authfile": Variable("file with the registry's credentials, to fetch the image for the bundle"),
     "trtllm_bundle_ca_bundle": Variable("CA bundle for the hub, to fetch the weights for the bundle"),
 }
-"""By name. The sample inventory shows each of them."""
+"""By name. The sample inventory shows all of them."""
 
 REQUEST = tuple(name[len(PREFIX) :] for name, variable in VARIABLES.items() if variable.request)
-"""What a request has, all of them but `model` with a default."""
+"""The options of a request. All except `model` have a default."""
 
 RETIRED = {"trtllm_plan_waive": "trtllm_waive", "trtllm_preflight_waive": "trtllm_waive"}
-"""Variables of earlier versions, and what took their place."""
+"""Variables of earlier versions, and their new names."""
 
 INTERNAL = frozenset({"trtllm_planned", "trtllm_backend_images"})
-"""What playbooks and the role trtllm_backend set themselves under names that begin like these."""
+"""Names with the same prefix that playbooks and the role trtllm_backend set themselves."""
 
 
 def variable_refusals(names: Iterable[str], values: Mapping[str, Any]) -> list[Refusal]:
-    """What is wrong with a host's variables, apart from the values that the planner checks."""
+    """Mistakes in a host's variables, except in the values that the planner checks."""
     return [*unknown_names(names), *wrong_values(values)]
 
 
 def unknown_names(names: Iterable[str]) -> list[Refusal]:
-    """Those that begin like this collection's variables and are none; a role of that prefix has options of its own."""
+    """Unknown names with the prefix of this collection. Roles whose names begin with it have more options."""
     unknown = {name for name in names if name.startswith(PREFIX)} - VARIABLES.keys() - INTERNAL
     if not unknown:
         return []
@@ -179,20 +179,20 @@ def unknown_names(names: Iterable[str]) -> list[Refusal]:
 
 def _unknown(name: str, known: Iterable[str]) -> Refusal:
     if name in RETIRED:
-        return Refusal(name, None, f"is called {RETIRED[name]} now: move its value there")
+        return Refusal(name, None, f"is now called {RETIRED[name]}: move its value there")
     what = f"is not a variable of this collection{hint(name, known, PREFIX)}"
-    return Refusal(name, None, f"{what}: correct the name, or give a variable of your own another prefix")
+    return Refusal(name, None, f"{what}: correct the name, or use another prefix for your own variables")
 
 
 def wrong_values(values: Mapping[str, Any]) -> Iterator[Refusal]:
-    """Those of variables that the planner does not check."""
+    """Wrong values of variables that the planner does not check."""
     for name, variable in VARIABLES.items():
         if variable.spec and name in values:
             yield from _wrong_value(name, values[name], variable.spec())
 
 
 def _wrong_value(name: str, value: Any, spec: ArgumentSpec) -> list[Refusal]:
-    """Ansible's validator names no nearest key, and takes text for a list, which the playbooks do not."""
+    """Ansible's validator does not suggest names, and accepts text as a list, which the playbooks do not."""
     checker = Checker()
     _check_names(checker, name[len(PREFIX) :], value, spec)
     if checker.refusals:
@@ -202,17 +202,17 @@ def _wrong_value(name: str, value: Any, spec: ArgumentSpec) -> list[Refusal]:
 
 
 def _check_names(checker: Checker, variable: str, value: Any, spec: ArgumentSpec) -> None:
-    """No value is shown that may be a secret."""
+    """Values are not shown, because they may be secret."""
     if spec["type"] == "list":
         if not isinstance(value, (list, tuple)):
-            checker.refuse(variable, None, "must be a list; on the command line it is written as JSON")
+            checker.refuse(variable, None, "must be a list; on the command line, write it as JSON")
             return
         for item in value:
             _check_names(checker, variable, item, {**spec, "type": spec["elements"]})
     elif spec["type"] == "dict":
         known = spec.get("options", {})
         if not isinstance(value, Mapping):
-            checker.refuse(variable, None, f"must be a mapping of {', '.join(known)}")
+            checker.refuse(variable, None, not_a_mapping(value, known))
             return
         for key, item in value.items() if known else ():
             if checker.choice(f"{variable}.{key}", key, known, "key"):

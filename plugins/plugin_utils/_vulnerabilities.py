@@ -4,7 +4,7 @@
 
 # This is PRIVATE to the collection: do not import it from outside.
 
-"""Known vulnerabilities of what will run, and who could reach them."""
+"""Known vulnerabilities of the software that will run, and whether other hosts could reach it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from ansible_collections.tritonops.trtllm.plugins.plugin_utils._spec import Spec
 
 
 def vulnerabilities(spec: Spec, catalogue: Catalogue) -> list[Mapping[str, Any]]:
-    """Those that the image has, worst first."""
+    """The vulnerabilities of the image, worst first."""
     versions = {"tensorrt_llm": spec.release["release"], "triton": spec.known_image.get("tag")}
     known = [entry for entry in catalogue.vulnerabilities if versions.get(entry["component"])]
     found = [entry for entry in known if older(str(versions[entry["component"]]), entry["fixed_in"])]
@@ -35,13 +35,13 @@ def older(have: str, fixed: str) -> bool:
 
 @lru_cache(maxsize=None)
 def version_order(text: str) -> tuple[tuple[int, ...], float]:
-    """Sort key of a version: 1.2.1 is older than 1.3.0rc17, and that one older than 1.3.0."""
+    """Sort key of a version: 1.2.1 is older than 1.3.0rc17, which is older than 1.3.0."""
     candidate = re.search(r"rc(\d+)$", text)
     return version(text), int(candidate.group(1)) if candidate else math.inf
 
 
 def exposure(spec: Spec, catalogue: Catalogue) -> list[Refusal]:
-    """A server with known vulnerabilities that would be reached from beyond the host."""
+    """Refuses a server with known vulnerabilities that other hosts could reach."""
     found = vulnerabilities(spec, catalogue) if spec.server.exposed else []
     if not found:
         return []
@@ -51,7 +51,7 @@ def exposure(spec: Spec, catalogue: Catalogue) -> list[Refusal]:
     }
     needed = " and ".join(f"{component} {floor}" for component, floor in sorted(floors.items()))
     message = (
-        f"release {spec.release['release']} has {len(found)} known vulnerabilities (fixed by {needed}), {worst} among "
-        "them, and would be reached from beyond this host: 127.0.0.1 and a gateway in front would do"
+        f"TensorRT-LLM {spec.release['release']} has {len(found)} known vulnerabilities (fixed in {needed}), including "
+        f"{worst}, and would be reachable from other hosts: use 127.0.0.1, with a gateway in front of it"
     )
     return [Refusal("trtllm_server.address", spec.server.address, message, EXPOSED)]

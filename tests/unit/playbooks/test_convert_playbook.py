@@ -63,6 +63,6 @@ def test_a_checkpoint_that_needs_upstreams_tool_is_refused_before_any_download(t
     )
     assert run.rc != 0 and not (tmp_path / "converted").exists()
     said = " ".join(run.said.split())
-    assert "a: upstream: int8_weight_only is laid out for the kind of GPU" in said
+    assert "a: upstream: int8_weight_only weights have a layout that depends on the GPU" in said
     assert "c: nothing is converted: profile llmapi" in said and "b: native" not in said
     assert "site.yml does the rest on the host itself" in said

@@ -49,8 +49,8 @@ def test_a_host_that_does_not_meet_the_requirements(planned: bool, need: str, wa
         ],
         preflight_waive=["registry_unreachable", "gpu_absent"],
     )
-    assert "4 thing(s) must be put right first" in text
-    assert f"the need is set in {need}. (To go on all the same, add memory to {waive}.)" in text
+    assert "4 problems must be fixed first" in text
+    assert f"the need is set in {need}. (To continue anyway, add memory to {waive}.)" in text
     assert f"{CLOSED}a (code) does not respond" in text and f"{CLOSED}b (packages) does not respond" in text
     assert "waived   registry_unreachable" in text, "it is waived"
     assert re.search(r"\n +registry_unreachable: .*; ", text), "it is shown with its remedy, too"
@@ -58,7 +58,7 @@ def test_a_host_that_does_not_meet_the_requirements(planned: bool, need: str, wa
 
 
 def test_without_needs_nothing_is_checked() -> None:
-    assert "localhost: GPUs not looked at: nothing found" in said()
+    assert "localhost: GPUs not checked: no findings" in said()
 
 
 def test_a_need_that_does_not_exist_is_refused() -> None:

@@ -75,14 +75,14 @@ def heeded(request: dict[str, Any], facts: dict[str, Any], refusal: dict[str, An
         request["parallelism"] = {"tensor": int(numbers[1]), "pipeline": int(numbers[2])}
     elif variable.startswith("limits"):
         name = variable.partition(".")[2]
-        pairs = re.findall(r"(\w+): (\d+)[,}]", message) or [(name, re.search(r": (\d+) would do", message)[1])]
+        pairs = re.findall(r"(\w+): (\d+)[,}]", message) or [(name, re.search(r": use (\d+)", message)[1])]
         request["limits"] = {**request["limits"], **{key: int(value) for key, value in pairs}}
     elif variable == "precision":
-        request["precision"] = re.search(r": (\w+)( or \w+)? would do", message)[1]
+        request["precision"] = re.search(r": use (\w+)", message)[1]
     elif variable == "release":
-        request["release"] = re.search(r"trtllm_release (\S+) works", message)[1]
+        request["release"] = re.search(r"use trtllm_release (\S+)", message)[1]
     else:
-        number = re.search(r"(\d+) such GPUs would do", message)
+        number = re.search(r"use (\d+) such GPUs", message)
         assert variable == "model" and number, refusal
         facts["gpus"] = facts["gpus"][:1] * int(number[1])
 

@@ -127,7 +127,7 @@ def test_an_unknown_variable_of_the_play_is_refused_for_every_host(tmp_path: Pat
     play = {"vars": {"trtllm_preflight_waive": ["clock"]}}
     played = Played(tmp_path, {"a": variables(**GOOD), "b": variables(**GOOD)}, {}, play=play)
     assert played.result["refused"] == ["a", "b"]
-    said = "- trtllm_preflight_waive: is called trtllm_waive now: move its value there"
+    said = "- trtllm_preflight_waive: is now called trtllm_waive: move its value there"
     assert said in played.result["hosts"]["b"]["message"]
     assert played.default("b")["needs"]["hub"]["repository"]
 
@@ -144,14 +144,14 @@ def test_all_refusals_are_in_one_message_and_the_task_succeeds(tmp_path: Path) -
     played = Played(tmp_path, {"a": variables(**GOOD)}, {"request": {"model": "nothing", "precision": "int3"}})
     assert not played.result.get("failed")
     message = played.result["hosts"]["a"]["message"]
-    assert message.startswith("This cannot work, for 2 reasons. Nothing was changed.")
+    assert message.startswith("This cannot work for 2 reasons. Nothing was changed.")
     assert "- trtllm_model = 'nothing': " in message and "- trtllm_precision = 'int3': " in message
 
 
 def test_a_single_reason_is_in_the_singular() -> None:
     refusal = {"variable": "trtllm_root", "value": None, "message": "is missing", "waive": "disk_space"}
     assert refusal_message([refusal]).splitlines() == [
-        "This cannot work, for one reason. Nothing was changed.",
+        "This cannot work for 1 reason. Nothing was changed.",
         "- trtllm_root: is missing (or accept it: trtllm_waive: [disk_space])",
     ]
     assert refusal_message([]) == ""
@@ -161,10 +161,10 @@ def test_a_warning_names_its_hosts_unless_it_applies_to_all(tmp_path: Path) -> N
     hosts = {"a": variables(**GOOD), "b": variables(**GOOD, streaming=False), "c": variables(**GOOD)}
     facts = {"a": host(), "b": host(deployments={"old": "x-1"}), "c": host()}
     played = Played(tmp_path, hosts, {"host_facts": facts})
-    assert "[WARNING]: a, c: trtllm_streaming makes" in played.said
-    assert "[WARNING]: b: the deployment old serves on this host" in " ".join(played.said.split())
+    assert "[WARNING]: a, c: streaming is on" in played.said
+    assert "[WARNING]: b: deployment old is served on this host" in " ".join(played.said.split())
     played = Played(tmp_path, {name: variables(**GOOD) for name in "ab"}, {})
-    assert "[WARNING]: trtllm_streaming makes" in played.said
+    assert "[WARNING]: streaming is on" in played.said
 
 
 def test_a_table_includes_the_warnings(tmp_path: Path) -> None:
@@ -244,4 +244,4 @@ def test_check_mode_writes_nothing(tmp_path: Path) -> None:
 def test_a_file_that_cannot_be_written_is_named(tmp_path: Path, option: str) -> None:
     path = str(tmp_path / "none/file.json")
     played = Played(tmp_path, {"a": variables(**GOOD)}, {option: path})
-    assert f"cannot be written to {path}" in played.result["msg"]
+    assert f"cannot write the plan or the facts to {path}" in played.result["msg"]

@@ -65,8 +65,8 @@ def test_a_refused_plan_is_a_finding() -> None:
     release, root = preflight_report({"findings": []}, [], refusals)["findings"]
     assert (release["id"], release["severity"], release["waivable"]) == ("plan", "error", False)
     assert release["message"] == "trtllm_release: needs driver 580"
-    assert release["remedy"] == "correct trtllm_release or the host"
-    assert root["remedy"].endswith(", or add disk_space to trtllm_waive")
+    assert release["remedy"] == "change trtllm_release"
+    assert root["remedy"] == "change trtllm_root or the host, or add disk_space to trtllm_waive"
     assert preflight_report({}, ["plan"], refusals)["errors"] == 2
 
 
@@ -94,12 +94,12 @@ def test_table() -> None:
         "d": preflight_report({"findings": [finding("x"), finding("y")], "facts": facts(count=0)}),
     }
     lines = preflight_table(reports)
-    assert lines[0] == "a: 8 x NVIDIA A100-SXM4-40GB 40960 MiB, driver 580.95.05: nothing found"
+    assert lines[0] == "a: 8 x NVIDIA A100-SXM4-40GB 40960 MiB, driver 580.95.05: no findings"
     assert lines[1] == "b: 4 x NVIDIA L40S 46068 MiB, driver 580.95.05: 1 error, 1 warning"
     assert lines[2].startswith("  error    gpu_in_use             GPU 3 is used by pid 1: caf? xxx")
     assert lines[3] == "  warning  clock                  seen"
-    assert lines[4:6] == ["c: GPUs not looked at: 1 waived", "  waived   memory                 seen"]
-    assert lines[6] == "d: no GPU answers: 2 errors"
+    assert lines[4:6] == ["c: GPUs not checked: 1 waived", "  waived   memory                 seen"]
+    assert lines[6] == "d: no GPU responds: 2 errors"
     assert max(map(len, lines)) == len(lines[2]) == 120 and lines[2].endswith("...")
     assert all(line.isascii() and line.isprintable() for line in lines)
 

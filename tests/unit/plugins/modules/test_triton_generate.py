@@ -162,7 +162,7 @@ def test_a_decoupled_model_returns_an_error_with_status_200(
 ) -> None:
     stub.routes[GENERATE] = RECORDED["decoupled_generate"]
     result = generate()
-    assert "exactly 1 response" in result["msg"] and "Remedy: Ask with generate_stream" in result["msg"]
+    assert "exactly 1 response" in result["msg"] and "Remedy: Use generate_stream" in result["msg"]
     assert result["explanations"][0]["id"] == "decoupled_generate"
 
 

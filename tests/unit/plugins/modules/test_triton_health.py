@@ -242,7 +242,10 @@ def test_a_unit_that_fails_during_the_wait(
     assert result["waited"] == 1
     assert "unit trtllm.service is failed (failed): result exit-code, exit status 1: failed to load" in result["msg"]
     assert "MPI size 1 != TP size 8 * PP size 1" in result["reason"]
-    assert result["explanations"][0]["id"] == "mpi_world_size" and "Remedy: Start tensor parallel" in result["msg"]
+    assert (
+        result["explanations"][0]["id"] == "mpi_world_size"
+        and "Remedy: Start tritonserver with mpirun" in result["msg"]
+    )
     assert result["log"] == LOAD_FAILURE.splitlines()
 
 

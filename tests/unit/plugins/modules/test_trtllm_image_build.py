@@ -226,7 +226,7 @@ def test_a_failed_build_is_reported_with_cause_log_and_last_lines(
     monkeypatch.setenv("BUILD_CODE", "3")
     monkeypatch.setenv("BUILD_SAYS", "#9 812.5 nvcc error   : 'cicc' died due to signal 9 (Kill signal)")
     failed = build()
-    assert failed["msg"].startswith("docker build failed with exit code 3\nCause: The machine ran out of memory")
+    assert failed["msg"].startswith("docker build failed with exit code 3\nCause: The host ran out of memory")
     assert f"The last lines of its log ({tmp_path}/logs/build.log):" in failed["msg"] and "'cicc' died" in failed["msg"]
     assert failed["rc"] == 3 and not (tmp_path / "image").exists()
 

@@ -33,4 +33,4 @@ def test_a_note_applies_to_its_range_of_versions(release: str, notes: list[str])
 def test_a_version_has_its_own_notes_and_shared_ones() -> None:
     notes = CATALOGUE.releases["0.16.0"]["notes"]
     assert "V100 is no longer supported." in notes
-    assert "The convert script refuses --load_by_shard for mixtures of experts." in notes
+    assert "The convert script does not support --load_by_shard for mixtures of experts." in notes

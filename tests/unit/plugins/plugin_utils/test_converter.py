@@ -69,16 +69,16 @@ def test_both_converters_are_covered() -> None:
 
 
 @pytest.mark.parametrize("precision", WEIGHT_ONLY)
-def test_a_precision_that_depends_on_the_gpu_is_explained_with_alternatives(precision: str) -> None:
-    assert "laid out for the kind of GPU" in accepted(precision=precision)["converter"]["reason"]
+def test_what_depends_on_the_gpu_says_so_and_what_would_do(precision: str) -> None:
+    assert "a layout that depends on the GPU" in accepted(precision=precision)["converter"]["reason"]
     said = refused(precision=precision, converter="native")["trtllm_converter"]
-    assert said.endswith("leave it out for the release's own converter, or take trtllm_precision float16, "
+    assert said.endswith("remove trtllm_converter to use upstream's, or use trtllm_precision float16, "
                          "bfloat16 or float32")  # fmt: skip
 
 
 def test_upstream_can_be_requested() -> None:
     asked, chosen, native = (accepted(converter=converter) for converter in ("upstream", "", "native"))
-    assert asked["converter"] == {"name": "upstream", "reason": "upstream: asked for (trtllm_converter)"}
+    assert asked["converter"] == {"name": "upstream", "reason": "upstream (set by trtllm_converter)"}
     assert asked["engine_build"]["checkpoint"]["command"][0] == "python3"
     assert asked["artifacts"]["checkpoint"] != chosen["artifacts"]["checkpoint"] == native["artifacts"]["checkpoint"]
     assert "did you mean native" in refused(converter="natve")["trtllm_converter"]

@@ -115,7 +115,7 @@ def test_names(name: str) -> None:
 def test_names_that_are_invalid_for_units_and_folders_are_refused(name: Any) -> None:
     found = read(model="x", deployments={name: {}})
     assert list(found.by_name) == ["default"]
-    assert "use lower-case letters, digits and dashes, 32 at most" in said(found)["trtllm_deployments"]
+    assert "use at most 32 lower-case letters, digits and dashes" in said(found)["trtllm_deployments"]
 
 
 def test_default_is_reserved_for_the_flat_variables() -> None:
@@ -127,7 +127,7 @@ def test_default_is_reserved_for_the_flat_variables() -> None:
 def test_options_that_deployments_share_are_set_for_the_host(name: str) -> None:
     found = read(deployments={"small": {"model": "x", name: "/srv"}})
     assert said(found) == {
-        f"trtllm_deployments.small.{name}": f"is the same for all deployments of a host: set trtllm_{name}"
+        f"trtllm_deployments.small.{name}": f"applies to all deployments of a host: set trtllm_{name}"
     }
     assert not found.by_name
 
@@ -150,7 +150,7 @@ def test_an_unknown_option_is_refused_with_the_nearest_name(key: Any, near: str)
 @pytest.mark.parametrize("value", [["small"], "small", 5])
 def test_deployments_that_are_not_a_mapping_are_refused(value: Any) -> None:
     assert "mapping of names" in said(read(deployments=value))["trtllm_deployments"]
-    assert "must be a mapping with keys out of model" in said(read(deployments={"a": value}))["trtllm_deployments.a"]
+    assert "must be a mapping with keys from: model" in said(read(deployments={"a": value}))["trtllm_deployments.a"]
 
 
 def test_text_from_the_command_line_is_parsed() -> None:

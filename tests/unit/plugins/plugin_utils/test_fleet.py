@@ -119,14 +119,14 @@ def test_a_port_belongs_to_one_deployment_and_free_ones_are_suggested() -> None:
     found = refused(plan)
     assert list(found) == ["trtllm_deployments.small.server"]
     message = found["trtllm_deployments.small.server"]
-    assert "port 8000, 8001, 8002 is used by the deployment default of this host" in message
-    # The ports of the next deployment are not suggested.
+    assert "ports 8000, 8001, 8002 are used by deployment default of this host" in message
+    # Not those of the deployment that comes after it.
     assert message.endswith("http_port: 8020, grpc_port: 8021 and metrics_port: 8022 are free")
 
 
 def test_a_conflict_of_one_port_is_refused() -> None:
     found = refused(two(small={"server": {**PORTS, "grpc_port": 8002}}))
-    assert "port 8002 is used by the deployment default" in found["trtllm_deployments.small.server"]
+    assert "port 8002 is used by deployment default" in found["trtllm_deployments.small.server"]
 
 
 def test_a_conflict_is_refused_with_other_problems_and_without_a_plan() -> None:
@@ -165,7 +165,7 @@ def test_deployments_too_large_together_are_refused_and_can_be_waived() -> None:
     facts = host(disk_free_bytes=alone + 10**9)
     assert host_plan(facts, **LARGE)["refusals"] == []
     plan = host_plan(facts, **LARGE, deployments=larger)
-    assert "the deployments together: the file system" in refused(plan)["trtllm_root"]
+    assert "all deployments together: the file system" in refused(plan)["trtllm_root"]
     assert [entry["waive"] for entry in plan["refusals"]] == ["disk_space"]
     assert host_plan(facts, **LARGE, deployments=larger, waive=["disk_space"])["refusals"] == []
     # Nothing is refused with enough space for both, or if they share the large artifacts.
@@ -205,7 +205,7 @@ def test_a_served_deployment_missing_from_the_inventory_is_still_ours() -> None:
     plan = two(host(deployments={"default": "a-1", "old": "b-2", "older": ""}))
     assert units(plan)[2:] == ["trtllm@old.service", "trtllm@older.service"]
     (warning,) = plan["warnings"]
-    assert warning.startswith("the deployment old serves on this host and is not in the inventory")
+    assert warning.startswith("deployment old is served on this host, but is not in the inventory")
     assert warning.endswith("run teardown with -e trtllm_deployment=old")
     assert two()["warnings"] == []
 
@@ -264,7 +264,9 @@ def test_problems_of_another_deployment_do_not_stop_it() -> None:
 
 def test_an_unknown_deployment_is_refused_with_the_known_ones() -> None:
     plan = two(only="smal")
-    assert refused(plan) == {"trtllm_deployment": "is not a deployment of this host, which has: default, small"}
+    assert refused(plan) == {
+        "trtllm_deployment": "is not a deployment of this host; its deployments are: default, small"
+    }
     assert (plan["deployments"], plan["preflight"]["needs"]) == ({}, [])
 
 

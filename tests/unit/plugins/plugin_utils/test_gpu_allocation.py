@@ -38,19 +38,20 @@ def test_indexes_are_those_of_the_host() -> None:
 @pytest.mark.parametrize(
     ("wanted", "refused"),
     [
-        ({"a": (7, 8, 9)}, {"a": "the host has no GPU 8-9, but 0-7"}),
+        ({"a": (7, 8, 9)}, {"a": "the host has no GPUs 8-9; it has GPUs 0-7"}),
         ({"a": (0, 1), "b": (1, 2)}, {"b": "GPU 1 is used by a"}),
-        ({"a": (0, 1), "b": (2, 3), "c": (1, 2, 4)}, {"c": "GPU 1-2 is used by a, b"}),
-        ({"a": 9}, {"a": "9 GPUs are asked for, 8 of 8 are free"}),
-        ({"a": (0, 1, 2, 3, 4, 5, 6), "b": 2}, {"b": "2 GPUs are asked for, 1 of 8 is free (a has 0-6)"}),
-        ({"a": 8, "b": None}, {"b": "must say which GPUs, or how many: 0 of 8 are free (a has 0-7)"}),
+        ({"a": (0, 1), "b": (2, 3), "c": (1, 2, 4)}, {"c": "GPUs 1-2 are used by a, b"}),
+        ({"a": 9}, {"a": "9 GPUs requested, 8 of 8 are free"}),
+        ({"a": (0, 1, 2, 3, 4, 5, 6), "b": 2}, {"b": "2 GPUs requested, 1 of 8 is free (a has 0-6)"}),
+        ({"a": 8, "b": None}, {"b": "must be a number of GPUs or their indexes: 0 of 8 are free (a has 0-7)"}),
+        ({"a": 8, "b": 1}, {"b": "1 GPU requested, 0 of 8 are free (a has 0-7)"}),
         (
             {"a": None, "b": None},
-            dict.fromkeys("ab", "must say which GPUs, or how many: 8 of 8 are free"),
+            dict.fromkeys("ab", "must be a number of GPUs or their indexes: 8 of 8 are free"),
         ),
         (
             {"a": None, "b": None, "c": 2},
-            dict.fromkeys("ab", "must say which GPUs, or how many: 6 of 8 are free (c has 0-1)"),
+            dict.fromkeys("ab", "must be a number of GPUs or their indexes: 6 of 8 are free (c has 0-1)"),
         ),
     ],
 )

@@ -62,14 +62,14 @@ def test_one_suggestion_is_enough_for_one_problem() -> None:
 def test_a_prompt_that_is_too_long_is_shortened_with_the_sequence() -> None:
     limits = {"max_seq_len": 131072, "max_input_len": 131071}
     found = refused(host("VM.GPU.A10.1"), model="llama-3.1-8b", limits=limits)
-    assert re.search(r"\{max_seq_len: \d+, max_input_len: \d+\} would do", found["trtllm_limits"])
+    assert re.search(r"use \{max_seq_len: \d+, max_input_len: \d+\}", found["trtllm_limits"])
 
 
 def test_two_changes_are_suggested_if_one_is_not_enough() -> None:
     facts, request = host("VM.GPU.A10.1"), {"model": "llama-3.1-8b", "precision": "float32", "profile": "llmapi"}
     plan = make_plan({**request, "limits": {"max_num_tokens": 1 << 20}}, facts, CATALOGUE)
     assert [entry["variable"] for entry in plan["refusals"]] == ["trtllm_limits.max_num_tokens", "trtllm_precision"]
-    assert all(entry["message"].endswith("would do with the other") for entry in plan["refusals"])
+    assert all(entry["message"].endswith(", together with the other change") for entry in plan["refusals"])
 
 
 def test_too_few_gpus_are_refused_with_what_fits() -> None:
@@ -81,7 +81,7 @@ def test_too_few_gpus_are_refused_with_what_fits() -> None:
 
 def test_a_host_without_gpus() -> None:
     bare = host("rehearsal")
-    assert "install the driver" in refused(bare, model="smollm2-135m-instruct")["trtllm_gpus_required"]
+    assert "install the NVIDIA driver" in refused(bare, model="smollm2-135m-instruct")["trtllm_gpus_required"]
     assert warned("needs none", bare, model="smollm2-135m-instruct", gpus_required=False)
 
 
@@ -96,8 +96,8 @@ def test_memory_for_the_conversion() -> None:
     small, upstream = host(memory_bytes=64 * 10**9), {"converter": "upstream"}
     plan = plan_for(small, **upstream)
     assert waivable(plan) == {"memory": "trtllm_converter"}
-    assert "the host has 64 GB of memory, but 187 GB is needed" in plan["refusals"][0]["message"]
-    assert "native, which takes 1.07 GB, would do" in plan["refusals"][0]["message"]
+    assert "the host has 64 GB of memory, 187 GB is needed" in plan["refusals"][0]["message"]
+    assert "use native, which needs 1.07 GB" in plan["refusals"][0]["message"]
     accepted(small)
     accepted(small, engine_dir="/srv/engine", **upstream)
     accepted(small, profile="llmapi", **upstream)
@@ -109,7 +109,7 @@ def test_memory_for_the_conversion() -> None:
 def test_too_little_memory_is_refused_with_what_would_fit() -> None:
     small = host(memory_bytes=64 * 10**9)
     said = refused(small, precision="int8_weight_only")["trtllm_model"]
-    assert "trtllm_precision float16 by the native converter, which takes 1.07 GB" in said
+    assert "trtllm_precision float16 with the native converter, which needs 1.07 GB" in said
     said = refused(small, release="0.8.0", image=IMAGE)["trtllm_model"]
     assert "a smaller model, or trtllm_engine_dir" in said and "native" not in said
     assert "trtllm_model" in refused(host(memory_bytes=10**9))

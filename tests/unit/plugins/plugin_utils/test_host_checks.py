@@ -8,6 +8,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._registry import CHECKS
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils import _host_checks
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._planner import make_plan
 from ansible_collections.tritonops.trtllm.tests.unit.support.planning import (
     CATALOGUE,
@@ -36,14 +38,14 @@ def test_a_gpu_must_support_the_precision(precision: str) -> None:
         accepted(host(gpus=[able] * 8), **request, **said)
     if precision == "bfloat16":
         assert refused(host(gpus=[old]), **request)["trtllm_precision"] == (
-            "compute capability of GPU 0: 7.5, but 8.0 is needed (for bfloat16): float16 would do"
+            "compute capability of GPU 0: 7.5, 8.0 is needed (for bfloat16): use float16"
         )
         accepted(host(gpus=[old]), **request, precision="float16")
 
 
 def test_an_a100_does_not_support_fp8() -> None:
     messages = [entry["message"] for entry in plan_for(precision="fp8")["refusals"]]
-    assert "compute capability of GPUs 0-7: 8.0, but 8.9 is needed (for fp8): float16 or bfloat16 would do" in messages
+    assert "compute capability of GPUs 0-7: 8.0, 8.9 is needed (for fp8): use float16 or bfloat16" in messages
 
 
 @pytest.mark.parametrize("profile", ["engine", "llmapi"])
@@ -59,8 +61,8 @@ def test_cuda_13_requires_a_recent_driver(profile: str) -> None:
     accepted(host(driver_version="580.65.06"), **{**request, "release": "1.2.1"})
 
 
-def test_a_driver_that_is_too_old_for_every_version() -> None:
-    assert "no release works with it" in refused(host(driver_version="470.1"))["trtllm_release"]
+def test_a_driver_that_nothing_runs_with() -> None:
+    assert "no TensorRT-LLM version works with this one" in refused(host(driver_version="470.1"))["trtllm_release"]
 
 
 def test_findings_of_preflights_checks_are_refused_with_their_names() -> None:
@@ -100,3 +102,12 @@ def test_possible_problems_are_warnings() -> None:
     small = {"server": {"shm_size": "64m"}}
     assert warned("a /dev/shm of 67.1 MB is too small for 8 ranks", **small)
     assert not warned("/dev/shm", waive=["shm"], **small)
+
+
+@pytest.mark.parametrize("check", [check.id for check in CHECKS])
+def test_a_finding_of_any_check_can_refuse_a_plan(check: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also of those whose need no variable sets: recorded facts may contain more than today."""
+    found = {"id": check, "severity": "error", "message": "wrong", "remedy": "repair it", "waivable": False}
+    monkeypatch.setattr(_host_checks, "judge", lambda *_args: [found])
+    (refusal,) = plan_for()["refusals"]
+    assert refusal["variable"].startswith("trtllm_") and refusal["check"] == check

@@ -17,9 +17,9 @@ import yaml
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._fleet import plan_fleet
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._inputs import (
     InputError,
-    earlier_facts,
+    facts_from_file,
     read_facts,
-    recorded_facts,
+    saved_facts,
     with_config,
 )
 from ansible_collections.tritonops.trtllm.tests.unit.support.planning import CATALOGUE, host_of, host_plan, shape_of
@@ -52,53 +52,55 @@ def file(folder: Path, content: Any, name: str = "file") -> str:
 def test_facts_of_several_hosts_are_by_host(tmp_path: Path, form: Any) -> None:
     other = {**FACTS, "processors": 4}
     path = file(tmp_path, form({"hosts": {"one": FACTS, "two": other, "three": FACTS}}))
-    assert recorded_facts(path, ["two", "one"]) == {"two": other, "one": FACTS}
+    assert facts_from_file(path, ["two", "one"]) == {"two": other, "one": FACTS}
 
 
 @pytest.mark.parametrize("form", [json.dumps, yaml.safe_dump])
-def test_facts_of_one_host_apply_to_all(tmp_path: Path, form: Any) -> None:
-    assert recorded_facts(file(tmp_path, form(FACTS)), ["one", "two"]) == {"one": FACTS, "two": FACTS}
+def test_facts_of_one_host_go_for_all(tmp_path: Path, form: Any) -> None:
+    assert facts_from_file(file(tmp_path, form(FACTS)), ["one", "two"]) == {"one": FACTS, "two": FACTS}
 
 
 def test_the_modules_result_is_accepted_as_facts(tmp_path: Path) -> None:
     returned = {"changed": False, "host_facts": {"processors": 8}}
-    assert recorded_facts(file(tmp_path, returned, "one"), ["a"]) == {"a": {"processors": 8}}
-    assert recorded_facts(file(tmp_path, {"hosts": {"a": returned}}, "many"), ["a"]) == {"a": {"processors": 8}}
+    assert facts_from_file(file(tmp_path, returned, "one"), ["a"]) == {"a": {"processors": 8}}
+    assert facts_from_file(file(tmp_path, {"hosts": {"a": returned}}, "many"), ["a"]) == {"a": {"processors": 8}}
 
 
 @pytest.mark.parametrize("hosts", [{"one": FACTS}, [], None, "one"])
-def test_hosts_that_are_not_in_the_file_are_omitted(tmp_path: Path, hosts: Any) -> None:
-    assert recorded_facts(file(tmp_path, {"hosts": hosts}), ["two"]) == {}
+def test_hosts_that_are_not_in_the_file_are_left_out(tmp_path: Path, hosts: Any) -> None:
+    assert facts_from_file(file(tmp_path, {"hosts": hosts}), ["two"]) == {}
 
 
 @pytest.mark.parametrize("content", ["a: [", "\0", "2024-13-45", "'", "{1: 2", "!!python/object:os.system {}"])
 def test_a_file_that_is_neither_json_nor_yaml_is_named(tmp_path: Path, content: str) -> None:
     path = file(tmp_path, content)
     with pytest.raises(InputError, match=rf"trtllm_host_facts_file = '{path}': cannot be read"):
-        recorded_facts(path, ["one"])
+        facts_from_file(path, ["one"])
 
 
 @pytest.mark.parametrize("path", ["/no/such/file", "/", "\0", ""])
 def test_a_file_that_cannot_be_read_is_named(path: str) -> None:
     with pytest.raises(InputError, match="cannot be read"):
-        recorded_facts(path, ["one"])
+        facts_from_file(path, ["one"])
 
 
 def test_bytes_that_are_not_text_are_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(InputError, match="cannot be read"):
-        recorded_facts(str(tmp_path / "file"), ["one"])
+        facts_from_file(str(tmp_path / "file"), ["one"])
 
 
-def test_earlier_records_are_by_host(tmp_path: Path) -> None:
-    assert earlier_facts(None) == earlier_facts("") == earlier_facts(str(tmp_path / "none")) == {}
-    assert earlier_facts(file(tmp_path, {"hosts": {"one": FACTS}})) == {"one": FACTS}
+def test_what_was_recorded_before_is_by_host(tmp_path: Path) -> None:
+    assert saved_facts(None) == saved_facts("") == saved_facts(str(tmp_path / "none")) == {}
+    assert saved_facts(file(tmp_path, {"hosts": {"one": FACTS}})) == {"one": FACTS}
 
 
 @pytest.mark.parametrize("content", [FACTS, {"hosts": ["one"]}, ["one"], "plain text"])
-def test_a_file_that_is_not_a_record_is_not_overwritten(tmp_path: Path, content: Any) -> None:
-    with pytest.raises(InputError, match=r"trtllm_host_facts_save = .* has no facts by host.*choose another file"):
-        earlier_facts(file(tmp_path, content))
+def test_a_file_that_is_no_record_is_not_overwritten(tmp_path: Path, content: Any) -> None:
+    with pytest.raises(
+        InputError, match=r"trtllm_host_facts_save = .* does not contain facts by host.*use another file"
+    ):
+        saved_facts(file(tmp_path, content))
 
 
 def test_a_shape_applies_to_every_host() -> None:
@@ -213,14 +215,14 @@ def test_the_token_is_not_in_messages(hub: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("repository", ["me/html", "me/garbage"])
-def test_an_answer_without_a_config_is_refused_with_a_remedy(hub: str, repository: str) -> None:
-    with pytest.raises(InputError, match=r"(?s)the model's shape cannot be read there: .*give trtllm_model.shape"):
+def test_an_answer_that_is_no_config_names_the_way_out(hub: str, repository: str) -> None:
+    with pytest.raises(InputError, match=r"(?s)the model's shape cannot be read from .*set trtllm_model.shape"):
         with_config(request_to(hub, repository), None)
 
 
 @pytest.mark.parametrize("endpoint", ["http://127.0.0.1:1", "http://a b", "x", "http://[", "http://h:port"])
-def test_an_unreachable_hub_is_refused_with_a_remedy(endpoint: str) -> None:
-    with pytest.raises(InputError, match="the model's shape cannot be read there"):
+def test_a_hub_that_cannot_be_asked_names_the_way_out(endpoint: str) -> None:
+    with pytest.raises(InputError, match="the model's shape cannot be read from"):
         with_config(request_to(endpoint, "me/tiny"), None)
 
 

@@ -9,7 +9,7 @@ import datetime
 from typing import Any
 
 import pytest
-from ansible_collections.tritonops.trtllm.plugins.plugin_utils._plan_groups import plan_equals_once
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils._plan_groups import plan_equal_hosts_once
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._planner import make_plan
 from ansible_collections.tritonops.trtllm.tests.unit.support.planning import CATALOGUE, host
 
@@ -26,7 +26,7 @@ def planned(*values: Any) -> tuple[list[Any], int]:
         made.append(given)
         return [given]
 
-    plans = plan_equals_once(
+    plans = plan_equal_hosts_once(
         {f"host{number}": value for number, value in enumerate(values)}, plan, lambda value: value, nothing
     )
     assert list(plans) == [f"host{number}" for number in range(len(values))]
@@ -66,7 +66,7 @@ def test_values_that_json_cannot_represent_are_planned_each_time(value: Any) -> 
 def test_a_shared_plan_equals_the_plan_of_each_host() -> None:
     request = {"model": "mixtral-8x7b-instruct"}
     facts = {"a": host(), "b": host("BM.GPU.A10.4"), "c": host()}
-    plans = plan_equals_once(
+    plans = plan_equal_hosts_once(
         {name: (request, each) for name, each in facts.items()},
         lambda given: make_plan(*given, CATALOGUE),
         lambda given: given,
@@ -85,6 +85,6 @@ def test_facts_with_the_same_effect_share_a_plan() -> None:
         return given
 
     hosts = {f"h{number}": number for number in (11, 12, 19, 13, 18, 21, 22)}
-    plans = plan_equals_once(hosts, plan, lambda given: given // 10, lambda given, _plan: given % 10 < 5)
+    plans = plan_equal_hosts_once(hosts, plan, lambda given: given // 10, lambda given, _plan: given % 10 < 5)
     assert made == [11, 19, 21]
     assert list(plans.values()) == [11, 11, 19, 11, 19, 21, 21]

@@ -34,10 +34,10 @@ def test_a_table_shows_steps_sizes_and_what_is_left() -> None:
     assert " ".join(table["service"]).startswith("start grpc at 127.0.0.1:8001, http at 127.0.0.1:8000")
     assert " ".join(table["KV"]) == "cache 1583488 tokens of 16 KiB: 773 sequences of 2048 tokens at once"
     assert "40.0 GiB: runtime 1.5 GiB, weights 11.1 GiB" in " ".join(table["each"])
-    assert " ".join(table["disk"]).endswith("in all")
-    assert " ".join(table["convert"]) == "native: cuts and casts the safetensors, without a GPU or a container"
+    assert " ".join(table["disk"]).endswith("in total)")
+    assert " ".join(table["convert"]) == "native: converts the safetensors without a GPU or a container"
     assert table["memory"][:2] == ["1.07", "GB"]
-    assert table["exposure"][1:3] == ["known", "vulnerabilities"]
+    assert table["security"][1:3] == ["known", "CVEs"]
 
 
 def test_existing_artifacts_have_no_size() -> None:
@@ -93,7 +93,19 @@ def test_a_single_deployment_with_all_gpus_has_no_heading_and_no_gpu_line() -> N
     assert not [line for line in lines if line.startswith(("-- ", "GPUs "))]
 
 
-def test_each_deployment_has_its_own_part_with_its_gpus() -> None:
+@pytest.mark.parametrize(
+    ("shape", "options", "end"),
+    [
+        ("VM.GPU.A10.1", {}, "on 1 GPU"),
+        ("VM.GPU.A10.2", {}, "on 2 GPUs"),
+        ("rehearsal", {"gpus_required": False}, "without GPUs"),
+    ],
+)
+def test_the_heading_counts_the_gpus(shape: str, options: dict[str, Any], end: str) -> None:
+    assert table_of(host(shape), model="smollm2-135m-instruct", **options)[1].endswith(f" {end}")
+
+
+def test_each_deployment_has_its_own_part_and_the_gpus_are_shared_out() -> None:
     lines = table_of(gpus=4, parallelism={"tensor": 4}, deployments={"small": {**SMALL, "gpus": [6]}})
     heads = [line for line in lines if line.startswith(("==", "--"))]
     assert heads == ["== one", "-- deployment default", "-- deployment small"]
@@ -113,4 +125,4 @@ def test_a_refusal_of_one_deployment_is_all_that_is_shown() -> None:
 
 def test_a_warning_of_the_host_is_in_its_table() -> None:
     (warning,) = (line for line in table_of(host(deployments={"old": "x-1"})) if "old" in line)
-    assert warning.startswith("warning   the deployment old serves on this host and is not in the inventory")
+    assert warning.startswith("warning   deployment old is served on this host, but is not in the inventory")

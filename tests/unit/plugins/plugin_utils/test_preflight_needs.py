@@ -182,7 +182,7 @@ def test_the_hub_is_checked_for_a_model_with_an_unreadable_shape() -> None:
     """The reason may be its token, which preflight reports."""
     plan = host_plan(model=OWN_MODEL, weights={"endpoint": "http://127.0.0.1:9"})["deployments"]["default"]
     (refusal,) = plan["refusals"]
-    assert "the model's shape cannot be read there" in refusal["message"]
+    assert "the model's shape cannot be read from" in refusal["message"]
     hub = plan["needs"]["hub"]
     assert (hub["repository"], hub["revision"], hub["endpoint"]) == (*OWN_MODEL.values(), "http://127.0.0.1:9")
 

@@ -38,16 +38,26 @@ OWN = {"repository": "me/Tiny", "revision": "1" * 40, "architecture": "LlamaForC
         ({"model": {"preset": "mixtral"}}, "trtllm_model", "did you mean mixtral-8x"),
         ({"model": {"preset": "mixtral-8x7b", "revisoin": "x"}}, "trtllm_model.revisoin", "did you mean revision"),
         ({"model": {"preset": "mixtral-8x7b", "kind": "chatty"}}, "trtllm_model.kind", "base, instruct"),
-        ({"model": {"repository": "me/x"}}, "trtllm_model.shape", "give shape, or config"),
-        ({"model": {**OWN, "revision": ""}}, "trtllm_model.revision", "must be a string"),
+        ({"model": {**OWN, "shape": None}}, "trtllm_model.shape", "set it, or trtllm_model.config"),
+        ({"model": {**OWN, "revision": ""}}, "trtllm_model.revision", "is required"),
         ({"model": {**OWN, "name": "../../etc"}}, "trtllm_model.name", "letters, digits"),
         ({"model": {**OWN, "shape": {**TINY, "heads": 0}}}, "trtllm_model.shape.heads", "at least 1"),
-        ({"model": {**OWN, "shape": {**TINY, "hidden": 66}}}, "trtllm_model.shape.head_size", "is needed"),
-        ({"model": {**OWN, "shape": {"layers": 2}}}, "trtllm_model.shape.heads", "is missing"),
+        ({"model": {**OWN, "shape": {**TINY, "hidden": 66}}}, "trtllm_model.shape.head_size", "is required"),
+        ({"model": {**OWN, "shape": {"layers": 2}}}, "trtllm_model.shape.heads", "is required"),
         ({"model": {**OWN, "config": [1]}}, "trtllm_model.config", "content of the model's config.json"),
-        ({"model": {**OWN, "architecture": "GPT2"}}, "trtllm_model.architecture", "converts LlamaForCausalLM"),
-        ({"release": "9.9.9"}, "trtllm_release", "known are: 0.8.0, 0.9.0, 0.10.0"),
-        ({"release": 1.2}, "trtllm_release", "did you mean 1.2"),
+        ({"model": {**OWN, "architecture": "GPT2"}}, "trtllm_model.architecture", "supported are LlamaForCausalLM"),
+        ({"model": "Qwen/Qwen3-8B"}, "trtllm_model", "use {repository: Qwen/Qwen3-8B, revision: COMMIT}"),
+        ({"model": "Qwen/Qwen2.5-7B-Instruct"}, "trtllm_model", "or its preset, qwen2.5-7b-instruct"),
+        ({"model": ["mixtral-8x7b", "llama-3.1-8b"]}, "trtllm_model", "further models of a host go into trtllm_deploy"),
+        ({"model": None}, "trtllm_model", "is required: the name of a preset"),
+        ({"release": "9.9.9"}, "trtllm_release", "the newest is 1.2.1"),
+        ({"release": "0.9.9"}, "trtllm_release", "use one of: 0.8.0, 0.9.0, 0.10.0"),
+        ({"release": "0.10"}, "trtllm_release", "did you mean 0.10.0?"),
+        ({"release": "v0.18"}, "trtllm_release", "did you mean 0.18.2?"),
+        ({"release": 1.2}, "trtllm_release", "in quotes"),
+        ({"release": 2}, "trtllm_release", "in quotes"),
+        ({"precision": "fp16"}, "trtllm_precision", "did you mean float16?"),
+        ({"precision": "INT4"}, "trtllm_precision", "did you mean int4_weight_only?"),
         ({"precision": "bf16"}, "trtllm_precision", "float16, bfloat16"),
         ({"profile": "llm_api"}, "trtllm_profile", "did you mean llmapi"),
         ({"root": "relative"}, "trtllm_root", "absolute"),
@@ -72,39 +82,43 @@ OWN = {"repository": "me/Tiny", "revision": "1" * 40, "architecture": "LlamaForC
         ({"root": "/srv/a:b"}, "trtllm_root", "colon"),
         ({"engine_dir": []}, "trtllm_engine_dir", "absolute"),
         ({"streaming": "perhaps"}, "trtllm_streaming", "true or false"),
-        ({"parallelism": {"tensor": 3}}, "trtllm_parallelism.tensor", "these do: 1, 2, 4, 8"),
+        ({"parallelism": {"tensor": 3}}, "trtllm_parallelism.tensor", "possible sizes are 1, 2, 4, 8"),
         ({"parallelism": {"tensor": 0}}, "trtllm_parallelism.tensor", "at least 1"),
         ({"parallelism": {"tensor": 128}}, "trtllm_parallelism.tensor", "at most 64"),
         ({"parallelism": {"tenser": 2}}, "trtllm_parallelism.tenser", "did you mean tensor"),
-        ({"parallelism": {"pipeline": 3}}, "trtllm_parallelism.pipeline", "32 layers; these do: 1, 2, 4, 8, 16"),
+        ({"parallelism": {"tp": 2}}, "trtllm_parallelism.tp", "did you mean tensor?"),
+        ({"parallelism": {"pp_size": 2}}, "trtllm_parallelism.pp_size", "did you mean pipeline?"),
+        ({"parallelism": "8"}, "trtllm_parallelism", """write it as JSON: '{"tensor": …}'"""),
+        ({"limits": "{max_batch_size:"}, "trtllm_limits", """write it as JSON: '{"max_batch_size": …}'"""),
+        ({"parallelism": {"pipeline": 3}}, "trtllm_parallelism.pipeline", "possible sizes are 1, 2, 4, 8, 16"),
         ({"parallelism": [8]}, "trtllm_parallelism", "mapping"),
-        ({"parallelism": {"tensor": 8, "moe_expert": 3}}, "trtllm_parallelism.moe_tensor", "tensor parallelism, 8"),
-        ({"parallelism": {"moe_expert": 8}}, "trtllm_parallelism.tensor", "must be said"),
+        ({"parallelism": {"tensor": 8, "moe_expert": 3}}, "trtllm_parallelism.moe_tensor", "equal to tensor, 8"),
+        ({"parallelism": {"moe_expert": 8}}, "trtllm_parallelism.tensor", "is required"),
         ({"model": "llama-3.1-8b", "parallelism": {"moe_expert": 2}}, "trtllm_parallelism.moe_expert", "no experts"),
         (
             {"release": "0.9.0", "parallelism": {"tensor": 8, "moe_expert": 4, "moe_tensor": 2}},
             "trtllm_parallelism.moe_expert",
             "use 8 and 1",
         ),
-        ({"limits": {"max_seq_len": 40000}}, "trtllm_limits.max_seq_len", "32768 at most"),
-        ({"limits": {"max_input_len": 2048}}, "trtllm_limits.max_input_len", "below max_seq_len"),
+        ({"limits": {"max_seq_len": 40000}}, "trtllm_limits.max_seq_len", "at most 32768"),
+        ({"limits": {"max_input_len": 2048}}, "trtllm_limits.max_input_len", "less than max_seq_len"),
         ({"limits": {"max_num_tokens": 4}}, "trtllm_limits.max_num_tokens", "at least max_batch_size, 8"),
         ({"limits": {"max_batch_size": "many"}}, "trtllm_limits.max_batch_size", "at least 1"),
-        ({"limits": {"kv_cache_fraction": 1.5}}, "trtllm_limits.kv_cache_fraction", "up to 1"),
-        ({"limits": {"kv_cache_fraction": 10**400}}, "trtllm_limits.kv_cache_fraction", "up to 1"),
+        ({"limits": {"kv_cache_fraction": 1.5}}, "trtllm_limits.kv_cache_fraction", "at most 1"),
+        ({"limits": {"kv_cache_fraction": 10**400}}, "trtllm_limits.kv_cache_fraction", "at most 1"),
         ({"image": {"reference": "registry.example/backend"}}, "trtllm_image.reference", "has no tag"),
         ({"image": {"digest": "sha256:1"}}, "trtllm_image.digest", "64 hex digits"),
         ({"image": {"source": "archive", "digest": DIGEST}}, "trtllm_image.archive", "absolute path"),
-        ({"image": {"source": "archive", "archive": "/a.tar"}}, "trtllm_image.digest", "is missing"),
+        ({"image": {"source": "archive", "archive": "/a.tar"}}, "trtllm_image.digest", "is required"),
         ({"image": {"source": "tape"}}, "trtllm_image.source", "registry, archive, build"),
         ({"image": {"tag_moved": "folow"}}, "trtllm_image.tag_moved", "refuse, keep"),
         ({"image": {"build": {"cuda_architectures": "A100"}}}, "trtllm_image.build.cuda_architectures", "80-real"),
         ({"image": {"build": {"job": 3}}}, "trtllm_image.build.job", "did you mean jobs?"),
         ({"image": {"build": {"args": ["A=b"]}}}, "trtllm_image.build.args", "mapping of names to values"),
         ({"image": {"build": {"args": {"A": None}}}}, "trtllm_image.build.args.A", "must be a string"),
-        ({"release": "0.18.1"}, "trtllm_image.reference", "NGC has no image of 0.18.1"),
+        ({"release": "0.18.1"}, "trtllm_image.reference", "NGC has no image of TensorRT-LLM 0.18.1"),
         ({"sources": {"backends": {}}}, "trtllm_sources.backends", "did you mean backend"),
-        ({"sources": {"backend": {"repository": "x"}}}, "trtllm_sources.backend.commit", "is missing"),
+        ({"sources": {"backend": {"repository": "x"}}}, "trtllm_sources.backend.commit", "is required"),
         ({"sources": {"backend": {"repository": "x", "commit": "v1"}}}, "trtllm_sources.backend.commit", "40 hex"),
         ({"weights": {"endpoint": "ftp://x"}}, "trtllm_weights.endpoint", "must be a URL"),
         ({"weights": {"path": "here"}}, "trtllm_weights.path", "absolute"),
@@ -115,15 +129,28 @@ OWN = {"repository": "me/Tiny", "revision": "1" * 40, "architecture": "LlamaForC
         ({"server": {"shm_size": "2 GB"}}, "trtllm_server.shm_size", "such as 2g"),
         ({"server": {"address": "a b"}}, "trtllm_server.address", "such as 127.0.0.1"),
         ({"waive": {"disk_space": True}}, "trtllm_waive", "must be a list"),
-        ({"waive": ["disk"]}, "trtllm_waive", "is called disk_space now"),
-        ({"waive": "gpu_memory, host_memory"}, "trtllm_waive", "is called memory now"),
-        ({"waive": ["driver_too_old"]}, "trtllm_waive", "nothing works in spite of it"),
+        ({"waive": ["disk"]}, "trtllm_waive", "is now called disk_space"),
+        ({"waive": "gpu_memory, host_memory"}, "trtllm_waive", "is now called memory"),
+        ({"waive": ["driver_too_old"]}, "trtllm_waive", "nothing would work"),
         ({"waive": ["gpu_memry"]}, "trtllm_waive", "did you mean gpu_memory?"),
         ({"preflight_gpus": 8}, "trtllm_preflight_gpus", "must be a mapping"),
         ({"preflight_gpus": {"cout": 8}}, "trtllm_preflight_gpus.cout", "did you mean count?"),
         ({"preflight_gpus": {"count": "many"}}, "trtllm_preflight_gpus", "many"),
-        ({"repository_parameters": {"tensorrt_lm": {}}}, "trtllm_repository_parameters.tensorrt_lm", "is not a model"),
-        ({"repository_overrides": {"tensorrt_llm": 1}}, "trtllm_repository_overrides", "must map a Triton model"),
+        (
+            {"repository_parameters": {"tensorrt_lm": {}}},
+            "trtllm_repository_parameters.tensorrt_lm",
+            "did you mean tensorrt",
+        ),
+        (
+            {"repository_parameters": {"tensorrtllm": {}}},
+            "trtllm_repository_parameters.tensorrtllm",
+            "mean tensorrt_llm?",
+        ),
+        (
+            {"repository_overrides": {"tensorrt_llm": 1}},
+            "trtllm_repository_overrides",
+            "must be a mapping of Triton models",
+        ),
         (
             {"repository_overrides": {"tensorrt_llm": {"parameters": {1: "x"}}}},
             "trtllm_repository_overrides.tensorrt_llm.parameters",
@@ -145,7 +172,13 @@ def test_a_wrong_value_is_named_with_valid_values(changes: dict[str, Any], varia
     assert says in refused(**changes)[variable]
 
 
-def test_all_problems_are_reported_at_once() -> None:
+def test_a_model_on_a_hub_only_needs_a_revision() -> None:
+    """Its architecture and shape are read from there, so they are not reported as missing."""
+    assert list(refused(model={"repository": "Qwen/Qwen3-8B"})) == ["trtllm_model.revision"]
+    assert "trtllm_model.shape" in refused(model={"repository": "Qwen/Qwen3-8B", "revision": "main"})
+
+
+def test_all_problems_come_at_once() -> None:
     wrong = {"model": "nothing", "release": "9", "precision": "int3", "parallelism": {"tensor": -1}, "root": "x"}
     assert set(refused(**wrong)) == {f"trtllm_{name}" for name in [*wrong, "parallelism.tensor"]} - {
         "trtllm_parallelism"
@@ -155,18 +188,18 @@ def test_all_problems_are_reported_at_once() -> None:
 @pytest.mark.parametrize("release", ["0.8.0", "0.18.2"])
 def test_an_unsupported_profile_names_versions_that_support_it(release: str) -> None:
     assert refused(release=release, profile="llmapi")["trtllm_profile"].endswith(
-        f"0.19.0 to {CATALOGUE.newest('llmapi')} have"
+        f"0.19.0 to {CATALOGUE.newest('llmapi')} do"
     )
 
 
 def test_weight_only_requires_an_engine() -> None:
     found = refused(profile="llmapi", precision="int8_weight_only")["trtllm_precision"]
-    assert "profile engine; llmapi has float32, float16, bfloat16" in found
+    assert "trtllm_profile engine; llmapi supports float32, float16, bfloat16" in found
 
 
 def test_fp8_requires_fp8_weights() -> None:
     h100 = host("BM.GPU.H100.8")
-    assert "quantised to it" in refused(h100, precision="fp8")["trtllm_precision"]
+    assert "with FP8 weights" in refused(h100, precision="fp8")["trtllm_precision"]
     quantised = {"preset": "llama-3.1-8b-instruct", "repository": "me/Llama-3.1-8B-Instruct-FP8", "quantization": "fp8"}
     plan = accepted(h100, model=quantised, profile="llmapi")
     assert plan["precision"] == "fp8"
@@ -179,7 +212,8 @@ def test_a_renamed_placeholder_names_its_successor(release: str) -> None:
     wrong = {"tensorrt_llm_bls": {"visual_model_path": "x"}, "preprocessing": {"visual_model_path": "x"}}
     found = refused(release=release, image=IMAGE, repository_parameters=wrong)
     assert (
-        "(multimodal_model_path since 0.19.0)" in found["trtllm_repository_parameters.preprocessing.visual_model_path"]
+        "(called multimodal_model_path since 0.19.0)"
+        in found["trtllm_repository_parameters.preprocessing.visual_model_path"]
     )
 
 
@@ -192,8 +226,8 @@ def test_a_removed_placeholder_names_the_version() -> None:
 @pytest.mark.parametrize(
     "reference", ["nvcr.io/nvidia/tritonserver:24.05-trtllm-python-py3", "m/tritonserver:24.05-trtllm-python-py3"]
 )
-def test_an_ngc_image_of_another_version_is_refused(reference: str) -> None:
-    assert "carries release 0.9.0, not 1.2.1" in refused(image={"reference": reference})["trtllm_image.reference"]
+def test_an_ngc_image_of_another_release_is_told(reference: str) -> None:
+    assert "contains TensorRT-LLM 0.9.0, not 1.2.1" in refused(image={"reference": reference})["trtllm_image.reference"]
     assert accepted(release="0.9.0", image={"reference": reference})["trtllm_backend"]["image"]["name"] == reference
 
 
@@ -332,9 +366,9 @@ def test_a_mixtral_without_kv_heads_and_experts_has_the_defaults_of_transformers
         ({"vocab_size": 1 << 99999}, "trtllm_model.config", "not a value too large to show"),
         ({"num_key_value_heads": 0}, "trtllm_model.config", "num_key_value_heads must be a whole number"),
         ({"tie_word_embeddings": "yes"}, "trtllm_model.config", "tie_word_embeddings must be true or false"),
-        ({"architectures": []}, "trtllm_model.architecture", "must be a string"),
+        ({"architectures": []}, "trtllm_model.architecture", "is required for a model that is not a preset"),
         ({"architectures": [5]}, "trtllm_model.architecture", "must be a string"),
-        ({"architectures": ["BloomForCausalLM"]}, "trtllm_model.architecture", "model.shape must be given"),
+        ({"architectures": ["BloomForCausalLM"]}, "trtllm_model.architecture", "unless trtllm_model.shape is set"),
         ({"torch_dtype": 16}, "trtllm_model.dtype", "must be a string"),
         ({"compression_config": True}, "trtllm_model.quantization", "must be a string"),
     ],

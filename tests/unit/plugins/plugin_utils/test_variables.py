@@ -32,7 +32,7 @@ def test_a_misspelt_variable_is_refused_with_the_nearest_name(name: str, meant: 
 @pytest.mark.parametrize("name", ["trtllm_plan_waive", "trtllm_preflight_waive"])
 def test_a_variable_of_earlier_versions_is_refused_with_its_new_name(name: str) -> None:
     (refusal,) = unknown_names([name])
-    assert refusal.message == "is called trtllm_waive now: move its value there"
+    assert refusal.message == "is now called trtllm_waive: move its value there"
 
 
 def test_the_common_prefix_does_not_count_as_similar() -> None:

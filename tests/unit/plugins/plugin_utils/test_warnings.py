@@ -12,8 +12,8 @@ from ansible_collections.tritonops.trtllm.tests.unit.support.planning import CAT
 
 
 def test_an_older_driver_of_the_same_cuda_is_warned_of() -> None:
-    assert warned("the driver is 580.95, but the image was built for 590.44.01", host(driver_version="580.95"))
-    assert warned("driver is not known", host(driver_version=None))
+    assert warned("the driver is 580.95, the image is made for 590.44.01", host(driver_version="580.95"))
+    assert warned("driver is not known, so it was not checked", host(driver_version=None))
     assert not warned("driver", host(driver_version="590.44.01"))
 
 
@@ -24,16 +24,16 @@ def test_an_old_container_toolkit_gives_a_warning(version: str | None, warns: bo
     assert warned("nvidia-container-toolkit", host(container_toolkit=version)) is warns
 
 
-def test_a_batch_of_one_gives_a_warning() -> None:
-    assert warned("serve one request at a time", limits={"max_batch_size": 1})
-    assert not warned("serve one request at a time")
+def test_a_batch_of_one_is_warned_of() -> None:
+    assert warned("serves one request at a time", limits={"max_batch_size": 1})
+    assert not warned("serves one request at a time")
 
 
 @pytest.mark.parametrize("release", CATALOGUE.releases)
-def test_a_build_default_of_batch_one_gives_a_warning(release: str) -> None:
-    by_itself = "by itself would build for batch 1"
-    assert warned(by_itself, release=release, image=IMAGE) is (release in ("0.8.0", "0.9.0", "0.10.0"))
-    assert not warned(by_itself, release=release, image=IMAGE, limits={"max_batch_size": 8})
+def test_a_build_default_of_batch_one_is_warned_of(release: str) -> None:
+    default = "max_batch_size is not set: the engine is built for 8"
+    assert warned(default, release=release, image=IMAGE) is (release in ("0.8.0", "0.9.0", "0.10.0"))
+    assert not warned(default, release=release, image=IMAGE, limits={"max_batch_size": 8})
 
 
 def test_instances_on_gpus_give_a_warning() -> None:
@@ -42,9 +42,9 @@ def test_instances_on_gpus_give_a_warning() -> None:
     assert not warned("KIND_GPU", repository_overrides={"tensorrt_llm": {"instance_group": [{"kind": "KIND_CPU"}]}})
 
 
-def test_streaming_gives_a_warning() -> None:
-    assert warned("decoupled")
-    assert not warned("decoupled", streaming=False)
+def test_streaming_is_warned_of() -> None:
+    assert warned("trtllm_streaming")
+    assert not warned("trtllm_streaming", streaming=False)
 
 
 @pytest.mark.parametrize(
@@ -65,9 +65,9 @@ def test_more_sequences_than_the_cache_holds_give_a_warning() -> None:
     assert warned("sequences of 32768 tokens", limits={"max_batch_size": 256, "max_seq_len": 32768})
 
 
-def test_limits_that_the_llm_api_lacks_give_a_warning() -> None:
-    assert warned("max_input_len has no place", profile="llmapi", limits={"max_input_len": 512})
-    assert not warned("has no place", profile="llmapi", limits={"max_seq_len": 4096})
+def test_limits_that_the_llm_api_has_not_are_warned_of() -> None:
+    assert warned("ignored: max_input_len", profile="llmapi", limits={"max_input_len": 512})
+    assert not warned("and ignored", profile="llmapi", limits={"max_seq_len": 4096})
 
 
 def test_a_placeholder_can_be_left_unfilled() -> None:
