@@ -57,6 +57,10 @@ _GPU_OPTIONS = options_of(Gpus)
 _RENAMED = {"disk": "disk_space", "host_memory": "memory"}
 
 
+STOP_TIMEOUT, MOST_STOP_TIMEOUT = 60, 3600
+"""Seconds that requests get to finish when a server is stopped."""
+
+
 @dataclass(frozen=True)
 class Model:
     """What is served: a repository on a hub at a revision, and its shape. `dtype` is what its files hold."""
@@ -180,6 +184,7 @@ class Spec:
     converter: str
     tokenizer: Tokenizer | None
     streaming: bool
+    stop_timeout: int
     gpus_required: bool
     gpus: int | tuple[int, ...] | None
     engine_dir: str
@@ -549,6 +554,9 @@ def read_spec(request: Mapping[str, Any], catalogue: Catalogue) -> tuple[Spec | 
         "converter": reader.converter(),
         "tokenizer": reader.tokenizer(),
         "streaming": reader.boolean("streaming", reader.given("streaming", True)),
+        "stop_timeout": reader.count(
+            "stop_timeout", reader.given("stop_timeout", STOP_TIMEOUT), most=MOST_STOP_TIMEOUT
+        ),
         "gpus_required": reader.boolean("gpus_required", reader.given("gpus_required", True)),
         "gpus": reader.gpus(),
         "engine_dir": reader.path("engine_dir"),
