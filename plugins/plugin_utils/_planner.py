@@ -84,7 +84,8 @@ def make_plan(
 
     `request`: the `trtllm_*` variables without their prefix. `host_facts`: as `trtllm_host_info` returns them, but with
     no other GPUs than this deployment's, which Docker knows as `devices`; what is missing is not known. `share`: how
-    much of the host's memory the deployment may use. With `refusals` in the result there is nothing else to rely on, but `needs`.
+    much of the host's memory the deployment may use. With `refusals` in the result there is nothing else to rely on,
+    but `needs`.
     """
     if not isinstance(request, Mapping):
         wrong = Refusal("trtllm_request", request, "must be a mapping of variables")

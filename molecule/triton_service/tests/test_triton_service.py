@@ -23,7 +23,8 @@ sys.exit(answer.text) if answer.status_code != 200 else print(answer.json()["tex
 
 STREAM = """
 import requests, sys
-question = {"text_input": "What is cloud computing?", "max_tokens": 96, "bad_words": "", "stop_words": "", "stream": True}
+question = {"text_input": "What is cloud computing?", "max_tokens": 96, "bad_words": "", "stop_words": ""}
+question["stream"] = True
 url = "http://127.0.0.1:8000/v2/models/ensemble/generate_stream"
 with requests.post(url, json=question, stream=True, timeout=120) as answer, open(sys.argv[1], "w") as events:
     for line in answer.iter_lines():
@@ -119,7 +120,7 @@ def test_stream_ends_before_a_server_that_is_stopped(host: Host) -> None:
 
     host.check_output(stream("/root/undisturbed"))
     host.check_output(f"systemd-run --unit stream --collect {stream('/root/disturbed')}")
-    while not host.run("test -s /root/disturbed").rc == 0:
+    while host.run("test -s /root/disturbed").rc != 0:
         time.sleep(0.1)
     host.check_output("systemctl stop trtllm@default")
     assert host.check_output("docker ps --quiet --filter name=trtllm-default") == ""
