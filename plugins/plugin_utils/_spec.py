@@ -57,8 +57,8 @@ _GPU_OPTIONS = options_of(Gpus)
 _RENAMED = {"disk": "disk_space", "host_memory": "memory"}
 
 
-STOP_TIMEOUT, MOST_STOP_TIMEOUT = 60, 3600
-"""Seconds that requests get to finish when a server is stopped."""
+MOST_STOP_TIMEOUT = 3600
+"""Seconds that requests can get to finish when a server is stopped."""
 
 
 @dataclass(frozen=True)
@@ -554,9 +554,7 @@ def read_spec(request: Mapping[str, Any], catalogue: Catalogue) -> tuple[Spec | 
         "converter": reader.converter(),
         "tokenizer": reader.tokenizer(),
         "streaming": reader.boolean("streaming", reader.given("streaming", True)),
-        "stop_timeout": reader.count(
-            "stop_timeout", reader.given("stop_timeout", STOP_TIMEOUT), most=MOST_STOP_TIMEOUT
-        ),
+        "stop_timeout": reader.count("stop_timeout", reader.given("stop_timeout", 60), most=MOST_STOP_TIMEOUT),
         "gpus_required": reader.boolean("gpus_required", reader.given("gpus_required", True)),
         "gpus": reader.gpus(),
         "engine_dir": reader.path("engine_dir"),
