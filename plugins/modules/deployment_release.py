@@ -116,6 +116,11 @@ proved:
   returned: with O(state=current)
   type: bool
   sample: false
+reload:
+  description: Whether the file of O(unit) has changed since systemd read it.
+  returned: with O(state=current)
+  type: bool
+  sample: false
 running:
   description: Whether O(unit) runs this release; V(null) if it is not running.
   returned: with O(state=current)
@@ -141,12 +146,17 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.release._served i
 )
 
 
-def runs(module: AnsibleModule, unit: str | None, folder: str) -> bool | None:
-    """Whether the unit runs that release, because the command line of its process contains the folder."""
+def shown(module: AnsibleModule, unit: str | None) -> dict[str, str]:
+    """Properties of the unit in systemd; empty without a unit."""
     if not unit:
-        return None
-    _rc, out, _err = module.run_command(["systemctl", "show", "--property", "MainPID", "--value", unit])
-    pid = int(out.strip() or 0)
+        return {}
+    _rc, out, _err = module.run_command(["systemctl", "show", "--property", "MainPID,NeedDaemonReload", unit])
+    return dict(line.split("=", 1) for line in out.splitlines() if "=" in line)
+
+
+def runs(unit: dict[str, str], folder: str) -> bool | None:
+    """By the command line of the unit's process, which names the folder that the container gets."""
+    pid = int(unit.get("MainPID") or 0)
     command = command_of(pid) if pid else ""
     return f"{folder}:" in command if command else None
 
@@ -154,10 +164,12 @@ def runs(module: AnsibleModule, unit: str | None, folder: str) -> bool | None:
 def make_current(module: AnsibleModule, path: str, release: str) -> dict[str, t.Any]:
     before = links(path)
     after = serving(path, before, release)
+    unit = shown(module, module.params["unit"])
     found = {
         "fallback": fallback(path, before, release)._asdict(),
         "proved": is_proved(path, release),
-        "running": runs(module, module.params["unit"], os.path.join(path, RELEASES, release)),
+        "reload": unit.get("NeedDaemonReload") == "yes",
+        "running": runs(unit, os.path.join(path, RELEASES, release)),
     }
     return {**changed(module, path, before, after), **found}
 

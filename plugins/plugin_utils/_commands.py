@@ -57,11 +57,13 @@ def build_argv(spec: Spec, workers: int) -> list[str]:
     return [*argv, "--workers", str(workers)]
 
 
-def launch_argv(release: Release, world_size: int, server: Server, oversubscribe: bool = False) -> list[str]:
+def launch_argv(
+    release: Release, world_size: int, server: Server, stop_timeout: int, oversubscribe: bool = False
+) -> list[str]:
     """The command that upstream's launch script runs. The script itself returns at once, which would end a container.
 
     There is one tritonserver per rank; ranks above 0 only load the `tensorrt_llm` model and follow rank 0. Since 0.19.0
-    the script passes the ports twice.
+    the script passes the ports twice. It sets no exit timeout, and Triton's default of 30 seconds cuts long answers.
     """
     ports = [f"--{kind}-port={getattr(server, f'{kind}_port')}" for kind in PORTS]
     argv = ["mpirun", "--allow-run-as-root", *(["--oversubscribe"] if oversubscribe else [])]
@@ -70,7 +72,7 @@ def launch_argv(release: Release, world_size: int, server: Server, oversubscribe
         argv += ports * (release["launch"]["ports_given"] - 1)
         if rank:
             argv += ["--model-control-mode=explicit", f"--load-model={TENSORRT_LLM}"]
-        argv += [*ports, "--disable-auto-complete-config"]
+        argv += [*ports, "--disable-auto-complete-config", f"--exit-timeout-secs={stop_timeout}"]
         argv += [f"--backend-config=python,shm-region-prefix-name=prefix{rank}_", ":"]
     return argv
 

@@ -179,9 +179,10 @@ def _plan(
     whole = not given or list(given) == _indexes(known)
     facts = host.facts if whole else _with_gpus(host.facts, known, given)
     devices = ALL_GPUS if whole else tuple(str(index) for index in given)
+    share = len(given) / len(known.gpus) if known.gpus else 1 / len(host.deployments.by_name)
 
     def plan(request: Mapping[str, Any]) -> dict[str, Any]:
-        return make_plan(request, facts, catalogue, deployment.name, devices)
+        return make_plan(request, facts, catalogue, deployment.name, devices, share)
 
     def plan_with_config(request: Mapping[str, Any]) -> dict[str, Any]:
         """If the model's shape cannot be read, this is one refusal among others."""

@@ -53,6 +53,7 @@ from ansible_collections.tritonops.trtllm.plugins.plugin_utils._sizing import (
     PRECISIONS,
     Parallelism,
     checkpoint_bytes,
+    serving_memory,
 )
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._spec import (
     NATIVE,
@@ -77,12 +78,14 @@ def make_plan(
     catalogue: Catalogue,
     name: str = DEFAULT_DEPLOYMENT,
     devices: Sequence[str] = ALL_GPUS,
+    share: float = 1.0,
 ) -> dict[str, Any]:
     """What a run would do for a deployment, or all the reasons why it cannot.
 
     `request`: the `trtllm_*` variables without their prefix. `host_facts`: as `trtllm_host_info` returns them, but only
-    with the GPUs of this deployment, which are `devices` in Docker; missing facts are not known. If the result has
-    `refusals`, only `needs` can be used besides them.
+    with the GPUs of this deployment, which are `devices` in Docker; missing facts are not known. `share`: the fraction
+    of the host's memory that the deployment may use. If the result has `refusals`, only `needs` can be used besides
+    them.
     """
     if not isinstance(request, Mapping):
         wrong = Refusal("trtllm_request", request, "must be a mapping of variables")
@@ -98,7 +101,8 @@ def make_plan(
         judgeable = replace(needs, disk=())
         on_host = [] if wrong_facts else check_host(judgeable, Case(spec, host, catalogue, None)).refusals
         return _refused([*refusals, *_not_waived([*on_host, *exposed], spec)], needs)
-    planner = _Planner(name, list(devices) if host.gpus else [], spec, host, catalogue, size(spec, host))
+    sized = size(spec, host)
+    planner = _Planner(name, list(devices) if host.gpus else [], spec, host, catalogue, sized, share)
     needs = planner.preflight_needs()
     verdict = check_host(needs, Case(spec, host, catalogue, planner.sized))
     found = [*verdict.refusals, *exposed]
@@ -126,7 +130,14 @@ class _Planner:
     """One method for each part of the plan. Parts that other parts need are attributes."""
 
     def __init__(
-        self, name: str, devices: list[str], spec: Spec, host: HostFacts, catalogue: Catalogue, sized: Sized
+        self,
+        name: str,
+        devices: list[str],
+        spec: Spec,
+        host: HostFacts,
+        catalogue: Catalogue,
+        sized: Sized,
+        share: float,
     ) -> None:
         self.name = name
         self.devices = devices
@@ -134,6 +145,7 @@ class _Planner:
         self.host = host
         self.catalogue = catalogue
         self.sized = sized
+        self.share = share
         self.sources = {name: self._source(name) for name in spec.release["sources"]}
         self.layout = spec.release["layout"][self._layout_name()]
         self.image = self._image()
@@ -300,6 +312,7 @@ class _Planner:
                 shm_size=launch["shm_size"],
                 tmpfs=launch["tmpfs"],
                 ulimits=list(self.spec.server.ulimits),
+                memory=serving_memory(self.host.memory, self.share),
             ),
             endpoint=sections.Endpoint(
                 address=launch["address"],
@@ -308,6 +321,7 @@ class _Planner:
                 models=models,
             ),
             proof=self._proof(),
+            stop_timeout=self.spec.stop_timeout,
         )
 
     def _artifacts(self) -> dict[str, dict[str, Any]]:
@@ -535,15 +549,16 @@ class _Planner:
         world_size = self.parallelism.world_size if self.spec.profile == "engine" else 1
         ports = {kind: getattr(server, f"{kind}_port") for kind in commands.PORTS}
         crowded = 0 < self.host.processors < world_size
+        argv = commands.launch_argv(self.spec.release, world_size, server, self.spec.stop_timeout, crowded)
         return {
-            "argv": commands.launch_argv(self.spec.release, world_size, server, oversubscribe=crowded),
+            "argv": argv,
             "world_size": world_size,
             "address": server.address,
             "ports": ports,
             "listen": [{"address": server.address, "port": port} for port in ports.values()],
             "shm_size": server.shm_size,
             # The LLM API compiles kernels into its home folder and loads them.
-            "tmpfs": "/tmp" if self.spec.profile == "engine" else "/tmp:exec",
+            "tmpfs": "/tmp:size=1g" if self.spec.profile == "engine" else "/tmp:exec,size=8g",
             **({"gpus": self.devices} if self.devices not in ([], list(ALL_GPUS)) else {}),
         }
 

@@ -155,7 +155,7 @@ class ModelRepo:
 
 @dataclass(frozen=True)
 class Container:
-    """How to run the container of a release, and the `command` in it."""
+    """How to run the container of a release, and the `command` in it. `memory` is in bytes, None for no limit."""
 
     image: str
     command: list[str]
@@ -163,6 +163,7 @@ class Container:
     shm_size: str
     tmpfs: str
     ulimits: list[str]
+    memory: int | None
 
 
 @dataclass(frozen=True)
@@ -191,6 +192,7 @@ class TritonService:
     container: Container
     endpoint: Endpoint
     proof: Proof
+    stop_timeout: int
 
 
 def as_options(section: Any) -> dict[str, Any]:

@@ -33,6 +33,9 @@ BUILD_BYTES = 120 * 10**9
 COMPILER_BYTES = 4 * GIB
 """Maximum memory of one compiler process, according to reports of killed ones."""
 
+SYSTEM_BYTES = 2 * GIB
+"""Least memory that is left to the host itself, of which the servers' containers may use the rest."""
+
 MOST_GPUS = 64
 """Largest parallel size to try."""
 
@@ -40,6 +43,16 @@ MOST_GPUS = 64
 def gib(size: int) -> str:
     """GPU memory for a message."""
     return f"{size / GIB:.1f} GiB"
+
+
+def serving_memory(host: int | None, share: float) -> int | None:
+    """Bytes that the container of a server may use of a host's memory; None if that is not known.
+
+    5 % and at least SYSTEM_BYTES stay for the host. `share`: the part of the rest that the deployment gets.
+    """
+    if not host:
+        return None
+    return int(max(0, host - max(SYSTEM_BYTES, host // 20)) * share) or None
 
 
 @dataclass(frozen=True)

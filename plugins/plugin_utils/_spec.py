@@ -62,6 +62,10 @@ _REQUIRED = {"revision": ": a commit hash"}
 _RENAMED = {"disk": "disk_space", "host_memory": "memory"}
 
 
+MOST_STOP_TIMEOUT = 3600
+"""Seconds that requests can get to finish when a server is stopped."""
+
+
 @dataclass(frozen=True)
 class Model:
     """The model to serve: a repository on a hub at a revision, and its shape. `dtype` is the data type of its files."""
@@ -185,6 +189,7 @@ class Spec:
     converter: str
     tokenizer: Tokenizer | None
     streaming: bool
+    stop_timeout: int
     gpus_required: bool
     gpus: int | tuple[int, ...] | None
     engine_dir: str
@@ -579,6 +584,7 @@ def read_spec(request: Mapping[str, Any], catalogue: Catalogue) -> tuple[Spec | 
         "converter": reader.converter(),
         "tokenizer": reader.tokenizer(),
         "streaming": reader.boolean("streaming", reader.get("streaming", True)),
+        "stop_timeout": reader.count("stop_timeout", reader.get("stop_timeout", 60), most=MOST_STOP_TIMEOUT),
         "gpus_required": reader.boolean("gpus_required", reader.get("gpus_required", True)),
         "gpus": reader.gpus(),
         "engine_dir": reader.path("engine_dir"),

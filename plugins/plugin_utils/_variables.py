@@ -109,6 +109,7 @@ VARIABLES: Mapping[str, Variable] = {
     "trtllm_engine_dir": Variable("folder on the host with a TensorRT engine to serve", request=MODEL),
     "trtllm_server": Variable("address, ports and shared memory of Triton", request=MODEL),
     "trtllm_streaming": Variable("whether responses can be streamed", request=MODEL),
+    "trtllm_stop_timeout": Variable("seconds that requests get to finish when a server is stopped", request=HOST),
     "trtllm_gpus_required": Variable("whether a host without GPUs is refused", request=INHERITED),
     "trtllm_repository_parameters": Variable("values for placeholders of the model repository", request=MODEL),
     "trtllm_repository_overrides": Variable("fields of the Triton models' configuration", request=MODEL),

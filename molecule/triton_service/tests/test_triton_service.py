@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import time
 from typing import Any, Callable
 
@@ -17,6 +18,18 @@ import requests, sys
 question = {"text_input": "What is cloud computing?", "max_tokens": 16, "bad_words": "", "stop_words": ""}
 answer = requests.post("http://127.0.0.1:8000/v2/models/ensemble/generate", json=question, timeout=60)
 sys.exit(answer.text) if answer.status_code != 200 else print(answer.json()["text_output"])
+"""
+
+
+STREAM = """
+import requests, sys
+question = {"text_input": "What is cloud computing?", "max_tokens": 96, "bad_words": "", "stop_words": ""}
+question["stream"] = True
+url = "http://127.0.0.1:8000/v2/models/ensemble/generate_stream"
+with requests.post(url, json=question, stream=True, timeout=120) as answer, open(sys.argv[1], "w") as events:
+    for line in answer.iter_lines():
+        if line:
+            print(line.decode(), file=events, flush=True)
 """
 
 
@@ -59,6 +72,14 @@ def test_container_has_what_triton_needs(container: dict[str, Any]) -> None:
     assert {limit["Name"]: limit["Hard"] for limit in limits["Ulimits"]} == {"memlock": -1, "stack": 67108864}
 
 
+def test_container_cannot_take_the_whole_host(host: Host, container: dict[str, Any]) -> None:
+    limits = container["HostConfig"]
+    memory = 1024 * int(host.check_output("awk '/^MemTotal:/ {print $2}' /proc/meminfo"))
+    assert memory * 0.7 < limits["Memory"] == limits["MemorySwap"] < memory
+    assert limits["PidsLimit"] == 32768 and limits["LogConfig"]["Type"] == "none"
+    assert limits["Tmpfs"] == {"/tmp": "size=1g"}
+
+
 def test_container_runs_as_the_system_user(host: Host, container: dict[str, Any]) -> None:
     user = host.user("trtllm")
     assert container["Config"]["User"] == f"{user.uid}:{user.gid}" and 0 < user.uid < 1000
@@ -93,6 +114,23 @@ def test_failed_release_does_not_become_the_previous_one(host: Host) -> None:
     assert not host.file(f"{DEPLOYMENT}/previous").is_symlink
 
 
+def test_stream_ends_before_a_server_that_is_stopped(host: Host) -> None:
+    def stream(file: str) -> str:
+        return f"/opt/trtllm/venv/bin/python -c {shlex.quote(STREAM)} {file}"
+
+    host.check_output(stream("/root/undisturbed"))
+    host.check_output(f"systemd-run --unit stream --collect {stream('/root/disturbed')}")
+    while host.run("test -s /root/disturbed").rc != 0:
+        time.sleep(0.1)
+    host.check_output("systemctl stop trtllm@default")
+    assert host.check_output("docker ps --quiet --filter name=trtllm-default") == ""
+    state = host.check_output("systemctl show --property ActiveState --value trtllm@default")
+    host.check_output("systemctl start trtllm@default")
+    assert state == "inactive"
+    undisturbed, disturbed = (host.file(f"/root/{name}").content_string for name in ("undisturbed", "disturbed"))
+    assert len(disturbed.splitlines()) > 90 and disturbed == undisturbed
+
+
 def test_killed_server_is_restarted(host: Host) -> None:
     before = ask(host)
     assert "cloud" in before.lower()
@@ -100,3 +138,12 @@ def test_killed_server_is_restarted(host: Host) -> None:
     host.check_output("docker kill --signal KILL trtllm-default")
     assert ask(host, time.monotonic() + 180) == before
     assert int(host.check_output("systemctl show --property NRestarts --value trtllm@default")) == restarts + 1
+
+
+def test_server_that_keeps_failing_is_a_failed_unit(host: Host) -> None:
+    deadline = time.monotonic() + 120
+    while host.check_output("systemctl show --property ActiveState --value trtllm@default") != "failed":
+        assert time.monotonic() < deadline
+        host.run("docker kill --signal KILL trtllm-default")
+        time.sleep(0.2)
+    assert host.check_output("systemctl show --property Result --value trtllm@default") == "start-limit-hit"

@@ -33,7 +33,7 @@ if t.TYPE_CHECKING:
     from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._live_host import LiveHost
     from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._needs import Gpus, Needs
 
-# A GPU in the output of look_for_gpus.
+# A GPU in the output of query_gpus.
 Gpu = t.Mapping[str, t.Any]
 
 

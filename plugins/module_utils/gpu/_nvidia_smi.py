@@ -22,7 +22,7 @@ if t.TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
 
 
-def look_for_gpus(module: AnsibleModule, executable: str, timeout: int) -> dict[str, t.Any]:
+def query_gpus(module: AnsibleModule, executable: str, timeout: int) -> dict[str, t.Any]:
     """The output of nvidia-smi. If it is missing or fails, that is not an error of the module."""
     found: dict[str, t.Any] = {"driver_version": None, "cuda_version": None, "gpus": [], "processes": []}
     error = None

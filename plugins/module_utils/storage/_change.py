@@ -14,8 +14,8 @@ import typing as t
 
 from ansible_collections.tritonops.trtllm.plugins.module_utils._module import ModuleFailure
 from ansible_collections.tritonops.trtllm.plugins.module_utils.host._umask import readable_by_everybody
-from ansible_collections.tritonops.trtllm.plugins.module_utils.storage._facts import look
-from ansible_collections.tritonops.trtllm.plugins.module_utils.storage._model import Host, Step, Wishes, readable
+from ansible_collections.tritonops.trtllm.plugins.module_utils.storage._facts import read_host
+from ansible_collections.tritonops.trtllm.plugins.module_utils.storage._model import Host, Request, Step, readable
 from ansible_collections.tritonops.trtllm.plugins.module_utils.storage._storage import Plan, plan
 
 if t.TYPE_CHECKING:
@@ -32,7 +32,7 @@ class Storage:
     def __init__(self, module: AnsibleModule) -> None:
         self.module = module
         params = module.params
-        self.wishes = Wishes(
+        self.request = Request(
             grow_root=params["grow_root"],
             drives=tuple(params["drives"]),
             mount=os.path.normpath(params["mount"]),
@@ -40,11 +40,11 @@ class Storage:
             move=params["move"],
         )
 
-    def look(self) -> Host:
-        return look(self._run, self.wishes.mount)
+    def read(self) -> Host:
+        return read_host(self._run, self.request.mount)
 
     def plan(self, host: Host) -> Plan:
-        planned = plan(host, self.wishes)
+        planned = plan(host, self.request)
         if planned.refusals:
             raise ModuleFailure("nothing was touched:\n" + "\n".join(f"- {refusal}." for refusal in planned.refusals))
         return planned
@@ -67,7 +67,7 @@ class Storage:
         code, out, err = self._run(list(step.argv))
         if code != 0:
             raise ModuleFailure(
-                f"{step.why}, but '{describe(step)}' failed ({code}): {err.strip() or out.strip()}."
+                f"cannot {step.purpose}: '{describe(step)}' failed ({code}): {err.strip() or out.strip()}."
                 " The steps before it are kept. Fix the cause and run again; that continues from here."
             )
         # The next step may need a name that udev still has to create.
@@ -107,7 +107,7 @@ def describe(step: Step) -> str:
 
 def as_dict(step: Step) -> dict[str, t.Any]:
     chosen = {"argv": list(step.argv)} if step.argv else {"path": step.path, "line": step.line}
-    return {"why": step.why, **chosen}
+    return {"why": step.purpose, **chosen}
 
 
 def difference(host: Host, planned: Plan, steps: list[Step]) -> dict[str, str]:
@@ -121,7 +121,7 @@ def difference(host: Host, planned: Plan, steps: list[Step]) -> dict[str, str]:
 @readable_by_everybody()
 def ensure_storage(module: AnsibleModule) -> dict[str, t.Any]:
     storage = Storage(module)
-    host = storage.look()
+    host = storage.read()
     planned = rest = storage.plan(host)
     steps = list(planned.steps)
     missing = storage.missing_programs(planned)
@@ -130,10 +130,10 @@ def ensure_storage(module: AnsibleModule) -> dict[str, t.Any]:
             break
         storage.carry_out(rest)
         # oci-growfs succeeds even if it did nothing, as on an NVMe drive. Plan the rest without it.
-        rest = storage.plan(storage.look()._replace(oci_growfs=""))
+        rest = storage.plan(storage.read()._replace(oci_growfs=""))
         steps += rest.steps
     if not module.check_mode and rest.steps:
-        left = "; ".join(f"{step.why} ({describe(step)})" for step in rest.steps)
+        left = "; ".join(f"{step.purpose} ({describe(step)})" for step in rest.steps)
         raise ModuleFailure(f"all steps succeeded, but there is still something to do: {left}. Check what undoes them")
     return {
         "changed": bool(steps),

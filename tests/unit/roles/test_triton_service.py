@@ -13,7 +13,7 @@ from ansible.template import trust_as_template
 from ansible_collections.tritonops.trtllm.tests.unit.support.rendered_roles import Role
 
 
-def docker_run(**container: Any) -> list[str]:
+def docker_run(header: str = "managed", **container: Any) -> list[str]:
     """The arguments of the command that starts the container."""
     role = Role(
         "triton_service",
@@ -22,7 +22,7 @@ def docker_run(**container: Any) -> list[str]:
         triton_service_name="chat",
         triton_service_release_dir="/opt/trtllm/deployments/chat/releases/one",
         triton_service_container={"image": "sha256:1", "command": ["mpirun", "a b"], **container},
-        ansible_managed="managed",
+        ansible_managed=header,
         __triton_service_ids={"uid": 997, "gid": 995},
     )
     script = (role.folder / "templates/run.j2").read_text(encoding="utf-8")
@@ -38,6 +38,18 @@ def test_the_container_gets_the_gpus_of_its_deployment(gpus: list[str], given: s
     """Docker parses the value as CSV, so indexes with a comma need additional quotes."""
     words = docker_run(gpus=gpus)
     assert (words[words.index("--gpus") + 1] if "--gpus" in words else None) == given
+
+
+def test_the_container_has_limits_and_a_user_name() -> None:
+    words = docker_run(memory=4096)
+    assert words[words.index("--pids-limit") + 1] == "32768" and words[words.index("--log-driver") + 1] == "none"
+    assert words[words.index("--memory") + 1] == words[words.index("--memory-swap") + 1] == "4096"
+    assert "USER=trtllm" in words and "OMPI_MCA_btl_vader_single_copy_mechanism=none" in words
+    assert "--memory" not in docker_run()
+
+
+def test_the_header_of_a_template_stays_a_comment() -> None:
+    assert "owner:" not in docker_run(header="managed\nowner: sre")
 
 
 def test_the_container_is_named_after_its_deployment() -> None:

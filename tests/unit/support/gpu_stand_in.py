@@ -1,7 +1,7 @@
 # Copyright (c) 2026 tritonops.trtllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The rehearsal's nvidia-smi on this machine, and its GPUs as look_for_gpus returns them."""
+"""The rehearsal's nvidia-smi on this machine, and its GPUs as query_gpus returns them."""
 
 from __future__ import annotations
 

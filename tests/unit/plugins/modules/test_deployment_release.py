@@ -288,17 +288,25 @@ def test_the_unit_runs_a_release(
     runs: str,
     running: bool,
 ) -> None:
-    asked = systemctl(f"echo {container(str(deployment.folder / 'releases' / runs))}")
+    asked = systemctl(f"echo MainPID={container(str(deployment.folder / 'releases' / runs))}")
     assert deployment.switch("a", unit=UNIT)["running"] is running
-    assert asked.read_text() == f"show --property MainPID --value {UNIT}\n"
+    assert asked.read_text() == f"show --property MainPID,NeedDaemonReload {UNIT}\n"
 
 
-@pytest.mark.parametrize("answer", ["echo 0", "exit 1", "echo 4194304999"])
+@pytest.mark.parametrize("answer", ["echo MainPID=0", "exit 1", "echo MainPID=4194304999"])
 def test_a_stopped_unit_runs_no_release(
     deployment: Deployment, systemctl: t.Callable[[str], Path], answer: str
 ) -> None:
     systemctl(answer)
     assert deployment.switch("a", unit=UNIT)["running"] is None
+
+
+@pytest.mark.parametrize(("answer", "outdated"), [("yes", True), ("no", False)])
+def test_whether_systemd_has_read_the_unit(
+    deployment: Deployment, systemctl: t.Callable[[str], Path], answer: str, outdated: bool
+) -> None:
+    systemctl(f"echo NeedDaemonReload={answer}; echo MainPID=0")
+    assert deployment.switch("a", unit=UNIT)["reload"] is outdated
 
 
 def test_without_a_unit_systemctl_is_not_called(deployment: Deployment, systemctl: t.Callable[[str], Path]) -> None:

@@ -9,7 +9,14 @@ from typing import Any
 
 import pytest
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils._commands import merged
-from ansible_collections.tritonops.trtllm.tests.unit.support.planning import CATALOGUE, IMAGE, accepted, flag, host
+from ansible_collections.tritonops.trtllm.tests.unit.support.planning import (
+    CATALOGUE,
+    IMAGE,
+    accepted,
+    flag,
+    host,
+    refused,
+)
 
 RELEASES = list(CATALOGUE.releases)
 LLMAPI_RELEASES = [name for name in RELEASES if "llmapi" in CATALOGUE.releases[name]["profiles"]]
@@ -160,7 +167,7 @@ def test_the_llm_api_builds_nothing_and_has_its_own_request_field(release: str) 
         "tensorrt_llm": {"model_transaction_policy": {"decoupled": False}}
     }
     assert plan["triton_service"]["proof"] == {"model": "tensorrt_llm", "max_tokens_field": "sampling_param_max_tokens"}
-    assert plan["triton_service"]["container"]["tmpfs"] == "/tmp:exec"
+    assert plan["triton_service"]["container"]["tmpfs"] == "/tmp:exec,size=8g"
 
 
 def test_arguments_of_the_llm_api_can_be_set() -> None:
@@ -206,13 +213,19 @@ SINCE_0_19 = """
 """
 
 
+EXIT_TIMEOUT = "--exit-timeout-secs=60"
+
+
 def upstream(release: str, world_size: int) -> list[str]:
-    """The recorded command; all ranks after the second are like the second."""
+    """The recorded command with our exit timeout; all ranks after the second are like the second."""
     words = (SINCE_0_19 if RELEASES.index(release) >= RELEASES.index("0.19.0") else BEFORE_0_19).split()
     end = words.index(":") + 1
     first, second = words[:end], words[end:]
     others = [[word.replace("prefix1_", f"prefix{rank}_") for word in second] for rank in range(1, world_size)]
-    return ["mpirun", "--allow-run-as-root", *first, *(word for other in others for word in other)]
+    words = ["mpirun", "--allow-run-as-root", *first, *(word for other in others for word in other)]
+    return [
+        part for word in words for part in ([EXIT_TIMEOUT, word] if word.startswith("--backend-config") else [word])
+    ]
 
 
 @pytest.mark.parametrize("release", RELEASES)
@@ -236,6 +249,13 @@ def test_ports_are_those_of_the_request() -> None:
         assert plan["triton_service"]["container"]["command"].count(port) == plan["parallelism"]["world_size"]
     assert plan["server"]["ports"] == {"http": 9000, "grpc": 9001, "metrics": 9002}
     assert plan["triton_service"]["endpoint"]["http_port"] == 9000
+
+
+def test_the_server_and_the_unit_give_requests_the_same_time_to_finish() -> None:
+    service = accepted(stop_timeout=300)["triton_service"]
+    ranks = service["container"]["command"].count("--exit-timeout-secs=300")
+    assert service["stop_timeout"] == 300 and ranks == accepted()["parallelism"]["world_size"]
+    assert list(refused(stop_timeout=0)) == list(refused(stop_timeout=3601)) == ["trtllm_stop_timeout"]
 
 
 def test_more_ranks_than_processors_are_oversubscribed() -> None:

@@ -21,6 +21,7 @@ from ansible_collections.tritonops.trtllm.plugins.plugin_utils._sizing import (
     kv_bytes_per_token,
     legal_pipeline_sizes,
     legal_tensor_sizes,
+    serving_memory,
     weight_bytes,
 )
 from ansible_collections.tritonops.trtllm.tests.unit.support.planning import CATALOGUE, accepted, host, shape_of
@@ -28,6 +29,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 FLOAT16 = PRECISIONS["float16"]
+
+
+@pytest.mark.parametrize(
+    ("host_memory", "share", "given"),
+    [
+        (None, 1.0, None),
+        (2048 * GIB, 1.0, 2048 * GIB - 2048 * GIB // 20),
+        (16 * GIB, 0.5, 7 * GIB),
+        # Too small to be limited in a useful way.
+        (GIB, 1.0, None),
+    ],
+)
+def test_a_server_leaves_memory_to_its_host(host_memory: int | None, share: float, given: int | None) -> None:
+    assert serving_memory(host_memory, share) == given
+
+
 MIXTRAL = shape_of("mixtral-8x7b")
 LLAMA_8B = shape_of("llama-3.1-8b")
 QWEN_HALF = shape_of("qwen2.5-0.5b-instruct")

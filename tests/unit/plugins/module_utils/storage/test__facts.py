@@ -11,7 +11,6 @@ import typing as t
 import pytest
 from ansible_collections.tritonops.trtllm.plugins.module_utils._module import ModuleFailure
 from ansible_collections.tritonops.trtllm.plugins.module_utils.storage._facts import (
-    look,
     parse_blkid,
     parse_filesystem_size,
     parse_findmnt,
@@ -165,4 +164,4 @@ def test_facts_of_a_host_are_gathered() -> None:
 )
 def test_what_cannot_be_seen_is_said(programs: Programs, words: str) -> None:
     with pytest.raises(ModuleFailure, match=words):
-        look(programs, "/opt/trtllm")
+        read_host(programs, "/opt/trtllm")
