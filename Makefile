@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 .NOTPARALLEL:
-.PHONY: setup docs lint sanity unit stage molecule integration hosts hosts-all test test-all drills bench-plan bench-convert bench-site engine images rehearse rehearse-clean build help
+.PHONY: setup docs docsite lint sanity unit stage molecule integration hosts hosts-all test test-all drills bench-plan bench-convert bench-site engine images rehearse rehearse-clean build help
 
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 # Ansible wants UTF-8.
@@ -22,6 +22,9 @@ docs: setup ## What is generated: tables of variables, README's plans and diagra
 	python scripts/diagram.py docs/architecture.yml docs/architecture.svg
 	python tests/unit/docs/test_operations.py
 	python tests/unit/docs/test_variables.py
+
+docsite: setup ## The documentation as a website, in .cache/docsite/build/html
+	@scripts/docsite
 
 lint: setup ## Every linter
 	@scripts/lint
