@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 .NOTPARALLEL:
-.PHONY: setup docs lint sanity unit stage molecule integration hosts hosts-all test test-all drills bench-plan bench-convert bench-site docker images rehearse rehearse-clean build help
+.PHONY: setup docs docsite lint sanity unit stage molecule integration hosts hosts-all test test-all drills bench-plan bench-convert bench-site docker images rehearse rehearse-clean build help
 
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 # Ansible requires a UTF-8 locale.
@@ -22,6 +22,9 @@ docs: setup ## Update generated documentation: role READMEs, plans and diagram i
 	python scripts/diagram.py docs/architecture.yml docs/architecture.svg
 	python tests/unit/docs/test_operations.py
 	python tests/unit/docs/test_variables.py
+
+docsite: setup ## Build the documentation as a website, in .cache/docsite/build/html
+	@scripts/docsite
 
 lint: setup ## Run all linters
 	@scripts/lint

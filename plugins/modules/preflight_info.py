@@ -22,7 +22,7 @@ extends_documentation_fragment:
 options:
   token:
     description:
-      - The access token for O(needs.hub), instead of the one in O(needs.hub.token_file).
+      - The access token for O(needs[].hub), instead of the one in O(needs[].hub.token_file).
     type: str
   ca_bundle:
     description:
@@ -113,31 +113,31 @@ facts:
   type: dict
   contains:
     architecture:
-      description: Architecture of the processor. Only with O(needs.architectures).
+      description: Architecture of the processor. Only with O(needs[].architectures).
       type: str
       sample: x86_64
     system:
-      description: The distribution's C(ID) and C(VERSION_ID). Only with O(needs.systems).
+      description: The distribution's C(ID) and C(VERSION_ID). Only with O(needs[].systems).
       type: str
       sample: debian 12
     memory_bytes:
-      description: Memory of the host. Only with O(needs.memory_bytes) or O(needs.shm).
+      description: Memory of the host. Only with O(needs[].memory_bytes) or O(needs[].shm).
       type: int
       sample: 25208512512
     clock_synchronised:
-      description: Whether the clock is synchronised; V(null) if unknown. Only with O(needs.clock).
+      description: Whether the clock is synchronised; V(null) if unknown. Only with O(needs[].clock).
       type: bool
       sample: true
     selinux_enforcing:
-      description: Whether SELinux is in enforcing mode. Only with O(needs.root).
+      description: Whether SELinux is in enforcing mode. Only with O(needs[].root).
       type: bool
       sample: false
     firewalld:
-      description: Whether firewalld is running. Only with O(needs.ports).
+      description: Whether firewalld is running. Only with O(needs[].ports).
       type: bool
       sample: false
     gpus:
-      description: The GPUs and their driver. Only with O(needs.gpus).
+      description: The GPUs and their driver. Only with O(needs[].gpus).
       type: dict
       contains:
         driver_version:
@@ -177,7 +177,7 @@ facts:
               code: 79
               times: 1
     disk:
-      description: The file systems of O(needs.disk).
+      description: The file systems of O(needs[].disk).
       type: list
       elements: dict
       sample:
