@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Stages are roles and plays, in the order in which they began, and no second is lost between them."""
+"""Stages are roles and plays, in the order in which they began; short ones are added up, and no second is lost."""
 
 from __future__ import annotations
 
@@ -43,9 +43,18 @@ def test_time_is_charged_to_the_running_stage(clock: Clock) -> None:
         ["TIME", "OF", "EACH", "STAGE"],
         ["Serve", "20.0", "s"],
         ["tritonops.trtllm.docker", "4301.0", "s"],
-        ["tritonops.trtllm.model_repo", "0.5", "s"],
+        ["other", "stages", "0.5", "s"],
         ["total", "4321.5", "s"],
     ]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "rows"),
+    [({"a": 9.9, "b": 1.0}, ["total   10.9 s"]), ({"a": 10.0}, ["a       10.0 s", "total   10.0 s"])],
+)
+def test_stages_are_listed_if_they_are_long(seconds: dict[str, float], rows: list[str]) -> None:
+    heading, *lines, empty = stage_times.table(seconds)
+    assert [line.split() for line in lines] == [row.split() for row in rows] and heading and not empty
 
 
 def test_nothing_is_shown_when_nothing_ran(clock: Clock) -> None:
