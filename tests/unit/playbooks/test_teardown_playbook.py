@@ -33,7 +33,7 @@ def test_what_is_refused(tmp_path: Path, variables: dict[str, Any], says: str) -
     # In check mode, for it is this machine that it would be run on if it were not refused.
     run = Run(
         tmp_path,
-        *("-i", "localhost,", "--check"),
+        *("-i", "localhost,", "--check", "-v"),
         playbook="teardown",
         trtllm_hosts="localhost",
         ansible_connection="local",
