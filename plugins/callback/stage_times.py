@@ -10,7 +10,7 @@ type: aggregate
 short_description: Shows how long each stage of a run took
 version_added: 0.1.0
 description:
-  - At the end of a run, prints the time of each stage that took ten seconds or more, the time of all others together,
+  - At the end of a run, prints the time of each stage that took 30 seconds or more, the time of all others together,
     and the sum.
   - A stage is a role; the tasks of a play that belong to no role are a stage named for the play.
 requirements:
@@ -25,7 +25,7 @@ from typing import Any
 from ansible.plugins.callback import CallbackBase
 
 # Seconds. A run that has nothing to do must not end with a page of short stages.
-LONG = 10.0
+LONG = 30.0
 
 
 class CallbackModule(CallbackBase):
@@ -68,10 +68,12 @@ def table(seconds: dict[str, float]) -> list[str]:
     """One line for each long stage, one for the others, and one for the sum; nothing when nothing ran."""
     if not seconds:
         return []
-    rows = [(name, spent) for name, spent in seconds.items() if spent >= LONG]
     total = sum(seconds.values())
-    if rows and len(rows) < len(seconds):
+    rows = [(name, spent) for name, spent in seconds.items() if spent >= LONG]
+    if not rows:
+        return [f"TOTAL TIME {total:.1f} s"]
+    if len(rows) < len(seconds):
         rows.append(("other stages", total - sum(spent for _name, spent in rows)))
     rows.append(("total", total))
     width = max(len(name) for name, _spent in rows)
-    return ["TIME OF EACH STAGE", *(f"{name:<{width}}  {spent:7.1f} s" for name, spent in rows), ""]
+    return ["TIME OF EACH STAGE", *(f"{name:<{width}}  {spent:7.1f} s" for name, spent in rows)]
