@@ -10,7 +10,8 @@ type: aggregate
 short_description: Show the duration of each stage of a run
 version_added: 0.1.0
 description:
-  - At the end of a run, prints the duration of each stage, in the order in which the stages started, and the total.
+  - At the end of a run, prints the duration of each stage that took 30 seconds or more, of all others together, and the
+    total.
   - A stage is a role. Tasks of a play that are not in a role are a stage with the name of the play.
 requirements:
   - Add V(tritonops.trtllm.stage_times) to C(callbacks_enabled) in the section C([defaults]) of C(ansible.cfg).
@@ -22,6 +23,9 @@ import time
 from typing import Any
 
 from ansible.plugins.callback import CallbackBase
+
+# Seconds. A run that has nothing to do must not end with a page of short stages.
+LONG = 30.0
 
 
 class CallbackModule(CallbackBase):
@@ -61,9 +65,15 @@ class CallbackModule(CallbackBase):
 
 
 def table(seconds: dict[str, float]) -> list[str]:
-    """A heading, a line for each stage and one for the total; empty if nothing ran."""
+    """A heading, a line for each long stage, one for the others and one for the total; empty if nothing ran."""
     if not seconds:
         return []
-    rows = [*seconds.items(), ("total", sum(seconds.values()))]
+    total = sum(seconds.values())
+    rows = [(name, spent) for name, spent in seconds.items() if spent >= LONG]
+    if not rows:
+        return [f"TOTAL TIME {total:.1f} s"]
+    if len(rows) < len(seconds):
+        rows.append(("other stages", total - sum(spent for _name, spent in rows)))
+    rows.append(("total", total))
     width = max(len(name) for name, _spent in rows)
-    return ["TIME OF EACH STAGE", *(f"{name:<{width}}  {spent:7.1f} s" for name, spent in rows), ""]
+    return ["TIME OF EACH STAGE", *(f"{name:<{width}}  {spent:7.1f} s" for name, spent in rows)]

@@ -33,7 +33,7 @@ def test_bad_requests_are_refused(tmp_path: Path, variables: dict[str, Any], say
     # In check mode, because it would change this machine if it were not refused.
     run = Run(
         tmp_path,
-        *("-i", "localhost,", "--check"),
+        *("-i", "localhost,", "--check", "-v"),
         playbook="teardown",
         trtllm_hosts="localhost",
         ansible_connection="local",

@@ -18,10 +18,9 @@ from ansible_collections.tritonops.trtllm.tests.unit.support.playbook_run import
 HERE = {"ansible_connection": "local", "ansible_become": False, "ansible_python_interpreter": sys.executable}
 
 
-def here(folder: Path, playbook: str, **variables: Any) -> Run:
-    return Run(
-        folder, *("-i", "localhost,", "--check"), playbook=playbook, trtllm_hosts="localhost", **HERE, **variables
-    )
+def here(folder: Path, playbook: str, *options: str, **variables: Any) -> Run:
+    inventory = ("-i", "localhost,", "--check")
+    return Run(folder, *inventory, *options, playbook=playbook, trtllm_hosts="localhost", **HERE, **variables)
 
 
 def test_the_plan_refuses_it_with_other_problems_and_only_for_its_host(tmp_path: Path) -> None:
@@ -51,7 +50,7 @@ def test_preflight_reports_it_with_other_findings(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("playbook", ["verify", "rollback", "teardown", "rehearse"])
 def test_playbooks_without_a_plan_refuse_it_first(tmp_path: Path, playbook: str) -> None:
-    run = here(tmp_path, playbook, trtllm_kep=["weights"])
+    run = here(tmp_path, playbook, "-v", trtllm_kep=["weights"])
     assert run.rc != 0 and "- trtllm_kep: is not a variable of this collection (did you mean trtllm_keep?)" in run.said
     assert run.said.count("\nTASK [") == 1, run.said
 
