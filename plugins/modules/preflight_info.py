@@ -213,8 +213,8 @@ def run(module: AnsibleModule) -> dict[str, t.Any]:
     facts: dict[str, t.Any] = {}
     for needs in module.params["needs"]:
         host = LiveHost(module, needs)
-        findings += [found for found in judge(host.needs, host.known) if found not in findings]
-        facts = dict_merge(facts, host.shown())
+        findings += [found for found in judge(host.needs, host.fact) if found not in findings]
+        facts = dict_merge(facts, host.as_result())
     return {"changed": False, "findings": findings, "facts": facts}
 
 

@@ -49,6 +49,12 @@ options:
     description:
       - The systemd unit of the server. If it is set, the module notices when it ends, and reads its journal.
     type: str
+  restarts:
+    description:
+      - How many times O(unit) may be restarted by systemd during the wait before the module fails. Each restart is a
+        warning.
+    type: int
+    default: 0
   container:
     description:
       - The name of the server's container. If it is set, the module notices when it ends, and reads its log.
@@ -148,14 +154,11 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.triton._http impo
 )
 
 
-def watches_of(module: AnsibleModule) -> list[health.Monitor]:
-    watches: list[health.Monitor] = []
+def container_monitors(module: AnsibleModule) -> list[health.Monitor]:
     unit, container = module.params["unit"], module.params["container"]
-    if unit:
-        watches.append(health.UnitMonitor(unit, module.run_command))
-    if container:
-        watches.append(health.ContainerMonitor(container, health.docker_client(), may_be_missing=bool(unit)))
-    return watches
+    if not container:
+        return []
+    return [health.ContainerMonitor(container, health.docker_client(), may_be_missing=bool(unit))]
 
 
 def facts(report: health.Report) -> dict[str, t.Any]:
@@ -175,8 +178,10 @@ def run(module: AnsibleModule) -> dict[str, t.Any]:
     if params["container"] and health.DOCKER_IMPORT_ERROR:
         raise ModuleFailure(missing_required_lib("docker"), exception=health.DOCKER_IMPORT_ERROR)
     client = TritonClient(params["url"], Deadline(params["deadline"]))
+    unit = health.UnitMonitor(params["unit"], module.run_command, params["restarts"]) if params["unit"] else None
     try:
-        report = health.wait_until_ready(client, params["models"], params["interval"], watches_of(module))
+        monitors = [*([unit] if unit else []), *container_monitors(module)]
+        report = health.wait_until_ready(client, params["models"], params["interval"], monitors)
     except health.HealthError as exc:
         explanations = exc.explanations(log_patterns)
         raise ModuleFailure(
@@ -191,6 +196,9 @@ def run(module: AnsibleModule) -> dict[str, t.Any]:
         raise ModuleFailure(f"Triton at {params['url']} does not report its state: {exc}; {hint}") from exc
     except health.DockerError as exc:
         raise ModuleFailure(f"cannot ask Docker about container {params['container']}: {exc}") from exc
+    finally:
+        for restart in unit.restarts if unit else ():
+            module.warn(f"{restart}. systemd has started it again.")
     return {"changed": False, **facts(report)}
 
 
@@ -203,6 +211,7 @@ def main() -> None:
             "deadline": {"type": "float", "default": 600},
             "interval": {"type": "float", "default": 1},
             "unit": {"type": "str"},
+            "restarts": {"type": "int", "default": 0},
             "container": {"type": "str"},
         },
         supports_check_mode=True,

@@ -82,6 +82,10 @@ class DockerError(ModuleFailure):
     """Docker itself cannot be asked."""
 
 
+STOPPED = ("failed", "inactive")
+AUTO_RESTART = "auto-restart"
+
+
 class ServerExit(t.NamedTuple):
     """How a server ended, as a sentence, and its exit code if that is known."""
 
@@ -98,12 +102,18 @@ class Monitor(t.Protocol):
 
 
 class UnitMonitor:
-    """The systemd unit of the server. A restart counts as an exit."""
+    """The systemd unit of the server. A restart counts as an exit, unless it is one of the `allowed_restarts`.
 
-    def __init__(self, unit: str, run: Run) -> None:
+    `restarts` describes the restarts so far.
+    """
+
+    def __init__(self, unit: str, run: Run, allowed_restarts: int = 0) -> None:
         self.unit = unit
+        self.restarts: list[str] = []
         self._run = run
+        self._allowed = allowed_restarts
         self._first: dict[str, str] = {}
+        self._invocation = ""
 
     def check_exit(self) -> ServerExit | None:
         rc, out, err = self._run(["systemctl", "show", "-p", ",".join(UNIT_PROPERTIES), self.unit])
@@ -113,7 +123,17 @@ class UnitMonitor:
         self._first = self._first or state
         if state.get("LoadState") == "not-found":
             return ServerExit(f"unit {self.unit} does not exist")
-        ended = state.get("ActiveState") in ("failed", "inactive") or state.get("SubState") == "auto-restart"
+        server_exit = self._exit_of(state)
+        if server_exit and self._is_allowed(state):
+            if len(self.restarts) < self._restarts_in(state):
+                self.restarts.append(server_exit.sentence)
+            server_exit = None
+        if not server_exit and state.get("SubState") != AUTO_RESTART:
+            self._invocation = state.get("InvocationID", "")
+        return server_exit
+
+    def _exit_of(self, state: t.Mapping[str, str]) -> ServerExit | None:
+        ended = state.get("ActiveState") in STOPPED or state.get("SubState") == AUTO_RESTART
         again = any(state.get(name) != self._first.get(name) for name in ("NRestarts", "InvocationID"))
         if not (ended or again):
             return None
@@ -124,10 +144,19 @@ class UnitMonitor:
         )
         return ServerExit(f"unit {self.unit} {how}: {detail}", int(status) if ended and status.isdigit() else None)
 
+    def _restarts_in(self, state: t.Mapping[str, str]) -> int:
+        """Restarts by systemd since the first check, including one that it is about to make."""
+        before, now = (int(shown.get("NRestarts") or 0) for shown in (self._first, state))
+        return now - before + (state.get("SubState") == AUTO_RESTART)
+
+    def _is_allowed(self, state: t.Mapping[str, str]) -> bool:
+        """A stopped unit, or one that somebody else has restarted, is not."""
+        return state.get("ActiveState") not in STOPPED and 0 < self._restarts_in(state) <= self._allowed
+
     def log(self) -> str:
-        """The log of the first invocation, not of the one that systemd has started since."""
+        """The log of the invocation that ended, not of one that systemd has started since."""
         self._run(["journalctl", "--sync"])
-        invocation = self._first.get("InvocationID")
+        invocation = self._invocation or self._first.get("InvocationID")
         match = ["-u", self.unit]
         if invocation:
             match = [f"_SYSTEMD_INVOCATION_ID={invocation}", "+", f"INVOCATION_ID={invocation}"]

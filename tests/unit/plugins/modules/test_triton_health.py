@@ -266,6 +266,60 @@ def test_a_restart_counts_as_a_failure(
     assert "_SYSTEMD_INVOCATION_ID=aaaa + INVOCATION_ID=aaaa" in (unit.folder / "asked").read_text(encoding="utf-8")
 
 
+def test_one_restart_can_be_allowed(
+    stub: TritonStub, unit: Unit, clock: Clock, health: t.Callable[..., Result]
+) -> None:
+    ready = stub.routes["GET /v2/health/live"]
+    stub.routes["GET /v2/health/live"] = RECORDED["not_ready"]
+
+    def restart() -> None:
+        unit.set(ActiveState="activating", SubState="auto-restart", ExecMainStatus="134", Result="exit-code")
+        clock.while_asleep = start
+
+    def start() -> None:
+        unit.set(NRestarts="1", InvocationID="bbbb")
+        stub.routes["GET /v2/health/live"] = ready
+
+    clock.while_asleep = restart
+    result = health(unit="trtllm.service", restarts=1)
+    assert not result.get("failed") and result["waited"] == 2
+    assert "exit status 134. systemd has started it again." in str(result["warnings"])
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"NRestarts": "2", "InvocationID": "cccc"},
+        {"NRestarts": "1", "InvocationID": "bbbb", "ActiveState": "activating", "SubState": "auto-restart"},
+        {"NRestarts": "1", "InvocationID": "bbbb", "ActiveState": "failed", "SubState": "failed"},
+        {"InvocationID": "bbbb"},
+    ],
+    ids=["twice", "about to", "failed", "by somebody"],
+)
+def test_more_than_the_allowed_restarts_fail(
+    changes: dict[str, str], stub: TritonStub, unit: Unit, clock: Clock, health: t.Callable[..., Result]
+) -> None:
+    stub.routes["GET /v2/health/live"] = RECORDED["not_ready"]
+    active = {"ActiveState": "active", "SubState": "running"}
+    clock.while_asleep = lambda: unit.fail(LOAD_FAILURE, **{**active, **changes})
+    assert health(unit="trtllm.service", restarts=1)["waited"] == 1
+
+
+def test_the_log_is_that_of_the_last_failure(
+    stub: TritonStub, unit: Unit, clock: Clock, health: t.Callable[..., Result]
+) -> None:
+    stub.routes["GET /v2/health/live"] = RECORDED["not_ready"]
+
+    def restart() -> None:
+        unit.set(NRestarts="1", InvocationID="bbbb")
+        clock.while_asleep = lambda: unit.fail(LOAD_FAILURE, NRestarts="2", InvocationID="cccc")
+
+    clock.while_asleep = restart
+    result = health(unit="trtllm.service", restarts=1)
+    assert "trtllm.service was restarted: 1 restarts. systemd has started it again." in str(result["warnings"])
+    assert "_SYSTEMD_INVOCATION_ID=bbbb + INVOCATION_ID=bbbb" in (unit.folder / "asked").read_text(encoding="utf-8")
+
+
 def test_a_stopped_or_missing_unit(unit: Unit, health: t.Callable[..., Result]) -> None:
     unit.set(ActiveState="inactive", SubState="dead")
     assert "unit trtllm.service is inactive (dead)" in health(unit="trtllm.service")["msg"]
