@@ -19,6 +19,7 @@ class ActionModule(ActionBase):
     def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         result: dict[str, Any] = super().run(tmp, task_vars)
         _validated, arguments = self.validate_argument_spec(argument_spec={"text": {"type": "str", "required": True}})
+        text = arguments["text"].rstrip()
         if not self._task.no_log:
-            Display().display(arguments["text"].rstrip())
-        return {**result, "changed": False}
+            Display().display(text)
+        return {**result, "changed": False, "lines": text.splitlines()}

@@ -12,7 +12,7 @@ version_added: 0.1.0
 description:
   - Prints a text line by line with every stdout callback. Most callbacks print the message of M(ansible.builtin.debug)
     as a JSON string, in which a table cannot be read.
-  - The text is printed on the control node, and is not part of the result.
+  - The text is printed on the control node.
 extends_documentation_fragment:
   - tritonops.trtllm.attributes
 attributes:
@@ -42,4 +42,10 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+lines:
+  description: The lines that were printed.
+  returned: success
+  type: list
+  elements: str
+  sample: ["gpu1: no GPU answers: 1 error", "  error    gpu_absent             nvidia-smi finds no GPU"]
 """

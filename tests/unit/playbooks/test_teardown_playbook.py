@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.tritonops.trtllm.tests.unit.support.playbook_run import Run
+from ansible_collections.tritonops.trtllm.tests.unit.support.playbook_run import PROJECT, Run
+from ansible_collections.tritonops.trtllm.tests.unit.support.rendered_roles import Rendered
 
 
 @pytest.mark.parametrize(
@@ -43,3 +44,20 @@ def test_bad_requests_are_refused(tmp_path: Path, variables: dict[str, Any], say
     )
     assert run.rc != 0 and says in " ".join(run.said.split()), run.said
     assert "Stop and remove the service" not in run.said
+
+
+def test_what_is_not_restored_is_listed_with_its_reasons() -> None:
+    found = Rendered(
+        PROJECT / "playbooks/vars/teardown.yml",
+        __trtllm_teardown_restored={"left": {"package runc": "foo needs it"}, "remembered": ["docker"]},
+        __trtllm_teardown_root_folder={"left": ["/opt/trtllm/mine"]},
+        __trtllm_teardown_way={"unavailable": ["docker-doc 1"]},
+    )
+    assert found["__trtllm_teardown_not_restored"] == [
+        "package runc: foo needs it",
+        "/opt/trtllm/mine: was not made by this collection",
+        "unavailable: docker-doc 1",
+    ]
+    found.variables["__trtllm_teardown_restored"]["left"] = {}
+    found.variables.update(__trtllm_teardown_root_folder={"left": []}, __trtllm_teardown_way={"unavailable": []})
+    assert found["__trtllm_teardown_not_restored"] == []

@@ -31,10 +31,11 @@ def said(folder: Path, *tasks: dict[str, Any]) -> str:
 
 def test_the_lines_of_hosts_do_not_mix(tmp_path: Path) -> None:
     lines = ["{{ inventory_hostname }}:", *(f'  {number} "x"' for number in range(20)), "", ""]
-    text = said(tmp_path, {"tritonops.trtllm.show": {"text": "\n".join(lines)}})
+    same = {"ansible.builtin.assert": {"that": "shown.lines | length == 21", "quiet": True}}
+    text = said(tmp_path, {"tritonops.trtllm.show": {"text": "\n".join(lines)}, "register": "shown"}, same)
     for host in "ab":
         assert "\n".join([f"\n{host}:", *lines[1:-2], ""]) in text
-    assert "ok: [a]\n" in text and "changed=0" in text
+    assert "ok: [a]\n" in text and text.count("changed=0") == text.count("failed=0") == 2
 
 
 def test_a_secret_is_not_printed(tmp_path: Path) -> None:
