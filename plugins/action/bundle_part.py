@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from ansible_collections.tritonops.trtllm.plugins.plugin_utils._progress_action import ProgressAction
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils.actions._progress import ProgressAction
 
 
 class ActionModule(ProgressAction):

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from ansible_collections.tritonops.trtllm.plugins.plugin_utils._log_patterns_action import LogPatternsAction
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils.actions._log_patterns import LogPatternsAction
 
 
 class ActionModule(LogPatternsAction):

@@ -4,8 +4,8 @@
 
 from __future__ import annotations
 
-from ansible_collections.tritonops.trtllm.plugins.plugin_utils._log_patterns_action import LogPatternsAction
-from ansible_collections.tritonops.trtllm.plugins.plugin_utils._progress_action import ProgressAction
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils.actions._log_patterns import LogPatternsAction
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils.actions._progress import ProgressAction
 
 
 class ActionModule(LogPatternsAction, ProgressAction):

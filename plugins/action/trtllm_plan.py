@@ -17,18 +17,18 @@ from typing import Any
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
-from ansible_collections.tritonops.trtllm.plugins.plugin_utils._catalogue import Catalogue, load_catalogue
-from ansible_collections.tritonops.trtllm.plugins.plugin_utils._converter import conversions
-from ansible_collections.tritonops.trtllm.plugins.plugin_utils._deployments import deployments_of
-from ansible_collections.tritonops.trtllm.plugins.plugin_utils._fleet import Host, Vendors, plan_fleet
-from ansible_collections.tritonops.trtllm.plugins.plugin_utils._inputs import InputError, read_facts, saved_facts
-from ansible_collections.tritonops.trtllm.plugins.plugin_utils._plan_table import plan_table
-from ansible_collections.tritonops.trtllm.plugins.plugin_utils._variables import (
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils.catalogue._catalogue import Catalogue, load_catalogue
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._converter import conversions
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._fleet import Host, Vendors, plan_fleet
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils.request._deployments import deployments_of
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils.request._files import InputError, read_facts, saved_facts
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils.request._variables import (
     PREFIX,
     VARIABLES,
     role_default,
     variable_refusals,
 )
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils.show._table import plan_table
 
 # Options of roles with the repositories that they download packages from.
 OF_ROLES = {

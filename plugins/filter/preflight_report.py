@@ -7,7 +7,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.tritonops.trtllm.plugins.plugin_utils._preflight_report import report_of
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils.show._preflight_report import report_of
 
 
 def preflight_report(found: t.Any, waive: t.Iterable[str] = (), refusals: t.Iterable[t.Any] = ()) -> dict[str, t.Any]:

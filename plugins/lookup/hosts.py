@@ -54,7 +54,7 @@ from ansible import context
 from ansible.errors import AnsibleLookupError
 from ansible.inventory.manager import InventoryManager
 from ansible.plugins.lookup import LookupBase
-from ansible_collections.tritonops.trtllm.plugins.plugin_utils._refusal import hint
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils.request._refusal import hint
 
 # Ansible's default inventory.
 NO_INVENTORY = ("/etc/ansible/hosts",)

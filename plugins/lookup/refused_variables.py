@@ -46,8 +46,8 @@ _raw:
 import typing as t
 
 from ansible.plugins.lookup import LookupBase
-from ansible_collections.tritonops.trtllm.plugins.plugin_utils._refusal import refusal_line
-from ansible_collections.tritonops.trtllm.plugins.plugin_utils._variables import unknown_names, wrong_values
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils.request._refusal import refusal_line
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils.request._variables import unknown_names, wrong_values
 
 
 class LookupModule(LookupBase):

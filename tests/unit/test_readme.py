@@ -17,11 +17,11 @@ from typing import Any
 
 import pytest
 import yaml
-from ansible_collections.tritonops.trtllm.plugins.plugin_utils._catalogue import load_catalogue
-from ansible_collections.tritonops.trtllm.plugins.plugin_utils._deployments import deployments_of
-from ansible_collections.tritonops.trtllm.plugins.plugin_utils._fleet import Host, plan_fleet
-from ansible_collections.tritonops.trtllm.plugins.plugin_utils._host_facts import facts_of_shape
-from ansible_collections.tritonops.trtllm.plugins.plugin_utils._plan_table import plan_table
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils.catalogue._catalogue import load_catalogue
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._fleet import Host, plan_fleet
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._host_facts import facts_of_shape
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils.request._deployments import deployments_of
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils.show._table import plan_table
 
 PROJECT = Path(__file__).parents[2]
 README = PROJECT / "README.md"

@@ -16,7 +16,7 @@ from typing import Any, Iterator, Mapping
 
 import pytest
 from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._registry import CHECKS, WAIVABLE
-from ansible_collections.tritonops.trtllm.plugins.plugin_utils._catalogue import load_log_patterns
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils.catalogue._catalogue import load_log_patterns
 
 PROJECT = Path(__file__).parents[3]
 OPERATIONS = PROJECT / "docs" / "operations.md"

@@ -15,10 +15,10 @@ import shlex
 from collections.abc import Iterator, Mapping
 from typing import Any, Dict, List
 
-from ansible_collections.tritonops.trtllm.plugins.plugin_utils._bundled import bundle_contents, bundled_plan
-from ansible_collections.tritonops.trtllm.plugins.plugin_utils._converter import OPTIONS
-from ansible_collections.tritonops.trtllm.plugins.plugin_utils._planner import make_plan
-from ansible_collections.tritonops.trtllm.plugins.plugin_utils._refusal import refusal_line
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._bundle import bundle_contents, bundled_plan
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._converter import OPTIONS
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._planner import make_plan
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils.request._refusal import refusal_line
 from ansible_collections.tritonops.trtllm.tests.unit.support.planning import CATALOGUE
 
 KEY = re.compile(r"(?<=/)[0-9a-f]{16}\b")

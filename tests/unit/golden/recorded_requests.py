@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from itertools import product
 from typing import Any
 
-from ansible_collections.tritonops.trtllm.plugins.plugin_utils._host_facts import facts_of_shape
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._host_facts import facts_of_shape
 from ansible_collections.tritonops.trtllm.tests.unit.support.planning import CATALOGUE, DIGEST, IMAGE, NEWEST_DRIVER
 
 PROFILES = ("engine", "llmapi")

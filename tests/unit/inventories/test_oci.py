@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 import yaml
-from ansible_collections.tritonops.trtllm.plugins.plugin_utils._deployments import request_of
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils.request._deployments import request_of
 from ansible_collections.tritonops.trtllm.tests.unit.support.planning import accepted, host, refused
 
 PROJECT = Path(__file__).parents[3]

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.tritonops.trtllm.plugins.plugin_utils._converter import OPTIONS
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._converter import OPTIONS
 from ansible_collections.tritonops.trtllm.tests.unit.support.playbook_run import Run
 from ansible_collections.tritonops.trtllm.tests.unit.support.tiny_model import TINY_MIXTRAL, tiny_mixtral
 

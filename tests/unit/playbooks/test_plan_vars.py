@@ -14,10 +14,10 @@ from typing import Any
 
 import pytest
 import yaml
-from ansible_collections.tritonops.trtllm.plugins.plugin_utils import _sections
-from ansible_collections.tritonops.trtllm.plugins.plugin_utils._deployments import request_of
-from ansible_collections.tritonops.trtllm.plugins.plugin_utils._inputs import read_facts
-from ansible_collections.tritonops.trtllm.plugins.plugin_utils._variables import (
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan import _sections
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils.request._deployments import request_of
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils.request._files import read_facts
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils.request._variables import (
     INTERNAL,
     VARIABLES,
     unknown_names,

@@ -11,7 +11,7 @@ from typing import Any, get_args, get_type_hints
 import pytest
 import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
-from ansible_collections.tritonops.trtllm.plugins.plugin_utils import _sections
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan import _sections
 from ansible_collections.tritonops.trtllm.tests.unit.support.planning import CATALOGUE, DIGEST, host, host_plan
 from ansible_collections.tritonops.trtllm.tests.unit.support.playbook_run import PROJECT
 

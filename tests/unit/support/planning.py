@@ -8,13 +8,13 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from ansible_collections.tritonops.trtllm.plugins.plugin_utils._catalogue import load_catalogue
-from ansible_collections.tritonops.trtllm.plugins.plugin_utils._deployments import deployments_of
-from ansible_collections.tritonops.trtllm.plugins.plugin_utils._fleet import Host, plan_fleet
-from ansible_collections.tritonops.trtllm.plugins.plugin_utils._host_facts import facts_of_shape
-from ansible_collections.tritonops.trtllm.plugins.plugin_utils._planner import make_plan
-from ansible_collections.tritonops.trtllm.plugins.plugin_utils._sizing import Shape
-from ansible_collections.tritonops.trtllm.plugins.plugin_utils._spec import Reader
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils.catalogue._catalogue import load_catalogue
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._fleet import Host, plan_fleet
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._host_facts import facts_of_shape
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._planner import make_plan
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._sizing import Shape
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils.request._deployments import deployments_of
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils.request._spec import Reader
 
 CATALOGUE = load_catalogue()
 DIGEST = "sha256:" + "a" * 64

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from ansible_collections.tritonops.trtllm.plugins.plugin_utils._progress_action import ProgressAction
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils.actions._progress import ProgressAction
 from ansible_collections.tritonops.trtllm.tests.unit.support.action_plugins import action_of
 from ansible_collections.tritonops.trtllm.tests.unit.support.triton_stub import RECORDED, TritonStub
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.tritonops.trtllm.plugins.plugin_utils._refusal import refusal_message
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils.request._refusal import refusal_message
 from ansible_collections.tritonops.trtllm.tests.unit.support.planning import host
 
 GOOD = {"model": "smollm2-135m-instruct", "release": "0.17.0"}

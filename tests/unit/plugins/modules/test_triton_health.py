@@ -14,7 +14,7 @@ from types import SimpleNamespace
 import pytest
 from ansible_collections.tritonops.trtllm.plugins.module_utils.triton import _health, _http
 from ansible_collections.tritonops.trtllm.plugins.modules import triton_health
-from ansible_collections.tritonops.trtllm.plugins.plugin_utils._log_patterns_action import log_patterns_option
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils.actions._log_patterns import log_patterns_option
 from ansible_collections.tritonops.trtllm.tests.unit.support.clock import Clock
 from ansible_collections.tritonops.trtllm.tests.unit.support.module_run import Result, run_module
 from ansible_collections.tritonops.trtllm.tests.unit.support.triton_stub import (

@@ -26,7 +26,7 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.triton import (
     _release_folder,
 )
 from ansible_collections.tritonops.trtllm.plugins.modules import triton_model_repository
-from ansible_collections.tritonops.trtllm.plugins.plugin_utils._catalogue import load_catalogue
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils.catalogue._catalogue import load_catalogue
 from ansible_collections.tritonops.trtllm.tests.unit.support import upstream
 from ansible_collections.tritonops.trtllm.tests.unit.support.module_run import Result, run_module
 

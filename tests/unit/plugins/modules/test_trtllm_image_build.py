@@ -19,7 +19,7 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._artifac
     write_json,
 )
 from ansible_collections.tritonops.trtllm.plugins.modules import trtllm_image_build
-from ansible_collections.tritonops.trtllm.plugins.plugin_utils._log_patterns_action import log_patterns_option
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils.actions._log_patterns import log_patterns_option
 
 IMAGE_ID = "sha256:" + "ab" * 32
 NAME = "tritonops/backend:built"

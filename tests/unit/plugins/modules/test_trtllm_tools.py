@@ -15,7 +15,7 @@ import pytest
 from ansible.module_utils.testing import patch_module_args
 from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._artifact import make_partial, read_artifact
 from ansible_collections.tritonops.trtllm.plugins.modules import trtllm_checkpoint, trtllm_engine
-from ansible_collections.tritonops.trtllm.plugins.plugin_utils._log_patterns_action import log_patterns_option
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils.actions._log_patterns import log_patterns_option
 
 docker = pytest.importorskip("docker")
 pytest.importorskip("safetensors")

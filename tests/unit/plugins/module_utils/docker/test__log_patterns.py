@@ -15,8 +15,8 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.docker._log_patte
     read_log_patterns,
     server_reason,
 )
-from ansible_collections.tritonops.trtllm.plugins.plugin_utils._catalogue import load_log_patterns
-from ansible_collections.tritonops.trtllm.plugins.plugin_utils._log_patterns_action import log_patterns_option
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils.actions._log_patterns import log_patterns_option
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils.catalogue._catalogue import load_log_patterns
 
 ENTRIES = {entry["name"]: entry for entry in load_log_patterns()}
 

@@ -1,0 +1,107 @@
+# Copyright (c) 2026 tritonops.trtllm contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This is PRIVATE to the collection: do not import it from outside.
+
+"""Warnings: what works, but maybe not as expected."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils.catalogue._catalogue import Catalogue
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils.catalogue._vulnerabilities import older
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._commands import llmapi_limits
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._gpu_fit import Sized
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._host_facts import HostFacts
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils.request._refusal import counted, hint
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils.request._spec import TENSORRT_LLM, Spec
+
+
+def warnings(spec: Spec, host: HostFacts, sized: Sized, catalogue: Catalogue) -> list[str]:
+    found = [*_server_warnings(spec), *_limit_warnings(spec), *_model_warnings(spec)]
+    return [*found, *_host_warnings(spec, host, catalogue), *_size_warnings(spec, host, sized)]
+
+
+def _server_warnings(spec: Spec) -> Iterator[str]:
+    if spec.server.exposed:
+        yield (
+            f"trtllm_server.address {spec.server.address}: Triton has no authentication; put a gateway in front of it"
+        )
+    if spec.streaming:
+        yield (
+            "streaming is on (trtllm_streaming): send streaming requests to generate_stream; generate accepts only "
+            "requests that do not stream"
+        )
+    for model, fields in spec.repository_overrides.items():
+        if "KIND_GPU" in str(fields):
+            yield (
+                f"trtllm_repository_overrides.{model}: KIND_GPU starts an instance for each GPU; use KIND_CPU, because "
+                "TensorRT-LLM chooses the GPU of each rank"
+            )
+
+
+def _limit_warnings(spec: Spec) -> Iterator[str]:
+    release, limits = spec.release["release"], spec.limits
+    if limits.max_num_tokens < limits.max_input_len:
+        yield (
+            f"trtllm_limits.max_num_tokens {limits.max_num_tokens}: the server rejects longer prompts, although "
+            f"max_input_len is {limits.max_input_len}, unless chunked context is enabled"
+        )
+    if limits.max_batch_size == 1:
+        yield "trtllm_limits.max_batch_size 1: in-flight batching serves one request at a time"
+    if spec.profile == "llmapi":
+        unknown = [name for name in llmapi_limits(limits) if name not in spec.release["llmapi"]["model_yaml"]]
+        dropped = ", ".join(name for name in unknown if name in spec.explicit_limits)
+        if dropped:
+            yield f"trtllm_limits: not supported in model.yaml of TensorRT-LLM {release} and ignored: {dropped}"
+        return
+    default = spec.release["build"]["flags"]["--max_batch_size"].get("default")
+    if default == 1 and "max_batch_size" not in spec.explicit_limits:
+        yield (
+            f"trtllm_limits.max_batch_size is not set: the engine is built for {limits.max_batch_size}, not for 1, the "
+            f"default of trtllm-build {release}"
+        )
+
+
+def _model_warnings(spec: Spec) -> Iterator[str]:
+    if spec.profile == "llmapi":
+        known = [*spec.release["llmapi"]["model_yaml"], "triton_config"]
+        for name in spec.repository_parameters.get(TENSORRT_LLM, {}):
+            if name not in known and hint(name, known):
+                yield (
+                    f"trtllm_repository_parameters.{TENSORRT_LLM}.{name} is not a known key of model.yaml"
+                    f"{hint(name, known)}; it is passed to LLM() unchanged"
+                )
+    tokenizer = spec.tokenizer
+    if tokenizer and tokenizer.kind != spec.model.kind:
+        yield (
+            f"trtllm_tokenizer {tokenizer.repository or tokenizer.path} (kind: {tokenizer.kind}) does not match the "
+            f"weights of {spec.model.name} (kind: {spec.model.kind}), which were not trained with its chat format"
+        )
+
+
+def _host_warnings(spec: Spec, host: HostFacts, catalogue: Catalogue) -> Iterator[str]:
+    if not host.gpus:
+        yield "this host has no GPU: the image must have a backend that needs none"
+        return
+    if not host.driver:
+        listed = spec.known_image.get("driver") or "a version that is not known either"
+        yield f"the host's driver is not known, so it was not checked; the image was built for {listed}"
+    toolkit = [entry for entry in catalogue.vulnerabilities if entry["component"] == "nvidia_container_toolkit"]
+    have = host.container_toolkit
+    found = [entry["id"] for entry in toolkit if have and older(have, entry["fixed_in"])]
+    if found:
+        yield f"nvidia-container-toolkit {have} has known vulnerabilities ({', '.join(found)}): update it"
+
+
+def _size_warnings(spec: Spec, host: HostFacts, sized: Sized) -> Iterator[str]:
+    budget = sized.budget
+    if host.gpus and budget is None:
+        yield "the GPUs' memory is not known, so it was not checked whether the model fits"
+    if budget and 1 <= budget.sequences < spec.limits.max_batch_size:
+        yield (
+            f"trtllm_limits.max_batch_size {spec.limits.max_batch_size}: the KV cache holds "
+            f"{counted(budget.sequences, 'sequence')} of {spec.limits.max_seq_len} tokens; others wait or are paused"
+        )

@@ -1,0 +1,138 @@
+# Copyright (c) 2026 tritonops.trtllm contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This is PRIVATE to the collection: do not import it from outside.
+
+"""The planner's input and output on the control node: recorded facts, and config.json of models."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from http.client import HTTPException
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from ansible.module_utils.common.yaml import yaml_load
+from ansible.module_utils.urls import open_url
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils.catalogue._catalogue import Catalogue
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._host_facts import facts_of_shape
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils.request._refusal import Refusal, as_mapping, hint
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils.request._spec import Weights
+from yaml import YAMLError
+
+
+class InputError(Exception):
+    """Why a file or the response of a hub cannot be read, and the variable that refers to it."""
+
+    def __init__(self, variable: str, value: Any, message: str) -> None:
+        super().__init__(f"{variable} = {value!r}: {message}")
+        self.refusal = Refusal(variable, value, message)
+
+
+@lru_cache(maxsize=None)
+def _parsed(variable: str, path: str) -> Any:
+    try:
+        return _loaded(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError, YAMLError) as exc:
+        raise InputError(variable, path, f"cannot be read: {exc}") from exc
+
+
+def _loaded(text: str) -> Any:
+    """The YAML parser also reads JSON, but is fifty times slower, which matters for the facts of a thousand hosts."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return yaml_load(text)
+
+
+def read_facts(hosts: Sequence[str], file: str | None, shape: str | None, catalogue: Catalogue) -> dict[str, Any]:
+    """Facts by host, from a file or of a shape. Hosts that are not in the file are left out."""
+    if file is not None:
+        return facts_from_file(file, hosts)
+    if shape is None:
+        return {}
+    if shape not in catalogue.shapes:
+        known = ", ".join(catalogue.shapes)
+        message = f"is not a known shape{hint(shape, catalogue.shapes)}; use one of: {known}"
+        raise InputError("trtllm_host_shape", shape, message)
+    return dict.fromkeys(hosts, facts_of_shape(catalogue.shapes[shape]))
+
+
+def facts_from_file(path: str, hosts: Sequence[str]) -> dict[str, Any]:
+    """A JSON or YAML file contains facts by host below `hosts`, or the facts of one host, which apply to all hosts.
+
+    The output of `ansible -m tritonops.trtllm.trtllm_host_info` is also accepted.
+    """
+    content = _parsed("trtllm_host_facts_file", path)
+    if not isinstance(content, Mapping) or "hosts" not in content:
+        return dict.fromkeys(hosts, _unwrapped(content))
+    by_host = content["hosts"] if isinstance(content["hosts"], Mapping) else {}
+    return {host: _unwrapped(by_host[host]) for host in hosts if host in by_host}
+
+
+def saved_facts(path: str | None) -> Mapping[str, Any]:
+    """The facts by host that earlier runs saved in this file."""
+    if not path or not Path(path).is_file():
+        return {}
+    content = _parsed("trtllm_host_facts_save", path)
+    by_host = content.get("hosts") if isinstance(content, Mapping) else None
+    if not isinstance(by_host, Mapping):
+        message = "does not contain facts by host, so nothing can be added to it: use another file, or remove it"
+        raise InputError("trtllm_host_facts_save", path, message)
+    return by_host
+
+
+def _unwrapped(facts: Any) -> Any:
+    return facts.get("host_facts", facts) if isinstance(facts, Mapping) else facts
+
+
+def with_config(request: Mapping[str, Any], token_file: str | None) -> Mapping[str, Any]:
+    """The request; a model without a shape gets its config.json, from the file that it names or from the hub."""
+    model = as_mapping(request.get("model"))
+    if not isinstance(model, Mapping) or "preset" in model or "shape" in model:
+        return request
+    config = model.get("config")
+    if isinstance(config, str):
+        config = _parsed("trtllm_model.config", config)
+    elif config is None:
+        config = _from_hub(request, model, token_file)
+    return {**request, "model": {**model, "config": config}} if config is not None else request
+
+
+def _from_hub(request: Mapping[str, Any], model: Mapping[str, Any], token_file: str | None) -> Any:
+    """None if the request is incomplete: the planner reports what is missing."""
+    weights = as_mapping(request.get("weights"))
+    weights = weights if isinstance(weights, Mapping) else {}
+    repository, revision = model.get("repository"), model.get("revision")
+    if (
+        weights.get("path")
+        or weights.get("offline")
+        or not isinstance(repository, str)
+        or not isinstance(revision, str)
+    ):
+        return None
+    endpoint = str(weights.get("endpoint") or Weights.endpoint).rstrip("/")
+    answer = _fetched(f"{endpoint}/{quote(repository)}/resolve/{quote(revision, safe='')}/config.json", token_file)
+    if isinstance(answer, InputError):
+        raise answer
+    return answer
+
+
+@lru_cache(maxsize=None)
+def _fetched(url: str, token_file: str | None) -> Any:
+    """The hub's response, or why there is none. Cached, so that each host of a fleet does not wait for it again."""
+    try:
+        token = Path(token_file).expanduser().read_text(encoding="utf-8").strip() if token_file else ""
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        # The token must not be sent to other hosts to which the hub redirects.
+        with open_url(
+            url, headers=headers, unredirected_headers=["Authorization"], timeout=30, follow_redirects="all"
+        ) as answer:
+            return json.loads(answer.read())
+    except (OSError, HTTPException, ValueError) as exc:
+        remedy = "set trtllm_model.shape, or trtllm_model.config (a copy of config.json on the control node)"
+        return InputError("trtllm_model", None, f"the model's shape cannot be read from {url}: {exc}; {remedy}")

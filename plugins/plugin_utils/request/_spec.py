@@ -1,0 +1,612 @@
+# Copyright (c) 2026 tritonops.trtllm contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This is PRIVATE to the collection: do not import it from outside.
+
+"""The spec: a request whose values were checked one by one. All mistakes are reported, not only the first."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible_collections.tritonops.trtllm.plugins.module_utils.backend._dockerfile import ARCHITECTURES
+from ansible_collections.tritonops.trtllm.plugins.module_utils.checkpoint import _decoder
+from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._needs import Gpus, options_of, read
+from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._registry import CHECKS, WAIVABLE
+from ansible_collections.tritonops.trtllm.plugins.module_utils.docker._containers import ULIMITS
+from ansible_collections.tritonops.trtllm.plugins.module_utils.host._root_folder import DEFAULT_ROOT, path_problem
+from ansible_collections.tritonops.trtllm.plugins.module_utils.host._version import version
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils.catalogue._catalogue import Catalogue, Release
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._sizing import (
+    MOST_GPUS,
+    PRECISIONS,
+    Limits,
+    Shape,
+)
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils.request._refusal import (
+    Checker,
+    Refusal,
+    as_mapping,
+    hint,
+    is_plain,
+    not_a_mapping,
+)
+
+PROFILES = ("engine", "llmapi")
+NATIVE, UPSTREAM = "native", "upstream"
+"""Converters: the collection's own, and the script of the TensorRT-LLM version."""
+
+TENSORRT_LLM = "tensorrt_llm"
+"""The Triton model that computes. With the LLM API it is the only one."""
+
+KINDS = ("base", "instruct")
+
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+_HOST_PATH = re.compile(r"/+[^/:][^:]*")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+_HUB_NAME = re.compile(r"[A-Za-z0-9._-]{1,100}/[A-Za-z0-9._-]{1,100}")
+_ULIMIT = re.compile(r"[a-z]{1,20}=-?[0-9]{1,19}(:-?[0-9]{1,19})?")
+_SHM_SIZE = re.compile(r"[1-9][0-9]{0,14}[bkmgBKMG]?")
+_INSTRUCT = re.compile(r"instruct|chat|[-_]it$", re.IGNORECASE)
+_GPU_OPTIONS = options_of(Gpus)
+# What a custom model needs, in messages.
+_REQUIRED = {"revision": ": a commit hash"}
+# Names in trtllm_waive that have changed.
+_RENAMED = {"disk": "disk_space", "host_memory": "memory"}
+
+
+MOST_STOP_TIMEOUT = 3600
+"""Seconds that requests can get to finish when a server is stopped."""
+
+
+@dataclass(frozen=True)
+class Model:
+    """The model to serve: a repository on a hub at a revision, and its shape. `dtype` is the data type of its files."""
+
+    name: str
+    repository: str
+    revision: str
+    architecture: str
+    shape: Shape
+    kind: str
+    dtype: str
+    quantization: str
+
+
+@dataclass(frozen=True)
+class Tokenizer:
+    """A tokenizer other than that of the weights, from a repository or from a folder on the host (`path`)."""
+
+    repository: str = ""
+    revision: str = ""
+    path: str = ""
+
+    @property
+    def kind(self) -> str:
+        return kind_of(self.repository or self.path)
+
+
+@dataclass(frozen=True)
+class ParallelismRequest:
+    """The parallel sizes that were requested; the planner chooses the others."""
+
+    tensor: int | None = field(default=None, metadata={"most": MOST_GPUS})
+    pipeline: int | None = field(default=None, metadata={"most": MOST_GPUS})
+    moe_tensor: int | None = field(default=None, metadata={"most": MOST_GPUS})
+    moe_expert: int | None = field(default=None, metadata={"most": MOST_GPUS})
+
+
+@dataclass(frozen=True)
+class Build:
+    """How to build an image. By default `jobs` and `cuda_architectures` depend on the host."""
+
+    cuda_architectures: str = ""
+    jobs: int | None = None
+    args: Mapping[str, str] = field(default_factory=dict)
+    network: str = "default"
+
+
+@dataclass(frozen=True)
+class Image:
+    """Where the backend image comes from. `digest` is a manifest digest (registry) or an image id (archive).
+
+    `registry_auth_file` is a file on the control node; `tag_moved` is what to do if a tag refers to another image now.
+    """
+
+    source: str = "registry"
+    reference: str = ""
+    digest: str = ""
+    archive: str = ""
+    layout: str = ""
+    tag_moved: str = "refuse"
+    registry_auth_file: str = ""
+    build: Build = field(default=Build(), metadata={"record": Build})
+
+
+@dataclass(frozen=True)
+class Server:
+    """Addresses, sizes and limits of the serving container. `shm_size` and `ulimits` are in Docker's notation."""
+
+    address: str = "127.0.0.1"
+    http_port: int = 8000
+    grpc_port: int = 8001
+    metrics_port: int = 8002
+    shm_size: str = "2g"
+    ulimits: tuple[str, ...] = ULIMITS
+
+    @property
+    def exposed(self) -> bool:
+        try:
+            return not ipaddress.ip_address(self.address).is_loopback
+        except ValueError:
+            return self.address != "localhost"
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Where the weights come from: a hub (`endpoint`) or a folder on the host (`path`)."""
+
+    endpoint: str = "https://huggingface.co"
+    path: str = ""
+    offline: bool = False
+
+
+@dataclass(frozen=True)
+class Source:
+    """A repository to use instead of upstream's, such as a mirror; `ref` is a tag or branch with the commit."""
+
+    repository: str
+    commit: str
+    ref: str = ""
+
+
+@dataclass(frozen=True)
+class Spec:
+    """A valid request. `explicit_limits` are the names of the limits that were set.
+
+    `gpus` is how many of the host's GPUs it gets, or their indexes; None for those that no other deployment uses.
+    """
+
+    model: Model
+    release: Release
+    profile: str
+    root: str
+    precision: str
+    parallelism_request: ParallelismRequest
+    limits: Limits
+    explicit_limits: frozenset[str]
+    image: Image
+    sources: Mapping[str, Mapping[str, str]]
+    server: Server
+    weights: Weights
+    converter: str
+    tokenizer: Tokenizer | None
+    streaming: bool
+    stop_timeout: int
+    gpus_required: bool
+    gpus: int | tuple[int, ...] | None
+    engine_dir: str
+    expected_gpus: Gpus
+    waived: frozenset[str]
+    repository_parameters: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    repository_overrides: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    @property
+    def models(self) -> list[str]:
+        """The Triton models of the repository."""
+        return list(self.release["placeholders"]) if self.profile == "engine" else [TENSORRT_LLM]
+
+    @property
+    def known_image(self) -> Mapping[str, Any]:
+        """The catalogue's facts about the image: by its tag, or else about the newest image of the version."""
+        images = self.release["images"]
+        for image in images:
+            if self.image.reference.endswith(image["reference"].rpartition("/")[2]):
+                return dict(image)
+        return dict(images[-1]) if images else {}
+
+
+class Reader(Checker):
+    """Reads a request option by option and collects all refusals."""
+
+    def __init__(self, request: Mapping[str, Any], catalogue: Catalogue) -> None:
+        super().__init__()
+        self.request = request
+        self.catalogue = catalogue
+
+    def get(self, variable: str, default: Any) -> Any:
+        """An option of the request. An empty value counts as unset."""
+        value = self.request.get(variable)
+        return default if value is None or value == "" else value
+
+    def section(self, variable: str, kind: Callable[[], Any]) -> Any:
+        """A mapping of the request as the dataclass `kind`; its defaults if the mapping is wrong, which is refused."""
+        return self.record(variable, self.get(variable, {}), kind) or kind()
+
+    def model(self) -> Model | None:
+        """From a preset's name, `{preset: name, revision: …}`, or a mapping that describes a custom model."""
+        entry = self._model_entry()
+        return None if entry is None else self._model(entry)
+
+    def model_source(self) -> tuple[str, str] | None:
+        """Repository and revision, even if the rest of the model's description is wrong."""
+        entry = self._model_entry() or {}
+        repository, revision = entry.get("repository"), entry.get("revision")
+        if isinstance(repository, str) and isinstance(revision, str) and repository and revision:
+            return repository, revision
+        return None
+
+    def _model_entry(self) -> dict[str, Any] | None:
+        """The description of the model, with the values of its preset."""
+        given = as_mapping(self.request.get("model"))
+        if isinstance(given, str):
+            given = {"preset": given}
+        if not isinstance(given, Mapping):
+            self.refuse("model", given, self._model_message(given))
+            return None
+        entry = dict(given)
+        if "preset" in entry:
+            preset = entry.pop("preset")
+            if not self._is_preset(preset):
+                return None
+            known = self.catalogue.models[preset]
+            entry = {**{item.name: known.get(item.name, "") for item in fields(Model)}, **entry}
+        return entry
+
+    def _model_message(self, given: Any) -> str:
+        choices = f"the name of a preset ({', '.join(self.catalogue.models)}) or a mapping"
+        if given is None:
+            return f"is required: {choices}"
+        other = "; further models of a host go into trtllm_deployments" if isinstance(given, (list, tuple)) else ""
+        return f"must be {choices}{other}"
+
+    def _is_preset(self, name: Any) -> bool:
+        """Names on a hub, such as Qwen/Qwen2.5-7B, are a common mistake."""
+        if not isinstance(name, str) or not _HUB_NAME.fullmatch(name):
+            return self.choice("model", name, self.catalogue.models, "preset")
+        same = next((key for key, model in self.catalogue.models.items() if model["repository"] == name), "")
+        message = f"is not a preset; for a model on a hub, use {{repository: {name}, revision: COMMIT}}"
+        self.refuse("model", name, f"{message}, or its preset, {same}" if same else message)
+        return False
+
+    def _model(self, entry: dict[str, Any]) -> Model | None:
+        config = entry.pop("config", None)
+        described = isinstance(config, Mapping)
+        if described:
+            entry = {**_described(config), **entry}
+        elif config is not None:
+            self.refuse("model.config", config, "must be the content of the model's config.json, or a file with it")
+        value = entry.get("repository")
+        repository = value if isinstance(value, str) else ""
+        entry = {
+            "name": repository.rsplit("/", maxsplit=1)[-1].lower(),
+            "kind": kind_of(repository),
+            "dtype": "bfloat16",
+            "quantization": "",
+            **entry,
+        }
+        given = entry.pop("shape", None)
+        names = [item.name for item in fields(Model) if item.name != "shape"]
+        shape = None
+        if given is None and described:
+            shape = self._shape_of_config(config, entry.get("architecture"))
+        elif given is None and config is None and not entry.get("revision"):
+            # With a revision they are read from the hub, so only the revision is missing.
+            names = [name for name in names if name != "architecture" or entry.get(name)]
+        else:
+            shape = self._shape(given)
+        for key in entry:
+            self.choice(f"model.{key}", key, [item.name for item in fields(Model)] + ["preset", "config"], "key")
+        texts = {name: self._model_text(name, entry.get(name)) for name in names}
+        if shape is None or not all(texts[name] or name == "quantization" for name in names):
+            return None
+        return Model(shape=shape, **texts)
+
+    def _model_text(self, name: str, value: Any) -> str:
+        variable = f"model.{name}"
+        if not value and name != "quantization":
+            self.refuse(variable, value, f"is required for a model that is not a preset{_REQUIRED.get(name, '')}")
+            return ""
+        text = self.text(variable, value)
+        # Folders and releases are named after it.
+        if text and name == "name" and not _NAME.fullmatch(text):
+            self.refuse(variable, text, "must consist of at most 100 letters, digits, dots, dashes and underscores")
+            return ""
+        return text if name != "kind" or not text or self.choice(variable, text, KINDS, "kind") else ""
+
+    def _shape_of_config(self, config: Mapping[str, Any], architecture: Any) -> Shape | None:
+        """With the given architecture, which may differ from that in config.json."""
+        if architecture not in _decoder.ARCHITECTURES:
+            # A value that is not a string is refused elsewhere.
+            if architecture and isinstance(architecture, str):
+                known = ", ".join(_decoder.ARCHITECTURES)
+                message = f"must be one of {known}, unless trtllm_model.shape is set"
+                self.refuse("model.architecture", architecture, message)
+            return None
+        try:
+            return _shape_of(_decoder.describe({**config, "architectures": [architecture]}))
+        except _decoder.ConfigError as exc:
+            for problem in exc.problems:
+                self.refuse("model.config", None, problem)
+            return None
+
+    def _shape(self, given: Any) -> Shape | None:
+        if given is None:
+            remedy = "set it, or trtllm_model.config (a file with the model's config.json on the control node)"
+            self.refuse("model.shape", given, f"is required for a model that is not a preset: {remedy}")
+            return None
+        shape: Shape | None = self.record("model.shape", given, Shape)
+        if shape and not shape.head_size and shape.hidden % shape.heads:
+            message = f"is required, because {shape.heads} heads do not divide {shape.hidden}"
+            self.refuse("model.shape.head_size", 0, message)
+            return None
+        return shape
+
+    def release(self, profile: str) -> Release | None:
+        given = self.get("release", self.catalogue.newest(profile))
+        name, names = given.removeprefix("v") if isinstance(given, str) else given, list(self.catalogue.releases)
+        if isinstance(name, (int, float)) and not isinstance(name, bool):
+            self.refuse("release", name, 'is read as a number: write the whole version in quotes, such as "0.10.0"')
+        elif isinstance(name, str) and version(name) > version(names[-1]):
+            self.refuse("release", name, f"is not a known TensorRT-LLM version; the newest is {names[-1]}")
+        elif self.choice("release", name, names, "TensorRT-LLM version"):
+            return self.catalogue.releases[name]
+        return None
+
+    def profile(self) -> str:
+        profile = self.get("profile", "engine")
+        return profile if self.choice("profile", profile, PROFILES, "serving profile") else "engine"
+
+    def root(self) -> str:
+        root = self.path("root", DEFAULT_ROOT)
+        problem = path_problem(root) if root else None
+        if problem:
+            self.refuse("root", root, f"{problem}: use a separate folder, such as {DEFAULT_ROOT}")
+        return root
+
+    def path(self, variable: str, default: str = "") -> str:
+        return self.host_path(variable, self.get(variable, default))
+
+    def host_path(self, variable: str, value: Any) -> str:
+        if value == "":
+            return ""
+        if not isinstance(value, str) or not value.isprintable() or not _HOST_PATH.fullmatch(value):
+            self.refuse(variable, value, "must be an absolute path on the host below /, without a colon")
+            return ""
+        return value.rstrip("/")
+
+    def image(self) -> Image:
+        image: Image = self.section("image", Image)
+        self.choice("image.source", image.source, ("registry", "archive", "build"), "image source")
+        self.choice("image.layout", image.layout, ("", "ngc", "self_built"), "image layout")
+        self.choice("image.tag_moved", image.tag_moved, ("refuse", "keep"), "value")
+        architectures = image.build.cuda_architectures
+        if architectures and not ARCHITECTURES.fullmatch(architectures):
+            message = "must be of the form 80-real, or 80-real;90-real for more than one"
+            self.refuse("image.build.cuda_architectures", architectures, message)
+        if image.source == "archive" and not image.archive.startswith("/"):
+            self.refuse(
+                "image.archive", image.archive, "must be the absolute path of a docker-save archive on the host"
+            )
+        if image.digest and not _DIGEST.fullmatch(image.digest):
+            self.refuse("image.digest", image.digest, "must be sha256: and 64 hex digits")
+        elif image.source == "archive" and not image.digest:
+            self.refuse("image.digest", image.digest, "is required: the id of the image in the archive, sha256:…")
+        return image
+
+    def gpus(self) -> int | tuple[int, ...] | None:
+        """How many GPUs of the host, or their indexes; None if not set."""
+        given = self.get("gpus", None)
+        if given is None:
+            return None
+        if not isinstance(given, (list, tuple)):
+            return self.count("gpus", given, most=MOST_GPUS)
+        indexes = tuple(self.count("gpus", index, least=0) for index in given)
+        if not indexes or len(set(indexes)) < len(indexes):
+            self.refuse("gpus", given, "must be a number of GPUs, or a list of different indexes")
+        return indexes
+
+    def server(self) -> Server:
+        server: Server = self.section("server", Server)
+        ports = {name: getattr(server, f"{name}_port") for name in ("http", "grpc", "metrics")}
+        for name, port in ports.items():
+            if port > 65535:
+                self.refuse(f"server.{name}_port", port, "must be a port number up to 65535")
+        if len(set(ports.values())) < len(ports):
+            self.refuse("server", ports, "http_port, grpc_port and metrics_port must differ")
+        if not _SHM_SIZE.fullmatch(server.shm_size):
+            self.refuse("server.shm_size", server.shm_size, "must be a size in Docker's notation, such as 2g")
+        for limit in server.ulimits:
+            if not _ULIMIT.fullmatch(limit):
+                self.refuse("server.ulimits", limit, "must be a limit in Docker's notation, such as memlock=-1")
+        if not re.fullmatch(r"[0-9A-Za-z.:-]+", server.address):
+            self.refuse("server.address", server.address, "must be an address of the host, such as 127.0.0.1")
+        return server
+
+    def weights(self) -> Weights:
+        weights: Weights = self.section("weights", Weights)
+        self.host_path("weights.path", weights.path)
+        if not re.fullmatch(r"https?://[^\s]+", weights.endpoint):
+            self.refuse("weights.endpoint", weights.endpoint, "must be a URL, such as https://huggingface.co")
+        return weights
+
+    def converter(self) -> str:
+        """Empty for the native converter if it can be used, otherwise upstream's."""
+        converter = self.get("converter", "")
+        known = converter == "" or self.choice("converter", converter, (NATIVE, UPSTREAM), "converter")
+        return converter if known else ""
+
+    def sources(self) -> Mapping[str, Mapping[str, str]]:
+        """By name, the repositories to use instead of upstream's."""
+        given, sources = as_mapping(self.get("sources", {})), {}
+        if not isinstance(given, Mapping):
+            self.refuse("sources", given, not_a_mapping(given, ("backend", "tensorrt_llm")))
+            return {}
+        for name, entry in given.items():
+            if self.choice(f"sources.{name}", name, ("backend", "tensorrt_llm"), "repository"):
+                source = self.record(f"sources.{name}", entry, Source)
+                if source and not _COMMIT.fullmatch(source.commit):
+                    self.refuse(f"sources.{name}.commit", source.commit, "must be a commit, 40 hex digits")
+                elif source:
+                    sources[name] = {key: value for key, value in asdict(source).items() if value}
+        return sources
+
+    def tokenizer(self) -> Tokenizer | None:
+        given = as_mapping(self.get("tokenizer", None))
+        if given is None:
+            return None
+        if isinstance(given, str):
+            if not self.choice("tokenizer", given, self.catalogue.models, "model"):
+                return None
+            model = self.catalogue.models[given]
+            return Tokenizer(model["repository"], model["revision"])
+        tokenizer: Tokenizer | None = self.record("tokenizer", given, Tokenizer)
+        if tokenizer and not tokenizer.path and not (tokenizer.repository and tokenizer.revision):
+            self.refuse("tokenizer", given, "must have repository and revision, or path")
+        if tokenizer:
+            self.host_path("tokenizer.path", tokenizer.path)
+        return tokenizer
+
+    def per_model(self, variable: str) -> Mapping[str, Mapping[str, Any]]:
+        """A mapping by Triton model."""
+        given = as_mapping(self.get(variable, {}))
+        if not isinstance(given, Mapping) or not all(isinstance(value, Mapping) for value in given.values()):
+            self.refuse(variable, given, "must be a mapping of Triton models to mappings")
+            return {}
+        for model, values in given.items():
+            self._plain_values(f"{variable}.{model}", values)
+        return given
+
+    def _plain_values(self, variable: str, value: Any) -> None:
+        """Values are written to text files, so dates, and keys that are not strings, are mistakes."""
+        if isinstance(value, Mapping):
+            for key, item in value.items():
+                if isinstance(key, str):
+                    self._plain_values(f"{variable}.{key}", item)
+                else:
+                    self.refuse(variable, key, "has a key that is not a string: quote it")
+        elif isinstance(value, (list, tuple)):
+            for item in value:
+                self._plain_values(variable, item)
+        elif not is_plain(value) or "\0" in str(value):
+            self.refuse(variable, value, "must be text, a number, true or false, or lists or mappings of these")
+
+    def expected_gpus(self) -> Gpus:
+        """What is required of the GPUs in addition to what the plan needs."""
+        given = as_mapping(self.get("preflight_gpus", {}))
+        if not isinstance(given, Mapping):
+            self.refuse("preflight_gpus", given, not_a_mapping(given, _GPU_OPTIONS))
+            return Gpus()
+        if not all(self.choice(f"preflight_gpus.{key}", key, _GPU_OPTIONS, "key") for key in given):
+            return Gpus()
+        checked = ArgumentSpecValidator(_GPU_OPTIONS).validate(dict(given))
+        for message in checked.error_messages:
+            self.refuse("preflight_gpus", given, message)
+        return Gpus() if checked.error_messages else read(Gpus, checked.validated_parameters)
+
+    def waived(self) -> frozenset[str]:
+        given = self.get("waive", [])
+        given = given.split(",") if isinstance(given, str) else given
+        if not isinstance(given, list) or not all(isinstance(name, str) for name in given):
+            self.refuse("waive", given, "must be a list of names, as shown in refusals and findings")
+            return frozenset()
+        names = frozenset(name.strip() for name in given)
+        for name in sorted(names - set(WAIVABLE)):
+            self.refuse("waive", name, _not_waivable(name))
+        return names
+
+
+def _not_waivable(name: str) -> str:
+    if name in _RENAMED:
+        return f"is now called {_RENAMED[name]}"
+    if name in [check.id for check in CHECKS]:
+        return "cannot be waived, because nothing would work"
+    return f"is not the name of a check{hint(name, WAIVABLE)}: docs/operations.md lists them"
+
+
+def kind_of(repository: str) -> str:
+    """Whether a model follows instructions (instruct) or not (base), judged by the name of its repository."""
+    return "instruct" if _INSTRUCT.search(repository) else "base"
+
+
+def _described(config: Mapping[str, Any]) -> dict[str, Any]:
+    """What a model's config.json contains about it, apart from its shape."""
+    found = {
+        "architecture": _decoder.architecture_of(config),
+        "dtype": _decoder.dtype_of(config),
+        "quantization": _decoder.quantization_of(config),
+    }
+    return {key: value for key, value in found.items() if value}
+
+
+def _shape_of(decoder: _decoder.Decoder) -> Shape:
+    return Shape(
+        layers=decoder.layers,
+        heads=decoder.heads,
+        kv_heads=decoder.kv_heads,
+        hidden=decoder.hidden,
+        ffn=decoder.ffn,
+        vocab=decoder.vocab,
+        max_positions=decoder.max_positions,
+        experts=decoder.experts,
+        experts_per_token=decoder.experts_per_token,
+        head_size=decoder.head_size,
+        tied_embeddings=decoder.tied,
+        qkv_bias=decoder.qkv_bias,
+    )
+
+
+def read_spec(request: Mapping[str, Any], catalogue: Catalogue) -> tuple[Spec | None, list[Refusal]]:
+    """`request` contains the `trtllm_*` variables without their prefix. The spec is None if anything is refused."""
+    reader = Reader(request, catalogue)
+    profile = reader.profile()
+    model, release = reader.model(), reader.release(profile)
+    precision = reader.get("precision", _natural_precision(model, profile))
+    reader.choice("precision", precision, PRECISIONS, "precision")
+    limits = reader.section("limits", Limits)
+    set_limits = as_mapping(reader.get("limits", {}))
+    rest: dict[str, Any] = {
+        "root": reader.root(),
+        "parallelism_request": reader.section("parallelism", ParallelismRequest),
+        "limits": limits,
+        "explicit_limits": frozenset(set_limits if isinstance(set_limits, Mapping) else ()),
+        "image": reader.image(),
+        "sources": reader.sources(),
+        "server": reader.server(),
+        "weights": reader.weights(),
+        "converter": reader.converter(),
+        "tokenizer": reader.tokenizer(),
+        "streaming": reader.boolean("streaming", reader.get("streaming", True)),
+        "stop_timeout": reader.count("stop_timeout", reader.get("stop_timeout", 60), most=MOST_STOP_TIMEOUT),
+        "gpus_required": reader.boolean("gpus_required", reader.get("gpus_required", True)),
+        "gpus": reader.gpus(),
+        "engine_dir": reader.path("engine_dir"),
+        "expected_gpus": reader.expected_gpus(),
+        "waived": reader.waived(),
+        "repository_parameters": reader.per_model("repository_parameters"),
+        "repository_overrides": reader.per_model("repository_overrides"),
+    }
+    if reader.refusals or model is None or release is None:
+        return None, reader.refusals
+    return Spec(model=model, release=release, profile=profile, precision=precision, **rest), []
+
+
+def _natural_precision(model: Model | None, profile: str) -> str:
+    """The LLM API serves weights as they are; engines use float16, as in the tutorial."""
+    if model is None or profile == "engine":
+        return "float16"
+    own = "fp8" if model.quantization == "fp8" else model.dtype
+    return own if own in PRECISIONS else "float16"
+
+
+def placeholders(release: Release, model: str) -> list[str]:
+    """All placeholders in the template of `model` in this version."""
+    groups = release["placeholders"].get(model, {})
+    return sorted({name for group in groups.values() for name in group})

@@ -1,0 +1,118 @@
+# Copyright (c) 2026 tritonops.trtllm contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This is PRIVATE to the collection: do not import it from outside.
+
+"""Plans as text: what a run would do, how large it is, and what remains of memory and disk."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._progress import human_bytes
+from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._check import ranges
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._sizing import gib
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils.request._refusal import counted, refusal_line
+
+Plan = Mapping[str, Any]
+ROW = "{:<11} {:<8} {:>9}  {}"
+
+
+def plan_table(hosts: Mapping[str, Plan]) -> str:
+    """The tables of the hosts' deployments, once for hosts with the same tables."""
+    hosts_by_table: dict[str, list[str]] = {}
+    for host, plan in hosts.items():
+        hosts_by_table.setdefault("\n".join(_of_host(plan)), []).append(host)
+    return "\n\n".join(f"{_hosts(hosts)}\n{table}" for table, hosts in hosts_by_table.items())
+
+
+def _hosts(hosts: list[str], most: int = 5) -> str:
+    more = f" and {len(hosts) - most} more" if len(hosts) > most else ""
+    return f"== {', '.join(hosts[:most])}{more}"
+
+
+def _of_host(host: Plan) -> Iterator[str]:
+    """Deployments have headings if there are several. If anything is refused, only the refusals are shown."""
+    if host["refusals"]:
+        yield "This cannot work:"
+        yield from map(refusal_line, host["refusals"])
+        return
+    several = len(host["deployments"]) > 1
+    for name, plan in host["deployments"].items():
+        yield from ([f"-- deployment {name}"] if several else [])
+        yield from _lines(plan)
+        yield from ([""] if several else [])
+    yield from _gpus(host["gpus"])
+    for text in host["warnings"]:
+        yield f"warning   {text}"
+
+
+def _gpus(gpus: Mapping[str, Any]) -> Iterator[str]:
+    """Which deployment uses which GPUs, unless one deployment uses all of them."""
+    if gpus["unused"] or len(gpus["used"]) > 1:
+        used = [f"{ranges(indexes)} {name}" for name, indexes in gpus["used"].items() if indexes]
+        unused = [f"{ranges(gpus['unused'])} unused"] if gpus["unused"] else []
+        yield from ([f"GPUs      {', '.join([*used, *unused])}"] if used or unused else [])
+
+
+def _lines(plan: Plan) -> Iterator[str]:
+    yield _title(plan)
+    yield ""
+    yield ROW.format("what", "action", "size", "").rstrip()
+    for step in plan["steps"]:
+        size = human_bytes(step["bytes"]) if step["bytes"] else ""
+        yield ROW.format(step["what"], step["action"], size, _detail(step, plan)).rstrip()
+    yield ""
+    yield from _budget(plan)
+    yield from _remarks(plan)
+
+
+def _title(plan: Plan) -> str:
+    parallelism = plan["parallelism"]
+    gpus = f"on {counted(plan['gpus'], 'GPU')}" if plan["gpus"] else "without GPUs"
+    return (
+        f"{plan['model']['name']} with TensorRT-LLM {plan['release']}, profile {plan['profile']}, {plan['precision']}, "
+        f"tensor {parallelism['tensor']} x pipeline {parallelism['pipeline']} {gpus}"
+    )
+
+
+def _detail(step: Mapping[str, Any], plan: Plan) -> str:
+    weights, server = plan["model_weights"]["snapshots"][0], plan["server"]
+    details = {
+        "image": plan["trtllm_backend"]["image"]["name"],
+        "weights": weights["src"] or f"{weights['repository']} at {weights['revision'][:12]}",
+        "service": ", ".join(f"{kind} at {server['address']}:{port}" for kind, port in server["ports"].items()),
+    }
+    return str(details.get(step["what"], step["path"]))
+
+
+def _budget(plan: Plan) -> Iterator[str]:
+    budget, gpu = plan["budget"], plan["budget"]["gpu"]
+    if gpu:
+        yield (
+            f"each GPU  {gib(gpu['memory'])}: runtime {gib(gpu['runtime'])}, weights {gib(gpu['weights'])}, "
+            f"activations {gib(gpu['activations'])}, KV cache {gib(gpu['kv_cache'])}"
+        )
+        yield (
+            f"KV cache  {gpu['kv_tokens']} tokens of {gpu['kv_bytes_per_token'] / 1024:g} KiB: "
+            f"{counted(gpu['sequences'], 'sequence')} of {plan['limits']['max_seq_len']} tokens at once"
+        )
+    yield f"disk      {human_bytes(budget['disk_missing'])} to write ({human_bytes(budget['disk_total'])} in total)"
+    if plan["converter"]["name"]:
+        yield f"convert   {plan['converter']['reason']}"
+    if budget["host_memory"]:
+        yield f"memory    {human_bytes(budget['host_memory'])} on the host while converting"
+
+
+def _remarks(plan: Plan) -> Iterator[str]:
+    known = plan["vulnerabilities"]
+    if known:
+        some = ", ".join([*known[:3], *(["…"] if len(known) > 3 else [])])
+        yield f"security  {counted(len(known), 'known CVE')} ({some}): keep Triton on loopback, behind a gateway"
+    if plan["notes"]:
+        where = f"catalogue/releases/{plan['release']}.yml and catalogue/notes.yml"
+        yield f"notes     {len(plan['notes'])} about TensorRT-LLM {plan['release']} in {where}"
+    for text in plan["warnings"]:
+        yield f"warning   {text}"
