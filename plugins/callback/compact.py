@@ -242,6 +242,9 @@ def explained(result: Any) -> Iterator[str]:
     # Before ansible-core 2.19 there is a traceback instead, which -vvv shows.
     exception = getattr(result, "exception", None)
     event, places = getattr(exception, "event", None), []
+    if "censored" in result._result:
+        # The excerpt of the playbook could have what the task must not show.
+        return
     while event:
         places.append(event.formatted_source_context)
         if event.help_text:
