@@ -55,9 +55,22 @@ hosts: stage ## Test the rehearsed site and run the scenarios of single roles
 hosts-all: stage ## Test the rehearsed site and run every scenario except the drills
 	$(on_hosts) "not drill"
 
-test: setup lint sanity unit hosts ## Run before you submit a change: linters, sanity, unit tests, the rehearsed site, role scenarios
+# Staging mostly waits for downloads, so linters and unit tests run at the same time.
+define check_and_stage
+@mkdir -p .cache; \
+$(MAKE) --no-print-directory stage >.cache/stage.log 2>&1 & stage=$$!; \
+$(MAKE) --no-print-directory lint sanity unit; checks=$$?; \
+wait $$stage || { cat .cache/stage.log; exit 1; }; \
+exit $$checks
+endef
 
-test-all: setup lint sanity unit hosts-all ## Run everything except the drills; CI runs this
+test: setup ## Test a change: linters, sanity tests, unit tests, the rehearsed site, scenarios of the roles
+	$(check_and_stage)
+	@$(MAKE) --no-print-directory hosts
+
+test-all: setup ## Run all tests except the drills; this is what CI runs
+	$(check_and_stage)
+	@$(MAKE) --no-print-directory hosts-all
 
 drills: stage ## Run the slowest scenarios, on virtual machines (docs/testing.md says when)
 	python -m pytest --verbose --durations 0 -m drill tests/scenarios
