@@ -149,6 +149,7 @@ def test_a_package_that_conflicts_with_a_kept_one_is_not_reinstalled(needed: str
     site.close()
     site.host.install("theirs")
     assert site.plan()["reinstall"] == reinstall
+    assert site.plan()["kept"][needed] == "theirs needs it" and site.plan()["remove_later"] == []
 
 
 def test_a_replacement_that_others_needed_was_installed_by_the_part_with_its_dependencies() -> None:
@@ -185,9 +186,11 @@ def test_a_new_dependency_of_a_package_that_the_part_upgraded_belongs_to_it() ->
     assert set(site.close()["installed"]) == {*DOCKER, "yajl"}
 
 
-def test_without_a_removal_there_is_no_replacement() -> None:
+def test_without_a_removal_there_is_no_replacement(monkeypatch: pytest.MonkeyPatch) -> None:
     site = Site("podman")
     site.install_docker("crun", "yajl")
+    # A rich dependency such as "crun if htop".
+    monkeypatch.setattr(site.host, "required_by_others", lambda names: {"crun": "podman"})
     assert set(site.close()["installed"]) == set(DOCKER)
 
 
