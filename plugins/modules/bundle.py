@@ -109,7 +109,8 @@ import os
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._artifact import ArtifactError, pretty
+from ansible_collections.tritonops.trtllm.plugins.module_utils._module import run_module
+from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._artifact import pretty
 from ansible_collections.tritonops.trtllm.plugins.module_utils.bundle._bundle import (
     MANIFEST,
     Bundle,
@@ -121,6 +122,27 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.bundle._command i
 
 def manifest_of(dest: str) -> dict[str, t.Any]:
     return read_manifest(dest) if os.path.exists(os.path.join(dest, MANIFEST)) else {}
+
+
+def make_bundle(module: AnsibleModule) -> dict[str, t.Any]:
+    dest, key = module.params["dest"], module.params["gpg_key"]
+    bundle = Bundle(dest, module.params["about"], [Part(**part) for part in module.params["parts"]], bool(key))
+    run = runner(module)
+
+    def sign(manifest: str) -> None:
+        command = ["gpg", "--batch", "--yes", "--armor", "--detach-sign", "--local-user", key]
+        run([*command, "--output", f"{manifest}.asc", manifest], f"cannot sign the manifest with the key {key}")
+
+    before = manifest_of(dest)
+    reason = bundle.stale()
+    after = before if reason is None or module.check_mode else bundle.assemble(sign)
+    return {
+        "changed": reason is not None,
+        "reason": reason,
+        "files": len(after.get("files", {})),
+        "size": after.get("size", 0),
+        "diff": {"before": pretty(before.get("inputs", {})), "after": pretty(bundle.inputs())},
+    }
 
 
 def main() -> None:
@@ -138,29 +160,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    dest, key = module.params["dest"], module.params["gpg_key"]
-    bundle = Bundle(dest, module.params["about"], [Part(**part) for part in module.params["parts"]], bool(key))
-    run = runner(module)
-
-    def sign(manifest: str) -> None:
-        command = ["gpg", "--batch", "--yes", "--armor", "--detach-sign", "--local-user", key]
-        run([*command, "--output", f"{manifest}.asc", manifest], f"cannot sign the manifest with the key {key}")
-
-    try:
-        before = manifest_of(dest)
-        reason = bundle.stale()
-        after = before if reason is None or module.check_mode else bundle.assemble(sign)
-    except ArtifactError as exc:
-        module.fail_json(msg=str(exc))
-    except OSError as exc:
-        module.fail_json(msg=f"cannot make {dest}: {exc}")
-    module.exit_json(
-        changed=reason is not None,
-        reason=reason,
-        files=len(after.get("files", {})),
-        size=after.get("size", 0),
-        diff={"before": pretty(before.get("inputs", {})), "after": pretty(bundle.inputs())},
-    )
+    run_module(module, make_bundle, f"cannot create {module.params['dest']}")
 
 
 if __name__ == "__main__":

@@ -83,8 +83,22 @@ hashed:
   sample: 0
 """
 
+import typing as t
+
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.tritonops.trtllm.plugins.module_utils.bundle._bundle import BundleError, check
+from ansible_collections.tritonops.trtllm.plugins.module_utils._module import run_module
+from ansible_collections.tritonops.trtllm.plugins.module_utils.bundle._bundle import check
+
+
+def verify(module: AnsibleModule) -> dict[str, t.Any]:
+    found = check(module.params["path"], module.params["checksum"], module.params["record"])
+    return {
+        "changed": False,
+        "manifest": {name: value for name, value in found.manifest.items() if name not in ("files", "inputs")},
+        "files": len(found.manifest["files"]),
+        "size": found.manifest["size"],
+        "hashed": found.hashed,
+    }
 
 
 def main() -> None:
@@ -96,21 +110,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    path = module.params["path"]
-    try:
-        found = check(path, module.params["checksum"], module.params["record"])
-    except BundleError as exc:
-        module.fail_json(msg=str(exc))
-    except OSError as exc:
-        module.fail_json(msg=f"the bundle {path} cannot be read: {exc}")
-    about = {name: value for name, value in found.manifest.items() if name not in ("files", "inputs")}
-    module.exit_json(
-        changed=False,
-        manifest=about,
-        files=len(found.manifest["files"]),
-        size=found.manifest["size"],
-        hashed=found.hashed,
-    )
+    run_module(module, verify, f"cannot read the bundle {module.params['path']}")
 
 
 if __name__ == "__main__":

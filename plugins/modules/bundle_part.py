@@ -307,20 +307,21 @@ wheels:
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.tritonops.trtllm.plugins.module_utils._module import run_module
 from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._artifact import (
-    ArtifactError,
     difference,
     ensure,
     read_artifact,
 )
 from ansible_collections.tritonops.trtllm.plugins.module_utils.bundle import _image, _packages, _sources, _wheels
-from ansible_collections.tritonops.trtllm.plugins.module_utils.bundle._part import Kind
 
 KINDS = {"image": _image.KIND, "packages": _packages.KIND, "sources": _sources.KIND, "wheels": _wheels.KIND}
 
 
-def result(module: AnsibleModule, kind: Kind, options: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
-    dest, inputs = module.params["dest"], kind.inputs(options)
+def make_part(module: AnsibleModule) -> dict[str, t.Any]:
+    name, dest = module.params["kind"], module.params["dest"]
+    kind, options = KINDS[name], module.params[name]
+    inputs = kind.inputs(options)
     before = read_artifact(dest)
     outcome = ensure(dest, inputs, lambda draft: kind.make(options, module, draft), check_mode=module.check_mode)
     is_predicted = outcome.changed and module.check_mode
@@ -345,14 +346,7 @@ def main() -> None:
         mutually_exclusive=[tuple(KINDS)],
         supports_check_mode=True,
     )
-    name = module.params["kind"]
-    try:
-        found = result(module, KINDS[name], module.params[name])
-    except ArtifactError as exc:
-        module.fail_json(msg=str(exc))
-    except OSError as exc:
-        module.fail_json(msg=f"cannot make {module.params['dest']}: {exc}")
-    module.exit_json(**found)
+    run_module(module, make_part, f"cannot create {module.params['dest']}")
 
 
 if __name__ == "__main__":

@@ -89,10 +89,16 @@ checksum:
   sample: 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
 """
 
+import typing as t
+
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.tritonops.trtllm.plugins.module_utils.bundle._bundle import BundleError
+from ansible_collections.tritonops.trtllm.plugins.module_utils._module import run_module
 from ansible_collections.tritonops.trtllm.plugins.module_utils.bundle._command import runner
 from ansible_collections.tritonops.trtllm.plugins.module_utils.bundle._signature import verified_checksum
+
+
+def verify(module: AnsibleModule) -> dict[str, t.Any]:
+    return {"changed": False, "checksum": verified_checksum(**module.params, run=runner(module))}
 
 
 def main() -> None:
@@ -105,13 +111,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    try:
-        checksum = verified_checksum(**module.params, run=runner(module))
-    except BundleError as exc:
-        module.fail_json(msg=str(exc))
-    except (OSError, ValueError) as exc:
-        module.fail_json(msg=f"the signature cannot be verified: {exc}")
-    module.exit_json(changed=False, checksum=checksum)
+    run_module(module, verify, "cannot verify the signature", errors=(OSError, ValueError))
 
 
 if __name__ == "__main__":

@@ -7,23 +7,22 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: host_record
-short_description: Remember what a host was like before a role, and make it that again
+short_description: Record the state of a host before a role changes it, and restore it
 version_added: "0.1.0"
 description:
-  - A role opens its part of the record before it changes anything and closes it after. What was there at the first
-    time is remembered; later runs add to it and never replace it.
-  - What changes while a part is open is the role's doing. A part that a killed run has left open is closed by the next
-    run of that role, or by the restoration.
-  - Of packages that came meanwhile only those count that the role names in O(packages), what these need, and what
-    others got in place of a package that the role removed. What somebody else has installed is never removed, and
-    neither is what others' packages need.
-  - What others change in a file, a group or a unit between two runs stays theirs, key by key in O(json_files), line by
-    line in O(line_files). Other files stay as a whole as they have left them.
-  - Packages are removed and brought back by the package manager's own modules;
-    M(tritonops.trtllm.host_record_info) tells which. Keys that rpm has imported as packages were installed are removed
-    here.
-  - On Debian and Ubuntu, opening a part with O(packages) finishes a run of the package manager that was killed
-    (C(dpkg --configure -a)), for of half a package nothing can be said.
+  - A role opens its part of the record before it changes anything, and closes it afterwards. The state at the first
+    time is recorded. Later runs add to the record and never replace an entry.
+  - All changes of O(files), O(units), O(users) and O(groups) while a part is open count as the role's. A part that a
+    killed run left open is closed by the next run of the role, or when the host is restored.
+  - Of the packages that are installed meanwhile, the record contains O(packages), their dependencies, and what replaces
+    a package that the role removed. Packages that others installed, or depend on, are never removed.
+  - Changes that others make to a file, group or unit between two runs are kept, for each key in O(json_files) and each
+    line in O(line_files). Other files are kept as a whole.
+  - Packages are removed and reinstalled with the modules of the package manager.
+    M(tritonops.trtllm.host_record_info) returns which. Only the signing keys that rpm imported when it installed
+    packages are removed by this module.
+  - On Debian and Ubuntu, opening a part with O(packages) finishes an interrupted run of the package manager
+    (C(dpkg --configure -a)), because the state of a partly installed package cannot be recorded.
 extends_documentation_fragment:
   - tritonops.trtllm.attributes
 attributes:
@@ -36,16 +35,16 @@ attributes:
 options:
   state:
     description:
-      - V(open) and V(closed) go around what a role does.
-      - V(restored) makes files, units, users and groups what they were, and ends the record when nothing is left to do.
-        Run it after the packages.
+      - V(open) before and V(closed) after the changes of a role.
+      - V(restored) restores files, units, users and groups, and removes the record if nothing remains. Use it after the
+        packages were removed and reinstalled.
     type: str
     required: true
     choices: [open, closed, restored]
   part:
     description:
-      - Who is working, such as the name of a role.
-      - Needed unless O(state=restored).
+      - The part of the record, such as the name of a role.
+      - Required unless O(state=restored).
     type: str
   packages:
     description:
@@ -55,69 +54,69 @@ options:
     default: []
   files:
     description:
-      - Files, links and folders that the role makes or changes. Shell patterns are allowed.
-      - A folder that was not there is removed when nothing is left in it.
+      - Files, links and folders that the role creates or changes. Shell patterns are allowed.
+      - A folder that did not exist is removed if it is empty.
     type: list
     elements: str
     default: []
   json_files:
     description:
-      - Files with a JSON object, in which others have keys, too.
+      - Files with a JSON object that may also contain keys of others.
     type: list
     elements: str
     default: []
   line_files:
     description:
-      - Files in which others have lines, too, such as C(/etc/fstab).
+      - Files that may also contain lines of others, such as C(/etc/fstab).
     type: list
     elements: str
     default: []
   trees:
     description:
-      - Folders that a program fills, and files that it makes. What was not there is removed with all that is in it, a
-        folder that was empty is emptied, anything else is left alone.
-      - They wait until the O(units) of the part are gone.
+      - Folders that a program fills, and files that it creates. If they did not exist, they are removed with their
+        contents. A folder that was empty is emptied. Others are left unchanged.
+      - They are not removed while the O(units) of the part exist.
     type: list
     elements: str
     default: []
   units:
     description:
-      - Units of systemd whose state the role changes.
+      - systemd units whose state the role changes.
     type: list
     elements: str
     default: []
   users:
     description:
-      - Users that the role makes.
+      - Users that the role creates.
     type: list
     elements: str
     default: []
   groups:
     description:
-      - Groups that the role makes or adds members to.
+      - Groups that the role creates, or adds members to.
     type: list
     elements: str
     default: []
   before:
     description:
-      - With O(state=open), a list of the packages from before, for what had to be done before there was a Python to run
-        this with. It is what C(rpm -qa) shows with the format
+      - With O(state=open), a file with an earlier list of the packages, for changes that were made before the host had
+        a Python for this module. It is the output of C(rpm -qa) with the format
         C(%{NAME}\\t%{VERSION}-%{RELEASE}\\t%{ARCH}\\t%{EPOCHNUM}\\n).
     type: path
-  hold:
+  keep:
     description:
-      - With O(state=restored), parts that are left as they are, each with the reason.
+      - With O(state=restored), parts that are not restored, each with the reason.
     type: dict
     default: {}
-  gone:
+  already_removed:
     description:
-      - With O(state=restored) in check mode, paths that a real run would have removed before.
+      - With O(state=restored) in check mode, paths that a real run would have removed before this task.
     type: list
     elements: str
     default: []
   path:
     description:
-      - The record. Only root can read it, for it has what was in files of others.
+      - The record. Only root can read it, because it contains files of others.
     type: path
     default: /var/lib/trtllm/host_record.json
 author:
@@ -125,7 +124,7 @@ author:
 """
 
 EXAMPLES = r"""
-- name: Remember what the host is like
+- name: Record the host's state before the changes
   tritonops.trtllm.host_record:
     state: open
     part: docker
@@ -136,30 +135,30 @@ EXAMPLES = r"""
     units: [docker.service]
     groups: [docker]
 
-- name: Install and configure the engine
+- name: Install and configure Docker
   ansible.builtin.include_tasks: install.yml
 
-- name: Remember what has come
+- name: Record the host's state after the changes
   tritonops.trtllm.host_record:
     state: closed
     part: docker
 
-- name: Make the host what it was, but leave the engine
+- name: Restore the host, but keep Docker
   tritonops.trtllm.host_record:
     state: restored
-    hold:
-      docker: the container web is somebody else's
+    keep:
+      docker: others use it for the container web
 """
 
 RETURN = r"""
 files:
-  description: The paths of O(files) that are there.
+  description: Those of O(files) that exist.
   returned: when O(state=open)
   type: list
   elements: str
   sample: [/etc/docker]
 users:
-  description: Those of O(users) that are there, with the ids of the user and of its group.
+  description: Those of O(users) that exist, with the ids of the user and its group.
   returned: when O(state=open)
   type: dict
   sample:
@@ -171,139 +170,47 @@ installed:
   sample:
     docker-ce: 5:28.5.1-1~debian.12~bookworm
 finished:
-  description: What a killed run of the package manager had left undone.
-  returned: when O(state=open) and there was one
+  description: What an interrupted run of the package manager had left incomplete.
+  returned: when O(state=open), if there was one
   type: str
   sample: dpkg was interrupted
 restored:
-  description: What was made as it was.
+  description: What was restored.
   returned: when O(state=restored)
   type: list
   elements: str
   sample: [/etc/docker/daemon.json, group docker]
-left:
-  description: What was left other than it was, and why.
+remaining:
+  description: What was not restored, and why.
   returned: when O(state=restored)
   type: dict
   sample:
-    /etc/docker: has certs.d in it
-remembered:
-  description: Parts of which something is left that can be made as it was another time. Without any there is no record.
+    /etc/docker: contains certs.d
+remaining_parts:
+  description: Parts of which something can still be restored later. If there are none, the record is removed.
   returned: when O(state=restored)
   type: list
   elements: str
   sample: [docker]
 """
 
-import glob
-import json
-import pwd
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.tritonops.trtllm.plugins.module_utils.host_record._host_record import (
-    SCOPES,
-    HostRecordError,
-    Restoration,
-    close_part,
-    lasting,
-    load,
-    open_part,
-    parts_of,
-    remove,
-    save,
+from ansible_collections.tritonops.trtllm.plugins.module_utils._module import run_module
+from ansible_collections.tritonops.trtllm.plugins.module_utils.host_record._host_record import SCOPES
+from ansible_collections.tritonops.trtllm.plugins.module_utils.host_record._live_host import Host
+from ansible_collections.tritonops.trtllm.plugins.module_utils.host_record._operations import (
+    close_record,
+    open_record,
+    restore_host,
 )
-from ansible_collections.tritonops.trtllm.plugins.module_utils.host_record._packages import Packages, parse_rpm, plain
-from ansible_collections.tritonops.trtllm.plugins.module_utils.host_record._state import Host
+
+STATES = {"open": open_record, "closed": close_record, "restored": restore_host}
 
 
-def shown(record: dict[str, t.Any] | None) -> str:
-    """For the diff, without what is in the files of others."""
-    described = lasting(record)
-    for entry in described["files"].values():
-        if entry["before"]:
-            entry["before"] = entry["before"]["kind"]
-    return json.dumps(described, indent=1, sort_keys=True) + "\n"
-
-
-def listed_before(path: str | None) -> Packages | None:
-    if path is None:
-        return None
-    with open(path, encoding="utf-8") as stream:
-        return parse_rpm(stream.read(), needs="", wants="", gives="", files="")
-
-
-def run_open(module: AnsibleModule, host: Host) -> dict[str, t.Any]:
-    """Remember what is not remembered yet."""
-    path = module.params["path"]
-    interrupted = host.interrupted() if module.params["packages"] else ""
-    if interrupted and not module.check_mode:
-        host.finish_interrupted()
-    before = load(path)
-    scope = {name: module.params[name] for name in SCOPES}
-    after = open_part(before, module.params["part"], scope, host, listed_before(module.params["before"]))
-    if not module.check_mode:
-        save(after, path)
-    result = {**described(path, before, after), **present(scope, host)}
-    return {**result, "changed": True, "finished": interrupted} if interrupted else result
-
-
-def present(scope: dict[str, list[str]], host: Host) -> dict[str, t.Any]:
-    """What of the part is there already, so that a role need not look for it again."""
-    wanted = scope["packages"]
-    packages = host.packages() if wanted else {}
-    known = [user for user in pwd.getpwall() if user.pw_name in scope["users"]]
-    return {
-        # By the names that a role gives them.
-        "installed": {plain(name): package.version for name, package in packages.items() if plain(name) in wanted},
-        "files": sorted({path for pattern in scope["files"] for path in glob.glob(pattern)}),
-        "users": {user.pw_name: {"uid": user.pw_uid, "gid": user.pw_gid} for user in known},
-    }
-
-
-def run_closed(module: AnsibleModule, host: Host) -> dict[str, t.Any]:
-    """Remember what was done. In check mode nothing was."""
-    path = module.params["path"]
-    before = load(path)
-    if module.check_mode or before is None:
-        return {"changed": False}
-    after = close_part(before, module.params["part"], host)
-    save(after, path)
-    return described(path, before, after)
-
-
-def described(path: str, before: dict[str, t.Any] | None, after: dict[str, t.Any]) -> dict[str, t.Any]:
-    """Changed is what is remembered; that somebody is at work is not."""
-    return {
-        "changed": lasting(before) != lasting(after),
-        "diff": {"before_header": path, "after_header": path, "before": shown(before), "after": shown(after)},
-    }
-
-
-def run_restored(module: AnsibleModule, host: Host) -> dict[str, t.Any]:
-    """Make the host what it was, and forget what is."""
-    path = module.params["path"]
-    record = load(path)
-    if record is None:
-        return {"changed": False, "restored": [], "left": {}, "remembered": []}
-    restoration = Restoration(record, module.params["hold"], host, module.check_mode, module.params["gone"])
-    left = restoration.run()
-    if not module.check_mode:
-        if left is None:
-            remove(path)
-        else:
-            save(left, path)
-    changes = sorted(restoration.changes)
-    return {
-        "changed": bool(changes) or left is None,
-        "restored": changes,
-        "left": restoration.notes,
-        "remembered": parts_of(left),
-        "diff": {"before": "".join(f"{change}\n" for change in changes), "after": ""},
-    }
-
-
-STATES = {"open": run_open, "closed": run_closed, "restored": run_restored}
+def change_state(module: AnsibleModule) -> dict[str, t.Any]:
+    return STATES[module.params["state"]](module.params, Host(module), module.check_mode)
 
 
 def main() -> None:
@@ -314,20 +221,14 @@ def main() -> None:
             "part": {"type": "str"},
             **dict.fromkeys(SCOPES, names),
             "before": {"type": "path"},
-            "hold": {"type": "dict", "default": {}},
-            "gone": names,
+            "keep": {"type": "dict", "default": {}},
+            "already_removed": names,
             "path": {"type": "path", "default": "/var/lib/trtllm/host_record.json"},
         },
         required_if=[("state", "open", ["part"]), ("state", "closed", ["part"])],
         supports_check_mode=True,
     )
-    try:
-        result = STATES[module.params["state"]](module, Host(module))
-    except HostRecordError as exc:
-        module.fail_json(msg=str(exc))
-    except OSError as exc:
-        module.fail_json(msg=f"The host cannot be recorded or restored: {exc}. Run it as root.")
-    module.exit_json(**result)
+    run_module(module, change_state, "cannot record or restore the host's state", remedy="Run this task as root.")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 tritonops.trtllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a path was like before us, and how it becomes that again."""
+"""The state of paths before the collection changed them, and how to restore it."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ State = t.Dict[str, t.Any]
 Entry = t.Dict[str, t.Any]
 
 
-def look(path: str) -> State | None:
-    """The path itself, a link not followed; None where there is nothing."""
+def read_state(path: str) -> State | None:
+    """The state of a path without following links, or None if it does not exist."""
     try:
         found = os.lstat(path)
     except (FileNotFoundError, NotADirectoryError):
@@ -39,7 +39,7 @@ def look(path: str) -> State | None:
 
 
 def without_content(state: State | None) -> State | None:
-    """Enough to see that a file was changed: nobody's secrets are kept a second time without need."""
+    """Replace the content by a digest, which shows changes. Files may contain secrets that need no second copy."""
     if state is None or "content" not in state:
         return state
     content = base64.b64decode(state["content"])
@@ -47,17 +47,17 @@ def without_content(state: State | None) -> State | None:
 
 
 def missing_folders(path: str) -> list[str]:
-    """The folders above the path that are not there, the uppermost first."""
+    """The parent folders that do not exist, the topmost first."""
     missing: list[str] = []
-    above = os.path.dirname(path)
-    while above not in ("", "/") and not os.path.lexists(above):
-        missing.insert(0, above)
-        above = os.path.dirname(above)
+    parent = os.path.dirname(path)
+    while parent not in ("", "/") and not os.path.lexists(parent):
+        missing.insert(0, parent)
+        parent = os.path.dirname(parent)
     return missing
 
 
 def matching(patterns: t.Iterable[str]) -> list[str]:
-    """The paths that are named, and those there that match where a pattern is."""
+    """Plain paths as they are, and the existing paths that match a pattern."""
     paths: list[str] = []
     for pattern in patterns:
         paths.extend(sorted(glob.glob(pattern)) if glob.has_magic(pattern) else [pattern])
@@ -69,7 +69,7 @@ def text(state: State | None) -> str:
 
 
 def _patched(entry: Entry, now: State) -> State | None:
-    """What was there before us, with what others have changed in the file since we left it."""
+    """The state before the collection, with the changes that others made after its last run."""
     before, ours = entry["before"], entry["ours"]
     merged = PATCHES[entry["merge"]](text(before), text(ours), text(now))
     if before is None and not merged.strip():
@@ -80,9 +80,9 @@ def _patched(entry: Entry, now: State) -> State | None:
 
 
 def rebase(entry: Entry, now: State | None) -> Entry:
-    """The entry as if others' changes since our last run had been made before us; then they stay when we go.
+    """Treat the changes that others made after the last run as made before the first one, so that they are kept.
 
-    While our run was not finished (no `ours`) every change is taken for ours.
+    If the last run did not finish (no `ours`), all changes count as the collection's.
     """
     merge = entry.get("merge")
     if "ours" not in entry:
@@ -92,45 +92,45 @@ def rebase(entry: Entry, now: State | None) -> Entry:
         return entry
     before = now
     if merge and now and entry["ours"] and now["kind"] == entry["ours"]["kind"] == "file":
-        # What cannot be merged stays as they have left it.
+        # What cannot be merged is kept as others left it.
         with contextlib.suppress(ValueError):
             before = _patched(entry, now)
-    # What we made and they have changed is theirs now.
-    theirs = {"theirs": True} if now is not None and before == now else {}
-    return {**entry, **theirs, "before": before, "ours": seen}
+    # A file that the collection made and others changed now belongs to them.
+    changed = {"changed_by_others": True} if now is not None and before == now else {}
+    return {**entry, **changed, "before": before, "ours": seen}
 
 
 def begin(entries: t.Mapping[str, Entry], part: str, patterns: t.Mapping[str, t.Iterable[str]]) -> dict[str, Entry]:
-    """Remember the paths of each kind of merge ('' for none), what is remembered already first."""
-    entries = {path: rebase(entry, look(path)) for path, entry in entries.items()}
+    """Record the paths of each kind of merge ('' for none), unless they are already recorded."""
+    entries = {path: rebase(entry, read_state(path)) for path, entry in entries.items()}
     for merge, listed in patterns.items():
         for path in matching(listed):
-            for above in missing_folders(path):
-                entries.setdefault(above, {"part": part, "before": None})
-            entries.setdefault(path, {"part": part, "before": look(path), **({"merge": merge} if merge else {})})
+            for folder in missing_folders(path):
+                entries.setdefault(folder, {"part": part, "before": None})
+            entries.setdefault(path, {"part": part, "before": read_state(path), **({"merge": merge} if merge else {})})
     touched = touched_by(part, patterns)
     return {path: opened(entry) if touched(path, entry) else entry for path, entry in entries.items()}
 
 
 def touched_by(part: str, patterns: t.Mapping[str, t.Iterable[str]]) -> t.Callable[[str, Entry], bool]:
-    """Whether a part works on an entry. Several parts may name one path; it belongs to the first."""
+    """A predicate for the entries that a part works on. A path that several parts name belongs to the first one."""
     named = {path for listed in patterns.values() for path in matching(listed)}
     return lambda path, entry: entry["part"] == part or path in named
 
 
 def opened(entry: Entry) -> Entry:
-    """What happens from here on is ours, until the part is closed."""
+    """Until the part is closed, all changes count as the collection's."""
     return {key: value for key, value in entry.items() if key != "ours"}
 
 
 def finish(entries: t.Mapping[str, Entry], part: str, patterns: t.Mapping[str, t.Iterable[str]]) -> dict[str, Entry]:
-    """Remember how the part leaves its paths, and what has come that matches its patterns."""
+    """Record how the part leaves its paths, and new paths that match its patterns."""
     entries = dict(entries)
     for merge, listed in patterns.items():
         for path in matching(listed):
             entries.setdefault(path, {"part": part, "before": None, **({"merge": merge} if merge else {})})
     touched = touched_by(part, patterns)
-    return {path: closed(entry, look(path)) if touched(path, entry) else entry for path, entry in entries.items()}
+    return {path: closed(entry, read_state(path)) if touched(path, entry) else entry for path, entry in entries.items()}
 
 
 def closed(entry: Entry, now: State | None) -> Entry:
@@ -151,39 +151,41 @@ def _write(path: str, state: State) -> None:
     os.replace(partial, path)
 
 
-def restore(path: str, before: State | None, dry: bool, going: t.Container[str] = ()) -> tuple[bool, str]:
-    """Whether it changes (or would), and why it is left as it is where that is not what it was.
+def restore(
+    path: str, before: State | None, check_mode: bool, already_removed: t.Container[str] = ()
+) -> tuple[bool, str]:
+    """Return whether the path changes, and why it does not if it cannot be restored.
 
-    `going` has what a real run would have removed before: a folder with nothing else in it can go.
+    `already_removed` has paths that a real run would have removed by now, so that their folders can be removed.
     """
-    now = look(path)
+    now = read_state(path)
     if now == before:
         return False, ""
     if before is None:
-        return _take_away(path, bool(now and now["kind"] == "folder"), dry, going)
+        return _remove_path(path, bool(now and now["kind"] == "folder"), check_mode, already_removed)
     if before["kind"] == "folder" or (now and now["kind"] == "folder"):
-        return _restore_folder(path, before, now, dry)
-    if not dry:
+        return _restore_folder(path, before, now, check_mode)
+    if not check_mode:
         os.makedirs(os.path.dirname(path), exist_ok=True)
         _write(path, before)
     return True, ""
 
 
-def _take_away(path: str, is_folder: bool, dry: bool, going: t.Container[str]) -> tuple[bool, str]:
-    others = [name for name in os.listdir(path) if os.path.join(path, name) not in going] if is_folder else []
+def _remove_path(path: str, is_folder: bool, check_mode: bool, already_removed: t.Container[str]) -> tuple[bool, str]:
+    others = [name for name in os.listdir(path) if os.path.join(path, name) not in already_removed] if is_folder else []
     if others:
-        return False, f"has {others[0]} in it"
+        return False, f"contains {others[0]}"
     if is_folder and os.path.ismount(path):
-        return False, "has a file system mounted on it"
-    if not dry:
+        return False, "is a mount point"
+    if not check_mode:
         (os.rmdir if is_folder else os.unlink)(path)
     return True, ""
 
 
-def _restore_folder(path: str, before: State, now: State | None, dry: bool) -> tuple[bool, str]:
+def _restore_folder(path: str, before: State, now: State | None, check_mode: bool) -> tuple[bool, str]:
     if before["kind"] != "folder" or (now and now["kind"] != "folder"):
         return False, f"was a {before['kind']}"
-    if not dry:
+    if not check_mode:
         os.makedirs(path, exist_ok=True)
         os.chown(path, before["owner"], before["group"])
         os.chmod(path, before["mode"])
@@ -191,17 +193,17 @@ def _restore_folder(path: str, before: State, now: State | None, dry: bool) -> t
 
 
 def tree_before(path: str) -> str:
-    """What is told of what fills up or is made by a program: whether it was not there, empty, or somebody's already."""
+    """The recorded state of a folder that a program fills: absent, empty, or present."""
     if not os.path.lexists(path):
         return "absent"
     return "present" if not os.path.isdir(path) or os.path.islink(path) or os.listdir(path) else "empty"
 
 
-def remove_tree(path: str, before: str, dry: bool) -> bool:
-    """Empty a folder that was empty, remove what was not there. Whether that changes anything."""
+def remove_tree(path: str, before: str, check_mode: bool) -> bool:
+    """Remove what was absent and empty a folder that was empty. Return whether that changes anything."""
     if tree_before(path) in ("absent", before):
         return False
-    if dry:
+    if check_mode:
         return True
     _remove_below(path)
     if before == "absent":
@@ -223,10 +225,10 @@ def _remove(path: str) -> None:
 
 
 def is_mounted(path: str, mounts: str) -> bool:
-    """By /proc/mounts."""
+    """Whether a file system is mounted there. `mounts` is the content of /proc/mounts."""
     return path in mount_points(mounts)
 
 
 def mounted_below(path: str, mounts: str) -> list[str]:
-    """What is mounted in the folder."""
+    """The mount points below the folder."""
     return [point for point in mount_points(mounts) if point.startswith(f"{path}/")]

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 tritonops.trtllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Carrying others' changes of a file over to what it was before us. Pure."""
+"""Three-way merges, which apply the changes of others to the earlier content of a file."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from collections import Counter
 def patch_mapping(
     base: t.Mapping[str, t.Any], old: t.Mapping[str, t.Any], new: t.Mapping[str, t.Any]
 ) -> dict[str, t.Any]:
-    """`base` with what differs between `old` and `new`, key by key."""
+    """Apply the differences between `old` and `new` to `base`, key by key."""
     patched = dict(base)
     for key in set(old) | set(new):
         if key not in new:
@@ -21,17 +21,17 @@ def patch_mapping(
         elif key not in old or old[key] != new[key]:
             mappings = [side.get(key, {}) for side in (base, old, new)]
             if all(isinstance(side, dict) for side in mappings):
-                below = patch_mapping(*mappings)
-                # That ours is gone from where nothing was before us must not make the parent.
-                if below or key in base or key not in old:
-                    patched[key] = below
+                nested = patch_mapping(*mappings)
+                # If others removed our key, its parent must not be created for that.
+                if nested or key in base or key not in old:
+                    patched[key] = nested
             else:
                 patched[key] = new[key]
     return patched
 
 
 def patch_json(base: str, old: str, new: str) -> str:
-    """As patch_mapping, over texts; where nothing differs the very text stays."""
+    """The same for the text of JSON objects. Without differences, the text itself is unchanged."""
     parsed = [json.loads(text) if text.strip() else {} for text in (base, old, new)]
     if not all(isinstance(side, dict) for side in parsed):
         raise ValueError("not a JSON object")
@@ -42,13 +42,13 @@ def patch_json(base: str, old: str, new: str) -> str:
 
 
 def patch_lines(base: str, old: str, new: str) -> str:
-    """`base` without the lines that `old` has and `new` has not, and with those that are new, at the end."""
+    """Remove the lines that only `old` has from `base`, and append those that only `new` has."""
     before, after = Counter(old.splitlines()), Counter(new.splitlines())
-    taken, added = before - after, after - before
+    removed, added = before - after, after - before
     lines = []
     for line in base.splitlines():
-        if taken[line]:
-            taken[line] -= 1
+        if removed[line]:
+            removed[line] -= 1
         else:
             lines.append(line)
     for line in new.splitlines():

@@ -237,7 +237,7 @@ def publish(tree: Tree, dest: str) -> None:
 def _models_in(src: str) -> list[str]:
     if not os.path.isdir(src):
         raise ModuleFailure(
-            f"src {src} is not a folder: name the folder of model templates, such as inflight_batcher_llm"
+            f"src {src} is not a folder: set it to the folder of model templates, such as inflight_batcher_llm"
         )
     models = [name for name in sorted(os.listdir(src)) if is_model(os.path.join(src, name))]
     if not models:

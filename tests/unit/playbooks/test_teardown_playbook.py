@@ -49,15 +49,15 @@ def test_bad_requests_are_refused(tmp_path: Path, variables: dict[str, Any], say
 def test_what_is_not_restored_is_listed_with_its_reasons() -> None:
     found = Rendered(
         PROJECT / "playbooks/vars/teardown.yml",
-        __trtllm_teardown_restored={"left": {"package runc": "foo needs it"}, "remembered": ["docker"]},
+        __trtllm_teardown_restored={"remaining": {"package runc": "foo needs it"}, "remaining_parts": ["docker"]},
         __trtllm_teardown_root_folder={"left": ["/opt/trtllm/mine"]},
-        __trtllm_teardown_way={"unavailable": ["docker-doc 1"]},
+        __trtllm_teardown_plan={"unavailable": ["docker-doc 1"]},
     )
     assert found["__trtllm_teardown_not_restored"] == [
         "package runc: foo needs it",
         "/opt/trtllm/mine: was not made by this collection",
         "unavailable: docker-doc 1",
     ]
-    found.variables["__trtllm_teardown_restored"]["left"] = {}
-    found.variables.update(__trtllm_teardown_root_folder={"left": []}, __trtllm_teardown_way={"unavailable": []})
+    found.variables["__trtllm_teardown_restored"]["remaining"] = {}
+    found.variables.update(__trtllm_teardown_root_folder={"left": []}, __trtllm_teardown_plan={"unavailable": []})
     assert found["__trtllm_teardown_not_restored"] == []

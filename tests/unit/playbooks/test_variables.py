@@ -59,7 +59,7 @@ def test_every_playbook_checks_variables() -> None:
     """With one of the tasks for it, in its own plays or in those of an imported playbook."""
     checks = (
         *("trtllm_plan:", "tritonops.trtllm.deployment\n", "check_variables.yml", "find_deployments.yml"),
-        "tritonops.trtllm.plan\n",
+        "import_playbook: plan.yml\n",
     )
     for path in PROJECT.glob("playbooks/*.yml"):
         assert any(check in path.read_text() for check in checks), path.name

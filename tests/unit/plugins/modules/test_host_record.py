@@ -1,7 +1,7 @@
 # Copyright (c) 2026 tritonops.trtllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Records are opened, closed and restored, with killed runs in between; packages, units and accounts are simulated."""
+"""host_record and host_record_info on real files, with a fake of the host's packages, units and accounts."""
 
 from __future__ import annotations
 
@@ -13,43 +13,35 @@ import pytest
 from ansible_collections.tritonops.trtllm.plugins.module_utils.host_record import _host_record
 from ansible_collections.tritonops.trtllm.plugins.module_utils.host_record._packages import Package
 from ansible_collections.tritonops.trtllm.plugins.modules import host_record, host_record_info
+from ansible_collections.tritonops.trtllm.tests.unit.support.fake_packages import FakePackages
 from ansible_collections.tritonops.trtllm.tests.unit.support.module_run import Result, run_module
 
 Described = t.Dict[str, t.Any]
 
 
-class FakeHost:
-    """A simulated host, except for its files."""
+class FakeHost(FakePackages):
+    """Implements _host_record.LiveHost."""
 
     family = "deb"
 
     def __init__(self) -> None:
-        self.listed = {"libc6": Package("2.36", gives=frozenset({"libc6"}))}
+        super().__init__({"podman": "oldrunc|crun"})
+        self.install("libc6", version="2.36")
         self.units: dict[str, Described] = {}
         self.groups: dict[str, Described] = {}
         self.users: dict[str, Described] = {}
         self.repositories: dict[str, list[str]] = {}
-        self.half_way = ""
+        self.incomplete = ""
         self.mounted: list[str] = []
 
-    def install(self, *names: str) -> None:
-        self.listed.update({name: Package("1", gives=frozenset({name})) for name in names})
-
-    def remove(self, *names: str) -> None:
-        for name in names:
-            del self.listed[name]
-
-    def packages(self) -> dict[str, Package]:
-        return dict(self.listed)
-
-    def can_be_had(self, wanted: t.Mapping[str, str]) -> dict[str, list[str]]:
-        return {name: self.repositories.get(name, []) for name in wanted}
+    def available_versions(self, names: t.Collection[str]) -> dict[str, list[str]]:
+        return {name: self.repositories.get(name, []) for name in names}
 
     def interrupted(self) -> str:
-        return self.half_way
+        return self.incomplete
 
     def finish_interrupted(self) -> None:
-        self.half_way = ""
+        self.incomplete = ""
 
     def remove_key(self, name: str) -> None:
         del self.listed[name]
@@ -58,7 +50,7 @@ class FakeHost:
         return self.units.get(name)
 
     def unit_owner(self, name: str) -> str:
-        return "engine" if name == "engine.service" else ""
+        return "docker" if name == "docker.service" else ""
 
     def user(self, name: str) -> Described | None:
         return self.users.get(name)
@@ -78,23 +70,23 @@ class FakeHost:
     def remove_user(self, name: str) -> None:
         del self.users[name]
 
-    def set_group(self, name: str, now: Described, wanted: Described | None) -> None:
-        if wanted is None:
+    def set_group(self, name: str, now: Described, before: Described | None) -> None:
+        if before is None:
             del self.groups[name]
         else:
-            self.groups[name] = wanted
+            self.groups[name] = before
 
 
-class Rehearsed:
-    """The module on a host whose files are below a folder."""
+class Site:
+    """The modules on a host whose files are in a folder."""
 
     def __init__(self, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
         self.host = FakeHost()
         self.etc = folder / "etc"
         self.etc.mkdir()
         (folder / "lib").mkdir()
-        self.data = folder / "var" / "engine"
-        self.settings = self.etc / "engine" / "daemon.json"
+        self.data = folder / "var" / "docker"
+        self.settings = self.etc / "docker" / "daemon.json"
         self.record = folder / "lib" / "trtllm" / "host_record.json"
         self._capsys = capsys
 
@@ -110,21 +102,21 @@ class Rehearsed:
 
     def open(self, **more: t.Any) -> Result:
         scope = {
-            "packages": ["engine", "oldrunc"],
-            "files": [str(self.etc / "engine"), str(self.etc / "engine" / "certs" / "*"), str(self.etc / "key")],
+            "packages": ["docker", "oldrunc"],
+            "files": [str(self.etc / "docker"), str(self.etc / "docker" / "certs" / "*"), str(self.etc / "key")],
             "json_files": [str(self.settings)],
             "line_files": [str(self.etc / "fstab")],
-            "trees": [str(self.data), str(self.etc / "engine" / "made.json")],
-            "units": ["engine.service"],
-            "groups": ["engine"],
+            "trees": [str(self.data), str(self.etc / "docker" / "made.json")],
+            "units": ["docker.service"],
+            "groups": ["docker"],
         }
-        return self.run("open", part="engine", **{**scope, **more})
+        return self.run("open", part="docker", **{**scope, **more})
 
     def work(self) -> None:
-        """The changes of a role."""
-        self.host.install("engine")
-        self.host.units["engine.service"] = {"enabled": "enabled", "active": True}
-        self.host.groups.setdefault("engine", {"members": []})
+        """Make the changes of a role."""
+        self.host.install("docker")
+        self.host.units["docker.service"] = {"enabled": "enabled", "active": True}
+        self.host.groups.setdefault("docker", {"members": []})
         self.settings.parent.mkdir(exist_ok=True)
         config = json.loads(self.settings.read_text()) if self.settings.exists() else {}
         self.settings.write_text(json.dumps({**config, "debug": True}))
@@ -135,18 +127,18 @@ class Rehearsed:
         (self.settings.parent / "made.json").touch()
 
     def close(self) -> Result:
-        return self.run("closed", part="engine")
+        return self.run("closed", part="docker")
 
-    def serve(self) -> None:
+    def run_role(self) -> None:
         self.open()
         self.work()
         self.close()
 
     def remove_packages(self, **more: t.Any) -> None:
-        gone = self.info(**more)["remove"]
-        self.host.remove(*gone)
-        if "engine" in gone:
-            del self.host.units["engine.service"]
+        names = self.info(**more)["remove"]
+        self.host.remove(*names)
+        if "docker" in names:
+            del self.host.units["docker.service"]
 
     def files(self) -> dict[str, str]:
         root = self.etc.parent
@@ -156,27 +148,27 @@ class Rehearsed:
 
 
 @pytest.fixture(name="site")
-def fixture_site(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Rehearsed:
-    site = Rehearsed(tmp_path, capsys)
+def fixture_site(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Site:
+    site = Site(tmp_path, capsys)
     monkeypatch.setattr(host_record, "Host", lambda module: site.host)
     monkeypatch.setattr(host_record_info, "Host", lambda module: site.host)
     return site
 
 
-def test_a_bare_host_is_restored(site: Rehearsed) -> None:
+def test_a_host_without_anything_is_restored(site: Site) -> None:
     before = site.files()
-    site.serve()
-    told = site.info()
-    assert told["remove"] == ["engine"] and told["units"] == ["engine.service"]
+    site.run_role()
+    result = site.info()
+    assert result["remove"] == ["docker"] and result["units"] == ["docker.service"]
     site.remove_packages()
     done = site.run("restored")
-    assert done["changed"] and done["left"] == {}
+    assert done["changed"] and done["remaining"] == {}
     assert site.files() == before
     assert site.host.groups == {}
     assert not site.run("restored")["changed"]
 
 
-def test_an_earlier_state_is_restored(site: Rehearsed) -> None:
+def test_existing_files_and_groups_are_restored(site: Site) -> None:
     site.settings.parent.mkdir()
     site.settings.write_text('{"labels":   ["rack=7"]}')
     site.settings.chmod(0o640)
@@ -184,13 +176,13 @@ def test_an_earlier_state_is_restored(site: Rehearsed) -> None:
     (site.etc / "key").symlink_to("elsewhere")
     site.data.mkdir(parents=True)
     site.data.chmod(0o755)
-    site.host.groups["engine"] = {"members": ["alice"]}
+    site.host.groups["docker"] = {"members": ["alice"]}
     before = site.files()
     site.open()
     site.data.chmod(0o710)
     (site.etc / "key").unlink()
     site.work()
-    site.host.groups["engine"] = {"members": ["alice", "operator"]}
+    site.host.groups["docker"] = {"members": ["alice", "operator"]}
     site.close()
     site.remove_packages()
     site.run("restored")
@@ -198,64 +190,64 @@ def test_an_earlier_state_is_restored(site: Rehearsed) -> None:
     assert site.settings.stat().st_mode & 0o777 == 0o640
     assert site.data.stat().st_mode & 0o777 == 0o755
     assert (site.etc / "key").is_symlink()
-    assert site.host.groups["engine"] == {"members": ["alice"]}
+    assert site.host.groups["docker"] == {"members": ["alice"]}
 
 
-def test_a_folder_with_data_of_others_is_not_changed(site: Rehearsed) -> None:
+def test_a_folder_that_contained_data_is_not_changed(site: Site) -> None:
     site.data.mkdir(parents=True)
     (site.data / "theirs").write_text("data")
-    site.serve()
+    site.run_role()
     site.remove_packages()
     site.run("restored")
     assert (site.data / "theirs").read_text() == "data" and (site.data / "images").is_dir()
 
 
-def test_a_killed_run_is_completed_by_the_next(site: Rehearsed) -> None:
+def test_the_run_after_a_killed_run_records_both(site: Site) -> None:
     before = site.files()
     site.open()
     site.work()
-    # Killed here. Somebody installs a package before the next run.
+    # The run was killed. Others install a package before the next one.
     site.host.install("htop")
-    site.serve()
-    assert site.info()["remove"] == ["engine"]
+    site.run_role()
+    assert site.info()["remove"] == ["docker"]
     site.remove_packages()
     site.run("restored")
     assert site.files() == before and "htop" in site.host.listed
 
 
-def test_teardown_can_follow_a_killed_run(site: Rehearsed) -> None:
+def test_a_host_is_restored_right_after_a_killed_run(site: Site) -> None:
     before = site.files()
     site.open()
     site.work()
-    assert site.info()["remove"] == ["engine"]
+    assert site.info()["remove"] == ["docker"]
     site.remove_packages()
     site.run("restored")
     assert site.files() == before
 
 
-def test_changes_by_others_between_two_runs_are_kept(site: Rehearsed) -> None:
-    site.serve()
+def test_changes_of_others_between_two_runs_are_kept(site: Site) -> None:
+    site.run_role()
     site.host.install("podman")
     site.settings.write_text(json.dumps({"debug": True, "labels": ["rack=7"]}))
     (site.etc / "fstab").write_text("UUID=2 /mnt\nUUID=3 /data\n")
     (site.etc / "key").write_text("theirs")
-    site.host.groups["engine"]["members"] = ["alice"]
-    # A second run does not attribute them to the collection.
+    site.host.groups["docker"]["members"] = ["alice"]
+    # A second run does not record these as changes of the collection.
     site.open()
     site.close()
-    assert site.info()["remove"] == ["engine"]
+    assert site.info()["remove"] == ["docker"]
     site.remove_packages()
     done = site.run("restored")
     assert json.loads(site.settings.read_text()) == {"labels": ["rack=7"]}
     assert (site.etc / "fstab").read_text() == "UUID=3 /data\n"
     assert (site.etc / "key").read_text() == "theirs"
-    assert done["left"][str(site.etc / "key")] == "was changed by others since"
-    assert done["left"][str(site.settings.parent)] == "has daemon.json in it"
+    assert done["remaining"][str(site.etc / "key")] == "was changed by others"
+    assert done["remaining"][str(site.settings.parent)] == "contains daemon.json"
     assert not site.run("restored")["changed"]
 
 
-def test_a_pattern_finds_new_files(site: Rehearsed) -> None:
-    certificates = site.etc / "engine" / "certs"
+def test_a_pattern_matches_new_files(site: Site) -> None:
+    certificates = site.etc / "docker" / "certs"
     certificates.mkdir(parents=True)
     (certificates / "theirs").write_text("theirs")
     site.open()
@@ -267,7 +259,7 @@ def test_a_pattern_finds_new_files(site: Rehearsed) -> None:
     assert [path.name for path in certificates.iterdir()] == ["theirs"]
 
 
-def test_a_second_run_records_nothing_new(site: Rehearsed) -> None:
+def test_a_second_run_records_nothing_new(site: Site) -> None:
     assert site.open()["changed"]
     site.work()
     assert site.close()["changed"]
@@ -276,24 +268,24 @@ def test_a_second_run_records_nothing_new(site: Rehearsed) -> None:
 
 
 @pytest.mark.parametrize("check", [True, False])
-def test_the_result_has_the_roles_installed_packages(site: Rehearsed, check: bool) -> None:
-    site.host.listed.update({"engine": Package("5:28.5.1-1"), "oldrunc:amd64": Package("1.1")})
-    assert site.open(check=check)["installed"] == {"engine": "5:28.5.1-1", "oldrunc": "1.1"}
+def test_opening_returns_the_installed_packages(site: Site, check: bool) -> None:
+    site.host.listed.update({"docker": Package("5:28.5.1-1"), "oldrunc:amd64": Package("1.1")})
+    assert site.open(check=check)["installed"] == {"docker": "5:28.5.1-1", "oldrunc": "1.1"}
     assert site.open(check=check, packages=[])["installed"] == {}
 
 
-def test_nested_parts_are_recorded_separately(site: Rehearsed) -> None:
+def test_nested_parts_have_their_own_packages(site: Site) -> None:
     site.open()
     site.run("open", part="python", packages=["venv"])
     site.host.install("venv", "htop")
     site.run("closed", part="python")
     site.work()
     site.close()
-    assert site.info()["remove"] == ["engine", "venv"]
-    assert site.info(hold={"python": "wanted"})["remove"] == ["engine"]
+    assert site.info()["remove"] == ["docker", "venv"]
+    assert site.info(keep={"python": "wanted"})["remove"] == ["docker"]
 
 
-def test_packages_installed_before_python_are_recorded(site: Rehearsed, tmp_path: Path) -> None:
+def test_packages_that_were_installed_before_the_record_was_opened(site: Site, tmp_path: Path) -> None:
     before = tmp_path / "packages-before"
     before.write_text("libc6\t2.36\tx86_64\t0\n")
     site.host.install("python3.11", "htop")
@@ -302,95 +294,95 @@ def test_packages_installed_before_python_are_recorded(site: Rehearsed, tmp_path
     assert site.info()["remove"] == ["python3.11"]
 
 
-def test_two_parts_may_write_the_same_file(site: Rehearsed) -> None:
+def test_two_parts_can_change_the_same_file(site: Site) -> None:
     before = site.files()
-    second = {"part": "toolkit", "json_files": [str(site.settings)], "units": ["engine.service"], "groups": ["engine"]}
+    second = {"part": "toolkit", "json_files": [str(site.settings)], "units": ["docker.service"], "groups": ["docker"]}
     for _run in range(2):
-        site.serve()
+        site.run_role()
         site.run("open", **second)
         config = json.loads(site.settings.read_text())
         site.settings.write_text(json.dumps({**config, "runtimes": {"nvidia": {}}}))
-        site.host.groups["engine"] = {"members": ["operator"]}
+        site.host.groups["docker"] = {"members": ["operator"]}
         site.run("closed", **second)
     site.remove_packages()
     site.run("restored")
     assert site.files() == before and site.host.groups == {}
 
 
-def test_check_mode_predicts_and_changes_nothing(site: Rehearsed) -> None:
+def test_check_mode_predicts_and_changes_nothing(site: Site) -> None:
     before = site.files()
-    assert site.run("open", check=True, part="engine", files=[str(site.etc / "key")])["changed"]
-    assert not site.run("closed", check=True, part="engine")["changed"]
+    assert site.run("open", check=True, part="docker", files=[str(site.etc / "key")])["changed"]
+    assert not site.run("closed", check=True, part="docker")["changed"]
     assert site.files() == before
-    site.serve()
-    served = site.files()
+    site.run_role()
+    changed = site.files()
     predicted = site.run("restored", check=True)
-    assert site.files() == served and site.host.groups
+    assert site.files() == changed and site.host.groups
     site.remove_packages()
     done = site.run("restored")
-    assert predicted["restored"] == done["restored"] and predicted["left"] == done["left"]
+    assert predicted["restored"] == done["restored"] and predicted["remaining"] == done["remaining"]
 
 
-def test_our_mounts_are_unmounted(site: Rehearsed, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_file_systems_that_were_added_to_fstab_are_unmounted(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     fstab = site.etc / "fstab"
     monkeypatch.setattr(_host_record, "FSTAB", str(fstab))
     fstab.write_text("UUID=1 /data xfs\n")
-    site.serve()
+    site.run_role()
     site.host.mounted = ["/data", "/mnt"]
-    held = site.run("restored", hold={"engine": "wanted"})
+    held = site.run("restored", keep={"docker": "wanted"})
     assert not held["changed"] and site.host.mounted == ["/data", "/mnt"]
     assert "mount /mnt" in site.run("restored", check=True)["restored"] and site.host.mounted == ["/data", "/mnt"]
     site.run("restored")
     assert site.host.mounted == ["/data"] and fstab.read_text() == "UUID=1 /data xfs\n"
 
 
-def test_check_mode_can_be_told_what_else_is_removed(site: Rehearsed) -> None:
+def test_check_mode_considers_paths_that_would_already_be_removed(site: Site) -> None:
     root = site.etc.parent / "root"
     site.run("open", part="python", files=[str(root)])
     (root / "venv").mkdir(parents=True)
     site.run("closed", part="python")
-    assert site.run("restored", check=True)["left"] == {str(root): "has venv in it"}
-    assert site.run("restored", check=True, gone=[str(root / "venv")])["restored"] == [str(root)]
-    # A real run checks this itself.
-    assert site.run("restored", gone=[str(root / "venv")])["left"] == {str(root): "has venv in it"}
+    assert site.run("restored", check=True)["remaining"] == {str(root): "contains venv"}
+    assert site.run("restored", check=True, already_removed=[str(root / "venv")])["restored"] == [str(root)]
+    # A real run checks that itself.
+    assert site.run("restored", already_removed=[str(root / "venv")])["remaining"] == {str(root): "contains venv"}
 
 
-def test_a_part_on_hold_is_kept_and_removed_later(site: Rehearsed) -> None:
+def test_a_kept_part_can_be_restored_later(site: Site) -> None:
     before = site.files()
-    site.serve()
-    hold = {"hold": {"engine": "the container web is somebody else's"}}
-    site.remove_packages(**hold)
-    done = site.run("restored", **hold)
-    assert not done["changed"] and "package engine" in done["left"]
-    assert "engine" in site.host.listed and site.settings.exists() and site.data.exists()
+    site.run_role()
+    keep = {"keep": {"docker": "the container web is somebody else's"}}
+    site.remove_packages(**keep)
+    done = site.run("restored", **keep)
+    assert not done["changed"] and "package docker" in done["remaining"]
+    assert "docker" in site.host.listed and site.settings.exists() and site.data.exists()
     site.remove_packages()
     site.run("restored")
     assert site.files() == before
 
 
-def test_files_that_others_use_are_kept(site: Rehearsed) -> None:
-    site.serve()
-    # Others have replaced our Docker with theirs, and use its data.
-    site.host.remove("engine")
-    site.host.install("engine-ce")
+def test_data_that_others_still_use_is_kept(site: Site) -> None:
+    site.run_role()
+    # Others replaced the package and continue to use its data.
+    site.host.remove("docker")
+    site.host.install("docker-ce")
     done = site.run("restored")
-    assert (site.data / "images").exists() and "engine" in site.host.groups
-    assert {name: done["left"][name] for name in (str(site.data), "group engine")} == {
+    assert (site.data / "images").exists() and "docker" in site.host.groups
+    assert {name: done["remaining"][name] for name in (str(site.data), "group docker")} == {
         str(site.data): "is still used",
-        "group engine": "is still used",
+        "group docker": "is still used",
     }
 
 
-def test_the_state_of_an_existing_unit_is_restored(site: Rehearsed) -> None:
-    site.host.install("engine")
-    site.host.units["engine.service"] = {"enabled": "disabled", "active": False}
-    site.serve()
+def test_the_state_of_an_existing_unit_is_restored(site: Site) -> None:
+    site.host.install("docker")
+    site.host.units["docker.service"] = {"enabled": "disabled", "active": False}
+    site.run_role()
     assert site.info()["remove"] == []
     site.run("restored")
-    assert site.host.units["engine.service"] == {"enabled": "disabled", "active": False}
+    assert site.host.units["docker.service"] == {"enabled": "disabled", "active": False}
 
 
-def test_removed_packages_are_named_with_the_available_version(site: Rehearsed) -> None:
+def test_a_package_is_reinstalled_in_the_available_version(site: Site) -> None:
     site.host.install("oldrunc")
     site.open()
     site.work()
@@ -402,81 +394,79 @@ def test_removed_packages_are_named_with_the_available_version(site: Rehearsed) 
         ("", [], ["oldrunc 1"]),
     ):
         site.host.repositories = {"oldrunc": [version]} if version else {}
-        told = site.info()
-        assert (told["install"], told["unavailable"]) == (install, unavailable)
+        result = site.info()
+        assert (result["install"], result["unavailable"]) == (install, unavailable)
 
 
-PODMAN = Package("1", needs=(frozenset({"oldrunc", "crun"}),), gives=frozenset({"podman"}))
-
-
-def serve_beside_podman(site: Rehearsed) -> None:
-    """podman's runtime conflicts with Docker, and is replaced by another one."""
-    site.host.install("oldrunc")
-    site.host.listed["podman"] = PODMAN
+def install_beside_podman(site: Site) -> None:
+    """podman's runtime conflicts with the docker and is replaced by another one."""
+    site.host.install("oldrunc", "podman")
     site.open()
     site.work()
     site.host.remove("oldrunc")
-    site.host.install("crun", "gpg-pubkey-1-1")
+    site.host.install("crun", auto=True)
+    site.host.install("gpg-pubkey-1-1")
     site.close()
 
 
-def test_a_substitute_is_removed_when_the_original_is_restored(site: Rehearsed) -> None:
+def test_a_replacement_is_removed_after_the_reinstallation(site: Site) -> None:
     found = site.files()
-    serve_beside_podman(site)
+    install_beside_podman(site)
     site.host.repositories = {"oldrunc": ["1"]}
-    told = site.info()
-    assert (told["remove"], told["remove_at_last"], told["back"]) == (["engine"], ["crun"], ["oldrunc"])
-    assert told["signing_keys"] == ["gpg-pubkey-1-1"] and told["held"] == {}
+    result = site.info()
+    assert (result["remove"], result["remove_later"], result["reinstall"]) == (["docker"], ["crun"], ["oldrunc"])
+    assert result["signing_keys"] == ["gpg-pubkey-1-1"] and result["kept"] == {}
     predicted = site.run("restored", check=True)
-    assert predicted["left"] == {} and predicted["remembered"] == []
+    assert predicted["remaining"] == {} and predicted["remaining_parts"] == []
     site.remove_packages()
     site.host.install("oldrunc")
     assert site.info()["remove"] == ["crun"]
     site.remove_packages()
     done = site.run("restored")
     assert "key gpg-pubkey-1-1" in done["restored"] and set(predicted["restored"]) <= set(done["restored"])
-    assert done["left"] == {} and done["remembered"] == []
+    assert done["remaining"] == {} and done["remaining_parts"] == []
     assert set(site.host.listed) == {"libc6", "podman", "oldrunc"} and site.files() == found
 
 
-def test_a_substitute_is_kept_and_reported_if_the_original_is_unavailable(site: Rehearsed) -> None:
-    serve_beside_podman(site)
-    told = site.info()
-    assert told["remove_at_last"] == [] and told["held"] == {"crun": "podman needs it"}
+def test_a_replacement_is_reported_if_the_original_is_unavailable(site: Site) -> None:
+    install_beside_podman(site)
+    result = site.info()
+    assert result["remove_later"] == [] and result["kept"] == {"crun": "podman needs it"}
     site.remove_packages()
     done = site.run("restored")
-    assert done["left"] == {"package crun": "podman needs it"} and done["remembered"] == ["engine"]
+    assert done["remaining"] == {"package crun": "podman needs it"} and done["remaining_parts"] == ["docker"]
 
 
-def test_new_dependencies_of_restored_packages_are_reported(site: Rehearsed) -> None:
-    serve_beside_podman(site)
+def test_a_new_dependency_of_a_reinstalled_package_is_reported(site: Site) -> None:
+    install_beside_podman(site)
     site.host.repositories = {"oldrunc": ["2"]}
     site.remove_packages()
-    site.run("open", part="teardown", packages=site.info()["back"])
-    # The available version has more dependencies.
-    site.host.install("yajl")
-    site.host.listed["oldrunc"] = Package("2", needs=(frozenset({"yajl"}),), gives=frozenset({"oldrunc"}))
+    site.run("open", part="teardown", packages=site.info()["reinstall"])
+    # The available version has another dependency.
+    site.host.needs["oldrunc"] = "yajl"
+    site.host.install("yajl", auto=True)
+    site.host.install("oldrunc", version="2")
     site.run("closed", part="teardown")
     site.remove_packages()
-    assert site.run("restored")["left"] == {"package yajl": "oldrunc needs it"}
+    assert site.run("restored")["remaining"] == {"package yajl": "oldrunc needs it"}
 
 
-def test_a_package_that_was_not_removed_is_reported(site: Rehearsed) -> None:
-    site.serve()
-    del site.host.units["engine.service"]
+def test_a_package_that_was_not_removed_is_reported(site: Site) -> None:
+    site.run_role()
+    del site.host.units["docker.service"]
     done = site.run("restored")
-    assert done["left"] == {"package engine": "was not removed"} and done["remembered"] == ["engine"]
+    assert done["remaining"] == {"package docker": "was not removed"} and done["remaining_parts"] == ["docker"]
 
 
-def test_an_interrupted_run_of_the_package_manager_is_finished_first(site: Rehearsed) -> None:
-    site.host.half_way = "dpkg was interrupted"
-    assert site.run("open", check=True, part="engine", packages=["engine"])["changed"]
-    assert site.host.half_way
+def test_an_interrupted_run_of_the_package_manager_is_finished_first(site: Site) -> None:
+    site.host.incomplete = "dpkg was interrupted"
+    assert site.run("open", check=True, part="docker", packages=["docker"])["changed"]
+    assert site.host.incomplete
     done = site.open()
-    assert done["finished"] == "dpkg was interrupted" and not site.host.half_way
+    assert done["finished"] == "dpkg was interrupted" and not site.host.incomplete
 
 
-def test_only_root_can_read_the_record_and_the_diff_has_no_contents(site: Rehearsed) -> None:
+def test_only_root_can_read_the_record_and_the_diff_does_not_show_files(site: Site) -> None:
     site.settings.parent.mkdir()
     site.settings.write_text('{"proxy": "http://user:secret@proxy"}')
     done = site.open()
@@ -488,17 +478,15 @@ def test_only_root_can_read_the_record_and_the_diff_has_no_contents(site: Rehear
     )
 
 
-@pytest.mark.parametrize(("text", "says"), [("{", "cannot be read"), ('{"version": 99}', "of version 99")])
-def test_an_unusable_record_is_an_error(
-    site: Rehearsed, capsys: pytest.CaptureFixture[str], text: str, says: str
-) -> None:
+@pytest.mark.parametrize(("text", "says"), [("{", "cannot be read"), ('{"version": 1}', "has version 1")])
+def test_an_unusable_record_is_refused(site: Site, capsys: pytest.CaptureFixture[str], text: str, says: str) -> None:
     site.record.parent.mkdir(parents=True)
     site.record.write_text(text)
     result = run_module(host_record, capsys, state="restored", path=str(site.record))
     assert result["failed"] and says in result["msg"] and str(site.record) in result["msg"]
 
 
-def test_without_a_record_there_is_nothing_to_restore(site: Rehearsed) -> None:
+def test_without_a_record_nothing_is_restored(site: Site) -> None:
     done = site.run("restored")
     assert not done["changed"] and done["restored"] == []
     assert not site.info()["recorded"]

@@ -43,7 +43,7 @@ class Machine:
 
     def is_the_host(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(_storage, "FSTAB", str(self.fstab))
-        monkeypatch.setattr(_change, "look", self.look)
+        monkeypatch.setattr(_change, "read_host", self.look)
         monkeypatch.setattr(_change, "SBIN", [])
         monkeypatch.setenv("PATH", f"{self.programs}:/usr/bin:/bin")
 

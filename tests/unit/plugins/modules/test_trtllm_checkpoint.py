@@ -276,7 +276,7 @@ def test_a_damaged_model_is_refused(refused, model, damage, words):
         ({"workers": 0}, "workers must be at least 1, not 0"),
         ({"dtype": "int8"}, "value of dtype must be one of: auto, float16, bfloat16, float32, got: int8"),
         ({"image": "x"}, "image: only for converter upstream; do not set it, or set converter to upstream"),
-        ({"src": "/nowhere/model"}, "the source /nowhere/model does not exist: make it first, or correct src"),
+        ({"src": "/nowhere/model"}, "the source /nowhere/model does not exist: create it first, or correct src"),
         ({"src": "/nowhere/0123456789abcdef"}, "the source /nowhere/0123456789abcdef no longer exists"),
     ],
 )

@@ -130,7 +130,7 @@ def test_a_failing_driver_is_quoted(look: t.Callable[..., Result], programs: t.C
 
 def test_a_hanging_driver_is_given_up(look: t.Callable[..., Result], programs: t.Callable[..., None]) -> None:
     programs(nvidia_smi="#!/bin/sh\nexec sleep 60\n")
-    assert "did not answer within 1 s" in look(timeout=1)["gpu_error"]
+    assert "did not finish within 1 s" in look(timeout=1)["gpu_error"]
 
 
 def test_what_earlier_runs_have_left(look: t.Callable[..., Result], tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 tritonops.trtllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Changes of others are applied to the original file, our own are not."""
+"""Changes of others are applied to the original content, changes of the collection are not."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ OURS: dict[str, t.Any] = {"runtimes": {"nvidia": {"path": "nvidia-container-runt
     ("before", "ours", "now", "after"),
     [
         pytest.param(
-            {"labels": ["a"]}, {"labels": ["a"], **OURS}, {"labels": ["a"], **OURS}, {"labels": ["a"]}, id="same"
+            {"labels": ["a"]}, {"labels": ["a"], **OURS}, {"labels": ["a"], **OURS}, {"labels": ["a"]}, id="no change"
         ),
-        pytest.param({}, OURS, {**OURS, "dns": ["10.0.0.1"]}, {"dns": ["10.0.0.1"]}, id="others have added a key"),
-        pytest.param({"debug": True}, {"debug": True, **OURS}, OURS, {}, id="others have removed their key"),
-        pytest.param({"log": 1}, {"log": 2}, {"log": 3}, {"log": 3}, id="others have changed what we changed"),
+        pytest.param({}, OURS, {**OURS, "dns": ["10.0.0.1"]}, {"dns": ["10.0.0.1"]}, id="others added a key"),
+        pytest.param({"debug": True}, {"debug": True, **OURS}, OURS, {}, id="others removed their key"),
+        pytest.param({"log": 1}, {"log": 2}, {"log": 3}, {"log": 3}, id="both changed a key"),
         pytest.param(
             {},
             OURS,
             {"runtimes": {**OURS["runtimes"], "kata": {}}},
             {"runtimes": {"kata": {}}},
-            id="others have added a key next to ours",
+            id="others added a key beside ours",
         ),
-        pytest.param({}, OURS, {}, {}, id="others have removed our key"),
-        pytest.param({}, OURS, {"runtimes": None}, {"runtimes": None}, id="others have set a value of another type"),
+        pytest.param({}, OURS, {}, {}, id="others removed our key"),
+        pytest.param({}, OURS, {"runtimes": None}, {"runtimes": None}, id="others set another type"),
     ],
 )
 def test_keys(before: t.Any, ours: t.Any, now: t.Any, after: t.Any) -> None:
@@ -49,7 +49,7 @@ def test_the_original_text_is_restored_if_others_changed_nothing() -> None:
     assert patch_json(before, '{"labels": ["a"], "debug": true}', '{"debug": true, "labels": ["a"]}') == before
 
 
-def test_text_that_is_not_an_object_is_refused() -> None:
+def test_only_objects_are_merged() -> None:
     with pytest.raises(ValueError):
         patch_json("{}", "{}", "[1]")
 
@@ -66,7 +66,7 @@ mappings = st.dictionaries(st.sampled_from("abc"), values)
 
 
 @given(mappings, mappings)
-def test_without_changes_on_one_side_the_other_side_results(before: dict[str, t.Any], ours: dict[str, t.Any]) -> None:
+def test_without_changes_of_others_or_of_ours(before: dict[str, t.Any], ours: dict[str, t.Any]) -> None:
     assert patch_mapping(before, ours, ours) == before
     assert patch_mapping(before, before, ours) == ours
     texts = [json.dumps(side) for side in (before, ours)]
