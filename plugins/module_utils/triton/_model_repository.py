@@ -241,7 +241,7 @@ def _models_in(src: str) -> list[str]:
         )
     models = [name for name in sorted(os.listdir(src)) if is_model(os.path.join(src, name))]
     if not models:
-        raise ModuleFailure(f"src {src} has no model: none of its folders has a {CONFIG}")
+        raise ModuleFailure(f"src {src} contains no model: none of its folders has a {CONFIG}")
     return models
 
 

@@ -143,10 +143,9 @@ def test_a_failed_step_is_explained_and_the_next_run_continues(
 def test_a_step_without_effect_is_detected(machine: Machine, capsys: pytest.CaptureFixture[str]) -> None:
     # A mount that reports success without mounting.
     (machine.programs / "mount").write_text("#!/bin/sh\n")
-    message = failure(local_storage, capsys, **WISHES).replace(
-        f"the mount has a place, {PLACE} (mkdir --parents {PLACE}); ", ""
-    )
-    assert f"there is still something to do: the file system is at {PLACE}" in message
+    message = failure(local_storage, capsys, **WISHES)
+    message = message.replace(f"create the mount point {PLACE} (mkdir --parents {PLACE}); ", "")
+    assert f"there is still something to do: mount the file system at {PLACE}" in message
 
 
 class Booted(Machine):
