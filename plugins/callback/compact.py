@@ -124,7 +124,7 @@ class CallbackModule(DefaultCallback):
     def v2_runner_on_unreachable(self, result: Any) -> None:
         self._show_failure(result, "unreachable", result._task.ignore_unreachable)
 
-    # The result of the whole task, which comes last, has the items.
+    # The result of the whole task comes last and contains those of its items.
     @default_if_verbose
     def v2_runner_item_on_ok(self, result: Any) -> None:
         self._handle_warnings(result._result)

@@ -155,7 +155,7 @@ def shown(module: AnsibleModule, unit: str | None) -> dict[str, str]:
 
 
 def runs(unit: dict[str, str], folder: str) -> bool | None:
-    """By the command line of the unit's process, which names the folder that the container gets."""
+    """Whether the unit runs the release. The command line of its process contains the folder of the release."""
     pid = int(unit.get("MainPID") or 0)
     command = command_of(pid) if pid else ""
     return f"{folder}:" in command if command else None

@@ -88,7 +88,7 @@ def gpu_memory_held(_need: Gpus, smi: Smi) -> t.Iterator[Finding]:
     if held:
         amounts = ", ".join(f"{gpu['memory_used_mib']} MiB on GPU {gpu['index']}" for gpu in held)
         yield warning(
-            f"memory is used by no visible process: {amounts}",
+            f"memory is in use, but no process is visible that uses it: {amounts}",
             "find the process with fuser -v /dev/nvidia* and stop it; otherwise reset the GPU",
         )
 

@@ -103,7 +103,7 @@ def nvidia_smi(_need: Gpus, smi: Smi) -> t.Iterator[Finding]:
     if smi.error:
         yield error(
             f"nvidia-smi fails: {' '.join(smi.error.split())}",
-            "reboot after an update of the driver; otherwise reinstall the driver, and see the kernel's log"
+            "if the driver was just updated, reboot; otherwise reinstall it, and see the kernel's log"
             " (journalctl -k -g NVRM)",
         )
 
@@ -182,7 +182,7 @@ def driver_too_old(need: Gpus, models: GpuModels) -> t.Iterator[Finding]:
     if _has_older_driver(models, need.driver):
         yield error(
             f"the driver is {models.driver}, but the image's CUDA needs {need.driver} or later",
-            f"install driver {need.driver_listed or need.driver} or later, or choose an earlier release",
+            f"install driver {need.driver_listed or need.driver} or later, or choose an earlier TensorRT-LLM version",
         )
 
 

@@ -143,7 +143,7 @@ def memory(needed: int, found: Memory) -> t.Iterator[Finding]:
     if needed > found.bytes:
         yield error(
             f"the host has {human_bytes(found.bytes)} of memory, but {human_bytes(needed)} is needed",
-            "use a larger host or a smaller model; the need is set in O(memory_bytes)",
+            "use a larger host or a smaller model; the required amount comes from O(memory_bytes)",
         )
 
 

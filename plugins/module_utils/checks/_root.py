@@ -112,8 +112,7 @@ def selinux_containers(root: str, found: SELinux) -> t.Iterator[Finding]:
     if found.enforcing and found.containers:
         yield warning(
             f"SELinux is enforcing for containers: they cannot read {root} unless it is labelled",
-            f"semanage fcontext -a -t container_file_t '{root}(/.*)?' && restorecon -R {root}; or remove"
-            " selinux-enabled from /etc/docker/daemon.json",
+            f"semanage fcontext -a -t container_file_t '{root}(/.*)?' && restorecon -R {root}",
         )
 
 

@@ -50,7 +50,7 @@ def architecture(supported: t.Sequence[str], machine: Machine) -> t.Iterator[Fin
     if machine.architecture not in supported:
         yield error(
             f"the architecture is {machine.architecture}, supported: {', '.join(supported)}",
-            "use a host of that architecture: the backend's images exist for no other",
+            "use a host of that architecture: there are no backend images for others",
         )
 
 
@@ -81,8 +81,8 @@ def _supported(systems: t.Mapping[str, str]) -> str:
 def os_untested(systems: t.Mapping[str, str], system: System) -> t.Iterator[Finding]:
     """Only a warning: other distributions may work."""
     if system.name not in systems:
-        tested = _supported(systems)
-        yield warning(f"{system.name} {system.version} is not among the tested systems: {tested}", "none")
+        message = f"{system.name} {system.version} is not a supported distribution ({_supported(systems)}); it may work"
+        yield warning(message, "none")
 
 
 def os_unsupported(systems: t.Mapping[str, str], system: System) -> t.Iterator[Finding]:

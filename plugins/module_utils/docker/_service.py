@@ -104,7 +104,7 @@ def restart(systemd: Systemd, unit: str, drained: list[str]) -> None:
     try:
         for name in drained:
             systemd.do("stop", name)
-        # Otherwise systemd takes a few restarts within a minute for a crash loop.
+        # Otherwise systemd mistakes a few restarts within a minute for a crash loop.
         systemd.do("reset-failed", unit)
         systemd.do("restart", unit)
     finally:

@@ -76,7 +76,7 @@ class Host:
             simulate = ("dpkg", "--simulate", "--abort-after=10000", "--remove")
             return parsing.parse_dpkg_refusals(self._try(*simulate, *names)[2])
         required: dict[str, str] = {}
-        # What is required itself requires others.
+        # Required packages have requirements, too.
         while len(required) < len(names):
             found = self._refused_by_rpm([name for name in names if name not in required])
             if not found:

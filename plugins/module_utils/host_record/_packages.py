@@ -109,7 +109,7 @@ def _installed(before: Baseline, now: Packages, names: t.Container[str], manager
 
 
 def _replacements(names: t.Collection[str], changed: t.Container[str], manager: PackageManager) -> set[str]:
-    """Those that a package from before now needs, because another one was removed, and their dependencies."""
+    """New packages that an earlier one now needs in place of a removed one, and their dependencies."""
     required = manager.required_by_others(names)
     found: set[str] = set()
     while True:

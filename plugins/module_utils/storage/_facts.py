@@ -161,7 +161,7 @@ def _output(run: Runner, argv: list[str]) -> str:
     try:
         code, out, err = run(argv)
     except FileNotFoundError as exc:
-        raise ModuleFailure(f"{argv[0]} is not installed, and the host's storage cannot be seen without it") from exc
+        raise ModuleFailure(f"{argv[0]} is not installed, but it is needed to inspect the host's storage") from exc
     if code != 0:
         raise ModuleFailure(f"'{' '.join(argv)}' failed: {err.strip() or out.strip()}")
     return out

@@ -41,7 +41,7 @@ def fields(text: str) -> list[Field]:
 
 
 def replace_fields(text: str, replacements: t.Sequence[tuple[Field, str]], appended: str) -> str:
-    """The text with fields, in their order, replaced; a field with an empty replacement is removed with its line."""
+    """Replace fields, in their order. A field whose replacement is empty is removed with its line."""
     parts, position = [], 0
     for field, new in replacements:
         parts += [text[position : field.start], new.rstrip("\n")]

@@ -147,7 +147,7 @@ def ensure_repository(module: AnsibleModule) -> dict[str, t.Any]:
     if not path:
         nowhere = [name for name in SHARES if module.params[name] and not module.params[f"{name}_dest"]]
         if nowhere:
-            raise ModuleFailure(f"{nowhere[0]} is set without {nowhere[0]}_dest: set the folder to create")
+            raise ModuleFailure(f"{nowhere[0]} needs {nowhere[0]}_dest: set it to the folder to create")
         return make(module)
     release = Release.at(path)
     module.params.update(release.dests(module.params))

@@ -67,7 +67,7 @@ class Request:
 
 
 class Source:
-    """Where the files come from. prepare() raises errors that can be known before anything is changed."""
+    """Where the files come from. prepare() raises errors that can be detected before anything is changed."""
 
     commit: str | None = None
     downloaded = 0

@@ -91,7 +91,8 @@ def mismatches(plan: Plan, manifest: Mapping[str, Any]) -> list[Refusal]:
         has = manifest.get(name)
         if has != wanted:
             message = (
-                f"the bundle is for {name} {_shown(has)}, asked was {_shown(wanted)}: {AGAIN}, or ask for what it has"
+                f"the bundle has {name} {_shown(has)}, but {_shown(wanted)} was requested: {AGAIN},"
+                " or request what it contains"
             )
             found.append(Refusal(VARIABLE, _shown(has), message))
     return found
@@ -110,7 +111,7 @@ def lacks(manifest: Mapping[str, Any], needs: HostNeeds, gpus: int) -> list[Refu
     known = ", ".join(systems) or "none"
     if needs.system not in systems:
         message = (
-            f"the bundle has packages of {known}, not of {needs.system}: name it in trtllm_bundle_systems and {AGAIN}"
+            f"the bundle has packages of {known}, not of {needs.system}: add it to trtllm_bundle_systems and {AGAIN}"
         )
         found.append(Refusal(VARIABLE, known, message))
     else:
@@ -118,7 +119,7 @@ def lacks(manifest: Mapping[str, Any], needs: HostNeeds, gpus: int) -> list[Refu
     pythons = manifest.get("pythons", [])
     if needs.python not in pythons:
         message = f"the bundle has wheels for Python {', '.join(pythons)}, this host has {needs.python}: "
-        found.append(Refusal(VARIABLE, ", ".join(pythons), f"{message}name it in trtllm_bundle_pythons and {AGAIN}"))
+        found.append(Refusal(VARIABLE, ", ".join(pythons), f"{message}add it to trtllm_bundle_pythons and {AGAIN}"))
     return found
 
 
@@ -127,11 +128,14 @@ def _docker_lacks(system: Mapping[str, Any], needs: HostNeeds, gpus: int) -> lis
     source = system["docker_source"]
     if needs.docker_source not in ("existing", source):
         message = (
-            f"the bundle has the engine of the {source}, trtllm_docker_source is {needs.docker_source}: change one"
+            f"the bundle contains Docker from the {source}, but trtllm_docker_source is {needs.docker_source}:"
+            f" set it to {source}, or {AGAIN}"
         )
         found.append(Refusal(VARIABLE, source, message))
     if gpus and not system["nvidia"]:
-        message = f"the bundle has no container toolkit, and this host has GPUs: set trtllm_bundle_nvidia and {AGAIN}"
+        message = (
+            f"the bundle has no container toolkit, and this host has GPUs: set trtllm_bundle_nvidia to true and {AGAIN}"
+        )
         found.append(Refusal(VARIABLE, False, message))
     return found
 

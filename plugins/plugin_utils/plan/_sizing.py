@@ -211,7 +211,7 @@ def _model_weights(shape: Shape, tensor: int) -> int:
 
 
 def weight_bytes(shape: Shape, precision: Precision, parallelism: Parallelism) -> int:
-    """Of the fullest rank: the first stage has the whole embedding, the last stage its part of the head."""
+    """Bytes on the fullest rank. The first stage has the whole embedding, the last stage its part of the head."""
     layers = _model_weights(shape, parallelism.tensor) * -(-shape.layers // parallelism.pipeline) // shape.layers
     embedding = shape.vocab * shape.hidden
     head = embedding // parallelism.tensor
@@ -220,7 +220,7 @@ def weight_bytes(shape: Shape, precision: Precision, parallelism: Parallelism) -
 
 
 def checkpoint_bytes(shape: Shape, precision: Precision, parallelism: Parallelism) -> int:
-    """Of all ranks together. Every tensor rank of the first stage has the embedding."""
+    """Bytes of all ranks together. Every tensor rank of the first stage has the embedding."""
     layers = _model_weights(shape, parallelism.tensor) * parallelism.tensor
     ends = shape.vocab * shape.hidden * (parallelism.tensor + 1)
     return int(layers * precision.weight_bytes) + ends * precision.dtype_bytes

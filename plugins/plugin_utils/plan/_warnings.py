@@ -87,7 +87,7 @@ def _host_warnings(spec: Spec, host: HostFacts, catalogue: Catalogue) -> Iterato
         yield "this host has no GPU: the image must have a backend that needs none"
         return
     if not host.driver:
-        listed = spec.known_image.get("driver") or "a version that is not known either"
+        listed = spec.known_image.get("driver") or "an unknown version"
         yield f"the host's driver is not known, so it was not checked; the image was built for {listed}"
     toolkit = [entry for entry in catalogue.vulnerabilities if entry["component"] == "nvidia_container_toolkit"]
     have = host.container_toolkit

@@ -376,7 +376,7 @@ def test_release_and_repository_are_exclusive(site: Site, make: t.Callable[..., 
     assert "one of the following is required: dest, release_dir" in make({"src": str(site.src)})["msg"]
     without = site.everything()
     del without["tokenizer_dest"]
-    assert "tokenizer is set without tokenizer_dest" in make(without)["msg"]
+    assert "tokenizer needs tokenizer_dest" in make(without)["msg"]
 
 
 def test_files_of_a_killed_run_are_removed(site: Site, make: t.Callable[..., Result]) -> None:

@@ -62,6 +62,9 @@ def test_a_desktop_only_warns(tmp_path: Path) -> None:
 
 def test_used_memory_without_a_process_is_found() -> None:
     severity, message, remedy = only(gpu_memory_held(Gpus(), smi_of(answers(changes={3: {"used": "20000 MiB"}}))))
-    assert (severity, message) == ("warning", "memory is used by no visible process: 20000 MiB on GPU 3")
+    assert (severity, message) == (
+        "warning",
+        "memory is in use, but no process is visible that uses it: 20000 MiB on GPU 3",
+    )
     assert "fuser" in remedy
     assert list(gpu_memory_held(Gpus(), smi_of(answers(used="600 MiB")))) == []

@@ -72,7 +72,7 @@ def test_a_driver_that_fails_is_quoted_on_one_line(bus: str) -> None:
     severity, message, remedy = only(nvidia_smi(Gpus(), smi))
     assert severity == "error"
     assert message == "nvidia-smi fails: Failed to initialize NVML: Driver/library version mismatch"
-    assert "reboot after an update of the driver" in remedy
+    assert "if the driver was just updated, reboot" in remedy
     assert list(gpu_lost(Gpus(), smi, PciBus(nvidia_devices(bus)))) == [], "the driver is what is wrong"
 
 
@@ -121,7 +121,7 @@ def test_without_a_driver_gpus_are_found_on_the_bus(on_bus: int | None, seen: st
             "driver_too_old",
             "error",
             "the driver is 570.124.06, but the image's CUDA needs 580 or later",
-            "install driver 590.44.01 or later, or choose an earlier release",
+            "install driver 590.44.01 or later, or choose an earlier TensorRT-LLM version",
         ),
         (
             {"driver": "525", "driver_listed": "575.51.03"},

@@ -239,7 +239,7 @@ def test_a_drive_used_for_another_mount_stays_there() -> None:
     done = finished()
     assert commands(done._replace(devices=(other, *done.devices), fstab=f"{line}\n{done.fstab}"), wish) == []
     assert commands(with_drives(other, A, B, fstab=line), wish) == [*MAKE_ARRAY, *TO_MOUNT]
-    # With no other drive it is what somebody may mean who has changed the place.
+    # If this is the only drive, the user may have changed the mount point.
     assert f"/etc/fstab has '{line}'" in refusal(with_drives(other, fstab=line), wish)
 
 

@@ -100,18 +100,16 @@ def test_weights_have_the_layout_of_huggingface_hub() -> None:
 
 def test_bundle_with_other_contents_is_refused() -> None:
     found = refused({"model": "mistral-7b-instruct", "release": "1.0.0"}, manifest_for(MIXTRAL))
-    assert any(f"is for release {CATALOGUE.newest('engine')}, asked was 1.0.0" in message for message in found)
-    assert any(
-        "is for model mixtral-8x7b-instruct" in message and "mistral-7b-instruct" in message for message in found
-    )
-    assert any("is for image" in message for message in found)
+    assert any(f"has release {CATALOGUE.newest('engine')}, but 1.0.0 was requested" in message for message in found)
+    assert any("has model mixtral-8x7b-instruct" in message and "mistral-7b-instruct" in message for message in found)
+    assert any("the bundle has image" in message for message in found)
 
 
 def test_everything_that_the_bundle_lacks_is_reported_at_once() -> None:
     systems = {"debian-12": {"docker_source": "distribution", "nvidia": False}}
     found = refused(MIXTRAL, manifest_for(MIXTRAL, systems=systems), python="3.9")
     assert len(found) == 3
-    assert "engine of the distribution, trtllm_docker_source is vendor" in found[0]
+    assert "contains Docker from the distribution, but trtllm_docker_source is vendor" in found[0]
     assert "no container toolkit" in found[1]
     assert "wheels for Python 3.11, this host has 3.9" in found[2]
     assert "packages of debian-12, not of rocky-9" in refused(MIXTRAL, manifest_for(MIXTRAL), system="rocky-9")[0]
