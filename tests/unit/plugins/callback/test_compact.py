@@ -26,7 +26,7 @@ def printed(
     folder: Path,
     tasks: list[dict[str, Any]],
     *options: str,
-    inventory: dict[str, dict[str, Any]] = BOTH,
+    inventory: dict[str, dict[str, Any]] | None = None,
     callback: str = "tritonops.trtllm.compact",
     stream: str = "stdout",
     **play: Any,
@@ -34,7 +34,7 @@ def printed(
     """The output of a play, without the recap."""
     hosts, playbook = folder / "hosts.json", folder / "play.yml"
     local = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
-    hosts.write_text(json.dumps({"all": {"hosts": inventory, "vars": local}}))
+    hosts.write_text(json.dumps({"all": {"hosts": inventory or BOTH, "vars": local}}))
     playbook.write_text(
         yaml.safe_dump([{"name": "Play", "hosts": "all", "gather_facts": False, "tasks": tasks, **play}])
     )
