@@ -29,7 +29,7 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._step im
     STEP_ARGUMENTS,
     ArtifactStep,
 )
-from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._untrusted import check_tree, set_modes
+from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._untrusted import check_tree
 from ansible_collections.tritonops.trtllm.plugins.module_utils.docker._containers import (
     KILLED,
     ULIMITS,
@@ -130,7 +130,6 @@ class ToolStep(ArtifactStep):
                 raise self._failure(exc, log) from exc
         # The tool is not trusted: its output is neither read nor changed before this check.
         check_tree(draft.payload, f"the output of {self._command_name}", reserved=(TOOL_LOG,))
-        set_modes(draft.payload)
         self._check(draft.payload, log)
         shutil.copyfile(log, os.path.join(draft.payload, TOOL_LOG))
         record = {"command": params["command"], "image": params["image"], "release": params["release"]}

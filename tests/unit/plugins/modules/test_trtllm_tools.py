@@ -242,7 +242,7 @@ def test_modes_of_a_tools_output_are_corrected(run, engine, tmp_path):
     engine.tool = leave
     assert run()["changed"]
     modes = {path.name: path.stat().st_mode & 0o7777 for path in (tmp_path / "out/key").rglob("*")}
-    assert (modes.pop("more"), set(modes.values())) == (0o755, {0o644})
+    assert (modes.pop("more"), modes.pop("program"), set(modes.values())) == (0o755, 0o755, {0o644})
 
 
 @pytest.mark.parametrize(
