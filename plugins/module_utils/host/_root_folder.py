@@ -78,9 +78,14 @@ def service_problem(path: str) -> str | None:
     """Why systemd could not start a service in the folder; None if it can. Only the path is checked."""
     if not _PLAIN.fullmatch(path):
         return "has characters that systemd or the shell would change (letters, digits and any of -_./,+=@~ are safe)"
-    if _HIDDEN_TREES.match(os.path.normpath(f"/{path.lstrip('/')}")):
+    if is_hidden(path):
         return "is below /home, /root, /tmp or /var/tmp, which the service cannot see (ProtectHome, PrivateTmp)"
     return None
+
+
+def is_hidden(path: str) -> bool:
+    """Whether the service's unit cannot see the path."""
+    return bool(_HIDDEN_TREES.match(os.path.normpath(f"/{path.lstrip('/')}")))
 
 
 def is_claimed(root: str) -> bool:
