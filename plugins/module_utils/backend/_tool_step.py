@@ -44,6 +44,7 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.docker._log_patte
     log_patterns_of,
     log_tail,
 )
+from ansible_collections.tritonops.trtllm.plugins.module_utils.host._host import memory_for_containers, memory_total
 
 TOOL_LOG = "tool.log"
 SECRET_NAME = re.compile(r"(^|_)(TOKEN|SECRET|PASSWORD|PASSWD|API_?KEY)$", re.IGNORECASE)
@@ -160,6 +161,8 @@ class ToolStep(ArtifactStep):
             ulimits=params["ulimits"],
             environment={name: str(value) for name, value in params["env"].items()},
             user=params["user"],
+            # If the memory is not enough, the kernel ends the tool, not another program of the host.
+            memory=memory_for_containers(memory_total()),
         )
 
     def _set_owner(self, folder: str, user: str) -> None:
