@@ -195,7 +195,10 @@ def test_the_container_only_sees_its_folders(run, engine, src, tmp_path, monkeyp
     assert created["network_mode"] == "none"
     assert (created["cap_drop"], created["security_opt"]) == (["ALL"], ["no-new-privileges:true"])
     assert created["environment"] == {
-        **{"HOME": "/tmp", "USER": "trtllm", "LOGNAME": "trtllm", "TOKENIZERS_PARALLELISM": "False"},
+        "HOME": "/tmp",
+        "USER": "trtllm",
+        "LOGNAME": "trtllm",
+        "TOKENIZERS_PARALLELISM": "False",
         "OMPI_MCA_btl_vader_single_copy_mechanism": "none",
     }
     assert (created["read_only"], created["working_dir"]) == (True, "/tmp")

@@ -71,8 +71,11 @@ def test_everybody_can_read_an_artifact_whatever_the_umask(dest, tmp_path, stric
     ensure(dest, INPUTS, make)
     modes = {path.name: stat.S_IMODE(path.lstat().st_mode) for path in Path(dest).rglob("*") if not path.is_symlink()}
     assert modes == {
-        **{"more": 0o755, "deep": 0o755, "run.sh": 0o755},
-        **{"tokenizer.json": 0o644, "artifact.json": 0o644},
+        "more": 0o755,
+        "deep": 0o755,
+        "run.sh": 0o755,
+        "tokenizer.json": 0o644,
+        "artifact.json": 0o644,
     }
     assert {stat.S_IMODE(path.stat().st_mode) for path in (Path(dest), Path(dest).parent)} == {0o755}
     assert stat.S_IMODE(theirs.stat().st_mode) == 0o600

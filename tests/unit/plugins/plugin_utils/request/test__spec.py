@@ -86,7 +86,16 @@ OWN = {"repository": "me/Tiny", "revision": "1" * 40, "architecture": "LlamaForC
         ),
         *(
             ({"root": root}, "trtllm_root", "characters that systemd or the shell would change")
-            for root in ("/srv/tr%h", "/srv/tr tl", "/srv/$HOME", "/srv/a'b", '/srv/a"b', "/srv/a\\b", "/srv/a;b", "/srv/*")
+            for root in (
+                "/srv/tr%h",
+                "/srv/tr tl",
+                "/srv/$HOME",
+                "/srv/a'b",
+                '/srv/a"b',
+                "/srv/a\\b",
+                "/srv/a;b",
+                "/srv/*",
+            )
         ),
         ({"engine_dir": []}, "trtllm_engine_dir", "absolute"),
         ({"streaming": "perhaps"}, "trtllm_streaming", "true or false"),
@@ -137,7 +146,17 @@ OWN = {"repository": "me/Tiny", "revision": "1" * 40, "architecture": "LlamaForC
         ({"server": {"shm_size": "2 GB"}}, "trtllm_server.shm_size", "such as 2g"),
         *(
             ({"server": {"address": address}}, "trtllm_server.address", "such as 127.0.0.1, not a name")
-            for address in ("a b", "localhost", "-x", "127.1", "10.0.0.1:80", "gpu1.example", "[::1]", "fe80::1%eth0", "")
+            for address in (
+                "a b",
+                "localhost",
+                "-x",
+                "127.1",
+                "10.0.0.1:80",
+                "gpu1.example",
+                "[::1]",
+                "fe80::1%eth0",
+                "",
+            )
         ),
         ({"waive": {"disk_space": True}}, "trtllm_waive", "must be a list"),
         ({"waive": ["disk"]}, "trtllm_waive", "is now called disk_space"),
