@@ -44,6 +44,7 @@ options:
   user:
     description:
       - Numeric user and group to run the tool as, V(uid) or V(uid:gid). The default is the user of the image.
+      - The tool can only write to its output folder and to V(/tmp), which is its working and home folder, in memory.
     type: str
   expected_bytes:
     description:

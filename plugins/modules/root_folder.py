@@ -102,6 +102,7 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.host._root_folder
     remove_deployment,
     remove_ours,
 )
+from ansible_collections.tritonops.trtllm.plugins.module_utils.host._timeout import check_responds
 
 
 def remove(module: AnsibleModule) -> Removal:
@@ -114,6 +115,7 @@ def remove(module: AnsibleModule) -> Removal:
 
 
 def run(module: AnsibleModule) -> dict[str, t.Any]:
+    check_responds(module, module.params["path"])
     if module.params["state"] == "present":
         removal, changed = Removal(), claim(module.params["path"], module.check_mode)
     else:

@@ -14,6 +14,7 @@ description:
     nothing, needs no privileges, and only needs Python on the host.
   - A host without C(nvidia-smi) is reported as a host without GPUs. If C(nvidia-smi) fails, its output is returned in
     RV(gpu_error).
+  - It fails if the file system of O(root) does not respond within 30 seconds, such as that of a dead NFS server.
   - RV(host_facts) can be saved in a file and used to plan for the host without a connection to it.
 extends_documentation_fragment:
   - tritonops.trtllm.attributes
@@ -268,7 +269,11 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.host._root_folder
     foreign_names,
     outdated_names,
 )
-from ansible_collections.tritonops.trtllm.plugins.module_utils.host._timeout import CommandFailed, run_with_timeout
+from ansible_collections.tritonops.trtllm.plugins.module_utils.host._timeout import (
+    CommandFailed,
+    check_responds,
+    run_with_timeout,
+)
 
 MOST_FOREIGN = 10
 
@@ -286,6 +291,7 @@ def container_toolkit(module: AnsibleModule) -> str | None:
 
 def look(module: AnsibleModule) -> dict[str, t.Any]:
     root = module.params["root"]
+    check_responds(module, root)
     smi = query_gpus(module, module.params["executable"], module.params["timeout"])
     facts = {
         "gpus": smi["gpus"],

@@ -15,6 +15,7 @@ import json
 import os
 import re
 import shutil
+import stat
 import time
 import typing as t
 from collections.abc import Mapping
@@ -29,7 +30,9 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._untrust
     ARTIFACT_JSON,
     create_regular,
     open_regular,
+    set_modes,
 )
+from ansible_collections.tritonops.trtllm.plugins.module_utils.host._umask import readable_by_everybody
 
 # Written to a .partial folder first, to mark it as ours.
 INPUTS_JSON = "inputs.json"
@@ -368,6 +371,7 @@ class Draft:
 
         Files in folders named `without` are not recorded: they may change while the artifact is used.
         """
+        set_modes(self.payload)
         sizes = {name: size for name, size in list_files(self.payload).items() if without not in name.split(os.sep)}
         missing = [name for name in sizes if hashed and name not in self.digests]
         # In parallel, because hashing is bound by the processor and syncing by the disk.
@@ -411,6 +415,7 @@ class Outcome:
         return self.reason
 
 
+@readable_by_everybody()
 def ensure(
     dest: str,
     inputs: t.Mapping[str, t.Any],
@@ -478,9 +483,11 @@ def write_json(path: str, value: t.Any) -> None:
 def try_hard_link(source: str, target: str) -> bool:
     """Hard link target to the file source; False if it must be copied instead.
 
-    The target of a symbolic link is not linked: the file may belong to someone other than the link's owner.
+    The target of a symbolic link is not linked: the file may belong to someone other than the link's owner. Neither is
+    a file that others cannot read: a link has the mode of its source, which may not be ours to change.
     """
-    if os.path.islink(source):
+    status = os.lstat(source)
+    if stat.S_ISLNK(status.st_mode) or not status.st_mode & stat.S_IROTH:
         return False
     try:
         os.link(source, target, follow_symlinks=False)

@@ -107,11 +107,16 @@ def check_tree(folder: str, origin: str, reserved: t.Container[str] = ()) -> Non
 
 
 def set_modes(folder: str) -> None:
-    """Give a tool's files and folders the same modes as ours, without setuid and setgid bits."""
+    """Let every user read the files, as containers must, but only their owner write them; without setuid bits.
+
+    Neither the umask nor the modes of a copied file, or those that a tool gave its output, matter.
+    """
     for parent, folders, names in os.walk(folder):
-        for mode, entries in ((0o755, folders), (0o644, names)):
-            for name in entries:
-                os.chmod(os.path.join(parent, name), mode)
+        for path in (os.path.join(parent, name) for name in [*folders, *names]):
+            mode = os.lstat(path).st_mode
+            # The target of a link may belong to someone else.
+            if not stat.S_ISLNK(mode):
+                os.chmod(path, 0o755 if stat.S_ISDIR(mode) or mode & stat.S_IXUSR else 0o644)
 
 
 def _kind(path: str, mode: int) -> str:

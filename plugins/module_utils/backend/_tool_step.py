@@ -29,7 +29,7 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._step im
     STEP_ARGUMENTS,
     ArtifactStep,
 )
-from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._untrusted import check_tree, set_modes
+from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._untrusted import check_tree
 from ansible_collections.tritonops.trtllm.plugins.module_utils.docker._containers import (
     KILLED,
     ULIMITS,
@@ -44,6 +44,7 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.docker._log_patte
     log_patterns_of,
     log_tail,
 )
+from ansible_collections.tritonops.trtllm.plugins.module_utils.host._host import memory_for_containers, memory_total
 
 TOOL_LOG = "tool.log"
 SECRET_NAME = re.compile(r"(^|_)(TOKEN|SECRET|PASSWORD|PASSWD|API_?KEY)$", re.IGNORECASE)
@@ -130,7 +131,6 @@ class ToolStep(ArtifactStep):
                 raise self._failure(exc, log) from exc
         # The tool is not trusted: its output is neither read nor changed before this check.
         check_tree(draft.payload, f"the output of {self._command_name}", reserved=(TOOL_LOG,))
-        set_modes(draft.payload)
         self._check(draft.payload, log)
         shutil.copyfile(log, os.path.join(draft.payload, TOOL_LOG))
         record = {"command": params["command"], "image": params["image"], "release": params["release"]}
@@ -161,6 +161,8 @@ class ToolStep(ArtifactStep):
             ulimits=params["ulimits"],
             environment={name: str(value) for name, value in params["env"].items()},
             user=params["user"],
+            # If the memory is not enough, the kernel ends the tool, not another program of the host.
+            memory=memory_for_containers(memory_total()),
         )
 
     def _set_owner(self, folder: str, user: str) -> None:

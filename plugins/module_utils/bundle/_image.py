@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 import typing as t
 from dataclasses import dataclass
 
@@ -89,8 +90,11 @@ class ImageArchive:
     def _write(self, archive: str) -> str | None:
         """Write the archive and return the id that the image must have, if it is known."""
         if self._source.source == "archive":
-            if not try_hard_link(str(self._source.archive), archive):
-                shutil.copyfile(str(self._source.archive), archive)
+            source = str(self._source.archive)
+            # Publishing sets the mode, which must not change that of the user's file.
+            has_mode = stat.S_IMODE(os.lstat(source).st_mode) == 0o644
+            if not (has_mode and try_hard_link(source, archive)):
+                shutil.copyfile(source, archive)
             return self._source.digest
         if self._source.source == "registry" and self._find("skopeo"):
             self._copy(archive)

@@ -43,7 +43,8 @@ class ArchiveContent(Fact):
 
     @classmethod
     def gather(cls, host: LiveHost) -> ArchiveContent | None:
-        return read_archive(host.needs.archive.path) if host.needs.archive else None
+        archive = host.needs.archive
+        return read_archive(archive.path) if archive and not host.hung(archive.path) else None
 
 
 def read_archive(path: str) -> ArchiveContent:
@@ -94,7 +95,8 @@ class EngineRecord(Fact):
 
     @classmethod
     def gather(cls, host: LiveHost) -> EngineRecord | None:
-        return read_engine(host.needs.engine) if host.needs.engine else None
+        engine = host.needs.engine
+        return read_engine(engine) if engine and not host.hung(engine.path) else None
 
 
 def read_engine(engine: Engine) -> EngineRecord:

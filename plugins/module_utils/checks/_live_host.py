@@ -13,7 +13,7 @@ import typing as t
 from ansible.module_utils.common.dict_transformations import dict_merge
 from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._check import Fact, FactKind
 from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._needs import Needs, read
-from ansible_collections.tritonops.trtllm.plugins.module_utils.host._timeout import output_or_none
+from ansible_collections.tritonops.trtllm.plugins.module_utils.host._timeout import hung_folder, output_or_none
 
 if t.TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
@@ -27,6 +27,7 @@ class LiveHost:
         self.options: t.Mapping[str, t.Any] = module.params
         self.needs = read(Needs, needs)
         self._facts: dict[type[Fact], t.Any] = {}
+        self._hung: list[str] = []
 
     def fact(self, kind: type[FactKind]) -> FactKind | None:
         if kind not in self._facts:
@@ -36,6 +37,15 @@ class LiveHost:
     def output_of(self, program: str, *arguments: str) -> str | None:
         """The output of a program; None if it is not installed or fails."""
         return output_or_none(self.module, self.options["command_timeout"], program, *arguments)
+
+    def hung(self, path: str) -> str | None:
+        """The folder on the way to the path whose file system does not respond; None if all respond."""
+        for folder in self._hung:
+            if path == folder or path.startswith(f"{folder}/"):
+                return folder
+        folder = hung_folder(self.module, path)
+        self._hung += [folder] if folder else []
+        return folder
 
     def as_result(self) -> dict[str, t.Any]:
         """The facts gathered so far, as preflight_info returns them."""

@@ -70,13 +70,17 @@ class Network(Fact):
         wanted = [source for source in needs.reach if not (source.unless and os.path.exists(source.unless))]
         with ThreadPoolExecutor(max_workers=len(wanted) + 2) as pool:
             hub = registry = None
-            if needs.hub and not (needs.hub.dest and is_complete(needs.hub.dest)):
+            if needs.hub and not _is_downloaded(host, needs.hub.dest):
                 token = _token(host, needs.hub)
                 hub = pool.submit(ask_hub, needs.hub, bool(token), fetcher(timeout, trusted, token))
             if needs.registry:
                 registry = pool.submit(ask_registry, needs.registry, fetch)
             sources = dict(zip(wanted, pool.map(lambda source: fetch("GET", source.url), wanted)))
             return cls(hub.result() if hub else None, registry.result() if registry else None, sources)
+
+
+def _is_downloaded(host: LiveHost, dest: str) -> bool:
+    return bool(dest) and not host.hung(dest) and is_complete(dest)
 
 
 def _token(host: LiveHost, hub: Hub) -> str | None:

@@ -74,7 +74,8 @@ class Places(Fact):
     @classmethod
     def gather(cls, host: LiveHost) -> Places:
         storage = host.options["storage"]
-        return cls({wanted.path: place_of(wanted.path, storage) for wanted in host.needs.disk})
+        paths = [wanted.path for wanted in host.needs.disk if not host.hung(wanted.path)]
+        return cls({path: place_of(path, storage) for path in paths})
 
     def as_result(self, needs: Needs) -> dict[str, t.Any]:
         spaces = spaces_of(needs.disk, self)

@@ -4,12 +4,14 @@
 
 # PRIVATE to the collection: may change without notice.
 
-"""The root folder: whether it is ours, and what SELinux allows there."""
+"""The root folder: whether it responds, is ours and of nobody else, and whether systemd can start programs there."""
 
 from __future__ import annotations
 
 import json
 import os
+import pwd
+import stat
 import typing as t
 from dataclasses import dataclass
 
@@ -21,12 +23,15 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._check imp
     error,
     warning,
 )
+from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._room import mount_of
 from ansible_collections.tritonops.trtllm.plugins.module_utils.host._listeners import read_text
 from ansible_collections.tritonops.trtllm.plugins.module_utils.host._root_folder import (
     MARK,
     foreign_names,
+    is_hidden,
     outdated_names,
 )
+from ansible_collections.tritonops.trtllm.plugins.module_utils.host._timeout import hung_message, hung_remedy
 
 if t.TYPE_CHECKING:
     from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._live_host import LiveHost
@@ -38,6 +43,106 @@ _FOREIGN_LABELS = ("unlabeled_t", "default_t", "mnt_t", "file_t", "user_home_t",
 
 
 @dataclass(frozen=True)
+class FileSystems(Fact):
+    """The folders whose file system does not respond. Other facts about what is there are unknown."""
+
+    hung: t.Collection[str]
+
+    @classmethod
+    def gather(cls, host: LiveHost) -> FileSystems:
+        needs = host.needs
+        paths = [needs.root, *(wanted.path for wanted in needs.disk)]
+        paths += [wanted.path for wanted in (needs.archive, needs.engine) if wanted]
+        return cls(sorted({folder for folder in map(host.hung, paths) if folder}))
+
+
+def file_system_hung(_root: str, found: FileSystems) -> t.Iterator[Finding]:
+    for folder in found.hung:
+        yield error(hung_message(folder), hung_remedy(folder))
+
+
+@dataclass(frozen=True)
+class RootPlace(Fact):
+    """Where the root folder really is.
+
+    `noexec` is its file system, if that has this option, and `open_parents` are parents that others can change.
+    """
+
+    path: str
+    noexec: str
+    open_parents: t.Sequence[str]
+
+    @classmethod
+    def gather(cls, host: LiveHost) -> RootPlace | None:
+        root = host.needs.root
+        # A file system that will be mounted there has its own options.
+        coming = any(f"{root}/".startswith(f"{entry['mount'].rstrip('/')}/") for entry in host.options["storage"])
+        return None if host.hung(root) else read_place(root, coming)
+
+
+def read_place(root: str, coming: bool = False) -> RootPlace:
+    existing = nearest_existing(root)
+    noexec = bool(os.statvfs(existing).f_flag & os.ST_NOEXEC) and not coming
+    reasons = {folder: _open_to(os.stat(folder)) for folder in _parents(root)}
+    open_parents = [f"{folder} ({reason})" for folder, reason in reasons.items() if reason]
+    return RootPlace(os.path.realpath(root), mount_of(existing) if noexec else "", open_parents)
+
+
+def _parents(root: str) -> list[str]:
+    """The existing folders above the path, and above what it links to."""
+    found = set()
+    for folder in map(os.path.dirname, (os.path.abspath(root), os.path.realpath(root))):
+        while folder not in found:
+            found.add(folder)
+            folder = os.path.dirname(folder)
+    return sorted(folder for folder in found if os.path.isdir(folder))
+
+
+def _open_to(status: os.stat_result) -> str:
+    """Who besides root can replace what is in a folder; empty for nobody."""
+    if status.st_uid:
+        return f"owner {_user(status.st_uid)}"
+    # With the sticky bit, only the owner of a file can replace it.
+    writable = status.st_mode & stat.S_IWOTH or (status.st_gid and status.st_mode & stat.S_IWGRP)
+    return f"mode {stat.S_IMODE(status.st_mode):04o}" if writable and not status.st_mode & stat.S_ISVTX else ""
+
+
+def _user(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
+
+
+def root_hidden(root: str, found: RootPlace) -> t.Iterator[Finding]:
+    if is_hidden(found.path):
+        yield error(
+            f"{root} leads to {found.path}, which the service cannot see (ProtectHome, PrivateTmp)",
+            "move it out of /home, /root, /tmp and /var/tmp, or choose another O(root)",
+        )
+
+
+def root_noexec(root: str, found: RootPlace) -> t.Iterator[Finding]:
+    if found.noexec:
+        yield error(
+            f"{root} is on the file system {found.noexec}, which is mounted with noexec: the service cannot be started"
+            " there",
+            f"remove noexec from its options (mount -o remount,exec {found.noexec}; /etc/fstab), or choose another"
+            " O(root)",
+        )
+
+
+def root_replaceable(root: str, found: RootPlace) -> t.Iterator[Finding]:
+    """Root starts what is there."""
+    if found.open_parents:
+        yield warning(
+            f"users other than root can replace {root}, and with it programs that root runs:"
+            f" {', '.join(found.open_parents)}",
+            "give these folders to root, with mode 0755, or choose another O(root)",
+        )
+
+
+@dataclass(frozen=True)
 class RootFolder(Fact):
     """The names in a folder that is not marked as ours, and the names of an earlier layout in our own folder."""
 
@@ -45,8 +150,9 @@ class RootFolder(Fact):
     outdated: t.Sequence[str] = ()
 
     @classmethod
-    def gather(cls, host: LiveHost) -> RootFolder:
-        return cls(foreign_names(host.needs.root), outdated_names(host.needs.root))
+    def gather(cls, host: LiveHost) -> RootFolder | None:
+        root = host.needs.root
+        return None if host.hung(root) else cls(foreign_names(root), outdated_names(root))
 
 
 def root_foreign(root: str, found: RootFolder) -> t.Iterator[Finding]:
@@ -80,8 +186,8 @@ class SELinux(Fact):
     label: str | None
 
     @classmethod
-    def gather(cls, host: LiveHost) -> SELinux:
-        return read_selinux(host.needs.root)
+    def gather(cls, host: LiveHost) -> SELinux | None:
+        return None if host.hung(host.needs.root) else read_selinux(host.needs.root)
 
     def as_result(self, needs: Needs) -> dict[str, t.Any]:
         return {"selinux_enforcing": self.enforcing}
@@ -125,6 +231,10 @@ def selinux_label(root: str, found: SELinux) -> t.Iterator[Finding]:
 
 
 CHECKS = (
+    Check(file_system_hung, "root", (FileSystems,), waivable=False),
+    Check(root_hidden, "root", (RootPlace,), waivable=False),
+    Check(root_noexec, "root", (RootPlace,), waivable=False),
+    Check(root_replaceable, "root", (RootPlace,)),
     Check(root_foreign, "root", (RootFolder,), waivable=False),
     Check(root_outdated, "root", (RootFolder,), waivable=False),
     Check(selinux_containers, "root", (SELinux,)),

@@ -34,6 +34,16 @@ TIMEOUT = 1800
 KILLED = 137
 # What MPI and NCCL need, in the notation of `docker run --ulimit`.
 ULIMITS = ("memlock=-1", "stack=67108864")
+# Threads count, too: a compiler or a converter of a large model has some for each processor.
+_PIDS_LIMIT = 32768
+# The user may have no name in the image, and Python needs one. Libraries have caches in the home folder. Without
+# capabilities, Open MPI cannot copy between the memories of two ranks.
+_ENVIRONMENT = {
+    "HOME": "/tmp",
+    "USER": "trtllm",
+    "LOGNAME": "trtllm",
+    "OMPI_MCA_btl_vader_single_copy_mechanism": "none",
+}
 LOGIN_REMEDY = "set the registry's credentials (registry_auth, trtllm_image.registry_auth_file), or correct them"
 # Remedies by text in the messages of Docker and registries, in lower case.
 REMEDIES = (
@@ -214,8 +224,14 @@ class Docker:
             "command": list(tool.command),
             "name": tool.name,
             "labels": {"tritonops.trtllm": tool.name},
-            "environment": dict(tool.environment),
+            "environment": {**_ENVIRONMENT, **tool.environment},
             "user": tool.user,
+            "read_only": True,
+            "tmpfs": {"/tmp": "exec,size=8g"},
+            # trtllm-build writes its timing cache in the working folder.
+            "working_dir": "/tmp",
+            "pids_limit": _PIDS_LIMIT,
+            "mem_limit": tool.memory or None,
             "mounts": mounts,
             "network_mode": "none",
             "cap_drop": ["ALL"],
@@ -265,6 +281,8 @@ class Tool:
     ulimits: t.Sequence[str] = ()
     environment: t.Mapping[str, str] = field(default_factory=dict)
     user: str | None = None
+    # In bytes; 0 for no limit.
+    memory: int = 0
 
 
 class StreamError(Exception):

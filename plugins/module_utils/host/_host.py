@@ -23,11 +23,17 @@ RELEASES, CURRENT, PREVIOUS = "releases", "current", "previous"
 # The suffix of an unfinished folder.
 UNFINISHED = ".partial"
 RELEASE_JSON = "release.json"
+SYSTEM_BYTES = 2 << 30
 
 
 def memory_total(proc: str = "/proc") -> int:
     match = re.search(r"^MemTotal:\s+(\d+) kB", read_text(os.path.join(proc, "meminfo")), re.MULTILINE)
     return int(match.group(1)) * 1024 if match else 0
+
+
+def memory_for_containers(total: int) -> int:
+    """Bytes of a host's memory that containers may use: 5 %, and at least SYSTEM_BYTES, stay for the host itself."""
+    return max(0, total - max(SYSTEM_BYTES, total // 20))
 
 
 def artifacts(root: str) -> list[str]:

@@ -54,6 +54,10 @@ _SYSTEM = frozenset(
 )
 # The root folder must not be below these.
 _SYSTEM_TREES = re.compile(r"/(bin|boot|dev|etc|lib|lib32|lib64|libx32|proc|run|sbin|sys)/|/usr/(?!local/)")
+# The service's unit has ProtectHome and PrivateTmp.
+_HIDDEN_TREES = re.compile(r"/(home|root|tmp|var/tmp)/")
+# systemd and shells keep these as they are. Virtual environments do not work in a path with spaces.
+_PLAIN = re.compile(r"[\w/.,+=@~-]*")
 _VENV = re.compile(r"venv(-[0-9a-f]{12})?")
 _RELEASE_PART = re.compile(r"(model_repository|tokenizer|weights)(\.partial|\.lock)?|release\.json|run")
 _BUILD_LOG = re.compile(r"image-[0-9a-f]{16}\.log")
@@ -68,6 +72,20 @@ def path_problem(path: str) -> str | None:
     if normal in _SYSTEM or _SYSTEM_TREES.match(normal):
         return "is a system folder, or below one"
     return None
+
+
+def service_problem(path: str) -> str | None:
+    """Why systemd could not start a service in the folder; None if it can. Only the path is checked."""
+    if not _PLAIN.fullmatch(path):
+        return "has characters that systemd or the shell would change (letters, digits and any of -_./,+=@~ are safe)"
+    if is_hidden(path):
+        return "is below /home, /root, /tmp or /var/tmp, which the service cannot see (ProtectHome, PrivateTmp)"
+    return None
+
+
+def is_hidden(path: str) -> bool:
+    """Whether the service's unit cannot see the path."""
+    return bool(_HIDDEN_TREES.match(os.path.normpath(f"/{path.lstrip('/')}")))
 
 
 def is_claimed(root: str) -> bool:

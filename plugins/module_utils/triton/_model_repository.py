@@ -12,6 +12,7 @@ import fnmatch
 import hashlib
 import os
 import shutil
+import stat
 import typing as t
 from dataclasses import dataclass, field
 
@@ -42,6 +43,8 @@ class Entry:
         if self.content is not None:
             return _read(path) == self.content
         here, there = os.stat(path), os.stat(self.source)
+        if not here.st_mode & stat.S_IROTH:
+            return False
         if self.link:
             # If linking failed, the copy has the same mtime: comparing the content would mean to read up to 90 GB.
             same_copy = (here.st_size, here.st_mtime_ns) == (there.st_size, there.st_mtime_ns)

@@ -13,6 +13,8 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, replace
 from fractions import Fraction
 
+from ansible_collections.tritonops.trtllm.plugins.module_utils.host._host import memory_for_containers
+
 GIB = 1 << 30
 
 RUNTIME_BYTES = 3 * GIB // 2
@@ -33,9 +35,6 @@ BUILD_BYTES = 120 * 10**9
 COMPILER_BYTES = 4 * GIB
 """Maximum memory of one compiler process, according to reports of killed ones."""
 
-SYSTEM_BYTES = 2 * GIB
-"""Least memory that is left to the host itself, of which the servers' containers may use the rest."""
-
 MOST_GPUS = 64
 """Largest parallel size to try."""
 
@@ -48,11 +47,9 @@ def gib(size: int) -> str:
 def serving_memory(host: int | None, share: float) -> int | None:
     """Bytes that the container of a server may use of a host's memory; None if that is not known.
 
-    5 % and at least SYSTEM_BYTES stay for the host. `share`: the part of the rest that the deployment gets.
+    `share`: the part of the memory for containers that the deployment gets.
     """
-    if not host:
-        return None
-    return int(max(0, host - max(SYSTEM_BYTES, host // 20)) * share) or None
+    return int(memory_for_containers(host or 0) * share) or None
 
 
 @dataclass(frozen=True)

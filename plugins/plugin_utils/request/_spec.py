@@ -20,7 +20,11 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.checkpoint import
 from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._needs import Gpus, options_of, read
 from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._registry import CHECKS, WAIVABLE
 from ansible_collections.tritonops.trtllm.plugins.module_utils.docker._containers import ULIMITS
-from ansible_collections.tritonops.trtllm.plugins.module_utils.host._root_folder import DEFAULT_ROOT, path_problem
+from ansible_collections.tritonops.trtllm.plugins.module_utils.host._root_folder import (
+    DEFAULT_ROOT,
+    path_problem,
+    service_problem,
+)
 from ansible_collections.tritonops.trtllm.plugins.module_utils.host._version import version
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.catalogue._catalogue import Catalogue, Release
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._sizing import (
@@ -143,10 +147,7 @@ class Server:
 
     @property
     def exposed(self) -> bool:
-        try:
-            return not ipaddress.ip_address(self.address).is_loopback
-        except ValueError:
-            return self.address != "localhost"
+        return not ipaddress.ip_address(self.address).is_loopback
 
 
 @dataclass(frozen=True)
@@ -366,7 +367,7 @@ class Reader(Checker):
 
     def root(self) -> str:
         root = self.path("root", DEFAULT_ROOT)
-        problem = path_problem(root) if root else None
+        problem = (path_problem(root) or service_problem(root)) if root else None
         if problem:
             self.refuse("root", root, f"{problem}: use a separate folder, such as {DEFAULT_ROOT}")
         return root
@@ -426,8 +427,9 @@ class Reader(Checker):
         for limit in server.ulimits:
             if not _ULIMIT.fullmatch(limit):
                 self.refuse("server.ulimits", limit, "must be a limit in Docker's notation, such as memlock=-1")
-        if not re.fullmatch(r"[0-9A-Za-z.:-]+", server.address):
-            self.refuse("server.address", server.address, "must be an address of the host, such as 127.0.0.1")
+        if not _is_address(server.address):
+            message = "must be an IP address of the host, such as 127.0.0.1, not a name"
+            self.refuse("server.address", server.address, message)
         return server
 
     def weights(self) -> Weights:
@@ -521,6 +523,15 @@ class Reader(Checker):
         for name in sorted(names - set(WAIVABLE)):
             self.refuse("waive", name, _not_waivable(name))
         return names
+
+
+def _is_address(text: str) -> bool:
+    """Whether it is an IP address, and without a zone, which Docker does not take."""
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return "%" not in text
 
 
 def _not_waivable(name: str) -> str:

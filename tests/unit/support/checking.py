@@ -20,5 +20,5 @@ def only(findings: t.Iterable[Finding]) -> tuple[str, str, str]:
 
 def live_host(programs: t.Mapping[str, t.Any], **needs: t.Any) -> LiveHost:
     module = FakeModule(programs)
-    module.params = {"command_timeout": 5}
+    module.params = {"command_timeout": 5, "storage": []}
     return LiveHost(module, needs)

@@ -84,6 +84,13 @@ def test_the_root_folder_is_claimed_and_removed(run: t.Callable[..., Result], ro
     assert not run(state="absent")["changed"]
 
 
+def test_a_mode_that_keeps_other_users_out_stays(run: t.Callable[..., Result], root: Path) -> None:
+    run()
+    root.chmod(0o750)
+    assert not run(check=True)["changed"] and not run()["changed"]
+    assert root.stat().st_mode & 0o777 == 0o750
+
+
 THEIRS = (
     *("thesis.tex", "postgres/base.db", "weights-of-mine/x", "venv-of-mine/bin/python", "venv2/x", "image/Dockerfile"),
     *("weights/my-model/config.json", "engine/0123456789abcdee/artifact.json", "checkpoint/mine.partial/payload/x"),

@@ -267,6 +267,22 @@ def test_copies_instead_of_links(
 MANIFEST = {"id": "mine", "release": "1.2.1", "model": {"name": "mixtral"}}
 
 
+def test_files_of_a_strict_umask_are_readable_in_a_release(site: Site, make: t.Callable[..., Result]) -> None:
+    """A link has the mode of its source. A release of an earlier version that has such links is made again."""
+    sources = [site.engine / "rank0.engine", site.weights / "tokenizer.json", site.engine / "config.json"]
+    served = [site.dest / "tensorrt_llm/1/rank0.engine", site.tokenizer / "tokenizer.json"]
+    for source in sources:
+        source.chmod(0o600)
+    make(site.everything())
+    assert {path.stat().st_mode & 0o777 for path in served} == {0o644}
+    assert {path.stat().st_mode & 0o777 for path in sources} == {0o600}
+    assert not make(site.everything())["changed"]
+    served[1].unlink()
+    os.link(sources[1], served[1])
+    assert make(site.everything())["changed_files"] == ["tokenizer.json"]
+    assert served[1].stat().st_mode & 0o777 == 0o644
+
+
 def release_of(site: Site, **changes: t.Any) -> dict[str, t.Any]:
     """Arguments for a release with an engine and a tokenizer, without explicit folders."""
     given = site.everything(release_dir=site.dest.parent, manifest=MANIFEST, **changes)

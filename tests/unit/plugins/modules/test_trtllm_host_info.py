@@ -11,6 +11,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from ansible_collections.tritonops.trtllm.plugins.module_utils.host._timeout import check_responds
 from ansible_collections.tritonops.trtllm.plugins.modules import trtllm_host_info
 from ansible_collections.tritonops.trtllm.rehearsal.gpu.recordings import A100, RECORDINGS, Recording
 from ansible_collections.tritonops.trtllm.tests.unit.support.gpu_stand_in import install
@@ -65,6 +66,17 @@ def release(root: Path, deployment: str, name: str) -> Path:
     folder.mkdir(parents=True)
     (folder / "release.json").write_text("{}")
     return folder
+
+
+def test_a_file_system_that_hangs_is_named(
+    look: t.Callable[..., Result], programs: t.Callable[..., None], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(f"{check_responds.__module__}.STAT_TIMEOUT", 1)
+    programs(stat=f"#!/bin/sh\ncase $2 in {tmp_path}/nfs*) exec sleep 60;; esac\n")
+    result = look(root=f"{tmp_path}/nfs/trtllm")
+    assert result["failed"] and f"the file system at {tmp_path}/nfs did not respond within 1 s" in result["msg"]
+    assert f"{tmp_path}/nfs/trtllm is there: check its server" in result["msg"]
+    assert not look(root=f"{tmp_path}/root").get("failed")
 
 
 def test_a_bare_host(look: t.Callable[..., Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from ansible.module_utils.testing import patch_module_args
 from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._artifact import make_partial, read_artifact
+from ansible_collections.tritonops.trtllm.plugins.module_utils.backend import _tool_step
 from ansible_collections.tritonops.trtllm.plugins.modules import trtllm_checkpoint, trtllm_engine
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.actions._log_patterns import log_patterns_option
 
@@ -164,7 +165,22 @@ def test_a_checkpoint_is_created_once(run, engine, tmp_path):
     assert len(engine.created) == 1
 
 
-def test_the_container_only_sees_its_folders(run, engine, src, tmp_path):
+@pytest.mark.parametrize(("total", "limit"), [(0, None), (1 << 30, None), (16 << 30, 14 << 30), (100 << 30, 95 << 30)])
+def test_a_tool_leaves_memory_to_the_host(run, engine, monkeypatch, total, limit):
+    monkeypatch.setattr(_tool_step, "memory_total", lambda: total)
+    engine.tool = convert
+    run()
+    assert engine.created[0]["mem_limit"] == limit
+
+
+def test_variables_of_the_user_come_first(run, engine):
+    engine.tool = convert
+    run(env={"HOME": "/dest", "USER": "me"})
+    assert (engine.created[0]["environment"]["HOME"], engine.created[0]["environment"]["USER"]) == ("/dest", "me")
+
+
+def test_the_container_only_sees_its_folders(run, engine, src, tmp_path, monkeypatch):
+    monkeypatch.setattr(_tool_step, "memory_total", lambda: 16 << 30)
     engine.tool = convert
     clone = tmp_path / "clone"
     clone.mkdir()
@@ -178,7 +194,17 @@ def test_the_container_only_sees_its_folders(run, engine, src, tmp_path):
     ]
     assert created["network_mode"] == "none"
     assert (created["cap_drop"], created["security_opt"]) == (["ALL"], ["no-new-privileges:true"])
-    assert created["environment"] == {"TOKENIZERS_PARALLELISM": "False"}
+    assert created["environment"] == {
+        "HOME": "/tmp",
+        "USER": "trtllm",
+        "LOGNAME": "trtllm",
+        "TOKENIZERS_PARALLELISM": "False",
+        "OMPI_MCA_btl_vader_single_copy_mechanism": "none",
+    }
+    assert (created["read_only"], created["working_dir"]) == (True, "/tmp")
+    assert created["tmpfs"] == {"/tmp": "exec,size=8g"}
+    assert created["pids_limit"] == 32768
+    assert created["mem_limit"] == 14 << 30
     assert created["shm_size"] == "4g"
     assert created["ulimits"] == [
         {"Name": "memlock", "Soft": -1, "Hard": -1},
@@ -242,7 +268,7 @@ def test_modes_of_a_tools_output_are_corrected(run, engine, tmp_path):
     engine.tool = leave
     assert run()["changed"]
     modes = {path.name: path.stat().st_mode & 0o7777 for path in (tmp_path / "out/key").rglob("*")}
-    assert (modes.pop("more"), set(modes.values())) == (0o755, {0o644})
+    assert (modes.pop("more"), modes.pop("program"), set(modes.values())) == (0o755, 0o755, {0o644})
 
 
 @pytest.mark.parametrize(

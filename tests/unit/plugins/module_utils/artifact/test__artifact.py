@@ -8,6 +8,7 @@ import errno
 import json
 import os
 import signal
+import stat
 import subprocess
 import sys
 import textwrap
@@ -26,6 +27,7 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._artifac
     read_artifact,
     reason_to_make,
     source_key,
+    try_hard_link,
 )
 
 INPUTS = {"argv": ["trtllm-build", "--max_batch_size", "1"], "image": "sha256:aa"}
@@ -48,6 +50,44 @@ def refuse(_draft):
 @pytest.fixture
 def dest(tmp_path):
     return str(tmp_path / "engine" / "0123456789abcdef")
+
+
+def test_everybody_can_read_an_artifact_whatever_the_umask(dest, tmp_path, strict_umask):
+    """Containers run as another user. An executable stays one; what a link leads to is left alone."""
+    theirs = tmp_path / "theirs"
+    theirs.write_text("")
+
+    def make(draft):
+        progress = draft.begin()
+        payload = Path(draft.payload)
+        (payload / "more/deep").mkdir(parents=True)
+        (payload / "more/deep/tokenizer.json").write_text("{}")
+        (payload / "run.sh").write_text("#!/bin/sh")
+        (payload / "run.sh").chmod(0o4700)
+        (payload / "link").symlink_to(theirs)
+        (payload / "dangling").symlink_to("nowhere")
+        return draft.publish({}, progress, hashed=False)
+
+    ensure(dest, INPUTS, make)
+    modes = {path.name: stat.S_IMODE(path.lstat().st_mode) for path in Path(dest).rglob("*") if not path.is_symlink()}
+    assert modes == {
+        "more": 0o755,
+        "deep": 0o755,
+        "run.sh": 0o755,
+        "tokenizer.json": 0o644,
+        "artifact.json": 0o644,
+    }
+    assert {stat.S_IMODE(path.stat().st_mode) for path in (Path(dest), Path(dest).parent)} == {0o755}
+    assert stat.S_IMODE(theirs.stat().st_mode) == 0o600
+
+
+def test_files_that_others_cannot_read_are_not_linked(tmp_path):
+    source = tmp_path / "source"
+    for mode, linked in ((0o600, False), (0o640, False), (0o644, True), (0o444, True)):
+        source.write_text("")
+        source.chmod(mode)
+        assert try_hard_link(str(source), str(tmp_path / oct(mode))) is linked
+        source.unlink()
 
 
 def test_key_is_calculated_from_the_canonical_form():

@@ -5,19 +5,119 @@
 
 from __future__ import annotations
 
+import os
+import typing as t
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._images import ArchiveContent
+from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._room import Places
 from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._root import (
     CHECKS,
+    FileSystems,
     RootFolder,
+    RootPlace,
     SELinux,
+    file_system_hung,
+    read_place,
     read_selinux,
     root_foreign,
+    root_hidden,
+    root_noexec,
     root_outdated,
+    root_replaceable,
 )
 from ansible_collections.tritonops.trtllm.plugins.module_utils.host._root_folder import claim
+from ansible_collections.tritonops.trtllm.plugins.module_utils.host._timeout import CommandTimedOut
 from ansible_collections.tritonops.trtllm.tests.unit.support.checking import live_host, only
+
+PLACE = RootPlace("/srv/trtllm", "", [])
+
+
+@pytest.fixture(name="dead_server")
+def fixture_dead_server(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """/mnt/nfs is on a file server that does not respond. Returns the folders that were asked for."""
+    asked = []
+
+    def run(_module: t.Any, command: t.Sequence[str], _timeout: int) -> str:
+        asked.append(command[-1])
+        if command[-1].startswith("/mnt/nfs"):
+            raise CommandTimedOut("it hangs")
+        return ""
+
+    monkeypatch.setattr(f"{CommandTimedOut.__module__}.run_with_timeout", run)
+    return asked
+
+
+def test_a_file_system_that_hangs_is_found_once_and_not_touched(dead_server: list[str]) -> None:
+    disk = [{"path": f"/mnt/nfs/trtllm/{name}", "bytes": 1} for name in ("weights/x", "engine/x")]
+    host = live_host({"stat": ""}, root="/mnt/nfs/trtllm", disk=disk, archive={"path": "/mnt/nfs/image.tar"})
+    severity, message, remedy = only(file_system_hung("/mnt/nfs/trtllm", FileSystems.gather(host)))
+    assert severity == "error" and "the file system at /mnt/nfs did not respond within 30 s" in message
+    assert "umount --force --lazy /mnt/nfs" in remedy
+    kinds = {kind for check in CHECKS for kind in check.facts} - {FileSystems}
+    assert [host.fact(kind) for kind in kinds] == [None] * len(kinds)
+    assert dict(Places.gather(host).by_path) == {} and ArchiveContent.gather(host) is None
+    assert dead_server == ["/", "/mnt", "/mnt/nfs"]
+
+
+def test_other_file_systems_do_not_matter(dead_server: list[str], tmp_path: Path) -> None:
+    host = live_host({"stat": ""}, root=str(tmp_path), engine={"path": "/mnt/nfs2/x", "image_digest": "sha256:1"})
+    assert RootFolder.gather(host) == RootFolder([], [])
+    assert list(file_system_hung(str(tmp_path), FileSystems.gather(live_host({"stat": ""}, root="/mnt/nf")))) == []
+    assert FileSystems.gather(live_host({}, root="/mnt/nfs")).hung == []
+
+
+@pytest.mark.parametrize("path", ["/home/me/trtllm", "/root/x", "/var/tmp/trtllm"])
+def test_a_link_to_what_the_service_cannot_see_is_refused(path: str) -> None:
+    severity, message, _remedy = only(root_hidden("/data", RootPlace(path, "", [])))
+    assert severity == "error" and f"/data leads to {path}" in message
+    assert list(root_hidden("/data", PLACE)) == []
+
+
+def test_a_file_system_without_programs_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = str(tmp_path / "no/such/folder")
+    assert read_place(root).noexec == ""
+    monkeypatch.setattr("os.statvfs", lambda path: SimpleNamespace(f_flag={str(tmp_path): os.ST_NOEXEC}[path]))
+    place = read_place(root)
+    severity, message, remedy = only(root_noexec(root, place))
+    assert severity == "error" and f"{root} is on the file system {place.noexec}, which is mounted with" in message
+    assert f"remount,exec {place.noexec}" in remedy
+    assert read_place(root, coming=True).noexec == ""
+
+
+@pytest.mark.parametrize(
+    ("mode", "uid", "gid", "reason"),
+    [
+        (0o755, 0, 0, ""),
+        (0o775, 0, 0, ""),
+        (0o1777, 0, 0, ""),
+        (0o777, 0, 0, "mode 0777"),
+        (0o2775, 0, 50, "mode 2775"),
+        (0o755, 54321, 0, "owner 54321"),
+        (0o1777, 54321, 0, "owner 54321"),
+    ],
+)
+def test_parents_that_others_can_change_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: int, uid: int, gid: int, reason: str
+) -> None:
+    data, real_stat = tmp_path / "data", os.stat
+    data.mkdir()
+    (tmp_path / "link").symlink_to(data)
+
+    def faked(path: t.Any, **options: t.Any) -> t.Any:
+        values = (mode, uid, gid) if str(path) == str(data) else (0o755, 0, 0)
+        kind = real_stat(path, **options).st_mode & 0o170000
+        return SimpleNamespace(st_mode=kind | values[0], st_uid=values[1], st_gid=values[2])
+
+    for root in (data / "a/trtllm", tmp_path / "link/trtllm"):
+        place = RootPlace("", "", [])
+        with monkeypatch.context() as patch:
+            patch.setattr("os.stat", faked)
+            place = read_place(str(root))
+        assert place.open_parents == ([f"{data} ({reason})"] if reason else [])
+        assert [finding.severity for finding in root_replaceable(str(root), place)] == ["warning"] * bool(reason)
 
 
 def test_a_folder_of_others_is_refused(tmp_path: Path) -> None:

@@ -80,6 +80,23 @@ OWN = {"repository": "me/Tiny", "revision": "1" * 40, "architecture": "LlamaForC
         ({"root": "/"}, "trtllm_root", "below /"),
         ({"root": 0}, "trtllm_root", "absolute"),
         ({"root": "/srv/a:b"}, "trtllm_root", "colon"),
+        *(
+            ({"root": root}, "trtllm_root", "which the service cannot see (ProtectHome, PrivateTmp)")
+            for root in ("/home/me/trtllm", "/root/trtllm", "/tmp/trtllm", "//var/tmp/x", "/home/./x")
+        ),
+        *(
+            ({"root": root}, "trtllm_root", "characters that systemd or the shell would change")
+            for root in (
+                "/srv/tr%h",
+                "/srv/tr tl",
+                "/srv/$HOME",
+                "/srv/a'b",
+                '/srv/a"b',
+                "/srv/a\\b",
+                "/srv/a;b",
+                "/srv/*",
+            )
+        ),
         ({"engine_dir": []}, "trtllm_engine_dir", "absolute"),
         ({"streaming": "perhaps"}, "trtllm_streaming", "true or false"),
         ({"parallelism": {"tensor": 3}}, "trtllm_parallelism.tensor", "possible sizes are 1, 2, 4, 8"),
@@ -127,7 +144,20 @@ OWN = {"repository": "me/Tiny", "revision": "1" * 40, "architecture": "LlamaForC
         ({"server": {"http_port": 8001}}, "trtllm_server", "must differ"),
         ({"server": {"http_port": 80000}}, "trtllm_server.http_port", "up to 65535"),
         ({"server": {"shm_size": "2 GB"}}, "trtllm_server.shm_size", "such as 2g"),
-        ({"server": {"address": "a b"}}, "trtllm_server.address", "such as 127.0.0.1"),
+        *(
+            ({"server": {"address": address}}, "trtllm_server.address", "such as 127.0.0.1, not a name")
+            for address in (
+                "a b",
+                "localhost",
+                "-x",
+                "127.1",
+                "10.0.0.1:80",
+                "gpu1.example",
+                "[::1]",
+                "fe80::1%eth0",
+                "",
+            )
+        ),
         ({"waive": {"disk_space": True}}, "trtllm_waive", "must be a list"),
         ({"waive": ["disk"]}, "trtllm_waive", "is now called disk_space"),
         ({"waive": "gpu_memory, host_memory"}, "trtllm_waive", "is now called memory"),
