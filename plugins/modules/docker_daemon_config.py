@@ -12,8 +12,8 @@ version_added: "0.1.0"
 description:
   - Merges settings into Docker's configuration file and keeps all others, so that several roles can each set their own
     keys.
-  - Docker validates the new file before it replaces the old one (C(dockerd --validate), Docker 23.0 and later), with the
-    flags of O(unit), because Docker does not start if a setting is both in the file and a flag.
+  - Docker validates the new file before it replaces the old one (C(dockerd --validate), Docker 23.0 and later). It does
+    so with the flags of O(unit), because it does not start if a setting is both in the file and a flag.
   - This module does not restart Docker. M(tritonops.trtllm.docker_service) does, if the file is newer than the running
     Docker service.
 extends_documentation_fragment:

@@ -14,7 +14,7 @@ description:
     until Docker answers.
   - The service is only restarted if a file with its settings was changed after it was started. Unlike with a handler,
     the restart is not lost if a play is killed after the change, and several roles share one restart.
-  - If Docker does not start, or does not answer, the copies that M(tritonops.trtllm.docker_daemon_config) made of O(files)
+  - If Docker does not start, or does not answer, O(files) of which M(tritonops.trtllm.docker_daemon_config) made copies
     since the last start are restored, and Docker is started again. The module then fails with Docker's last lines.
   - systemd is only reloaded if the unit has changed, because a reload can take the GPUs away from running containers.
   - Services in O(drained_units) are stopped before a restart and started again after it. This is also necessary with

@@ -19,8 +19,14 @@ if t.TYPE_CHECKING:
 # Keys of daemon.json that are no plurals of their flags, and those of the flags with one letter.
 _KEYS = {"add-runtime": "runtimes", "insecure-registry": "insecure-registries"}
 _LETTERS = {
-    **{"b": "bridge", "D": "debug", "g": "graph", "G": "group", "H": "hosts"},
-    **{"l": "log-level", "p": "pidfile", "s": "storage-driver"},
+    "b": "bridge",
+    "D": "debug",
+    "g": "graph",
+    "G": "group",
+    "H": "hosts",
+    "l": "log-level",
+    "p": "pidfile",
+    "s": "storage-driver",
 }
 # Docker reads all other objects in daemon.json as if their keys were at the top.
 _OBJECTS = ("builder", "default-network-opts", "default-ulimits", "features", "log-opts", "runtimes")
