@@ -97,8 +97,8 @@ class Networks(Fact):
 def read_routes(text: str) -> list[Subnet]:
     """The routes in /proc/net/route, without the default route."""
     rows = [line.split() for line in text.splitlines()[1:]]
-    routes = [ipaddress.ip_network((_address(row[1]), _address(row[7]))) for row in rows if len(row) > 7]
-    return [route for route in routes if isinstance(route, Subnet) and route.prefixlen]
+    routes = [ipaddress.IPv4Network(f"{_address(row[1])}/{_address(row[7])}") for row in rows if len(row) > 7]
+    return [route for route in routes if route.prefixlen]
 
 
 def _address(hexadecimal: str) -> str:
