@@ -12,7 +12,6 @@ import glob
 import json
 import os
 import shutil
-import tempfile
 import time
 import typing as t
 
@@ -74,23 +73,23 @@ def backups(started: float, paths: list[str]) -> dict[str, str]:
     for path in map(os.path.realpath, paths):
         copies = {copy: os.stat(copy).st_ctime for copy in glob.glob(f"{glob.escape(path)}.[0-9]*~")}
         later = [copy for copy, created in copies.items() if created > started]
-        if later:
+        if later and os.path.exists(path):
             found[path] = min(later, key=copies.__getitem__)
     return found
 
 
-def put_back(module: AnsibleModule, path: str, backup: str) -> str:
+def put_back(path: str, backup: str) -> str:
     """Restore the file; returns the name of the copy of what was there."""
-    refused = f"{path}.refused~"
+    refused, restored, was = f"{path}.refused~", f"{path}.restored~", os.stat(path)
     shutil.copy2(path, refused)
     if os.path.getsize(backup) == 0:
         # There was no file, or one that means the same.
         os.unlink(path)
         return refused
-    handle, copy = tempfile.mkstemp(dir=module.tmpdir)
-    os.close(handle)
-    shutil.copyfile(backup, copy)
-    module.atomic_move(copy, path)
+    shutil.copyfile(backup, restored)
+    shutil.copymode(path, restored)
+    os.chown(restored, was.st_uid, was.st_gid)
+    os.replace(restored, path)
     return refused
 
 
@@ -162,13 +161,21 @@ def take(module: AnsibleModule, steps: Steps, systemd: Systemd, before: Unit, dr
         bring_up(module, systemd, before, "restart" if steps.restart else "start")
     except (ModuleFailure, OSError) as exc:
         failures.append(str(exc))
+    finally:
+        failures += start_again(systemd, drained)
+    if failures:
+        raise ModuleFailure(" ".join(failures))
+
+
+def start_again(systemd: Systemd, drained: list[str]) -> list[str]:
+    """Start every service, whatever happens to the others; returns the failures."""
+    failures = []
     for name in reversed(drained):
         try:
             systemd.do("start", name)
         except ModuleFailure as exc:
             failures.append(str(exc))
-    if failures:
-        raise ModuleFailure(" ".join(failures))
+    return failures
 
 
 def bring_up(module: AnsibleModule, systemd: Systemd, before: Unit, command: str) -> None:
@@ -193,7 +200,7 @@ def go_back(module: AnsibleModule, systemd: Systemd, before: Unit) -> str:
     """Start Docker with its earlier settings; returns what was done and whether Docker runs."""
     unit, done = module.params["unit"], ""
     for path, backup in backups(before.started, module.params["files"]).items():
-        refused = put_back(module, path, backup)
+        refused = put_back(path, backup)
         done += f"{path} was restored; the new one is {refused}: correct the variable that the setting comes from. "
     try:
         systemd.do("reset-failed", unit)

@@ -309,6 +309,24 @@ def test_copies_from_before_the_start_are_no_earlier_settings(host: Host, option
     assert host.commands()[-1] == "start trtllm@chat.service"
 
 
+def test_restored_settings_keep_their_mode(host: Host, options: Options, capsys: Capture) -> None:
+    """They may have passwords."""
+    break_settings(host, "{}")
+    host.settings.chmod(0o600)
+    failure(docker_service, capsys, **options)
+    assert [path.stat().st_mode & 0o777 for path in (host.settings, Path(f"{host.settings}.refused~"))] == [0o600] * 2
+
+
+def test_settings_that_were_removed_by_hand_stay_removed(host: Host, options: Options, capsys: Capture) -> None:
+    break_settings(host, "{}")
+    host.set(host.drop_ins / "override.conf", 1)
+    host.settings.unlink()
+    host.write(failing=f"restart {DOCKER}")
+    said = failure(docker_service, capsys, **options)
+    assert "Job failed" in said and "Docker still does not run" in said
+    assert not host.settings.exists()
+
+
 def test_the_first_cause_is_kept_if_a_service_does_not_start_either(
     host: Host, options: Options, capsys: Capture
 ) -> None:
