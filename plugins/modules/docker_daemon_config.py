@@ -12,7 +12,8 @@ version_added: "0.1.0"
 description:
   - Merges settings into Docker's configuration file and keeps all others, so that several roles can each set their own
     keys.
-  - Docker validates the new file before it replaces the old one (C(dockerd --validate), Docker 23.0 and later).
+  - Docker validates the new file before it replaces the old one (C(dockerd --validate), Docker 23.0 and later). It does
+    so with the flags of O(unit), because it does not start if a setting is both in the file and a flag.
   - This module does not restart Docker. M(tritonops.trtllm.docker_service) does, if the file is newer than the running
     Docker service.
 extends_documentation_fragment:
@@ -40,13 +41,15 @@ options:
     default: /etc/docker/daemon.json
   backup:
     description:
-      - Whether to keep a copy of the old file, with the time in its name.
+      - Whether to keep a copy of the old file, with the time in its name. It is empty if there was no file.
+      - M(tritonops.trtllm.docker_service) restores it if Docker does not start with the new file.
     type: bool
     default: false
   validate:
     description:
       - Whether Docker must validate the new file before it is used.
-      - The file is not validated if O(dockerd) is not installed or is older than 23.0; see RV(validated).
+      - If O(dockerd) is not installed or is older than 23.0, only settings that are also flags are found; see
+        RV(validated).
     type: bool
     default: true
   dockerd:
@@ -54,6 +57,11 @@ options:
       - Name or path of the executable of the Docker daemon.
     type: str
     default: dockerd
+  unit:
+    description:
+      - The Docker service, whose flags are compared with the settings.
+    type: str
+    default: docker.service
 seealso:
   - module: tritonops.trtllm.docker_service
 author:
@@ -95,7 +103,7 @@ validated:
   sample: true
 backup_file:
   description: The copy of the old file.
-  returned: when O(backup=true) and an existing file was changed
+  returned: when O(backup=true) and the file was changed
   type: str
   sample: /etc/docker/daemon.json.4242.2026-11-22@12:00:00~
 """
@@ -113,6 +121,7 @@ def main() -> None:
             "backup": {"type": "bool", "default": False},
             "validate": {"type": "bool", "default": True},
             "dockerd": {"type": "str", "default": "dockerd"},
+            "unit": {"type": "str", "default": "docker.service"},
         },
         supports_check_mode=True,
     )

@@ -14,6 +14,9 @@ description:
     until Docker answers.
   - The service is only restarted if a file with its settings was changed after it was started. Unlike with a handler,
     the restart is not lost if a play is killed after the change, and several roles share one restart.
+  - If Docker does not start, or does not answer, O(files) of which M(tritonops.trtllm.docker_daemon_config) made copies
+    since the last start are restored, and Docker is started again. The module then fails with Docker's last lines.
+  - systemd is only reloaded if the unit has changed, because a reload can take the GPUs away from running containers.
   - Services in O(drained_units) are stopped before a restart and started again after it. This is also necessary with
     C(live-restore), which keeps containers but not the client that a service runs. Without C(live-restore), all other
     containers stop with Docker.
@@ -37,6 +40,7 @@ options:
   files:
     description:
       - Files with settings, and folders with such files. Missing ones are ignored.
+      - A time in the future, which a clock that was ahead left behind, counts as newer, and becomes the present.
     type: list
     elements: path
     default: [/etc/docker/daemon.json, /etc/systemd/system/docker.service.d]

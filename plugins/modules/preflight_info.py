@@ -128,6 +128,13 @@ facts:
       description: Whether the clock is synchronised; V(null) if unknown. Only with O(needs[].clock).
       type: bool
       sample: true
+    container_runtimes:
+      description: The versions of an installed Docker, of containerd and of runc. Only with O(needs[].runtimes).
+      type: dict
+      sample:
+        docker: 28.5.1
+        containerd: 1.7.28
+        runc: 1.3.3
     selinux_enforcing:
       description: Whether SELinux is in enforcing mode. Only with O(needs[].root).
       type: bool

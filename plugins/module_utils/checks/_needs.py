@@ -94,6 +94,14 @@ class Source:
 
 
 @dataclass(frozen=True)
+class Runtime:
+    component: str = field(metadata=_option("str"))
+    problem: str = field(metadata=_option("str"))
+    fixed_in: t.Sequence[str] = field(metadata=_option("list", elements="str"))
+    packages: t.Mapping[str, str] | None = field(default=None, metadata=_option("dict"))
+
+
+@dataclass(frozen=True)
 class Archive:
     path: str = field(metadata=_option("path"))
     digest: str = field(default="", metadata=_option("str"))
@@ -116,6 +124,9 @@ class Needs:
     systems: t.Mapping[str, str] | None = field(default=None, metadata=_option("dict"))
     systemd: bool = field(default=False, metadata=_option("bool"))
     clock: bool = field(default=False, metadata=_option("bool"))
+    runtimes: t.Sequence[Runtime] = field(
+        default=(), metadata=_option("list", variable="trtllm_docker_source", record=Runtime, elements="dict")
+    )
     root: str = field(default="", metadata=_option("path", variable="trtllm_root"))
     ports: t.Sequence[Port] = field(
         default=(), metadata=_option("list", variable="trtllm_server", record=Port, elements="dict")

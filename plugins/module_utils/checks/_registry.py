@@ -11,6 +11,8 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.tritonops.trtllm.plugins.module_utils.checks import (
+    _container_runtimes,
+    _docker,
     _fabric,
     _gpu_health,
     _gpu_use,
@@ -27,8 +29,9 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._check imp
 from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._needs import Needs, named
 
 CHECKS = (
-    *(*_system.CHECKS, *_root.CHECKS, *_ports.CHECKS, *_gpus.CHECKS, *_fabric.CHECKS, *_gpu_health.CHECKS),
-    *(*_xid.CHECKS, *_gpu_use.CHECKS, *_room.CHECKS, *_images.CHECKS, *_network.CHECKS),
+    *(*_system.CHECKS, *_root.CHECKS, *_docker.CHECKS, *_container_runtimes.CHECKS),
+    *(*_ports.CHECKS, *_gpus.CHECKS, *_fabric.CHECKS),
+    *(*_gpu_health.CHECKS, *_xid.CHECKS, *_gpu_use.CHECKS, *_room.CHECKS, *_images.CHECKS, *_network.CHECKS),
 )
 
 EXPOSED = "exposed_vulnerable_release"

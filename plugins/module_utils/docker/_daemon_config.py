@@ -9,9 +9,16 @@ import copy
 import json
 import os
 import tempfile
+import time
 import typing as t
 
 from ansible_collections.tritonops.trtllm.plugins.module_utils._module import ModuleFailure
+from ansible_collections.tritonops.trtllm.plugins.module_utils.docker._flags import (
+    Word,
+    conflicts,
+    described,
+    unit_flags,
+)
 from ansible_collections.tritonops.trtllm.plugins.module_utils.host._umask import readable_by_everybody
 
 if t.TYPE_CHECKING:
@@ -71,21 +78,27 @@ def dump(config: t.Mapping[str, t.Any]) -> str:
     return json.dumps(config, indent=4) + "\n"
 
 
-def docker_accepts(module: AnsibleModule, candidate: str) -> bool:
-    """Whether Docker can validate the file; fails if Docker rejects it."""
+def docker_accepts(module: AnsibleModule, candidate: str, config: t.Mapping[str, t.Any], flags: list[Word]) -> bool:
+    """Whether Docker can validate the file with the unit's flags; fails if Docker rejects it."""
+    path, twice = module.params["path"], conflicts(config, flags)
     dockerd = module.get_bin_path(module.params["dockerd"], opt_dirs=["/usr/sbin", "/usr/local/sbin"])
-    if dockerd is None:
-        return False
-    rc, out, err = module.run_command([dockerd, "--validate", "--config-file", candidate])
+    words = _validation(module, dockerd, candidate, flags) if dockerd else None
+    if words is None and twice:
+        words = "it does not start with a setting that is also a flag"
+    if words:
+        remedy = described(twice) if twice else "correct the option 'config'"
+        raise ModuleFailure(f"Docker refuses the new {path}: {words}. The file was not changed: {remedy}.")
+    return words is not None
+
+
+def _validation(module: AnsibleModule, dockerd: str, candidate: str, flags: list[Word]) -> str | None:
+    """What Docker says against the file: nothing if it accepts it, None if it cannot validate."""
+    argv = [dockerd, *(flag.text for flag in flags), "--validate", "--config-file", candidate]
+    rc, out, err = module.run_command(argv)
     if rc == 0:
-        return True
+        return ""
     words = (err.strip() or out.strip()).replace(candidate, module.params["path"])
-    if "unknown flag: --validate" in words:
-        return False
-    raise ModuleFailure(
-        f"Docker refuses the new {module.params['path']}: {words}."
-        " The file was not changed: correct the option 'config'."
-    )
+    return None if "unknown flag: --validate" in words else words or f"exit code {rc}"
 
 
 def write_candidate(module: AnsibleModule, text: str) -> str:
@@ -97,11 +110,20 @@ def write_candidate(module: AnsibleModule, text: str) -> str:
 
 
 def publish(module: AnsibleModule, candidate: str, path: str, exists: bool) -> str | None:
-    """Replace the file in one step; returns the name of the backup."""
+    """Replace the file in one step; returns the name of the backup, which is empty if there was no file."""
     os.makedirs(os.path.dirname(path), exist_ok=True)
-    backup = module.backup_local(path) if exists and module.params["backup"] else None
+    backup = None
+    if module.params["backup"]:
+        backup = module.backup_local(path) if exists else _empty_backup(path)
     module.atomic_move(candidate, path)
     return backup
+
+
+def _empty_backup(path: str) -> str:
+    """docker_service restores it if Docker does not start with the new file."""
+    backup = f"{path}.{os.getpid()}.{time.strftime('%Y-%m-%d@%H:%M:%S')}~"
+    with open(backup, "w", encoding="utf-8"):
+        return backup
 
 
 @readable_by_everybody()
@@ -119,11 +141,15 @@ def ensure_config(module: AnsibleModule) -> dict[str, t.Any]:
             "before": text or "",
             "after": dump(after) if changed else text or "",
         }
+    flags = unit_flags(module, module.params["unit"]) if module.params["validate"] else []
     if not changed:
+        # A flag may be newer than the file.
+        if conflicts(after, flags):
+            docker_accepts(module, path, after, flags)
         return result
     candidate = write_candidate(module, dump(after))
     if module.params["validate"]:
-        result["validated"] = docker_accepts(module, candidate)
+        result["validated"] = docker_accepts(module, candidate, after, flags)
     if not module.check_mode:
         backup = publish(module, candidate, path, text is not None)
         if backup:

@@ -8,8 +8,10 @@
 
 from __future__ import annotations
 
+import glob
 import json
 import os
+import shutil
 import time
 import typing as t
 
@@ -19,6 +21,7 @@ if t.TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
 
 RUNNING = ("active", "activating", "reloading")
+LAST_LINES = 5
 # The states for which `systemctl is-enabled` succeeds.
 ENABLED = ("enabled", "enabled-runtime", "static", "alias", "indirect", "generated")
 
@@ -30,6 +33,8 @@ class Unit(t.NamedTuple):
     enabled: bool
     running: bool
     started: float
+    # Whether systemd has to read changed files of the unit first.
+    outdated: bool
 
 
 class Steps(t.NamedTuple):
@@ -50,9 +55,42 @@ def setting_files(paths: list[str]) -> list[str]:
     return [path for path in found if os.path.exists(path)]
 
 
-def newer_than(started: float, now: float, paths: list[str]) -> list[str]:
-    """The files that changed after the start. A time in the future is ignored: a restart would not make it older."""
-    return [path for path in setting_files(paths) if started < os.stat(path).st_mtime <= now]
+def newer_than(started: float, paths: list[str]) -> list[str]:
+    """The files that changed after the start, or in the future, as those of a clock that was ahead."""
+    return [path for path in setting_files(paths) if started < os.stat(path).st_mtime]
+
+
+def end_future(now: float, paths: list[str]) -> None:
+    """Files from the future become those of now, as no start of Docker would be newer."""
+    for path in setting_files(paths):
+        if os.stat(path).st_mtime > now:
+            os.utime(path, (now, now))
+
+
+def backups(started: float, paths: list[str]) -> dict[str, str]:
+    """By file, the copy that docker_daemon_config made at its first change after the start: Docker ran with that."""
+    found = {}
+    for path in map(os.path.realpath, paths):
+        copies = {copy: os.stat(copy).st_ctime for copy in glob.glob(f"{glob.escape(path)}.[0-9]*~")}
+        later = [copy for copy, created in copies.items() if created > started]
+        if later and os.path.exists(path):
+            found[path] = min(later, key=copies.__getitem__)
+    return found
+
+
+def put_back(path: str, backup: str) -> str:
+    """Restore the file; returns the name of the copy of what was there."""
+    refused, restored, was = f"{path}.refused~", f"{path}.restored~", os.stat(path)
+    shutil.copy2(path, refused)
+    if os.path.getsize(backup) == 0:
+        # There was no file, or one that means the same.
+        os.unlink(path)
+        return refused
+    shutil.copyfile(backup, restored)
+    shutil.copymode(path, restored)
+    os.chown(restored, was.st_uid, was.st_gid)
+    os.replace(restored, path)
+    return refused
 
 
 class Systemd:
@@ -63,7 +101,7 @@ class Systemd:
         self.systemctl = module.get_bin_path("systemctl", required=True)
 
     def look(self, name: str) -> Unit:
-        wanted = "LoadState,ActiveState,UnitFileState,ExecMainStartTimestampMonotonic"
+        wanted = "LoadState,ActiveState,UnitFileState,NeedDaemonReload,ExecMainStartTimestampMonotonic"
         shown = self.module.run_command([self.systemctl, "show", "--property", wanted, name], check_rc=True)[1]
         state = dict(line.partition("=")[::2] for line in shown.splitlines())
         monotonic = int(state.get("ExecMainStartTimestampMonotonic") or 0) / 1e6
@@ -72,6 +110,7 @@ class Systemd:
             enabled=state.get("UnitFileState") in ENABLED,
             running=state.get("ActiveState") in RUNNING,
             started=time.time() - time.monotonic() + monotonic,
+            outdated=state.get("NeedDaemonReload") == "yes",
         )
 
     def running(self, pattern: str) -> list[str]:
@@ -85,9 +124,18 @@ class Systemd:
         if rc != 0:
             words = err.strip() or out.strip()
             raise ModuleFailure(
-                f"systemctl {' '.join(command)} failed: {words}. See `journalctl -u {command[-1]}` on the host. A copy"
-                " of the previous settings may be beside /etc/docker/daemon.json."
+                f"systemctl {' '.join(command)} failed: {words}. See `journalctl -u {command[-1]}` on the host."
             )
+
+    def last_lines(self, name: str, since: float) -> str:
+        """What the unit's own processes logged; what systemd says about the unit is left out."""
+        journalctl = self.module.get_bin_path("journalctl")
+        if journalctl is None:
+            return ""
+        self.module.run_command([journalctl, "--sync"])
+        wanted = ["--output=cat", f"--lines={LAST_LINES}", f"--since=@{int(since)}", f"_SYSTEMD_UNIT={name}"]
+        said = self.module.run_command([journalctl, "--quiet", "--no-pager", *wanted])[1]
+        return said.strip()
 
 
 def described(steps: Steps) -> dict[str, str]:
@@ -100,27 +148,67 @@ def described(steps: Steps) -> dict[str, str]:
     }
 
 
-def restart(systemd: Systemd, unit: str, drained: list[str]) -> None:
+def take(module: AnsibleModule, steps: Steps, systemd: Systemd, before: Unit, drained: list[str]) -> None:
+    unit, failures = module.params["unit"], []
+    if steps.enable:
+        systemd.do("enable", unit)
+    if not (steps.start or steps.restart):
+        return
+    end_future(time.time(), module.params["files"])
     try:
         for name in drained:
             systemd.do("stop", name)
-        # Otherwise systemd mistakes a few restarts within a minute for a crash loop.
+        bring_up(module, systemd, before, "restart" if steps.restart else "start")
+    except (ModuleFailure, OSError) as exc:
+        failures.append(str(exc))
+    finally:
+        failures += start_again(systemd, drained)
+    if failures:
+        raise ModuleFailure(" ".join(failures))
+
+
+def start_again(systemd: Systemd, drained: list[str]) -> list[str]:
+    """Start every service, whatever happens to the others; returns the failures."""
+    failures = []
+    for name in reversed(drained):
+        try:
+            systemd.do("start", name)
+        except ModuleFailure as exc:
+            failures.append(str(exc))
+    return failures
+
+
+def bring_up(module: AnsibleModule, systemd: Systemd, before: Unit, command: str) -> None:
+    """Start or restart Docker. If that fails, it is started with the settings that it had before."""
+    unit, began = module.params["unit"], time.time()
+    # A reload can take the GPUs away from running containers.
+    if before.outdated:
+        systemd.do("daemon-reload")
+    try:
+        if command == "restart":
+            # Otherwise systemd mistakes a few restarts within a minute for a crash loop.
+            systemd.do("reset-failed", unit)
+        systemd.do(command, unit)
+        wait_for_answer(module)
+    except ModuleFailure as failed:
+        lines = systemd.last_lines(unit, began)
+        said = f" Its last lines: {lines}" if lines else ""
+        raise ModuleFailure(f"{failed}{said}\n{go_back(module, systemd, before)}") from failed
+
+
+def go_back(module: AnsibleModule, systemd: Systemd, before: Unit) -> str:
+    """Start Docker with its earlier settings; returns what was done and whether Docker runs."""
+    unit, done = module.params["unit"], ""
+    for path, backup in backups(before.started, module.params["files"]).items():
+        refused = put_back(path, backup)
+        done += f"{path} was restored; the new one is {refused}: correct the variable that the setting comes from. "
+    try:
         systemd.do("reset-failed", unit)
         systemd.do("restart", unit)
-    finally:
-        for name in reversed(drained):
-            systemd.do("start", name)
-
-
-def take(steps: Steps, systemd: Systemd, unit: str, drained: list[str]) -> None:
-    if steps.enable:
-        systemd.do("enable", unit)
-    if steps.start or steps.restart:
-        systemd.do("daemon-reload")
-    if steps.start:
-        systemd.do("start", unit)
-    if steps.restart:
-        restart(systemd, unit, drained)
+        wait_for_answer(module)
+    except ModuleFailure as failed:
+        return f"{done}Docker still does not run: {failed}"
+    return f"{done}Docker runs again."
 
 
 def ask(module: AnsibleModule, docker: str) -> tuple[dict[str, t.Any], str]:
@@ -158,13 +246,13 @@ def ensure_running(module: AnsibleModule) -> dict[str, t.Any]:
     unit = systemd.look(params["unit"])
     if not (unit.exists or module.check_mode):
         raise ModuleFailure(f"There is no {params['unit']} on this host: install Docker")
-    newer = newer_than(unit.started, time.time(), params["files"]) if unit.running else []
+    newer = newer_than(unit.started, params["files"]) if unit.running else []
     outdated = unit.running and params["apply_settings"] and (bool(newer) or (module.check_mode and params["pending"]))
     steps = Steps(enable=not unit.enabled, start=not unit.running, restart=outdated)
     matching = [name for pattern in params["drained_units"] for name in systemd.running(pattern)] if outdated else []
     drained = list(dict.fromkeys(matching))
     if not module.check_mode:
-        take(steps, systemd, params["unit"], drained)
+        take(module, steps, systemd, unit, drained)
     info = wait_for_answer(module) if unit.running or not module.check_mode else {}
     return {
         "changed": any(steps),

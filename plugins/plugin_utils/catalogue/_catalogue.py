@@ -88,6 +88,13 @@ def load_log_patterns(folder: Path = CATALOGUE) -> Sequence[Mapping[str, Any]]:
     return patterns
 
 
+@lru_cache(maxsize=None)
+def load_container_runtimes(folder: Path = CATALOGUE) -> Sequence[Mapping[str, Any]]:
+    """Loaded separately, because they depend on the host, not on the request."""
+    problems: Sequence[Mapping[str, Any]] = _yaml(folder / "container_runtimes.yml")["container_runtimes"]
+    return problems
+
+
 def _yaml(path: Path) -> Any:
     return yaml_load(path.read_text(encoding="utf-8"))
 

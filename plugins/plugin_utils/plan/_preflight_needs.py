@@ -20,13 +20,19 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._needs imp
     Hub,
     Needs,
     Port,
+    Runtime,
     Shm,
     Source,
+    read,
 )
 from ansible_collections.tritonops.trtllm.plugins.module_utils.docker import _registry_login
 from ansible_collections.tritonops.trtllm.plugins.module_utils.host._root_folder import DEFAULT_ROOT
 from ansible_collections.tritonops.trtllm.plugins.module_utils.host._version import version
-from ansible_collections.tritonops.trtllm.plugins.plugin_utils.catalogue._catalogue import Catalogue, Release
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils.catalogue._catalogue import (
+    Catalogue,
+    Release,
+    load_container_runtimes,
+)
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._gpu_fit import Sized, load_of
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._host_facts import HostFacts
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._sizing import IMAGE_BYTES, PRECISIONS
@@ -69,6 +75,7 @@ def basic_needs(root: str, deployment: str) -> Needs:
         systems=SYSTEMS,
         systemd=True,
         clock=True,
+        runtimes=[read(Runtime, entry) for entry in load_container_runtimes()],
         root=root,
         units=[unit_of(deployment)],
         containers=[container_of(deployment)],

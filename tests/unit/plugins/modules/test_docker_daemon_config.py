@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.tritonops.trtllm.plugins.module_utils.docker._daemon_config import merge
+from ansible_collections.tritonops.trtllm.plugins.module_utils.docker._flags import conflicts, read_flags
 from ansible_collections.tritonops.trtllm.plugins.modules import docker_daemon_config
 from ansible_collections.tritonops.trtllm.tests.unit.support.module_run import Result, failure, run_module
 
@@ -164,3 +165,120 @@ def test_unreadable_file_is_left_alone(
 def test_empty_file_means_an_empty_configuration(run: Run, existing: Path) -> None:
     existing.write_text("\n")
     assert run(RUNTIME)["config"] == RUNTIME
+
+
+# --- flags of the unit ---
+
+UNIT = """\
+# /lib/systemd/system/docker.service
+[Unit]
+Description=Docker Application Container Engine
+[Service]
+EnvironmentFile=-{environment}
+ExecStart=/usr/bin/dockerd -H fd:// \\
+    --containerd=/run/containerd/containerd.sock $DOCKER_OPTS
+
+# {drop_in}
+[Service]
+{lines}
+"""
+RESET = "ExecStart=\nExecStart=/usr/bin/dockerd -H fd:// "
+# As dockerd 28: it compares its flags with the keys of the file, and accepts runtimes in both.
+COMPARES = """
+for file; do :; done
+case "$* $(cat "$file")" in *"--data-root "*'"data-root"'*)
+    echo "the following directives are specified both as a flag and in the configuration file: data-root" >&2; exit 1 ;;
+esac"""
+
+
+@pytest.fixture(name="unit")
+def fixture_unit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> t.Callable[..., str]:
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    drop_in = "/etc/systemd/system/docker.service.d/override.conf"
+
+    def unit(lines: str, options: str = "") -> str:
+        environment = tmp_path / "docker.env"
+        environment.write_text(f'# DOCKER_OPTS="--dns 1.1.1.1"\nDOCKER_OPTS="{options}"\n')
+        (tmp_path / "cat").write_text(UNIT.format(environment=environment, drop_in=drop_in, lines=lines))
+        systemctl = tmp_path / "systemctl"
+        systemctl.write_text(f'#!/bin/sh\n[ "$*" = "cat docker.service" ] && exec /bin/cat {tmp_path}/cat\nexit 1\n')
+        systemctl.chmod(0o755)
+        return str(environment) if options else drop_in
+
+    return unit
+
+
+@pytest.mark.parametrize("dockerd", [COMPARES, TOO_OLD])
+@pytest.mark.parametrize(
+    ("lines", "options"), [(RESET + "--data-root /data/docker", ""), ("", "--dns 1.1.1.1 --data-root /data/docker")]
+)
+def test_a_setting_that_is_also_a_flag_is_refused(
+    lines: str,
+    options: str,
+    dockerd: str,
+    unit: t.Callable[..., str],
+    path: Path,
+    arguments: t.Callable[[str], dict[str, t.Any]],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    file = unit(lines, options)
+    config = {"data-root": "/mnt/docker", "debug": True}
+    message = failure(docker_daemon_config, capsys, config=config, **arguments(dockerd))
+    assert f"data-root is also set by the flag --data-root in {file}: remove the flag there" in message
+    assert not path.parent.exists()
+
+
+def test_runtimes_may_be_flags_if_docker_merges_them(
+    run: Run,
+    unit: t.Callable[..., str],
+    arguments: t.Callable[[str], dict[str, t.Any]],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    file = unit(RESET + "--add-runtime=nvidia=/usr/bin/nvidia-container-runtime")
+    message = failure(docker_daemon_config, capsys, config=RUNTIME, **arguments(TOO_OLD))
+    assert f"runtimes is also set by the flag --add-runtime in {file}" in message
+    assert run(RUNTIME, engine=COMPARES)["validated"]
+
+
+def test_a_flag_that_is_newer_than_the_file_is_found(
+    existing: Path,
+    unit: t.Callable[..., str],
+    arguments: t.Callable[[str], dict[str, t.Any]],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    unit(RESET + "--data-root /data")
+    message = failure(docker_daemon_config, capsys, config={"data-root": "/data"}, **arguments(COMPARES))
+    assert "data-root is also set by the flag --data-root" in message
+
+
+@pytest.mark.parametrize(
+    ("config", "flags", "found"),
+    [
+        ({"hosts": ["tcp://0.0.0.0"]}, "-H fd://", ["hosts"]),
+        ({"hosts": ["tcp://0.0.0.0"]}, "--host=fd://", ["hosts"]),
+        (
+            {"labels": ["a=b"], "log-opts": {"max-size": "1g"}},
+            "--label a=b --log-opt max-file=3",
+            ["labels", "log-opts"],
+        ),
+        ({"insecure-registries": ["a"]}, "--insecure-registry=b", ["insecure-registries"]),
+        ({"proxies": {"http-proxy": "http://a"}}, "--http-proxy http://b", ["http-proxy"]),
+        ({"log-opts": {"mtu": "1"}, "runtimes": {"nvidia": {}}}, "--mtu 1500 --icc=false", []),
+        ({"debug": True}, "-D", ["debug"]),
+        ({"dns": ["1.1.1.1"]}, "--dns-search example.com", []),
+    ],
+)
+def test_settings_and_flags_are_compared_as_docker_does(config: dict[str, t.Any], flags: str, found: list[str]) -> None:
+    text = f"# /lib/systemd/system/docker.service\n[Service]\nExecStart=/usr/bin/dockerd {flags}\n"
+    assert [conflict.key for conflict in conflicts(config, read_flags(text, lambda _path: ""))] == found
+
+
+@pytest.mark.parametrize("command", ["/bin/sh -c 'exec dockerd --debug'", "", "/usr/bin/dockerd --dns '"])
+def test_an_unusual_command_has_no_known_flags(command: str) -> None:
+    text = f"# /a\n[Service]\nExecStart=/usr/bin/dockerd --debug\nExecStart={command}\n"
+    assert conflicts({"debug": True}, read_flags(text, lambda _path: "")) == []
+
+
+def test_a_missing_file_has_an_empty_backup(run: Run, path: Path) -> None:
+    backup = Path(run(RUNTIME, backup=True)["backup_file"])
+    assert backup.read_bytes() == b"" and backup.name.startswith("daemon.json.") and backup.name.endswith("~")

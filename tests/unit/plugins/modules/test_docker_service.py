@@ -30,6 +30,7 @@ show*)
     echo LoadState={load}
     echo "ActiveState=$(state {docker})"
     echo UnitFileState={enabled}
+    echo NeedDaemonReload={reload}
     echo ExecMainStartTimestampMonotonic={started} ;;
 list-units*)
     case "$*" in *" --plain --no-legend --state=active,activating,reloading "*) ;; *) exit 64 ;; esac
@@ -40,8 +41,10 @@ list-units*)
         case "$unit" in $pattern) echo "$unit loaded $(state "$unit") running A description" ;; esac
     done ;;
 '{failing}') echo 'Job failed' >&2; exit 1 ;;
-*) echo "$*" >>told ;;
+*) echo "$*" >>told
+    case "$*" in *start*{docker}) [ -e dockerd ] && {{ ./dockerd || {{ echo 'Job failed' >&2; exit 1; }} }} ;; esac ;;
 esac
+exit 0
 """
 
 
@@ -58,11 +61,10 @@ class Host:
         self.write()
         self.answer(INFO)
 
-    def write(self, load: str = "loaded", enabled: str = "enabled", failing: str = "none") -> None:
-        started = int((UPTIME - STARTED_AGO) * 1e6)
-        text = SYSTEMCTL.format(
-            folder=self.folder, docker=DOCKER, started=started, load=load, enabled=enabled, failing=failing
-        )
+    def write(self, load: str = "loaded", enabled: str = "enabled", failing: str = "none", **more: t.Any) -> None:
+        started = int((UPTIME - more.pop("started_ago", STARTED_AGO)) * 1e6)
+        states = {"docker": DOCKER, "load": load, "enabled": enabled, "failing": failing, "reload": "no", **more}
+        text = SYSTEMCTL.format(folder=self.folder, started=started, **states)
         self.program("systemctl", text)
 
     def unit(self, name: str, state: str) -> None:
@@ -103,7 +105,7 @@ def fixture_options(host: Host) -> dict[str, t.Any]:
 
 Options = t.Dict[str, t.Any]
 Capture = pytest.CaptureFixture[str]
-RESTART = ["daemon-reload", f"reset-failed {DOCKER}", f"restart {DOCKER}"]
+RESTART = [f"reset-failed {DOCKER}", f"restart {DOCKER}"]
 
 
 def run(capsys: Capture, options: Options, **more: t.Any) -> Result:
@@ -146,7 +148,7 @@ def test_a_stopped_service_is_started_with_current_settings(host: Host, options:
     assert (predicted["changed"], predicted["version"], predicted["runtimes"]) == (True, "", [])
     real = run(capsys, options, pending=True)
     assert real == {**predicted, "version": "28.5.1", "runtimes": ["nvidia", "runc"]}
-    assert host.commands() == ["daemon-reload", f"start {DOCKER}"]
+    assert host.commands() == [f"start {DOCKER}"]
 
 
 def test_a_host_without_docker(host: Host, options: Options, capsys: Capture) -> None:
@@ -181,11 +183,32 @@ def test_a_removed_setting_restarts_the_service(host: Host, options: Options, ca
     assert run(capsys, options)["newer"] == [str(host.drop_ins)]
 
 
-def test_a_time_in_the_future_does_not_restart_the_service_repeatedly(
-    host: Host, options: Options, capsys: Capture
-) -> None:
-    host.set(host.settings, -3600)
+@pytest.mark.parametrize("name", ["daemon.json", "docker.service.d/proxy.conf"])
+def test_settings_from_the_future_are_applied_once(host: Host, options: Options, capsys: Capture, name: str) -> None:
+    """A clock that was ahead wrote them."""
+    host.set(host.settings.parent / name, -3600)
+    assert run(capsys, options, check=True, apply_settings=False)["newer"]
+    assert run(capsys, options)["changed"] and host.commands() == RESTART
+    host.write(started_ago=-60)
     assert not run(capsys, options)["changed"]
+
+
+@pytest.mark.parametrize(("state", "expected"), [("active", RESTART), ("inactive", [f"start {DOCKER}"])])
+@pytest.mark.parametrize("reload", ["yes", "no"])
+def test_systemd_is_only_reloaded_for_a_changed_unit(
+    host: Host, options: Options, capsys: Capture, state: str, expected: list[str], reload: str
+) -> None:
+    host.unit(DOCKER, state)
+    host.write(reload=reload)
+    host.set(host.settings, 1)
+    run(capsys, options)
+    assert host.commands() == ["daemon-reload"] * (reload == "yes") + expected
+
+
+def test_a_service_that_is_left_alone_needs_no_reload(host: Host, options: Options, capsys: Capture) -> None:
+    host.write(reload="yes")
+    run(capsys, options)
+    assert host.commands() == []
 
 
 def test_running_services_are_stopped_first_and_started_again(host: Host, options: Options, capsys: Capture) -> None:
@@ -202,9 +225,8 @@ def test_running_services_are_stopped_first_and_started_again(host: Host, option
     assert run(capsys, options, check=True)["drained"] == expected
     assert run(capsys, options)["drained"] == expected
     assert host.commands() == [
-        RESTART[0],
         *(f"stop {unit}" for unit in expected),
-        *RESTART[1:],
+        *RESTART,
         *(f"start {unit}" for unit in reversed(expected)),
     ]
 
@@ -224,6 +246,97 @@ def test_services_are_started_again_even_if_docker_fails(host: Host, options: Op
     said = failure(docker_service, capsys, **options)
     assert "Job failed" in said and "journalctl -u docker.service" in said
     assert host.commands()[-2:] == ["start other.service", "start trtllm@chat.service"]
+
+
+# --- settings that Docker does not start with ---
+
+# As dockerd with a conflicting setting.
+DOCKERD = """#!/bin/sh
+! grep -qs conflict {settings}
+"""
+JOURNALCTL = """#!/bin/sh
+case "$*" in *" _SYSTEMD_UNIT=docker.service") echo "directives are specified both as a flag: runtimes" ;; esac
+"""
+
+
+def break_settings(host: Host, earlier: str | None) -> None:
+    """The role's second change since Docker started makes the settings wrong."""
+    host.program("dockerd", DOCKERD.format(settings=host.settings))
+    host.program("journalctl", JOURNALCTL)
+    host.settings.write_text('{"conflict": 1}')
+    first = host.folder / "daemon.json.9.2026-11-28@12:00:00~"
+    first.write_text(earlier or "")
+    time.sleep(0.02)
+    (host.folder / "daemon.json.8.2026-11-28@12:00:01~").write_text('{"second": 1}')
+
+
+@pytest.mark.parametrize("state", ["active", "inactive"])
+@pytest.mark.parametrize("earlier", ['{"debug": true}', None])
+def test_settings_that_docker_does_not_start_with_are_taken_back(
+    host: Host, options: Options, capsys: Capture, state: str, earlier: str | None
+) -> None:
+    host.unit(DOCKER, state)
+    host.unit("trtllm@chat.service", "active")
+    break_settings(host, earlier)
+    said = failure(docker_service, capsys, **options)
+    assert "Job failed" in said and "last lines: directives are specified both as a flag: runtimes" in said
+    assert f"{host.settings} was restored; the new one is {host.settings}.refused~" in said
+    assert "Docker runs again" in said
+    assert (host.settings.read_text() if host.settings.exists() else None) == earlier
+    assert "conflict" in Path(f"{host.settings}.refused~").read_text()
+    drained = ["start trtllm@chat.service"] if state == "active" else []
+    assert host.commands()[-2 - len(drained) :] == [*RESTART, *drained]
+
+
+def test_settings_with_which_docker_does_not_answer_are_taken_back(
+    host: Host, options: Options, capsys: Capture
+) -> None:
+    break_settings(host, "{}")
+    (host.folder / "dockerd").unlink()
+    host.answer(INFO, before=f"grep -q conflict {host.settings} && exec echo no answer")
+    said = failure(docker_service, capsys, **options)
+    assert "did not answer within 30 s: no answer" in said and "Docker runs again" in said
+
+
+def test_copies_from_before_the_start_are_no_earlier_settings(host: Host, options: Options, capsys: Capture) -> None:
+    break_settings(host, "{}")
+    host.unit("trtllm@chat.service", "active")
+    host.write(started_ago=-1)
+    host.set(host.drop_ins / "override.conf", -10)
+    said = failure(docker_service, capsys, **options)
+    assert "was restored" not in said and "Docker still does not run" in said
+    assert host.settings.read_text() == '{"conflict": 1}'
+    assert host.commands()[-1] == "start trtllm@chat.service"
+
+
+def test_restored_settings_keep_their_mode(host: Host, options: Options, capsys: Capture) -> None:
+    """They may have passwords."""
+    break_settings(host, "{}")
+    host.settings.chmod(0o600)
+    failure(docker_service, capsys, **options)
+    assert [path.stat().st_mode & 0o777 for path in (host.settings, Path(f"{host.settings}.refused~"))] == [0o600] * 2
+
+
+def test_settings_that_were_removed_by_hand_stay_removed(host: Host, options: Options, capsys: Capture) -> None:
+    break_settings(host, "{}")
+    host.set(host.drop_ins / "override.conf", 1)
+    host.settings.unlink()
+    host.write(failing=f"restart {DOCKER}")
+    said = failure(docker_service, capsys, **options)
+    assert "Job failed" in said and "Docker still does not run" in said
+    assert not host.settings.exists()
+
+
+def test_the_first_cause_is_kept_if_a_service_does_not_start_either(
+    host: Host, options: Options, capsys: Capture
+) -> None:
+    break_settings(host, "{}")
+    host.unit("trtllm@chat.service", "active")
+    host.unit("other.service", "active")
+    host.write(failing="start other.service")
+    said = failure(docker_service, capsys, **options)
+    assert "both as a flag: runtimes" in said and "systemctl start other.service failed" in said
+    assert host.commands()[-1] == "start trtllm@chat.service"
 
 
 def test_check_mode_predicts_and_restarts_nothing(host: Host, options: Options, capsys: Capture) -> None:
