@@ -13,12 +13,14 @@ import hashlib
 import os
 import re
 import threading
+import time
 import typing as t
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from importlib import import_module
 
+from ansible_collections.tritonops.trtllm.plugins.module_utils._deadline import within
 from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._artifact import CHUNK, ArtifactError
 from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._progress import Progress, human_seconds
 from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._untrusted import (
@@ -61,8 +63,15 @@ LIBRARY_UNFINISHED = re.compile(r"[\w-]{27}=\.")
 
 DISTRUST = "The hub, or a mirror or proxy in between, cannot be trusted: set another endpoint"
 
-DOWNLOAD_CHUNK = 1 << 20
 MAX_FILE_BYTES = 1 << 63
+# Of everything that a server sends except files: a list of files with their digests, a message, a redirect.
+MAX_ANSWER_BYTES = 16 << 20
+MAX_ANSWER_SECONDS = 60.0
+# No more than this comes out of one compressed byte.
+MAX_COMPRESSION = 1000
+# As for git: fewer bytes per second over this time are a failure.
+MIN_RATE = 100
+RATE_SECONDS = 60.0
 MAX_ATTEMPTS = 6
 MAX_DELAY = 30.0
 # In seconds. If the hub asks for a longer pause, the module fails instead of waiting.
@@ -82,6 +91,10 @@ class HubError(ArtifactError):
     """The hub, a cache or a folder does not provide the requested files."""
 
 
+class Overlong(HubError):
+    """A server sends more of a file than the hub announced."""
+
+
 class Cancelled(Exception):
     """The download of another file failed permanently."""
 
@@ -92,10 +105,44 @@ def load_library(ca_bundle: str | None = None) -> t.Any:
     if ca_bundle:
         os.environ["SSL_CERT_FILE"] = ca_bundle
     library = import_module("huggingface_hub")
-    # A broken connection loses an incomplete chunk, and the library's 10 MB are a lot on a slow connection.
+    # Data is passed on as it arrives: a broken connection loses an incomplete chunk, and a slow one delays it.
     constants: t.Any = import_module("huggingface_hub.constants")
-    constants.DOWNLOAD_CHUNK_SIZE = DOWNLOAD_CHUNK
+    constants.DOWNLOAD_CHUNK_SIZE = None
+    http: t.Any = import_module("huggingface_hub.utils._http")
+
+    def client() -> t.Any:
+        made = http.default_client_factory()
+        made.event_hooks["response"].append(_limit_answer)
+        return made
+
+    library.set_client_factory(client)
     return library
+
+
+def _limit_answer(response: t.Any) -> None:
+    """Limit the bytes and the time of everything that is not a file, whose limits are those of _meter()."""
+    if response.is_success and "/api/models/" not in response.url.path:
+        return
+    stream, limit = response.stream, MAX_ANSWER_BYTES
+    if "Content-Encoding" in response.headers:
+        limit //= MAX_COMPRESSION
+    httpx: t.Any = import_module("httpx")
+
+    class Limited(httpx.SyncByteStream):  # type: ignore[misc]
+        def __iter__(self) -> t.Iterator[bytes]:
+            end, received = time.monotonic() + MAX_ANSWER_SECONDS, 0
+            for block in stream:
+                received += len(block)
+                if received > limit:
+                    raise HubError(f"the response of {response.url.host} has more than {limit} bytes. {DISTRUST}")
+                if time.monotonic() > end:
+                    raise TimeoutError(f"no complete response within {MAX_ANSWER_SECONDS:g} s")
+                yield block
+
+        def close(self) -> None:
+            stream.close()
+
+    response.stream = Limited()
 
 
 @dataclass(frozen=True)
@@ -221,7 +268,7 @@ class Hub:
             api = self._library.HfApi(**self._access)
             return api.model_info(self._repository, revision=self._revision, files_metadata=True, timeout=60)
 
-        info = self._retrying(call)
+        info = self._retrying(lambda: within(MAX_ANSWER_SECONDS, call))
         asked = self._revision if COMMIT.fullmatch(self._revision) else info.sha
         if info.sha != asked or not COMMIT.fullmatch(str(info.sha)):
             raise HubError(f"{self.where} claims to be commit {str(info.sha)[:100]!r}. {DISTRUST}")
@@ -245,7 +292,11 @@ class Hub:
     def check_access(self, commit: str, name: str) -> None:
         """Send a HEAD request for one file: the listing of a gated repository is public, its files are not."""
         url = self._library.hf_hub_url(self._repository, name, revision=commit, endpoint=self._endpoint)
-        self._retrying(lambda: self._library.get_hf_file_metadata(url, token=self._access["token"]))
+
+        def call() -> t.Any:
+            return self._library.get_hf_file_metadata(url, token=self._access["token"])
+
+        self._retrying(lambda: within(MAX_ANSWER_SECONDS, call))
 
     def fetch(
         self,
@@ -300,9 +351,12 @@ class Hub:
                 revision=commit,
                 local_dir=folder,
                 cache_dir=cache_dir,
-                tqdm_class=_cancel_hook(self._stop),
+                tqdm_class=_meter(file, self._stop),
                 **self._access,
             )
+        except Overlong:
+            _discard(folder, file)
+            raise
         except OSError as exc:
             if status_of(exc) == 416 or "Consistency check failed" in str(exc):
                 # The partial file of an earlier run does not belong to this file.
@@ -315,9 +369,10 @@ class Hub:
         progress: Progress | None = None,
         measure: t.Callable[[], int] = lambda: 0,
     ) -> t.Any:
-        """Retry after temporary failures; attempts during which data arrived do not count."""
+        """Retry after temporary failures; attempts during which enough data arrived do not count."""
         attempt, seen = 0, measure()
         while True:
+            began = time.monotonic()
             try:
                 return call()
             except (Cancelled, ArtifactError):
@@ -325,7 +380,7 @@ class Hub:
             except Exception as exc:
                 cause = root_cause(exc)
                 now = measure()
-                attempt = 1 if now > seen else attempt + 1
+                attempt = 1 if now > seen + MIN_RATE * (time.monotonic() - began) else attempt + 1
                 seen = now
                 delay = retry_delay(cause, attempt - 1)
                 if delay is None or attempt >= MAX_ATTEMPTS:
@@ -383,12 +438,13 @@ class Hub:
         return text.replace(self._token, "***") if self._token else text
 
 
-def _cancel_hook(stop: threading.Event) -> t.Any:
-    """A replacement for the library's progress bar, which is its only hook to cancel a transfer."""
+def _meter(file: RepoFile, stop: threading.Event) -> t.Any:
+    """A replacement for the library's progress bar, which is its only hook to end a transfer."""
+    pace = Pace()
 
     class Meter:
-        def __init__(self, *_args: t.Any, **_kwargs: t.Any) -> None:
-            pass
+        def __init__(self, *_args: t.Any, initial: int = 0, **_kwargs: t.Any) -> None:
+            self._received = initial
 
         def __enter__(self) -> t.Any:
             return self
@@ -396,11 +452,32 @@ def _cancel_hook(stop: threading.Event) -> t.Any:
         def __exit__(self, *_exc: t.Any) -> None:
             pass
 
-        def update(self, _count: float | None = None) -> None:
+        def update(self, count: int) -> None:
+            """Called before the bytes are written."""
             if stop.is_set():
                 raise Cancelled()
+            self._received += count
+            if self._received > file.size:
+                raise Overlong(f"{file.name} has more than the {file.size} bytes that the hub announced. {DISTRUST}")
+            pace.advance(count)
 
     return Meter
+
+
+class Pace:
+    """The speed of one transfer, with its interruptions: TimeoutError if it is too low."""
+
+    def __init__(self) -> None:
+        self._since, self._bytes = time.monotonic(), 0
+
+    def advance(self, count: int) -> None:
+        self._bytes += count
+        elapsed = time.monotonic() - self._since
+        if elapsed < RATE_SECONDS:
+            return
+        if self._bytes < MIN_RATE * elapsed:
+            raise TimeoutError(f"less than {MIN_RATE} bytes per second for {elapsed:.0f} s")
+        self._since, self._bytes = time.monotonic(), 0
 
 
 def _local_files(folder: str, file: RepoFile) -> t.Iterator[str]:

@@ -200,7 +200,7 @@ class OfflineSource(Source):
         try:
             with open_regular(os.path.join(partial, LISTING)) as stream:
                 files = [RepoFile(**entry) for entry in json.load(stream)]
-        except (OSError, ValueError, TypeError):
+        except (OSError, ValueError, TypeError, RecursionError):
             return []
         check_names([file.name for file in files], f"{partial}/{LISTING}", reserved=(LIBRARY_FOLDER,))
         payload = os.path.join(partial, "payload")

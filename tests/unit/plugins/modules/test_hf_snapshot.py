@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import gzip
 import importlib.util
 import json
 import os
@@ -14,6 +15,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from importlib import import_module
@@ -81,7 +83,6 @@ def hub(tree):
 @pytest.fixture(autouse=True)
 def no_waiting(monkeypatch, tmp_path):
     monkeypatch.setattr(_hf_hub, "MAX_DELAY", 0.05)
-    monkeypatch.setattr(_hf_hub, "DOWNLOAD_CHUNK", CHUNK)
     # Only the hub may be slow.
     monkeypatch.setattr(server, "time", SimpleNamespace(sleep=time.sleep))
     monkeypatch.setattr("time.sleep", lambda _seconds, _sleep=time.sleep: _sleep(0.01))
@@ -327,7 +328,6 @@ def test_kill_9_leaves_no_final_name_and_the_next_run_resumes(run, hub, tmp_path
         "from ansible_collections.tritonops.trtllm.plugins.module_utils.weights import _hf_hub, _weights\n"
         f"request = _weights.Request({str(dest)!r}, {REPOSITORY!r}, {hub.commit!r}, None, {hub.url!r}, False, None,"
         " _hf_hub.DEFAULT_ALLOW, _hf_hub.DEFAULT_IGNORE, 4, False, False)\n"
-        f"_hf_hub.DOWNLOAD_CHUNK = {CHUNK}\n"
         "_weights.snapshot(_weights.HubSource(request, _hf_hub.load_library(), None))\n"
     )
     with subprocess.Popen([sys.executable, "-c", code]) as child:
@@ -350,6 +350,106 @@ def wait_until(condition, seconds=60):
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.01)
+
+
+@pytest.fixture
+def send(monkeypatch):
+    """Replaces what the hub sends for the paths that end so; without a length, as it ends with the connection."""
+
+    def replace_answer(ending, blocks, status=200, method="GET", **headers):
+        def serve(handler, send_body, original=server.Handler._serve):
+            if not handler.path.split("?")[0].endswith(ending) or handler.command != method:
+                original(handler, send_body)
+                return
+            handler.close_connection = True
+            handler.server.hub.note(handler.command, handler.path, handler.headers.get("Range"))
+            handler.send_response(status)
+            for name, value in headers.items():
+                handler.send_header(name.replace("_", "-"), value)
+            handler.end_headers()
+            with suppress(OSError):
+                for block in blocks():
+                    handler.wfile.write(block)
+                    sent.append(len(block))
+
+        monkeypatch.setattr(server.Handler, "_serve", serve)
+
+    sent = []
+    replace_answer.sent = sent
+    return replace_answer
+
+
+def dripping(real_sleep=time.sleep):
+    return (b"x" for _ in range(400) if not real_sleep(0.05))
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "config.json"])
+def test_a_body_that_is_longer_than_announced_ends_at_that_size(run, send, hub, tree, tmp_path, name):
+    send(name, lambda: (b"x" * CHUNK for _ in range(10_000)))
+    size = (tree / name).stat().st_size
+    written = []
+    real = _hf_hub._discard
+    with mock.patch.object(_hf_hub, "_discard") as discard:
+        discard.side_effect = lambda *args: (written.append(_hf_hub.received_bytes(*args)), real(*args))
+        failed = run()
+    assert f"{name} has more than the {size} bytes that the hub announced. The hub, or a mirror" in failed["msg"]
+    assert max(written) <= size and sum(send.sent) < 50 << 20
+    assert not list(
+        (tmp_path / "weights/key.partial/payload").rglob(f"*.{hub.repository(REPOSITORY).blobs[name].etag}.*")
+    )
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "config.json"])
+def test_a_dripping_body_is_not_waited_for(run, send, hub, monkeypatch, name):
+    monkeypatch.setattr(_hf_hub, "RATE_SECONDS", 0.3)
+    monkeypatch.setattr(_hf_hub, "MAX_ATTEMPTS", 3)
+    send(name, dripping)
+    failed = run()
+    assert "TimeoutError: less than 100 bytes per second for 0 s. Downloaded data is kept" in failed["msg"]
+    assert len(fetched(hub, name)) == 3
+
+
+def test_a_slow_body_with_the_minimum_rate_is_waited_for(run, hub, monkeypatch):
+    monkeypatch.setattr(_hf_hub, "RATE_SECONDS", 0.1)
+    hub.bytes_per_second = 500_000
+    assert run()["changed"]
+
+
+@pytest.mark.parametrize("method, ending", [("GET", "/revision/main"), ("HEAD", "config.json")])
+def test_a_dripping_answer_is_not_waited_for(run, monkeypatch, method, ending):
+    monkeypatch.setattr(_hf_hub, "MAX_ANSWER_SECONDS", 0.3)
+    monkeypatch.setattr(_hf_hub, "MAX_ATTEMPTS", 2)
+
+    def serve(handler, send_body, original=server.Handler._serve):
+        if not handler.path.split("?")[0].endswith(ending) or handler.command != method:
+            original(handler, send_body)
+            return
+        handler.wfile.write(b"HTTP/1.1 200 OK\r\nX-Long: ")
+        with suppress(OSError):
+            for block in dripping():
+                handler.wfile.write(block)
+
+    monkeypatch.setattr(server.Handler, "_serve", serve)
+    assert "TimeoutError: no complete response within 0.3 s" in run(revision="main")["msg"]
+
+
+@pytest.mark.parametrize("status", [200, 302, 403])
+def test_an_answer_of_the_hub_is_limited_in_bytes(run, send, status):
+    send("/revision/main", lambda: (b" " * CHUNK for _ in range(20_000)), status, Location="/elsewhere")
+    assert "has more than 16777216 bytes. The hub, or a mirror" in run(revision="main")["msg"]
+    assert sum(send.sent) < 50 << 20
+
+
+def test_a_compressed_answer_is_limited_in_bytes(run, send):
+    content = gzip.compress(b" " * (200 << 20))
+    send("/revision/main", lambda: [content], Content_Encoding="gzip")
+    assert "has more than 16777 bytes" in run(revision="main")["msg"]
+
+
+@pytest.mark.parametrize("body", ["[" * 100_000, '{"a":' * 100_000, '{"siblings": 1}', "[]", "<html>"])
+def test_an_invalid_answer_of_the_hub_is_an_error(run, send, body):
+    send("/revision/main", lambda: [body.encode()])
+    assert f"cannot fetch {REPOSITORY}@main at " in run(revision="main")["msg"]
 
 
 def test_a_file_damaged_in_transfer_is_downloaded_again(run, hub, tree, tmp_path):

@@ -317,5 +317,5 @@ def test_a_deeply_nested_response_is_refused(hub: str, kind: str) -> None:
 
 
 def test_a_deeply_nested_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="cannot be read: .*recursion"):
+    with pytest.raises(InputError, match=r"cannot be read: .*recursion"):
         facts_from_file(file(tmp_path, "[" * 100_000), ["one"])
