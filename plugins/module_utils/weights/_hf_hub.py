@@ -22,7 +22,11 @@ from importlib import import_module
 
 from ansible_collections.tritonops.trtllm.plugins.module_utils._deadline import within
 from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._artifact import CHUNK, ArtifactError
-from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._progress import Progress, human_seconds
+from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._progress import (
+    Progress,
+    human_bytes,
+    human_seconds,
+)
 from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._untrusted import (
     check_names,
     open_regular,
@@ -198,10 +202,11 @@ def select_weights(where: str, names: t.Sequence[str], allow: t.Sequence[str], i
     has_safetensors = any(name.endswith(".safetensors") for name in chosen)
     wants_safetensors = bool(select(["model.safetensors"], allow, ignore))
     others = sorted(name for name in names if name.endswith(OTHER_WEIGHTS))
-    if wants_safetensors and not has_safetensors and others:
+    if wants_safetensors and not has_safetensors:
+        only = f", only {', '.join(others)}" if others else ""
         raise HubError(
-            f"{where} has no safetensors weights, only {', '.join(others)}: choose a revision or repository with"
-            " safetensors, or convert the weights and set src to the folder"
+            f"{where} has no safetensors weights{only}: choose a revision or repository with safetensors, or convert the"
+            " weights and set src to the folder"
         )
     return chosen
 
@@ -274,7 +279,21 @@ class Hub:
             raise HubError(f"{self.where} claims to be commit {str(info.sha)[:100]!r}. {DISTRUST}")
         siblings = [sibling for sibling in info.siblings or [] if isinstance(sibling.rfilename, str)]
         chosen = set(select_weights(self.where, [sibling.rfilename for sibling in siblings], allow, ignore))
-        return info.sha, [self._repo_file(sibling) for sibling in siblings if sibling.rfilename in chosen]
+        files = [self._repo_file(sibling) for sibling in siblings if sibling.rfilename in chosen]
+        self._check_sizes(files)
+        return info.sha, files
+
+    def _check_sizes(self, files: t.Sequence[RepoFile]) -> None:
+        """Refuse files that the library does not download without Xet, which load_library() disables."""
+        constants: t.Any = import_module("huggingface_hub.constants")
+        limit = constants.MAX_HTTP_DOWNLOAD_SIZE
+        large = [f"{file.name} ({human_bytes(file.size)})" for file in files if file.size > limit]
+        if large:
+            raise HubError(
+                f"{self.where} has files of more than {human_bytes(limit)}, which hubs only serve by Xet, not by plain"
+                f" HTTP: {', '.join(large)}. Choose a revision or repository with smaller files, or download it with the"
+                " hf tool and set src to the folder"
+            )
 
     def _repo_file(self, sibling: t.Any) -> RepoFile:
         sha256 = sibling.lfs.sha256 if sibling.lfs else None

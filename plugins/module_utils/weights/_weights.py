@@ -131,6 +131,7 @@ class HubSource(Source):
                 self.request.max_workers,
                 self.request.cache_dir,
             )
+        _check_shards(draft.payload, [file.name for file in self._files], self._hub.where, "choose another revision")
         self.downloaded = total - present
         shutil.rmtree(os.path.join(draft.payload, LIBRARY_FOLDER), ignore_errors=True)
         record = {
@@ -191,7 +192,7 @@ class OfflineSource(Source):
             f"the cached {self._where}", list(list_files(self._folder)), self.request.allow, self.request.ignore
         )
         self._files = [_cached_file(self._folder, name) for name in names]
-        _check_shards(self._folder, names)
+        _check_shards(self._folder, names, self._folder, "complete the folder first")
         self._check_space(sum(file.size for file in self._files))
 
     def _finished_download(self) -> list[RepoFile]:
@@ -238,7 +239,7 @@ class FolderSource(Source):
         return {"src": self._src, "listing": hashlib.sha256(json.dumps(rows).encode("utf-8")).hexdigest()}
 
     def prepare(self) -> None:
-        _check_shards(self._src, [file.name for file in self._files])
+        _check_shards(self._src, [file.name for file in self._files], self._src, "complete the folder first")
         self._check_space(sum(file.size for file in self._files))
 
     def make(self, draft: Draft) -> dict[str, t.Any]:
@@ -277,18 +278,18 @@ def _cached_file(folder: str, name: str) -> RepoFile:
     return RepoFile(name, os.path.getsize(path), digest if is_sha256 else None, digest if is_sha1 else None)
 
 
-def _check_shards(folder: str, names: t.Sequence[str]) -> None:
-    """Refuse a folder that lacks files named in its index."""
-    if INDEX not in names:
+def _check_shards(folder: str, names: t.Sequence[str], where: str, remedy: str) -> None:
+    """Refuse weights that lack files named in their index. A tokenizer's files may include that of weights elsewhere."""
+    if INDEX not in names or not any(name.endswith(".safetensors") for name in names):
         return
     try:
         with open(os.path.join(folder, INDEX), encoding="utf-8") as stream:
             shards = set(json.load(stream)["weight_map"].values())
         missing = sorted(shards - set(names))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as exc:
-        raise HubError(f"{folder}/{INDEX} is not an index of safetensors files: download it again") from exc
+        raise HubError(f"{INDEX} of {where} is not an index of safetensors files: download it again") from exc
     if missing:
-        raise HubError(f"{folder} is incomplete: {INDEX} names {', '.join(missing)}; complete the folder first")
+        raise HubError(f"{where} is incomplete: {INDEX} names {', '.join(missing)}; {remedy}")
 
 
 def _one_line(exc: BaseException) -> str:

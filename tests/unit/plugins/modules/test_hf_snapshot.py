@@ -236,7 +236,7 @@ def test_files_of_others_at_dest_are_refused(run, tree, tmp_path, source):
 def test_an_invalid_index_is_refused(run, tree, index):
     (tree / "model.safetensors.index.json").write_text(index)
     result = run(src=str(tree), repository=None, revision=None)
-    assert "model.safetensors.index.json is not an index of safetensors files: download it again" in result["msg"]
+    assert f"model.safetensors.index.json of {tree} is not an index of safetensors files: download it" in result["msg"]
 
 
 @pytest.mark.parametrize("dest", [".", "..", "copy"])
@@ -623,6 +623,48 @@ def test_weights_that_are_only_pickled_are_refused(run, hub, tree):
     hub._repositories.clear()
     failed = run(revision="main")
     assert "has no safetensors weights, only pytorch_model.bin: choose a revision" in failed["msg"]
+
+
+@pytest.mark.parametrize("by", ["hub", "folder", "check"])
+def test_a_repository_without_weights_is_refused(run, hub, tree, tmp_path, by):
+    for name in ("model.safetensors", "pytorch_model.bin"):
+        (tree / name).unlink()
+    hub._repositories.clear()
+    source = {"src": str(tree), "repository": None} if by == "folder" else {"revision": "main"}
+    failed = run(check=by == "check", **source)
+    assert "has no safetensors weights: choose a revision or repository" in failed["msg"]
+    assert not (tmp_path / "weights").exists()
+
+
+def test_a_tokenizer_needs_no_weights(run, hub, tree):
+    """Its patterns also select the index of weights that they do not select."""
+    index = {"weight_map": {"a": "model-00001-of-00002.safetensors"}}
+    (tree / "model.safetensors.index.json").write_text(json.dumps(index))
+    hub._repositories.clear()
+    files = ["*.json", "*.model", "*.txt", "*.jinja"]
+    assert run(revision="main", allow_patterns=files)["changed"]
+    assert run(repository=None, src=str(tree), allow_patterns=files)["changed"]
+
+
+def test_a_repository_that_lacks_shards_of_its_index_is_refused(run, hub, tree, tmp_path):
+    index = {"weight_map": {"a": "model-00001-of-00002.safetensors", "b": "model.safetensors"}}
+    (tree / "model.safetensors.index.json").write_text(json.dumps(index))
+    hub._repositories.clear()
+    failed = run(revision="main")
+    assert f"{hub.url} is incomplete: model.safetensors.index.json names model-00001-of-00002" in failed["msg"]
+    assert "choose another revision" in failed["msg"] and not (tmp_path / "weights/key").exists()
+
+
+@pytest.mark.parametrize("size, refused", [(60 * 10**9, True), (50 * 10**9 + 1, True), (50 * 10**9, False)])
+def test_a_file_that_only_xet_serves_is_refused_before_the_download(run, hub, monkeypatch, size, refused):
+    monkeypatch.setattr("shutil.disk_usage", lambda _path: SimpleNamespace(free=7))
+    files = hub.repository(REPOSITORY).blobs
+    files["model.safetensors"] = replace(files["model.safetensors"], size=size)
+    message = run()["msg"]
+    assert ("has files of more than 50 GB, which hubs only serve by Xet" in message) == refused, message
+    assert not refused or f"model.safetensors ({size / 1e9:.3g} GB). Choose a revision or rep" in message
+    assert "hf_xet" not in message
+    assert not refused or not [path for _method, path, _range in hub.requests if "/resolve/" in path]
 
 
 def test_a_full_disk_is_reported(run, tmp_path, monkeypatch):
