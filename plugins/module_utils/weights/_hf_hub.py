@@ -19,6 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from importlib import import_module
+from urllib.parse import urlsplit
 
 from ansible_collections.tritonops.trtllm.plugins.module_utils._deadline import within
 from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._artifact import CHUNK, ArtifactError
@@ -89,6 +90,12 @@ LIBRARY_SETTINGS = {
     "HF_HUB_DISABLE_XET": "1",
     "HF_HUB_VERBOSITY": "error",
 }
+
+
+_REMEDY = (
+    "Downloaded data is kept: run again to continue; if the error remains, check endpoint, ca_bundle and the host's"
+    " network (proxy, DNS)"
+)
 
 
 class HubError(ArtifactError):
@@ -205,8 +212,8 @@ def select_weights(where: str, names: t.Sequence[str], allow: t.Sequence[str], i
     if wants_safetensors and not has_safetensors:
         only = f", only {', '.join(others)}" if others else ""
         raise HubError(
-            f"{where} has no safetensors weights{only}: choose a revision or repository with safetensors, or convert the"
-            " weights and set src to the folder"
+            f"{where} has no safetensors weights{only}: choose a revision or repository with safetensors, or convert"
+            " the weights and set src to the folder"
         )
     return chosen
 
@@ -232,6 +239,19 @@ def is_transfer_error(exc: BaseException) -> bool:
 def status_of(exc: BaseException) -> int | None:
     response = getattr(exc, "response", None)
     return response.status_code if response is not None else None
+
+
+def place_of(exc: BaseException) -> str:
+    """The host that responded, or that was to respond; empty if the error has none."""
+    try:
+        return _place(str(t.cast(t.Any, getattr(exc, "response", None) or exc).request.url))
+    except (AttributeError, RuntimeError):
+        return ""
+
+
+def _place(url: str) -> str:
+    """The host of a URL, with a port that is not a usual one."""
+    return re.sub(r":(80|443)?$", "", urlsplit(url).netloc.rpartition("@")[2].lower())
 
 
 def retry_after(exc: t.Any) -> float:
@@ -291,8 +311,8 @@ class Hub:
         if large:
             raise HubError(
                 f"{self.where} has files of more than {human_bytes(limit)}, which hubs only serve by Xet, not by plain"
-                f" HTTP: {', '.join(large)}. Choose a revision or repository with smaller files, or download it with the"
-                " hf tool and set src to the folder"
+                f" HTTP: {', '.join(large)}. Choose a revision or repository with smaller files, or download it with"
+                " the hf tool and set src to the folder"
             )
 
     def _repo_file(self, sibling: t.Any) -> RepoFile:
@@ -416,17 +436,42 @@ class Hub:
         return self._without_token(f"{words}. {self._remedy(exc)}")
 
     def _words(self, exc: BaseException) -> str:
-        status = status_of(exc)
+        status, place = status_of(exc), place_of(exc)
+        if status is not None and not self._is_answer_of_hub(exc):
+            who = "the hub, or a proxy in between," if place == _place(self._endpoint) else f"{place}, not the hub,"
+            return f"{who} says {status} {t.cast(t.Any, exc).response.reason_phrase}".rstrip()
         said = getattr(exc, "server_message", None) or str(exc)
         said = re.sub(r"\s+", " ", said).strip().rstrip(".")
-        return f"the hub says {status}: {said}" if status is not None else f"{type(exc).__name__}: {said}"
+        if status is not None:
+            return f"the hub says {status}: {said}"
+        at = f" ({place})" if place and place not in said else ""
+        return f"{type(exc).__name__}: {said}{at}"
+
+    def _is_answer_of_hub(self, exc: BaseException) -> bool:
+        """Not of the storage to which the hub redirects, nor a page of a proxy, which may have any of these names."""
+        headers = t.cast(t.Any, exc).response.headers
+        if "X-Error-Code" in headers:
+            return True
+        return place_of(exc) == _place(self._endpoint) and "html" not in headers.get("Content-Type", "")
 
     def _remedy(self, exc: BaseException) -> str:
         kinds = {kind.__name__ for kind in type(exc).__mro__}
-        status = status_of(exc)
+        status, place = status_of(exc), place_of(exc)
+        if status is not None and self._is_answer_of_hub(exc):
+            return self._remedy_of_hub(exc, kinds, status)
+        if place not in ("", _place(self._endpoint)):
+            return (
+                f"The hub redirects downloads to {place}: allow this host to reach it (firewall, proxy, DNS), or set"
+                " endpoint to a mirror. Downloaded data is kept"
+            )
+        if "HFValidationError" in kinds:
+            return "Correct repository: it must have the form organisation/name"
+        return _REMEDY
+
+    def _remedy_of_hub(self, exc: BaseException, kinds: set[str], status: int) -> str:
         gated = "GatedRepoError" in kinds
         if status in (401, 403) and (gated or "RepositoryNotFoundError" not in kinds):
-            return self._access_remedy(gated, status)
+            return self._access_remedy(gated, status, str(getattr(exc, "server_message", "")))
         if "RevisionNotFoundError" in kinds:
             return "Correct revision: a commit, branch or tag of that repository"
         if "RepositoryNotFoundError" in kinds or status == 404:
@@ -435,20 +480,19 @@ class Hub:
         if status == 429:
             faster = "" if self._token else "; a token (token_file or HF_TOKEN) raises the limit"
             return f"The hub asks for a pause of {human_seconds(retry_after(exc))}: run again after that{faster}"
-        if "HFValidationError" in kinds:
-            return "Correct repository: it must have the form organisation/name"
-        return (
-            "Downloaded data is kept: run again to continue; if the error remains, check endpoint, ca_bundle and the"
-            " host's network (proxy, DNS)"
-        )
+        return _REMEDY
 
-    def _access_remedy(self, gated: bool, status: int) -> str:
+    def _access_remedy(self, gated: bool, status: int, said: str) -> str:
         page = f"{self._endpoint}/{self._repository}"
         if not self._token:
             return (
                 f"No token was given: accept the model's licence at {page} and set token_file (or HF_TOKEN) to a token"
                 " of that account"
             )
+        if "fine-grained" in said:
+            return "The token works, but its permissions do not: change them in the token's settings as the hub says"
+        if "awaiting" in said:
+            return f"The token works, and its account has asked for access: wait until it is granted at {page}"
         if gated and status == 403:
             return f"The token works, but its account has no access: accept the model's licence at {page}"
         return "The token was refused: set token_file (or HF_TOKEN) to a valid one with read access"

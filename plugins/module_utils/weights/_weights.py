@@ -279,7 +279,7 @@ def _cached_file(folder: str, name: str) -> RepoFile:
 
 
 def _check_shards(folder: str, names: t.Sequence[str], where: str, remedy: str) -> None:
-    """Refuse weights that lack files named in their index. A tokenizer's files may include that of weights elsewhere."""
+    """Refuse weights that lack files named in their index. A tokenizer's files may include an index without weights."""
     if INDEX not in names or not any(name.endswith(".safetensors") for name in names):
         return
     try:

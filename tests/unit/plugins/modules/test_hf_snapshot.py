@@ -18,6 +18,7 @@ import time
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib import import_module
 from ipaddress import ip_address
 from pathlib import Path
@@ -532,6 +533,105 @@ def test_gated_without_the_licence(run, hub, tmp_path, monkeypatch):
     failed = run()
     assert "the hub says 403: Access to model tiny/llama is restricted" in failed["msg"]
     assert "The token works, but its account has no access" in failed["msg"]
+
+
+@pytest.mark.parametrize(
+    "said, remedy",
+    [
+        (
+            "Please enable access to public gated repositories in your fine-grained token settings to view this",
+            "The token works, but its permissions do not: change them in the token's settings as the hub says",
+        ),
+        (
+            "Your request to access model tiny/llama is awaiting a review from the repo authors.",
+            "its account has asked for access: wait until it is granted at",
+        ),
+    ],
+)
+def test_the_remedy_for_a_gated_model_follows_the_hub(run, hub, monkeypatch, said, remedy):
+    gate(hub)
+    monkeypatch.setenv("HF_TOKEN", CANARY)
+    monkeypatch.setattr(server, "gated_message", lambda _repository: said)
+    hub.faults = [server.Fault("gated", "config.json", times=-1)]
+    message = run()["msg"]
+    assert said.rstrip(".") in message and remedy in message and "licence" not in message
+
+
+@pytest.fixture
+def redirected(monkeypatch, hub):
+    """The hub redirects weights to another URL; `storage` is the host there."""
+
+    def to(location):
+        def send_file(handler, repository, name, send_body, original=server.Handler._send_file):
+            blob = repository.blobs[name]
+            if not blob.is_lfs:
+                original(handler, repository, name, send_body)
+                return
+            headers = {
+                "X-Linked-Etag": f'"{blob.sha256}"',
+                "X-Linked-Size": str(blob.size),
+                "X-Repo-Commit": repository.commit,
+                "Location": location,
+            }
+            handler._reply(302, headers, 0, "text/plain")
+
+        monkeypatch.setattr(server.Handler, "_send_file", send_file)
+
+    return to
+
+
+class Storage(BaseHTTPRequestHandler):
+    def do_GET(self):
+        body = b"<html>Blocked by policy</html>"
+        self.send_response(int(self.path[1:4]))
+        self.send_header("Content-Type", "text/html")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format, *args):
+        """Do not log requests."""
+
+
+@pytest.fixture
+def storage():
+    with ThreadingHTTPServer(("127.0.0.1", 0), Storage) as http:
+        threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+        yield f"127.0.0.1:{http.server_port}"
+        http.shutdown()
+
+
+@pytest.mark.parametrize(
+    "status, phrase", [(403, "403 Forbidden"), (401, "401 Unauthorized"), (502, "502 Bad Gateway")]
+)
+def test_a_refusal_behind_the_hub_is_not_blamed_on_the_token(
+    run, hub, redirected, storage, monkeypatch, status, phrase
+):
+    hub.token = CANARY
+    monkeypatch.setenv("HF_TOKEN", CANARY)
+    redirected(f"http://{storage}/{status}?signature=secret")
+    message = run()["msg"]
+    assert (
+        f"{storage}, not the hub, says {phrase}. The hub redirects downloads to {storage}: allow this host" in message
+    )
+    assert "oken" not in message and "licence" not in message and "secret" not in message
+
+
+def test_a_host_behind_the_hub_that_cannot_be_reached_is_named(run, redirected):
+    redirected("http://blocked.invalid/weights?signature=secret")
+    message = run()["msg"]
+    assert "(blocked.invalid). The hub redirects downloads to blocked.invalid: allow this host to reach it" in message
+
+
+@pytest.mark.parametrize("ending", ["/revision/main", "config.json"])
+def test_a_page_of_a_proxy_is_not_blamed_on_the_token(run, hub, send, monkeypatch, ending):
+    hub.token = CANARY
+    monkeypatch.setenv("HF_TOKEN", CANARY)
+    method = "GET" if ending.startswith("/") else "HEAD"
+    send(ending, lambda: [b"<html>"], 403, method, Content_Type="text/html")
+    message = run(revision="main")["msg"]
+    assert "the hub, or a proxy in between, says 403 Forbidden. Downloaded data is kept" in message
+    assert "check endpoint" in message and "oken" not in message
 
 
 def test_gated_with_a_token_that_is_not_stored(run, hub, tmp_path):
