@@ -19,7 +19,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from importlib import import_module
-from urllib.parse import urlsplit
 
 from ansible_collections.tritonops.trtllm.plugins.module_utils._deadline import within
 from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._artifact import CHUNK, ArtifactError
@@ -251,7 +250,9 @@ def place_of(exc: BaseException) -> str:
 
 def _place(url: str) -> str:
     """The host of a URL, with a port that is not a usual one."""
-    return re.sub(r":(80|443)?$", "", urlsplit(url).netloc.rpartition("@")[2].lower())
+    # urlsplit() refuses some endpoints, which is for the library to report.
+    found = re.match(r"\w+://(?:[^/?#]*@)?([^/?#]*?)(?::(?:80|443)?)?(?:[/?#]|$)", url)
+    return found.group(1).lower() if found else ""
 
 
 def retry_after(exc: t.Any) -> float:

@@ -14,7 +14,8 @@ from functools import lru_cache
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.error import HTTPError
+from urllib.parse import quote, urlsplit
 
 from ansible.module_utils.common.yaml import yaml_load
 from ansible.module_utils.urls import open_url
@@ -136,7 +137,15 @@ def _fetched(url: str, token_file: str | None) -> Any:
         return json.loads(within(MAX_SECONDS, lambda: _downloaded(url, headers)))
     except (OSError, HTTPException, ValueError, RecursionError) as exc:
         remedy = "set trtllm_model.shape, or trtllm_model.config (a copy of config.json on the control node)"
-        return InputError("trtllm_model", None, f"the model's shape cannot be read from {url}: {exc}; {remedy}")
+        message = f"the model's shape cannot be read from {url}: {_said(exc, url)}; {remedy}"
+        return InputError("trtllm_model", None, message)
+
+
+def _said(exc: Exception, url: str) -> str:
+    """The error, with the host that responded if the hub redirected to it."""
+    if not isinstance(exc, HTTPError) or urlsplit(exc.url).netloc == urlsplit(url).netloc:
+        return str(exc)
+    return f"{urlsplit(exc.url).netloc} responds {exc}"
 
 
 def _downloaded(url: str, headers: Mapping[str, str]) -> bytes:

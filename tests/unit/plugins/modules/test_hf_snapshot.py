@@ -503,6 +503,25 @@ def test_an_unreachable_hub_is_reported(run, tmp_path):
     assert not (tmp_path / "weights").exists()
 
 
+@pytest.mark.parametrize("endpoint", ["http://[", "nonsense", "http://", "http://a:b"])
+def test_an_endpoint_that_is_no_url_is_reported(run, endpoint):
+    assert f"cannot fetch {REPOSITORY}@" in run(endpoint=endpoint)["msg"]
+
+
+@pytest.mark.parametrize(
+    ("url", "place"),
+    [
+        ("https://Hub.example:443/a@b:80/c", "hub.example"),
+        ("http://user:word@hub.example:8080?a=/b", "hub.example:8080"),
+        ("https://[::1]:80", "[::1]"),
+        ("https://hub.example:", "hub.example"),
+        ("nonsense", ""),
+    ],
+)
+def test_the_host_of_a_url(url, place):
+    assert _hf_hub._place(url) == place
+
+
 def gate(hub):
     hub.gated, hub.token = {REPOSITORY}, CANARY
 

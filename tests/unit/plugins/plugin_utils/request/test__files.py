@@ -140,6 +140,10 @@ class Hub(BaseHTTPRequestHandler):
             self.wfile.write(b"this is not HTTP\r\n\r\n")
         elif "gated" in self.path and token != "Bearer secret":
             self.answer(401, b"{}")
+        elif "stored" in self.path:
+            self.send_response(302)
+            self.send_header("Location", f"http://localhost:{self.server.server_address[1]}/absent")
+            self.end_headers()
         elif "moved" in self.path:
             self.send_response(302)
             self.send_header("Location", self.path.replace("moved", "elsewhere"))
@@ -295,6 +299,13 @@ def test_an_unreadable_model_shape_is_refused_with_other_problems() -> None:
         "trtllm_deployments.small.precision",
     ]
     assert plan["refusals"][0]["value"] == "/no/such"
+
+
+def test_a_host_to_which_the_hub_redirects_is_named(hub: str) -> None:
+    with pytest.raises(
+        InputError, match=r"/me/stored/.*config\.json: localhost:\d+ responds HTTP Error 404: Not Found; set"
+    ):
+        with_config(request_to(hub, "me/stored"), None)
 
 
 @pytest.mark.parametrize("part", ["body", "headers"])
