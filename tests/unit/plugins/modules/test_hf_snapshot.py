@@ -29,7 +29,7 @@ import pytest
 from ansible.module_utils.testing import patch_module_args
 from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact import _artifact
 from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._artifact import read_artifact
-from ansible_collections.tritonops.trtllm.plugins.module_utils.weights import _hf_hub
+from ansible_collections.tritonops.trtllm.plugins.module_utils.weights import _hf_hub, _weights
 from ansible_collections.tritonops.trtllm.plugins.modules import hf_snapshot
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -231,13 +231,27 @@ def test_files_of_others_at_dest_are_refused(run, tree, tmp_path, source):
 
 @pytest.mark.parametrize(
     "index",
-    ["{", "[]", "{}", '{"weight_map": [1]}', '{"weight_map": {"a": [], "b": 1}}', "[" * 100000],
+    [
+        "{",
+        "[]",
+        "{}",
+        '{"weight_map": {"a": 1}}',
+        '{"weight_map": [1]}',
+        '{"weight_map": {"a": [], "b": 1}}',
+        "[" * 100000,
+    ],
     ids=lambda text: text[:30],
 )
 def test_an_invalid_index_is_refused(run, tree, index):
     (tree / "model.safetensors.index.json").write_text(index)
     result = run(src=str(tree), repository=None, revision=None)
     assert f"model.safetensors.index.json of {tree} is not an index of safetensors files: download it" in result["msg"]
+
+
+def test_an_index_is_not_read_to_its_end(run, tree, monkeypatch):
+    monkeypatch.setattr(_weights, "MAX_INDEX_LENGTH", 20)
+    (tree / "model.safetensors.index.json").write_text(json.dumps({"weight_map": {"a": "model.safetensors"}}))
+    assert "is not an index of safetensors files" in run(src=str(tree), repository=None, revision=None)["msg"]
 
 
 @pytest.mark.parametrize("dest", [".", "..", "copy"])
