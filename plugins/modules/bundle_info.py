@@ -17,6 +17,8 @@ description:
     unexpected files are reported in one failure.
   - Nothing in a bundle is trusted before its signature and digests are verified. The manifest is only parsed if it has
     the O(checksum) that M(tritonops.trtllm.bundle_signature) returned, and only returned if all files match it.
+  - A bundle that others than root, or the user of this task, can change is refused, as it could be changed after it was
+    verified. This does not apply to a file system that is mounted read-only.
   - Without O(checksum), the manifest is trusted as it is. Corruption is then detected, but not tampering.
   - Only requires Python's standard library.
 

@@ -37,6 +37,7 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._artifac
 )
 from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._progress import Progress
 from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._untrusted import check_names, open_regular
+from ansible_collections.tritonops.trtllm.plugins.module_utils.bundle._writable import changeable
 
 FORMAT = 1
 MANIFEST = "manifest.json"
@@ -236,6 +237,7 @@ def check(path: str, checksum: str | None, record: str | None) -> Checked:
     Files that `record` lists as verified are not read again, unless they have been written to since.
     """
     content = _manifest_content(path)
+    _check_writers(path)
     digest = hashlib.sha256(content).hexdigest()
     # Before the content is parsed: it is not trusted yet.
     if checksum and checksum != digest:
@@ -259,6 +261,16 @@ def check(path: str, checksum: str | None, record: str | None) -> Checked:
     return Checked(manifest, sum(files[name]["size"] for name in unread))
 
 
+def _check_writers(path: str) -> None:
+    """Otherwise a package could be replaced after it was verified and before it is installed."""
+    problems = changeable(path)
+    if problems:
+        raise BundleError(
+            f"others than root can change the bundle {path}:\n{_shown(problems)}\nGive it to root (chown -R root:root"
+            f" {path}; chmod -R go-w {path}), in a folder that only root can change, or mount it read-only."
+        )
+
+
 def _differs(name: str, digests: t.Mapping[str, str], files: Files) -> bool:
     return digests[name] != files[name]["sha256"]
 
@@ -266,7 +278,7 @@ def _differs(name: str, digests: t.Mapping[str, str], files: Files) -> bool:
 def _recorded(record: str | None, digest: str) -> dict[str, t.Any]:
     try:
         known = json.loads(_read(record)) if record else {}
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return known["files"] if known.get("manifest") == digest else {}
 
@@ -285,8 +297,11 @@ def _hashed(path: str, names: list[str], total: int, record: str | None) -> dict
 
 
 def _complaint(path: str, wrong: list[str]) -> str:
-    shown = [f"- {problem}" for problem in wrong[:MOST_SHOWN]]
-    if len(wrong) > MOST_SHOWN:
-        shown.append(f"- and {len(wrong) - MOST_SHOWN} more")
-    lines = "\n".join(shown)
-    return f"the bundle {path} does not match its manifest:\n{lines}\nCopy it again; nothing in it was used."
+    return f"the bundle {path} does not match its manifest:\n{_shown(wrong)}\nCopy it again; nothing in it was used."
+
+
+def _shown(problems: list[str]) -> str:
+    shown = [f"- {problem}" for problem in problems[:MOST_SHOWN]]
+    if len(problems) > MOST_SHOWN:
+        shown.append(f"- and {len(problems) - MOST_SHOWN} more")
+    return "\n".join(shown)

@@ -11,10 +11,17 @@ from __future__ import annotations
 import socket
 import ssl
 import typing as t
+from http.client import HTTPException
 from urllib.error import HTTPError, URLError
 
 from ansible.module_utils.urls import ConnectionError as UrlsConnectionError
 from ansible.module_utils.urls import SSLValidationError, open_url
+from ansible_collections.tritonops.trtllm.plugins.module_utils._deadline import within
+
+# A list of the files of a model, without their digests.
+MAX_BODY_BYTES = 1 << 20
+# With redirects, and hosts with several addresses, a request takes longer than the timeout of each step.
+TIMEOUTS = 4
 
 
 class Reply(t.NamedTuple):
@@ -23,6 +30,7 @@ class Reply(t.NamedTuple):
     status: int
     headers: t.Mapping[str, str] = {}
     failure: str = ""
+    body: bytes = b""
 
     @property
     def reason(self) -> str:
@@ -34,33 +42,47 @@ class Reply(t.NamedTuple):
     def code(self) -> str:
         return self.headers.get("x-error-code", "")
 
+    @property
+    def is_page(self) -> bool:
+        """Proxies respond with web pages, the API of a hub does not."""
+        return "html" in self.headers.get("content-type", "")
+
 
 # A function of the method and the URL.
 Fetch = t.Callable[[str, str], Reply]
 
 
-def fetcher(timeout: int, ca_bundle: str | None, token: str | None = None) -> Fetch:
-    """A function that sends one request; HEAD requests do not follow redirects, for example to a storage service."""
+def fetcher(timeout: int, ca_bundle: str | None, token: str | None = None, read: bool = False) -> Fetch:
+    """A function that sends one request; HEAD requests do not follow redirects, for example to a storage service.
+
+    The body of a response is only read if `read` is true.
+    """
+
+    def send(method: str, url: str) -> Reply:
+        headers = {"Authorization": "Bearer " + token} if token else None
+        with open_url(
+            url,
+            method=method,
+            headers=headers,
+            timeout=timeout,
+            ca_path=ca_bundle,
+            follow_redirects="none" if method == "HEAD" else "safe",
+            # The token must not be sent to the target of a redirect.
+            unredirected_headers=["Authorization"],
+            use_netrc=False,
+        ) as reply:
+            body = reply.read(MAX_BODY_BYTES) if read and method == "GET" else b""
+            return Reply(reply.status, {name.lower(): value for name, value in reply.headers.items()}, body=body)
 
     def fetch(method: str, url: str) -> Reply:
-        headers = {"Authorization": "Bearer " + token} if token else None
         try:
-            with open_url(
-                url,
-                method=method,
-                headers=headers,
-                timeout=timeout,
-                ca_path=ca_bundle,
-                follow_redirects="none" if method == "HEAD" else "safe",
-                # The token must not be sent to the target of a redirect.
-                unredirected_headers=["Authorization"],
-                use_netrc=False,
-            ) as reply:
-                return Reply(reply.status, {name.lower(): value for name, value in reply.headers.items()})
+            return within(TIMEOUTS * timeout, lambda: send(method, url))
         except HTTPError as exc:
             exc.close()
             return Reply(exc.code, {name.lower(): value for name, value in exc.headers.items()})
         except (URLError, SSLValidationError, UrlsConnectionError, ssl.SSLError, socket.timeout, OSError) as exc:
             return Reply(0, failure=str(getattr(exc, "reason", exc)) or type(exc).__name__)
+        except HTTPException as exc:
+            return Reply(0, failure=f"{type(exc).__name__}: {exc}")
 
     return fetch

@@ -8,12 +8,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import typing as t
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from urllib.parse import quote
+from dataclasses import dataclass, replace
+from urllib.parse import quote, urljoin, urlsplit
 
 from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._artifact import is_complete
 from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._check import (
@@ -31,7 +32,16 @@ if t.TYPE_CHECKING:
     from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._needs import Hub, Source
 
 GOOD, UNREACHABLE, MISSING, REFUSED, FAILING = "good", "unreachable", "missing", "refused", "failing"
+MAX_REDIRECTS = 5
 _CHECK_NETWORK = "check the host's network and proxy settings"
+
+
+@dataclass(frozen=True)
+class Storage:
+    """The response of the host to which a hub redirects downloads of weights."""
+
+    host: str
+    reply: Reply
 
 
 @dataclass(frozen=True)
@@ -41,6 +51,7 @@ class HubAnswer:
     reply: Reply
     path: str
     has_token: bool
+    storage: Storage | None = None
 
     @property
     def outcome(self) -> str:
@@ -51,7 +62,7 @@ class HubAnswer:
         # Without a token, Hugging Face also responds with 401 if something does not exist, but with an error code.
         if self.reply.status == 404 or self.reply.code.endswith("NotFound"):
             return MISSING
-        return REFUSED if self.reply.status in (401, 403) else FAILING
+        return REFUSED if self.reply.status in (401, 403) and (self.reply.code or not self.reply.is_page) else FAILING
 
 
 @dataclass(frozen=True)
@@ -72,7 +83,7 @@ class Network(Fact):
             hub = registry = None
             if needs.hub and not _is_downloaded(host, needs.hub.dest):
                 token = _token(host, needs.hub)
-                hub = pool.submit(ask_hub, needs.hub, bool(token), fetcher(timeout, trusted, token))
+                hub = pool.submit(ask_hub, needs.hub, bool(token), fetcher(timeout, trusted, token, read=True), fetch)
             if needs.registry:
                 registry = pool.submit(ask_registry, needs.registry, fetch)
             sources = dict(zip(wanted, pool.map(lambda source: fetch("GET", source.url), wanted)))
@@ -94,13 +105,44 @@ def _token(host: LiveHost, hub: Hub) -> str | None:
 # --- the hub -------------------------------------------------------------------------------------------------------
 
 
-def ask_hub(hub: Hub, has_token: bool, fetch: Fetch) -> HubAnswer:
+def ask_hub(hub: Hub, has_token: bool, fetch: Fetch, fetch_without_token: Fetch) -> HubAnswer:
     """Request the model and one of its files, because the model's description is public even if its files are not."""
     endpoint, model, revision = hub.endpoint.rstrip("/"), quote(hub.repository), quote(hub.revision, safe="")
-    found = HubAnswer(fetch("GET", f"{endpoint}/api/models/{model}/revision/{revision}"), "", has_token)
+    files = f"{endpoint}/{model}/resolve/{revision}"
+    described = fetch("GET", f"{endpoint}/api/models/{model}/revision/{revision}")
+    found = HubAnswer(described, "", has_token)
     for path in hub.files[:1] if found.outcome == GOOD else ():
-        found = HubAnswer(fetch("HEAD", f"{endpoint}/{model}/resolve/{revision}/{quote(path)}"), path, has_token)
-    return found
+        found = HubAnswer(fetch("HEAD", f"{files}/{quote(path)}"), path, has_token)
+    weights = weights_file(described.body)
+    if found.outcome != GOOD or weights is None:
+        return found
+    return replace(found, storage=ask_storage(f"{files}/{quote(weights)}", fetch, fetch_without_token))
+
+
+def weights_file(description: bytes) -> str | None:
+    """A file that the hub keeps in its storage; None if the description of the model has none."""
+    try:
+        names = [str(entry["rfilename"]) for entry in json.loads(description)["siblings"]]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None
+    return next((name for name in names if name.endswith(".safetensors")), None)
+
+
+def ask_storage(url: str, fetch: Fetch, fetch_without_token: Fetch) -> Storage | None:
+    """Follow the redirects of a file; None if they do not lead to another host."""
+    hub = urlsplit(url).netloc
+    for _redirect in range(MAX_REDIRECTS):
+        reply = (fetch if urlsplit(url).netloc == hub else fetch_without_token)("HEAD", url)
+        if not (300 <= reply.status < 400 and "location" in reply.headers):
+            break
+        url = urljoin(url, reply.headers["location"])
+    host = urlsplit(url).netloc
+    if host == hub:
+        return None
+    if reply.status >= 400:
+        # The signature in the URL may only be for GET. The body is not read.
+        reply = fetch_without_token("GET", url)
+    return Storage(host, reply)
 
 
 def hub_token_missing(hub: Hub, network: Network) -> t.Iterator[Finding]:
@@ -152,7 +194,17 @@ def hub_unreachable(hub: Hub, network: Network) -> t.Iterator[Finding]:
     elif answer and answer.outcome == FAILING:
         yield error(
             f"the hub {hub.endpoint} does not serve {hub.repository}: {answer.reply.reason}",
-            "try again later, or set another hub in O(hub.endpoint)",
+            f"{_CHECK_NETWORK}, try again later, or set another hub in O(hub.endpoint)",
+        )
+
+
+def hub_storage_unreachable(hub: Hub, network: Network) -> t.Iterator[Finding]:
+    storage = network.hub.storage if network.hub else None
+    if storage and (storage.reply.failure or storage.reply.status >= 400):
+        yield error(
+            f"{storage.host}, to which the hub {hub.endpoint} redirects downloads, does not serve the weights of"
+            f" {hub.repository}: {storage.reply.reason}",
+            f"allow this host to reach {storage.host} ({_CHECK_NETWORK}), or set a mirror in O(hub.endpoint)",
         )
 
 
@@ -209,6 +261,7 @@ CHECKS = (
     Check(hub_token_refused, "hub", (Network,)),
     Check(hub_not_found, "hub", (Network,)),
     Check(hub_unreachable, "hub", (Network,)),
+    Check(hub_storage_unreachable, "hub", (Network,)),
     Check(registry_certificate, "registry", (Network,)),
     Check(registry_unreachable, "registry", (Network,)),
     Check(unreachable, "reach", (Network,)),

@@ -13,14 +13,20 @@ import hashlib
 import os
 import re
 import threading
+import time
 import typing as t
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from importlib import import_module
 
+from ansible_collections.tritonops.trtllm.plugins.module_utils._deadline import within
 from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._artifact import CHUNK, ArtifactError
-from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._progress import Progress, human_seconds
+from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._progress import (
+    Progress,
+    human_bytes,
+    human_seconds,
+)
 from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._untrusted import (
     check_names,
     open_regular,
@@ -61,8 +67,15 @@ LIBRARY_UNFINISHED = re.compile(r"[\w-]{27}=\.")
 
 DISTRUST = "The hub, or a mirror or proxy in between, cannot be trusted: set another endpoint"
 
-DOWNLOAD_CHUNK = 1 << 20
 MAX_FILE_BYTES = 1 << 63
+# Of everything that a server sends except files: a list of files with their digests, a message, a redirect.
+MAX_ANSWER_BYTES = 16 << 20
+MAX_ANSWER_SECONDS = 60.0
+# No more than this comes out of one compressed byte.
+MAX_COMPRESSION = 1000
+# As for git: fewer bytes per second over this time are a failure.
+MIN_RATE = 100
+RATE_SECONDS = 60.0
 MAX_ATTEMPTS = 6
 MAX_DELAY = 30.0
 # In seconds. If the hub asks for a longer pause, the module fails instead of waiting.
@@ -78,8 +91,18 @@ LIBRARY_SETTINGS = {
 }
 
 
+_REMEDY = (
+    "Downloaded data is kept: run again to continue; if the error remains, check endpoint, ca_bundle and the host's"
+    " network (proxy, DNS)"
+)
+
+
 class HubError(ArtifactError):
     """The hub, a cache or a folder does not provide the requested files."""
+
+
+class Overlong(HubError):
+    """A server sends more of a file than the hub announced."""
 
 
 class Cancelled(Exception):
@@ -92,10 +115,44 @@ def load_library(ca_bundle: str | None = None) -> t.Any:
     if ca_bundle:
         os.environ["SSL_CERT_FILE"] = ca_bundle
     library = import_module("huggingface_hub")
-    # A broken connection loses an incomplete chunk, and the library's 10 MB are a lot on a slow connection.
+    # Data is passed on as it arrives: a broken connection loses an incomplete chunk, and a slow one delays it.
     constants: t.Any = import_module("huggingface_hub.constants")
-    constants.DOWNLOAD_CHUNK_SIZE = DOWNLOAD_CHUNK
+    constants.DOWNLOAD_CHUNK_SIZE = None
+    http: t.Any = import_module("huggingface_hub.utils._http")
+
+    def client() -> t.Any:
+        made = http.default_client_factory()
+        made.event_hooks["response"].append(_limit_answer)
+        return made
+
+    library.set_client_factory(client)
     return library
+
+
+def _limit_answer(response: t.Any) -> None:
+    """Limit the bytes and the time of everything that is not a file, whose limits are those of _meter()."""
+    if response.is_success and "/api/models/" not in response.url.path:
+        return
+    stream, limit = response.stream, MAX_ANSWER_BYTES
+    if "Content-Encoding" in response.headers:
+        limit //= MAX_COMPRESSION
+    httpx: t.Any = import_module("httpx")
+
+    class Limited(httpx.SyncByteStream):  # type: ignore[misc]
+        def __iter__(self) -> t.Iterator[bytes]:
+            end, received = time.monotonic() + MAX_ANSWER_SECONDS, 0
+            for block in stream:
+                received += len(block)
+                if received > limit:
+                    raise HubError(f"the response of {response.url.host} has more than {limit} bytes. {DISTRUST}")
+                if time.monotonic() > end:
+                    raise TimeoutError(f"no complete response within {MAX_ANSWER_SECONDS:g} s")
+                yield block
+
+        def close(self) -> None:
+            stream.close()
+
+    response.stream = Limited()
 
 
 @dataclass(frozen=True)
@@ -151,10 +208,11 @@ def select_weights(where: str, names: t.Sequence[str], allow: t.Sequence[str], i
     has_safetensors = any(name.endswith(".safetensors") for name in chosen)
     wants_safetensors = bool(select(["model.safetensors"], allow, ignore))
     others = sorted(name for name in names if name.endswith(OTHER_WEIGHTS))
-    if wants_safetensors and not has_safetensors and others:
+    if wants_safetensors and not has_safetensors:
+        only = f", only {', '.join(others)}" if others else ""
         raise HubError(
-            f"{where} has no safetensors weights, only {', '.join(others)}: choose a revision or repository with"
-            " safetensors, or convert the weights and set src to the folder"
+            f"{where} has no safetensors weights{only}: choose a revision or repository with safetensors, or convert"
+            " the weights and set src to the folder"
         )
     return chosen
 
@@ -180,6 +238,21 @@ def is_transfer_error(exc: BaseException) -> bool:
 def status_of(exc: BaseException) -> int | None:
     response = getattr(exc, "response", None)
     return response.status_code if response is not None else None
+
+
+def place_of(exc: BaseException) -> str:
+    """The host that responded, or that was to respond; empty if the error has none."""
+    try:
+        return _place(str(t.cast(t.Any, getattr(exc, "response", None) or exc).request.url))
+    except (AttributeError, RuntimeError):
+        return ""
+
+
+def _place(url: str) -> str:
+    """The host of a URL, with a port that is not a usual one."""
+    # urlsplit() refuses some endpoints, which is for the library to report.
+    found = re.match(r"\w+://(?:[^/?#]*@)?([^/?#]*?)(?::(?:80|443)?)?(?:[/?#]|$)", url)
+    return found.group(1).lower() if found else ""
 
 
 def retry_after(exc: t.Any) -> float:
@@ -221,13 +294,27 @@ class Hub:
             api = self._library.HfApi(**self._access)
             return api.model_info(self._repository, revision=self._revision, files_metadata=True, timeout=60)
 
-        info = self._retrying(call)
+        info = self._retrying(lambda: within(MAX_ANSWER_SECONDS, call))
         asked = self._revision if COMMIT.fullmatch(self._revision) else info.sha
         if info.sha != asked or not COMMIT.fullmatch(str(info.sha)):
             raise HubError(f"{self.where} claims to be commit {str(info.sha)[:100]!r}. {DISTRUST}")
         siblings = [sibling for sibling in info.siblings or [] if isinstance(sibling.rfilename, str)]
         chosen = set(select_weights(self.where, [sibling.rfilename for sibling in siblings], allow, ignore))
-        return info.sha, [self._repo_file(sibling) for sibling in siblings if sibling.rfilename in chosen]
+        files = [self._repo_file(sibling) for sibling in siblings if sibling.rfilename in chosen]
+        self._check_sizes(files)
+        return info.sha, files
+
+    def _check_sizes(self, files: t.Sequence[RepoFile]) -> None:
+        """Refuse files that the library does not download without Xet, which load_library() disables."""
+        constants: t.Any = import_module("huggingface_hub.constants")
+        limit = constants.MAX_HTTP_DOWNLOAD_SIZE
+        large = [f"{file.name} ({human_bytes(file.size)})" for file in files if file.size > limit]
+        if large:
+            raise HubError(
+                f"{self.where} has files of more than {human_bytes(limit)}, which hubs only serve by Xet, not by plain"
+                f" HTTP: {', '.join(large)}. Choose a revision or repository with smaller files, or download it with"
+                " the hf tool and set src to the folder"
+            )
 
     def _repo_file(self, sibling: t.Any) -> RepoFile:
         sha256 = sibling.lfs.sha256 if sibling.lfs else None
@@ -245,7 +332,11 @@ class Hub:
     def check_access(self, commit: str, name: str) -> None:
         """Send a HEAD request for one file: the listing of a gated repository is public, its files are not."""
         url = self._library.hf_hub_url(self._repository, name, revision=commit, endpoint=self._endpoint)
-        self._retrying(lambda: self._library.get_hf_file_metadata(url, token=self._access["token"]))
+
+        def call() -> t.Any:
+            return self._library.get_hf_file_metadata(url, token=self._access["token"])
+
+        self._retrying(lambda: within(MAX_ANSWER_SECONDS, call))
 
     def fetch(
         self,
@@ -300,9 +391,12 @@ class Hub:
                 revision=commit,
                 local_dir=folder,
                 cache_dir=cache_dir,
-                tqdm_class=_cancel_hook(self._stop),
+                tqdm_class=_meter(file, self._stop),
                 **self._access,
             )
+        except Overlong:
+            _discard(folder, file)
+            raise
         except OSError as exc:
             if status_of(exc) == 416 or "Consistency check failed" in str(exc):
                 # The partial file of an earlier run does not belong to this file.
@@ -315,9 +409,10 @@ class Hub:
         progress: Progress | None = None,
         measure: t.Callable[[], int] = lambda: 0,
     ) -> t.Any:
-        """Retry after temporary failures; attempts during which data arrived do not count."""
+        """Retry after temporary failures; attempts during which enough data arrived do not count."""
         attempt, seen = 0, measure()
         while True:
+            began = time.monotonic()
             try:
                 return call()
             except (Cancelled, ArtifactError):
@@ -325,7 +420,7 @@ class Hub:
             except Exception as exc:
                 cause = root_cause(exc)
                 now = measure()
-                attempt = 1 if now > seen else attempt + 1
+                attempt = 1 if now > seen + MIN_RATE * (time.monotonic() - began) else attempt + 1
                 seen = now
                 delay = retry_delay(cause, attempt - 1)
                 if delay is None or attempt >= MAX_ATTEMPTS:
@@ -342,17 +437,42 @@ class Hub:
         return self._without_token(f"{words}. {self._remedy(exc)}")
 
     def _words(self, exc: BaseException) -> str:
-        status = status_of(exc)
+        status, place = status_of(exc), place_of(exc)
+        if status is not None and not self._is_answer_of_hub(exc):
+            who = "the hub, or a proxy in between," if place == _place(self._endpoint) else f"{place}, not the hub,"
+            return f"{who} says {status} {t.cast(t.Any, exc).response.reason_phrase}".rstrip()
         said = getattr(exc, "server_message", None) or str(exc)
         said = re.sub(r"\s+", " ", said).strip().rstrip(".")
-        return f"the hub says {status}: {said}" if status is not None else f"{type(exc).__name__}: {said}"
+        if status is not None:
+            return f"the hub says {status}: {said}"
+        at = f" ({place})" if place and place not in said else ""
+        return f"{type(exc).__name__}: {said}{at}"
+
+    def _is_answer_of_hub(self, exc: BaseException) -> bool:
+        """Not of the storage to which the hub redirects, nor a page of a proxy, which may have any of these names."""
+        headers = t.cast(t.Any, exc).response.headers
+        if "X-Error-Code" in headers:
+            return True
+        return place_of(exc) == _place(self._endpoint) and "html" not in headers.get("Content-Type", "")
 
     def _remedy(self, exc: BaseException) -> str:
         kinds = {kind.__name__ for kind in type(exc).__mro__}
-        status = status_of(exc)
+        status, place = status_of(exc), place_of(exc)
+        if status is not None and self._is_answer_of_hub(exc):
+            return self._remedy_of_hub(exc, kinds, status)
+        if place not in ("", _place(self._endpoint)):
+            return (
+                f"The hub redirects downloads to {place}: allow this host to reach it (firewall, proxy, DNS), or set"
+                " endpoint to a mirror. Downloaded data is kept"
+            )
+        if "HFValidationError" in kinds:
+            return "Correct repository: it must have the form organisation/name"
+        return _REMEDY
+
+    def _remedy_of_hub(self, exc: BaseException, kinds: set[str], status: int) -> str:
         gated = "GatedRepoError" in kinds
         if status in (401, 403) and (gated or "RepositoryNotFoundError" not in kinds):
-            return self._access_remedy(gated, status)
+            return self._access_remedy(gated, status, str(getattr(exc, "server_message", "")))
         if "RevisionNotFoundError" in kinds:
             return "Correct revision: a commit, branch or tag of that repository"
         if "RepositoryNotFoundError" in kinds or status == 404:
@@ -361,20 +481,19 @@ class Hub:
         if status == 429:
             faster = "" if self._token else "; a token (token_file or HF_TOKEN) raises the limit"
             return f"The hub asks for a pause of {human_seconds(retry_after(exc))}: run again after that{faster}"
-        if "HFValidationError" in kinds:
-            return "Correct repository: it must have the form organisation/name"
-        return (
-            "Downloaded data is kept: run again to continue; if the error remains, check endpoint, ca_bundle and the"
-            " host's network (proxy, DNS)"
-        )
+        return _REMEDY
 
-    def _access_remedy(self, gated: bool, status: int) -> str:
+    def _access_remedy(self, gated: bool, status: int, said: str) -> str:
         page = f"{self._endpoint}/{self._repository}"
         if not self._token:
             return (
                 f"No token was given: accept the model's licence at {page} and set token_file (or HF_TOKEN) to a token"
                 " of that account"
             )
+        if "fine-grained" in said:
+            return "The token works, but its permissions do not: change them in the token's settings as the hub says"
+        if "awaiting" in said:
+            return f"The token works, and its account has asked for access: wait until it is granted at {page}"
         if gated and status == 403:
             return f"The token works, but its account has no access: accept the model's licence at {page}"
         return "The token was refused: set token_file (or HF_TOKEN) to a valid one with read access"
@@ -383,12 +502,13 @@ class Hub:
         return text.replace(self._token, "***") if self._token else text
 
 
-def _cancel_hook(stop: threading.Event) -> t.Any:
-    """A replacement for the library's progress bar, which is its only hook to cancel a transfer."""
+def _meter(file: RepoFile, stop: threading.Event) -> t.Any:
+    """A replacement for the library's progress bar, which is its only hook to end a transfer."""
+    pace = Pace()
 
     class Meter:
-        def __init__(self, *_args: t.Any, **_kwargs: t.Any) -> None:
-            pass
+        def __init__(self, *_args: t.Any, initial: int = 0, **_kwargs: t.Any) -> None:
+            self._received = initial
 
         def __enter__(self) -> t.Any:
             return self
@@ -396,11 +516,32 @@ def _cancel_hook(stop: threading.Event) -> t.Any:
         def __exit__(self, *_exc: t.Any) -> None:
             pass
 
-        def update(self, _count: float | None = None) -> None:
+        def update(self, count: int) -> None:
+            """Called before the bytes are written."""
             if stop.is_set():
                 raise Cancelled()
+            self._received += count
+            if self._received > file.size:
+                raise Overlong(f"{file.name} has more than the {file.size} bytes that the hub announced. {DISTRUST}")
+            pace.advance(count)
 
     return Meter
+
+
+class Pace:
+    """The speed of one transfer, with its interruptions: TimeoutError if it is too low."""
+
+    def __init__(self) -> None:
+        self._since, self._bytes = time.monotonic(), 0
+
+    def advance(self, count: int) -> None:
+        self._bytes += count
+        elapsed = time.monotonic() - self._since
+        if elapsed < RATE_SECONDS:
+            return
+        if self._bytes < MIN_RATE * elapsed:
+            raise TimeoutError(f"less than {MIN_RATE} bytes per second for {elapsed:.0f} s")
+        self._since, self._bytes = time.monotonic(), 0
 
 
 def _local_files(folder: str, file: RepoFile) -> t.Iterator[str]:

@@ -46,6 +46,9 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.weights._hf_hub i
 
 LISTING = "listing.json"
 INDEX = "model.safetensors.index.json"
+# That of DeepSeek-V3, with 90,000 tensors, has 9 MB.
+MAX_INDEX_LENGTH = 100 << 20
+MOST_SHOWN = 5
 
 
 @dataclass(frozen=True)
@@ -131,6 +134,7 @@ class HubSource(Source):
                 self.request.max_workers,
                 self.request.cache_dir,
             )
+        _check_shards(draft.payload, [file.name for file in self._files], self._hub.where, "choose another revision")
         self.downloaded = total - present
         shutil.rmtree(os.path.join(draft.payload, LIBRARY_FOLDER), ignore_errors=True)
         record = {
@@ -191,7 +195,7 @@ class OfflineSource(Source):
             f"the cached {self._where}", list(list_files(self._folder)), self.request.allow, self.request.ignore
         )
         self._files = [_cached_file(self._folder, name) for name in names]
-        _check_shards(self._folder, names)
+        _check_shards(self._folder, names, self._folder, "complete the folder first")
         self._check_space(sum(file.size for file in self._files))
 
     def _finished_download(self) -> list[RepoFile]:
@@ -200,7 +204,7 @@ class OfflineSource(Source):
         try:
             with open_regular(os.path.join(partial, LISTING)) as stream:
                 files = [RepoFile(**entry) for entry in json.load(stream)]
-        except (OSError, ValueError, TypeError):
+        except (OSError, ValueError, TypeError, RecursionError):
             return []
         check_names([file.name for file in files], f"{partial}/{LISTING}", reserved=(LIBRARY_FOLDER,))
         payload = os.path.join(partial, "payload")
@@ -238,7 +242,7 @@ class FolderSource(Source):
         return {"src": self._src, "listing": hashlib.sha256(json.dumps(rows).encode("utf-8")).hexdigest()}
 
     def prepare(self) -> None:
-        _check_shards(self._src, [file.name for file in self._files])
+        _check_shards(self._src, [file.name for file in self._files], self._src, "complete the folder first")
         self._check_space(sum(file.size for file in self._files))
 
     def make(self, draft: Draft) -> dict[str, t.Any]:
@@ -277,18 +281,25 @@ def _cached_file(folder: str, name: str) -> RepoFile:
     return RepoFile(name, os.path.getsize(path), digest if is_sha256 else None, digest if is_sha1 else None)
 
 
-def _check_shards(folder: str, names: t.Sequence[str]) -> None:
-    """Refuse a folder that lacks files named in its index."""
-    if INDEX not in names:
+def _check_shards(folder: str, names: t.Sequence[str], where: str, remedy: str) -> None:
+    """Refuse weights that lack files named in their index. A tokenizer's files may include an index without weights."""
+    if INDEX not in names or not any(name.endswith(".safetensors") for name in names):
         return
     try:
         with open(os.path.join(folder, INDEX), encoding="utf-8") as stream:
-            shards = set(json.load(stream)["weight_map"].values())
-        missing = sorted(shards - set(names))
+            # What is cut off is not JSON.
+            shards = set(json.loads(stream.read(MAX_INDEX_LENGTH))["weight_map"].values())
+        missing = sorted(map(_text, shards - set(names)))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as exc:
-        raise HubError(f"{folder}/{INDEX} is not an index of safetensors files: download it again") from exc
+        raise HubError(f"{INDEX} of {where} is not an index of safetensors files: download it again") from exc
     if missing:
-        raise HubError(f"{folder} is incomplete: {INDEX} names {', '.join(missing)}; complete the folder first")
+        raise HubError(f"{where} is incomplete: {INDEX} names {', '.join(missing[:MOST_SHOWN])}; {remedy}")
+
+
+def _text(name: t.Any) -> str:
+    if not isinstance(name, str):
+        raise TypeError(f"{name!r} is not a file name")
+    return name
 
 
 def _one_line(exc: BaseException) -> str:

@@ -14,15 +14,21 @@ from functools import lru_cache
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.error import HTTPError
+from urllib.parse import quote, urlsplit
 
 from ansible.module_utils.common.yaml import yaml_load
 from ansible.module_utils.urls import open_url
+from ansible_collections.tritonops.trtllm.plugins.module_utils._deadline import within
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.catalogue._catalogue import Catalogue
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._host_facts import facts_of_shape
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.request._refusal import Refusal, as_mapping, hint
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.request._spec import Weights
 from yaml import YAMLError
+
+# A config.json has a few kilobytes. The server that responds is not trusted to end.
+MAX_CONFIG_BYTES = 1 << 20
+MAX_SECONDS = 60.0
 
 
 class InputError(Exception):
@@ -37,7 +43,7 @@ class InputError(Exception):
 def _parsed(variable: str, path: str) -> Any:
     try:
         return _loaded(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError, YAMLError) as exc:
+    except (OSError, ValueError, YAMLError, RecursionError) as exc:
         raise InputError(variable, path, f"cannot be read: {exc}") from exc
 
 
@@ -128,11 +134,26 @@ def _fetched(url: str, token_file: str | None) -> Any:
     try:
         token = Path(token_file).expanduser().read_text(encoding="utf-8").strip() if token_file else ""
         headers = {"Authorization": f"Bearer {token}"} if token else {}
-        # The token must not be sent to other hosts to which the hub redirects.
-        with open_url(
-            url, headers=headers, unredirected_headers=["Authorization"], timeout=30, follow_redirects="all"
-        ) as answer:
-            return json.loads(answer.read())
-    except (OSError, HTTPException, ValueError) as exc:
+        return json.loads(within(MAX_SECONDS, lambda: _downloaded(url, headers)))
+    except (OSError, HTTPException, ValueError, RecursionError) as exc:
         remedy = "set trtllm_model.shape, or trtllm_model.config (a copy of config.json on the control node)"
-        return InputError("trtllm_model", None, f"the model's shape cannot be read from {url}: {exc}; {remedy}")
+        message = f"the model's shape cannot be read from {url}: {_said(exc, url)}; {remedy}"
+        return InputError("trtllm_model", None, message)
+
+
+def _said(exc: Exception, url: str) -> str:
+    """The error, with the host that responded if the hub redirected to it."""
+    if not isinstance(exc, HTTPError) or urlsplit(exc.url).netloc == urlsplit(url).netloc:
+        return str(exc)
+    return f"{urlsplit(exc.url).netloc} responds {exc}"
+
+
+def _downloaded(url: str, headers: Mapping[str, str]) -> bytes:
+    # The token must not be sent to other hosts to which the hub redirects.
+    with open_url(
+        url, headers=headers, unredirected_headers=["Authorization"], timeout=30, follow_redirects="all"
+    ) as answer:
+        content: bytes = answer.read(MAX_CONFIG_BYTES + 1)
+    if len(content) > MAX_CONFIG_BYTES:
+        raise ValueError(f"the response has more than {MAX_CONFIG_BYTES} bytes")
+    return content

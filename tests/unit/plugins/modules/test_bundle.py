@@ -12,6 +12,7 @@ import subprocess
 import tempfile
 import typing as t
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._artifact import Draft
@@ -131,6 +132,53 @@ def test_verified_file_is_read_again_only_if_it_was_written_to(made: Made) -> No
     assert made.info()["hashed"] == 0
     overwrite(made.path / "wheels/b.whl", b"OTHER")
     assert "wheels/b.whl has been changed" in made.refusal()
+
+
+@pytest.mark.parametrize("name", ["", "wheels", "wheels/a.whl", "manifest.json", ".."])
+@pytest.mark.parametrize("by", ["owner", "group", "everybody"])
+def test_bundle_that_others_can_change_is_refused(made: Made, name: str, by: str) -> None:
+    made.make()
+    changed = (made.path / name).resolve()
+    if by == "everybody":
+        changed.chmod(0o777)
+        problem = f"{changed} can be written to by everybody"
+    elif os.geteuid():
+        pytest.skip("only root can give files to others")
+    elif by == "group":
+        os.chown(changed, 0, 54321)
+        changed.chmod(0o775)
+        problem = f"{changed} can be written to by the group 54321"
+    else:
+        os.chown(changed, 54321, 0)
+        problem = f"{changed} belongs to the user 54321"
+    message = made.refusal()
+    assert f"others than root can change the bundle {made.path}:\n- {problem}\nGive it to root (chown" in message
+
+
+def test_bundle_behind_a_link_that_others_can_change_is_refused(made: Made, tmp_path: Path, capsys: Capture) -> None:
+    """Of the folders that lead to it, only the second one, with another link, can be changed."""
+    made.make()
+    theirs, ours = tmp_path / "theirs", tmp_path / "ours"
+    theirs.mkdir(mode=0o700)
+    (theirs / "link").symlink_to(made.path)
+    ours.symlink_to("theirs/link")
+    assert run_module(bundle_info, capsys, path=str(ours))["files"] == 3
+    theirs.chmod(0o777)
+    message = failure(bundle_info, capsys, path=str(ours))
+    assert f"- {theirs} can be written to by everybody\n" in message
+
+
+def test_bundle_below_a_folder_like_tmp_is_accepted(made: Made, tmp_path: Path) -> None:
+    made.make()
+    tmp_path.chmod(0o1777)
+    assert made.info()["files"] == 3
+
+
+def test_bundle_on_a_read_only_file_system_can_belong_to_anybody(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    made.make()
+    (made.path / "wheels/a.whl").chmod(0o666)
+    monkeypatch.setattr("os.statvfs", lambda _path: SimpleNamespace(f_flag=os.ST_RDONLY))
+    assert made.info()["files"] == 3
 
 
 def test_manifest_that_is_not_the_signed_one_is_refused(made: Made) -> None:

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import gzip
 import importlib.util
 import json
 import os
@@ -14,8 +15,10 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib import import_module
 from ipaddress import ip_address
 from pathlib import Path
@@ -26,7 +29,7 @@ import pytest
 from ansible.module_utils.testing import patch_module_args
 from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact import _artifact
 from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._artifact import read_artifact
-from ansible_collections.tritonops.trtllm.plugins.module_utils.weights import _hf_hub
+from ansible_collections.tritonops.trtllm.plugins.module_utils.weights import _hf_hub, _weights
 from ansible_collections.tritonops.trtllm.plugins.modules import hf_snapshot
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -81,7 +84,6 @@ def hub(tree):
 @pytest.fixture(autouse=True)
 def no_waiting(monkeypatch, tmp_path):
     monkeypatch.setattr(_hf_hub, "MAX_DELAY", 0.05)
-    monkeypatch.setattr(_hf_hub, "DOWNLOAD_CHUNK", CHUNK)
     # Only the hub may be slow.
     monkeypatch.setattr(server, "time", SimpleNamespace(sleep=time.sleep))
     monkeypatch.setattr("time.sleep", lambda _seconds, _sleep=time.sleep: _sleep(0.01))
@@ -229,13 +231,27 @@ def test_files_of_others_at_dest_are_refused(run, tree, tmp_path, source):
 
 @pytest.mark.parametrize(
     "index",
-    ["{", "[]", "{}", '{"weight_map": [1]}', '{"weight_map": {"a": [], "b": 1}}', "[" * 100000],
+    [
+        "{",
+        "[]",
+        "{}",
+        '{"weight_map": {"a": 1}}',
+        '{"weight_map": [1]}',
+        '{"weight_map": {"a": [], "b": 1}}',
+        "[" * 100000,
+    ],
     ids=lambda text: text[:30],
 )
 def test_an_invalid_index_is_refused(run, tree, index):
     (tree / "model.safetensors.index.json").write_text(index)
     result = run(src=str(tree), repository=None, revision=None)
-    assert "model.safetensors.index.json is not an index of safetensors files: download it again" in result["msg"]
+    assert f"model.safetensors.index.json of {tree} is not an index of safetensors files: download it" in result["msg"]
+
+
+def test_an_index_is_not_read_to_its_end(run, tree, monkeypatch):
+    monkeypatch.setattr(_weights, "MAX_INDEX_LENGTH", 20)
+    (tree / "model.safetensors.index.json").write_text(json.dumps({"weight_map": {"a": "model.safetensors"}}))
+    assert "is not an index of safetensors files" in run(src=str(tree), repository=None, revision=None)["msg"]
 
 
 @pytest.mark.parametrize("dest", [".", "..", "copy"])
@@ -327,7 +343,6 @@ def test_kill_9_leaves_no_final_name_and_the_next_run_resumes(run, hub, tmp_path
         "from ansible_collections.tritonops.trtllm.plugins.module_utils.weights import _hf_hub, _weights\n"
         f"request = _weights.Request({str(dest)!r}, {REPOSITORY!r}, {hub.commit!r}, None, {hub.url!r}, False, None,"
         " _hf_hub.DEFAULT_ALLOW, _hf_hub.DEFAULT_IGNORE, 4, False, False)\n"
-        f"_hf_hub.DOWNLOAD_CHUNK = {CHUNK}\n"
         "_weights.snapshot(_weights.HubSource(request, _hf_hub.load_library(), None))\n"
     )
     with subprocess.Popen([sys.executable, "-c", code]) as child:
@@ -350,6 +365,106 @@ def wait_until(condition, seconds=60):
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.01)
+
+
+@pytest.fixture
+def send(monkeypatch):
+    """Replaces what the hub sends for the paths that end so; without a length, as it ends with the connection."""
+
+    def replace_answer(ending, blocks, status=200, method="GET", **headers):
+        def serve(handler, send_body, original=server.Handler._serve):
+            if not handler.path.split("?")[0].endswith(ending) or handler.command != method:
+                original(handler, send_body)
+                return
+            handler.close_connection = True
+            handler.server.hub.note(handler.command, handler.path, handler.headers.get("Range"))
+            handler.send_response(status)
+            for name, value in headers.items():
+                handler.send_header(name.replace("_", "-"), value)
+            handler.end_headers()
+            with suppress(OSError):
+                for block in blocks():
+                    handler.wfile.write(block)
+                    sent.append(len(block))
+
+        monkeypatch.setattr(server.Handler, "_serve", serve)
+
+    sent = []
+    replace_answer.sent = sent
+    return replace_answer
+
+
+def dripping(real_sleep=time.sleep):
+    return (b"x" for _ in range(400) if not real_sleep(0.05))
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "config.json"])
+def test_a_body_that_is_longer_than_announced_ends_at_that_size(run, send, hub, tree, tmp_path, name):
+    send(name, lambda: (b"x" * CHUNK for _ in range(10_000)))
+    size = (tree / name).stat().st_size
+    written = []
+    real = _hf_hub._discard
+    with mock.patch.object(_hf_hub, "_discard") as discard:
+        discard.side_effect = lambda *args: (written.append(_hf_hub.received_bytes(*args)), real(*args))
+        failed = run()
+    assert f"{name} has more than the {size} bytes that the hub announced. The hub, or a mirror" in failed["msg"]
+    assert max(written) <= size and sum(send.sent) < 50 << 20
+    assert not list(
+        (tmp_path / "weights/key.partial/payload").rglob(f"*.{hub.repository(REPOSITORY).blobs[name].etag}.*")
+    )
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "config.json"])
+def test_a_dripping_body_is_not_waited_for(run, send, hub, monkeypatch, name):
+    monkeypatch.setattr(_hf_hub, "RATE_SECONDS", 0.3)
+    monkeypatch.setattr(_hf_hub, "MAX_ATTEMPTS", 3)
+    send(name, dripping)
+    failed = run()
+    assert "TimeoutError: less than 100 bytes per second for 0 s. Downloaded data is kept" in failed["msg"]
+    assert len(fetched(hub, name)) == 3
+
+
+def test_a_slow_body_with_the_minimum_rate_is_waited_for(run, hub, monkeypatch):
+    monkeypatch.setattr(_hf_hub, "RATE_SECONDS", 0.1)
+    hub.bytes_per_second = 500_000
+    assert run()["changed"]
+
+
+@pytest.mark.parametrize("method, ending", [("GET", "/revision/main"), ("HEAD", "config.json")])
+def test_a_dripping_answer_is_not_waited_for(run, monkeypatch, method, ending):
+    monkeypatch.setattr(_hf_hub, "MAX_ANSWER_SECONDS", 0.3)
+    monkeypatch.setattr(_hf_hub, "MAX_ATTEMPTS", 2)
+
+    def serve(handler, send_body, original=server.Handler._serve):
+        if not handler.path.split("?")[0].endswith(ending) or handler.command != method:
+            original(handler, send_body)
+            return
+        handler.wfile.write(b"HTTP/1.1 200 OK\r\nX-Long: ")
+        with suppress(OSError):
+            for block in dripping():
+                handler.wfile.write(block)
+
+    monkeypatch.setattr(server.Handler, "_serve", serve)
+    assert "TimeoutError: no complete response within 0.3 s" in run(revision="main")["msg"]
+
+
+@pytest.mark.parametrize("status", [200, 302, 403])
+def test_an_answer_of_the_hub_is_limited_in_bytes(run, send, status):
+    send("/revision/main", lambda: (b" " * CHUNK for _ in range(20_000)), status, Location="/elsewhere")
+    assert "has more than 16777216 bytes. The hub, or a mirror" in run(revision="main")["msg"]
+    assert sum(send.sent) < 50 << 20
+
+
+def test_a_compressed_answer_is_limited_in_bytes(run, send):
+    content = gzip.compress(b" " * (200 << 20))
+    send("/revision/main", lambda: [content], Content_Encoding="gzip")
+    assert "has more than 16777 bytes" in run(revision="main")["msg"]
+
+
+@pytest.mark.parametrize("body", ["[" * 100_000, '{"a":' * 100_000, '{"siblings": 1}', "[]", "<html>"])
+def test_an_invalid_answer_of_the_hub_is_an_error(run, send, body):
+    send("/revision/main", lambda: [body.encode()])
+    assert f"cannot fetch {REPOSITORY}@main at " in run(revision="main")["msg"]
 
 
 def test_a_file_damaged_in_transfer_is_downloaded_again(run, hub, tree, tmp_path):
@@ -402,6 +517,25 @@ def test_an_unreachable_hub_is_reported(run, tmp_path):
     assert not (tmp_path / "weights").exists()
 
 
+@pytest.mark.parametrize("endpoint", ["http://[", "nonsense", "http://", "http://a:b"])
+def test_an_endpoint_that_is_no_url_is_reported(run, endpoint):
+    assert f"cannot fetch {REPOSITORY}@" in run(endpoint=endpoint)["msg"]
+
+
+@pytest.mark.parametrize(
+    ("url", "place"),
+    [
+        ("https://Hub.example:443/a@b:80/c", "hub.example"),
+        ("http://user:word@hub.example:8080?a=/b", "hub.example:8080"),
+        ("https://[::1]:80", "[::1]"),
+        ("https://hub.example:", "hub.example"),
+        ("nonsense", ""),
+    ],
+)
+def test_the_host_of_a_url(url, place):
+    assert _hf_hub._place(url) == place
+
+
 def gate(hub):
     hub.gated, hub.token = {REPOSITORY}, CANARY
 
@@ -432,6 +566,105 @@ def test_gated_without_the_licence(run, hub, tmp_path, monkeypatch):
     failed = run()
     assert "the hub says 403: Access to model tiny/llama is restricted" in failed["msg"]
     assert "The token works, but its account has no access" in failed["msg"]
+
+
+@pytest.mark.parametrize(
+    "said, remedy",
+    [
+        (
+            "Please enable access to public gated repositories in your fine-grained token settings to view this",
+            "The token works, but its permissions do not: change them in the token's settings as the hub says",
+        ),
+        (
+            "Your request to access model tiny/llama is awaiting a review from the repo authors.",
+            "its account has asked for access: wait until it is granted at",
+        ),
+    ],
+)
+def test_the_remedy_for_a_gated_model_follows_the_hub(run, hub, monkeypatch, said, remedy):
+    gate(hub)
+    monkeypatch.setenv("HF_TOKEN", CANARY)
+    monkeypatch.setattr(server, "gated_message", lambda _repository: said)
+    hub.faults = [server.Fault("gated", "config.json", times=-1)]
+    message = run()["msg"]
+    assert said.rstrip(".") in message and remedy in message and "licence" not in message
+
+
+@pytest.fixture
+def redirected(monkeypatch, hub):
+    """The hub redirects weights to another URL; `storage` is the host there."""
+
+    def to(location):
+        def send_file(handler, repository, name, send_body, original=server.Handler._send_file):
+            blob = repository.blobs[name]
+            if not blob.is_lfs:
+                original(handler, repository, name, send_body)
+                return
+            headers = {
+                "X-Linked-Etag": f'"{blob.sha256}"',
+                "X-Linked-Size": str(blob.size),
+                "X-Repo-Commit": repository.commit,
+                "Location": location,
+            }
+            handler._reply(302, headers, 0, "text/plain")
+
+        monkeypatch.setattr(server.Handler, "_send_file", send_file)
+
+    return to
+
+
+class Storage(BaseHTTPRequestHandler):
+    def do_GET(self):
+        body = b"<html>Blocked by policy</html>"
+        self.send_response(int(self.path[1:4]))
+        self.send_header("Content-Type", "text/html")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format, *args):
+        """Do not log requests."""
+
+
+@pytest.fixture
+def storage():
+    with ThreadingHTTPServer(("127.0.0.1", 0), Storage) as http:
+        threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+        yield f"127.0.0.1:{http.server_port}"
+        http.shutdown()
+
+
+@pytest.mark.parametrize(
+    "status, phrase", [(403, "403 Forbidden"), (401, "401 Unauthorized"), (502, "502 Bad Gateway")]
+)
+def test_a_refusal_behind_the_hub_is_not_blamed_on_the_token(
+    run, hub, redirected, storage, monkeypatch, status, phrase
+):
+    hub.token = CANARY
+    monkeypatch.setenv("HF_TOKEN", CANARY)
+    redirected(f"http://{storage}/{status}?signature=secret")
+    message = run()["msg"]
+    assert (
+        f"{storage}, not the hub, says {phrase}. The hub redirects downloads to {storage}: allow this host" in message
+    )
+    assert "oken" not in message and "licence" not in message and "secret" not in message
+
+
+def test_a_host_behind_the_hub_that_cannot_be_reached_is_named(run, redirected):
+    redirected("http://blocked.invalid/weights?signature=secret")
+    message = run()["msg"]
+    assert "(blocked.invalid). The hub redirects downloads to blocked.invalid: allow this host to reach it" in message
+
+
+@pytest.mark.parametrize("ending", ["/revision/main", "config.json"])
+def test_a_page_of_a_proxy_is_not_blamed_on_the_token(run, hub, send, monkeypatch, ending):
+    hub.token = CANARY
+    monkeypatch.setenv("HF_TOKEN", CANARY)
+    method = "GET" if ending.startswith("/") else "HEAD"
+    send(ending, lambda: [b"<html>"], 403, method, Content_Type="text/html")
+    message = run(revision="main")["msg"]
+    assert "the hub, or a proxy in between, says 403 Forbidden. Downloaded data is kept" in message
+    assert "check endpoint" in message and "oken" not in message
 
 
 def test_gated_with_a_token_that_is_not_stored(run, hub, tmp_path):
@@ -523,6 +756,48 @@ def test_weights_that_are_only_pickled_are_refused(run, hub, tree):
     hub._repositories.clear()
     failed = run(revision="main")
     assert "has no safetensors weights, only pytorch_model.bin: choose a revision" in failed["msg"]
+
+
+@pytest.mark.parametrize("by", ["hub", "folder", "check"])
+def test_a_repository_without_weights_is_refused(run, hub, tree, tmp_path, by):
+    for name in ("model.safetensors", "pytorch_model.bin"):
+        (tree / name).unlink()
+    hub._repositories.clear()
+    source = {"src": str(tree), "repository": None} if by == "folder" else {"revision": "main"}
+    failed = run(check=by == "check", **source)
+    assert "has no safetensors weights: choose a revision or repository" in failed["msg"]
+    assert not (tmp_path / "weights").exists()
+
+
+def test_a_tokenizer_needs_no_weights(run, hub, tree):
+    """Its patterns also select the index of weights that they do not select."""
+    index = {"weight_map": {"a": "model-00001-of-00002.safetensors"}}
+    (tree / "model.safetensors.index.json").write_text(json.dumps(index))
+    hub._repositories.clear()
+    files = ["*.json", "*.model", "*.txt", "*.jinja"]
+    assert run(revision="main", allow_patterns=files)["changed"]
+    assert run(repository=None, src=str(tree), allow_patterns=files)["changed"]
+
+
+def test_a_repository_that_lacks_shards_of_its_index_is_refused(run, hub, tree, tmp_path):
+    index = {"weight_map": {"a": "model-00001-of-00002.safetensors", "b": "model.safetensors"}}
+    (tree / "model.safetensors.index.json").write_text(json.dumps(index))
+    hub._repositories.clear()
+    failed = run(revision="main")
+    assert f"{hub.url} is incomplete: model.safetensors.index.json names model-00001-of-00002" in failed["msg"]
+    assert "choose another revision" in failed["msg"] and not (tmp_path / "weights/key").exists()
+
+
+@pytest.mark.parametrize("size, refused", [(60 * 10**9, True), (50 * 10**9 + 1, True), (50 * 10**9, False)])
+def test_a_file_that_only_xet_serves_is_refused_before_the_download(run, hub, monkeypatch, size, refused):
+    monkeypatch.setattr("shutil.disk_usage", lambda _path: SimpleNamespace(free=7))
+    files = hub.repository(REPOSITORY).blobs
+    files["model.safetensors"] = replace(files["model.safetensors"], size=size)
+    message = run()["msg"]
+    assert ("has files of more than 50 GB, which hubs only serve by Xet" in message) == refused, message
+    assert not refused or f"model.safetensors ({size / 1e9:.3g} GB). Choose a revision or rep" in message
+    assert "hf_xet" not in message
+    assert not refused or not [path for _method, path, _range in hub.requests if "/resolve/" in path]
 
 
 def test_a_full_disk_is_reported(run, tmp_path, monkeypatch):

@@ -32,13 +32,22 @@ class GatedHub:
 
     def __init__(self) -> None:
         self.tokens: list[str | None] = []
+        # Where it redirects weights to.
+        self.storage = ""
         hub = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 self._answer(200)
+                if hub.storage:
+                    self.wfile.write(b'{"siblings": [{"rfilename": "model.safetensors"}]}')
 
             def do_HEAD(self) -> None:
+                if hub.storage and self.path.endswith(".safetensors"):
+                    self.send_response(302)
+                    self.send_header("Location", hub.storage)
+                    self.end_headers()
+                    return
                 self._answer(200 if self.headers["Authorization"] == "Bearer " + CANARY else 403)
 
             def _answer(self, status: int) -> None:
@@ -138,6 +147,20 @@ def test_token_is_not_in_the_result(look: Look, hub: GatedHub, tmp_path: Path, b
     result = look(hub={"endpoint": hub.url, **MODEL, **in_file}, **({} if by_file else {"token": wrong}))
     assert ids(result) == ["hub_token_refused"]
     assert CANARY not in json.dumps(result)
+
+
+def test_storage_behind_the_hub_is_asked_without_the_token(look: Look, hub: GatedHub) -> None:
+    with GatedHub() as storage:
+        hub.storage = f"{storage.url}/weights?only=GET"
+        assert look(hub={"endpoint": hub.url, **MODEL}, token=CANARY)["findings"] == []
+    assert storage.tokens == [None, None]
+
+
+def test_storage_behind_the_hub_that_cannot_be_reached_is_found(look: Look, hub: GatedHub) -> None:
+    hub.storage = "http://blocked.invalid/weights"
+    result = look(hub={"endpoint": hub.url, **MODEL}, token=CANARY)
+    assert ids(result) == ["hub_storage_unreachable"]
+    assert f"blocked.invalid, to which the hub {hub.url} redirects downloads" in result["findings"][0]["message"]
 
 
 def test_hub_is_not_queried_for_existing_weights(look: Look, hub: GatedHub, tmp_path: Path) -> None:

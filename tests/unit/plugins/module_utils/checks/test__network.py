@@ -32,7 +32,11 @@ def answers(info: Reply, file: Reply = OK) -> tuple[list[str], Fetch]:
 
 def of_hub(info: Reply, file: Reply = OK, token: bool = False) -> dict[str, tuple[str, str, str]]:
     """The findings of the hub's checks, by id."""
-    network = Network(ask_hub(HUB, token, answers(info, file)[1]))
+    fetch = answers(info, file)[1]
+    return findings_of(Network(ask_hub(HUB, token, fetch, fetch)))
+
+
+def findings_of(network: Network) -> dict[str, tuple[str, str, str]]:
     checks = [check for check in _network.CHECKS if check.need == "hub"]
     findings = {check.id: list(check.find(HUB, network)) for check in checks}
     return {name: only(entries) for name, entries in findings.items() if entries}
@@ -40,7 +44,7 @@ def of_hub(info: Reply, file: Reply = OK, token: bool = False) -> dict[str, tupl
 
 def test_open_hub_is_queried_twice() -> None:
     asked, fetch = answers(OK, Reply(307))
-    ask_hub(HUB, False, fetch)
+    ask_hub(HUB, False, fetch, fetch)
     assert asked == [f"GET {INFO}", f"HEAD {FILE}"]
     assert of_hub(OK, Reply(307)) == {}
 
@@ -80,6 +84,84 @@ def test_hub_without_an_answer_is_an_error() -> None:
     _severity, message, remedy = of_hub(SILENT)["hub_unreachable"]
     assert message == "the hub https://hub.example does not respond: Connection refused"
     assert "O(hub.endpoint)" in remedy and "O(ca_bundle)" in remedy
+
+
+LISTING = Reply(200, body=b'{"siblings": [{"rfilename": "config.json"}, {"rfilename": "a b.safetensors"}]}')
+WEIGHTS = FILE.replace("config.json", "a%20b.safetensors")
+STORED = "https://storage.example/x?signature=secret"
+
+
+def to(location: str) -> Reply:
+    return Reply(302, {"location": location})
+
+
+def of_storage(replies: dict[str, Reply]) -> tuple[list[str], dict[str, tuple[str, str, str]]]:
+    """The requests without the token, and the findings."""
+    known, anonymous = {f"GET {INFO}": LISTING, f"HEAD {FILE}": OK, **replies}, []
+
+    def fetch(method: str, url: str) -> Reply:
+        assert url.startswith("https://hub.example/")
+        return known[f"{method} {url}"]
+
+    def fetch_without_token(method: str, url: str) -> Reply:
+        anonymous.append(f"{method} {url}")
+        return known[f"{method} {url}"]
+
+    return anonymous, findings_of(Network(ask_hub(HUB, True, fetch, fetch_without_token)))
+
+
+@pytest.mark.parametrize(
+    ("head", "get"),
+    [
+        (SILENT, None),
+        (Reply(403, {"content-type": "text/html"}), Reply(403, {"content-type": "text/html"})),
+        (Reply(407), Reply(0, failure="Tunnel connection failed: 403 Forbidden")),
+    ],
+)
+def test_storage_behind_the_hub_that_cannot_be_reached_is_named(head: Reply, get: Reply | None) -> None:
+    replies = {f"HEAD {WEIGHTS}": to(STORED), f"HEAD {STORED}": head, **({f"GET {STORED}": get} if get else {})}
+    asked, found = of_storage(replies)
+    ((name, (severity, message, remedy)),) = found.items()
+    assert name == "hub_storage_unreachable" and severity == "error" and len(asked) == len(replies) - 1
+    reason = (get or head).reason
+    assert message.startswith("storage.example, to which the hub https://hub.example redirects") and reason in message
+    assert "allow this host to reach storage.example" in remedy and "secret" not in message + remedy
+    assert "token" not in message + remedy
+
+
+@pytest.mark.parametrize(
+    "replies",
+    [
+        {f"HEAD {WEIGHTS}": OK},
+        {f"HEAD {WEIGHTS}": to(STORED), f"HEAD {STORED}": OK},
+        # The URL is only signed for GET.
+        {f"HEAD {WEIGHTS}": to(STORED), f"HEAD {STORED}": Reply(403), f"GET {STORED}": OK},
+        # The model was renamed.
+        {
+            f"HEAD {WEIGHTS}": to("/new/name.safetensors"),
+            "HEAD https://hub.example/new/name.safetensors": to(STORED),
+            f"HEAD {STORED}": to("//other.example/y"),
+            "HEAD https://other.example/y": OK,
+        },
+        {f"HEAD {WEIGHTS}": to(WEIGHTS)},
+    ],
+)
+def test_storage_that_responds_is_no_finding(replies: dict[str, Reply]) -> None:
+    asked, found = of_storage(replies)
+    assert found == {} and not [url for url in asked if "hub.example" in url]
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b"{", b'{"siblings": [1]}', b'{"siblings": null}', b"[" * 100_000])
+def test_a_description_without_weights_is_no_finding(body: bytes) -> None:
+    assert of_storage({f"GET {INFO}": Reply(200, body=body)}) == ([], {})
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_page_of_a_proxy_is_not_blamed_on_the_token(status: int) -> None:
+    page = Reply(status, {"content-type": "text/html; charset=utf-8"})
+    for found in (of_hub(page), of_hub(OK, page, token=True)):
+        ((name, (_severity, _message, remedy)),) = found.items()
+        assert name == "hub_unreachable" and "proxy" in remedy and "token" not in remedy
 
 
 def of_registry(reply: Reply) -> dict[str, tuple[str, str, str]]:

@@ -5,9 +5,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import json
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Iterable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, ClassVar
@@ -15,6 +18,7 @@ from typing import Any, ClassVar
 import pytest
 import yaml
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._fleet import plan_fleet
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils.request import _files
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.request._files import (
     InputError,
     facts_from_file,
@@ -127,6 +131,7 @@ class Hub(BaseHTTPRequestHandler):
     """Answers like a hub; `asked` has the requests."""
 
     asked: ClassVar[list[tuple[str, str | None]]] = []
+    sent: ClassVar[int] = 0
 
     def do_GET(self) -> None:
         token = self.headers.get("Authorization")
@@ -135,15 +140,41 @@ class Hub(BaseHTTPRequestHandler):
             self.wfile.write(b"this is not HTTP\r\n\r\n")
         elif "gated" in self.path and token != "Bearer secret":
             self.answer(401, b"{}")
+        elif "stored" in self.path:
+            self.send_response(302)
+            self.send_header("Location", f"http://localhost:{self.server.server_address[1]}/absent")
+            self.end_headers()
         elif "moved" in self.path:
             self.send_response(302)
             self.send_header("Location", self.path.replace("moved", "elsewhere"))
             self.send_header("Content-Length", "0")
             self.end_headers()
+        elif "dripping" in self.path:
+            self.drip("headers" in self.path)
+        elif "endless" in self.path:
+            self.end_headers_and_send(itertools.repeat(b" " * (1 << 16), 1000))
+        elif "nested" in self.path:
+            self.answer(200, (b"[" if "lists" in self.path else b'{"a":') * 100_000)
         elif "absent" in self.path:
             self.answer(404, b"Entry not found")
         else:
             self.answer(200, b"<html>" if "html" in self.path else json.dumps(CONFIG).encode())
+
+    def drip(self, headers: bool) -> None:
+        """Each byte arrives in time, but there is no end to them."""
+        self.wfile.write(b"HTTP/1.1 200 OK\r\n" + (b"X-Long: " if headers else b"\r\n"))
+        self.send_all(b"1" for _ in range(100) if not time.sleep(0.05))
+
+    def end_headers_and_send(self, blocks: Iterable[bytes]) -> None:
+        self.send_response(200)
+        self.end_headers()
+        self.send_all(blocks)
+
+    def send_all(self, blocks: Iterable[bytes]) -> None:
+        with contextlib.suppress(OSError):
+            for block in blocks:
+                self.wfile.write(block)
+                Hub.sent += len(block)
 
     def answer(self, status: int, body: bytes) -> None:
         self.send_response(status)
@@ -268,3 +299,34 @@ def test_an_unreadable_model_shape_is_refused_with_other_problems() -> None:
         "trtllm_deployments.small.precision",
     ]
     assert plan["refusals"][0]["value"] == "/no/such"
+
+
+def test_a_host_to_which_the_hub_redirects_is_named(hub: str) -> None:
+    with pytest.raises(
+        InputError, match=r"/me/stored/.*config\.json: localhost:\d+ responds HTTP Error 404: Not Found; set"
+    ):
+        with_config(request_to(hub, "me/stored"), None)
+
+
+@pytest.mark.parametrize("part", ["body", "headers"])
+def test_a_dripping_hub_is_not_waited_for(hub: str, monkeypatch: pytest.MonkeyPatch, part: str) -> None:
+    monkeypatch.setattr(_files, "MAX_SECONDS", 0.5)
+    with pytest.raises(InputError, match=r"no complete response within 0\.5 s; set trtllm_model\.shape"):
+        with_config(request_to(hub, f"me/dripping-{part}"), None)
+
+
+def test_an_endless_response_is_not_read_to_its_end(hub: str) -> None:
+    with pytest.raises(InputError, match="the response has more than 1048576 bytes; set trtllm_model"):
+        with_config(request_to(hub, "me/endless"), None)
+    assert Hub.sent < 32 << 20
+
+
+@pytest.mark.parametrize("kind", ["lists", "mappings"])
+def test_a_deeply_nested_response_is_refused(hub: str, kind: str) -> None:
+    with pytest.raises(InputError, match="recursion"):
+        with_config(request_to(hub, f"me/nested-{kind}"), None)
+
+
+def test_a_deeply_nested_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"cannot be read: .*recursion"):
+        facts_from_file(file(tmp_path, "[" * 100_000), ["one"])
