@@ -136,7 +136,8 @@ options:
   hard_link:
     description:
       - Whether to hard-link the engine, the tokenizer and the weights, so that they need no additional disk space.
-      - If they are on another file system, or with V(false), they are copied.
+      - If they are on another file system, or with V(false), they are copied. So are files that others than root can
+        write to, because they could change what is served.
     type: bool
     default: true
 author:
