@@ -14,7 +14,7 @@ version_added: "0.1.0"
 
 description:
   - Pulls an image from a registry by the digest of its manifest, or loads it from an archive of C(docker save) and
-    checks that it has the requested ID.
+    checks that it is the requested image.
   - If only a tag is given, its digest is looked up in the registry and recorded. Later runs use the recorded digest,
     even if the image has to be pulled again. If the tag was moved since, the module fails; see O(tag_moved).
   - The record is in O(dest); the image itself is in Docker.
@@ -51,8 +51,9 @@ options:
     type: str
   digest:
     description:
-      - For O(source=registry), the digest of the manifest. For O(source=archive), the ID that the image must have. Both
-        are V(sha256:) and 64 hexadecimal digits.
+      - For O(source=registry), the digest of the manifest. For O(source=archive), the digest of the image's
+        configuration or of its manifest. Docker shows the first as its ID, or the second if it uses containerd's image
+        store. They have the form V(sha256:) and 64 hexadecimal digits.
       - Required for O(source=archive). For O(source=registry), it makes all hosts use the same image. Without it, the
         first run on each host looks up the tag.
     type: str
@@ -142,6 +143,7 @@ RETURN = r"""
 image:
   description:
     - The image to run, in the form V(repository@sha256:…) or V(sha256:…).
+    - For O(source=archive) it is the ID that Docker shows, which may be another digest of the image than O(digest).
     - In check mode it is O(reference) until a run has looked up its tag.
   returned: success
   type: str
