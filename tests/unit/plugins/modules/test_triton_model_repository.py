@@ -279,6 +279,22 @@ def test_files_that_others_can_write_to_are_copied(
     assert not make(arguments)["changed"]
 
 
+@pytest.mark.parametrize("share", ["tokenizer", "weights"])
+def test_a_tokenizer_that_the_image_cannot_read_is_refused(
+    share: str, site: Site, make: t.Callable[..., Result]
+) -> None:
+    """Before anything is written, instead of when the server starts."""
+    merges = {"version": "1.0", "model": {"type": "BPE", "vocab": {"a": 0, "b": 1, "ab": 2}, "merges": [["a", "b"]]}}
+    write(site.weights / "tokenizer.json", json.dumps(merges))
+    dest = {"tokenizer": site.tokenizer, "weights": site.served_weights}[share]
+    arguments = site.arguments(**{share: site.weights, f"{share}_dest": dest})
+    for check in (True, False):
+        message = make({**arguments, "tokenizers": "0.15"}, check=check)["msg"]
+        assert f"{site.weights}/tokenizer.json has merges as pairs" in message and "0.20 or later" in message
+    assert not site.dest.exists() and not dest.exists()
+    assert make({**arguments, "tokenizers": "0.20"})["changed"]
+
+
 # --- a release as a whole
 
 MANIFEST = {"id": "mine", "release": "1.2.1", "model": {"name": "mixtral"}}
