@@ -48,6 +48,8 @@ class ImageRequest:
     login: Login
     tag_moved: str
     check_mode: bool
+    # The digest of the tag, if it was looked up before.
+    resolved: str | None = None
 
     @property
     def asked(self) -> str:
@@ -120,13 +122,18 @@ def image_result(request: ImageRequest, docker: Docker | None) -> dict[str, t.An
     }
 
 
+def tag_digest(request: ImageRequest, docker: Docker) -> str:
+    """The digest that the tag has, unless it was looked up before."""
+    return request.resolved or docker.digest_of(request.reference, request.login)
+
+
 def _check_tag(request: ImageRequest, docker: Docker, image: str, is_there: bool) -> list[str]:
     """Refuse a tag that was moved since it was recorded; returns a warning if the registry cannot be reached."""
     if request.digest or request.tag_moved == KEEP:
         return []
     recorded = image.partition("@")[2]
     try:
-        found = docker.digest_of(request.reference, request.login)
+        found = tag_digest(request, docker)
     except DockerError as exc:
         # Without the registry a local image can still be used; pulling a missing one fails with the same error.
         return [f"cannot check whether {request.reference} is still {recorded}, which is used: {exc}"] * is_there
@@ -187,7 +194,7 @@ def _provide(
         if archived:
             image = archived.shown(docker.containerd) or request.digest
         if image is None:
-            image = f"{request.repository}@{docker.digest_of(request.asked, request.login)}"
+            image = f"{request.repository}@{tag_digest(request, docker)}"
         else:
             reason = None
         draft = Draft(request.dest, request.inputs)

@@ -521,3 +521,18 @@ def test_check_mode_without_the_sdk(load, monkeypatch):
     monkeypatch.setattr(_containers, "load_sdk", mock.Mock(side_effect=ImportError()))
     assert load(check=True)["changed"]
     assert "docker" in load()["msg"]
+
+
+def test_a_known_digest_of_a_tag_is_not_looked_up(pull_tag, engine):
+    engine.tags = {}
+    assert pull_tag(resolved=MANIFEST)["image"] == f"{REFERENCE}@{MANIFEST}"
+    assert engine.calls == [("pull", REFERENCE, MANIFEST)]
+    assert not pull_tag(resolved=MANIFEST)["changed"]
+    assert f"was moved: it was {MANIFEST}" in pull_tag(resolved=OTHER_MANIFEST)["msg"]
+    assert pull_tag(resolved=OTHER_MANIFEST, tag_moved="keep")["image"] == f"{REFERENCE}@{MANIFEST}"
+
+
+def test_a_tag_is_only_looked_up(pull_tag, engine, tmp_path):
+    result = pull_tag(look_up=True)
+    assert (result["digest"], result["changed"], engine.calls) == (MANIFEST, False, [("look up", TAGGED)])
+    assert not (tmp_path / "image").exists()
