@@ -14,19 +14,22 @@ from ansible_collections.tritonops.trtllm.plugins.plugin_utils.request._refusal 
 
 
 class ActionModule(NormalAction):
-    """Adds the placeholders that may stay unfilled in a valid file, but that the server needs."""
+    """Adds the placeholders that the server needs, and the version of tokenizers that its image has."""
 
     def run(self, tmp: Any = None, task_vars: Any = None) -> Any:
         arguments = self._task.args
         release = str(arguments.get("release") or "").removeprefix("v")
         # The LLM API's templates have no placeholders, and an explicit list takes precedence.
-        if release and not arguments.get("required") and not arguments.get("llm_args"):
-            releases = load_catalogue().releases
-            if release not in releases:
-                known = ", ".join(releases)
-                message = f"release: {release!r} is not known{hint(release, releases)}; use one of: {known}"
-                return {"failed": True, "msg": message}
+        wanted = release and not arguments.get("required") and not arguments.get("llm_args")
+        releases = load_catalogue().releases if release else {}
+        if wanted and release not in releases:
+            known = ", ".join(releases)
+            message = f"release: {release!r} is not known{hint(release, releases)}; use one of: {known}"
+            return {"failed": True, "msg": message}
+        if release in releases:
+            arguments = {"tokenizers": releases[release]["tokenizers"], **arguments}
+        if wanted:
             groups = releases[release]["placeholders"]
-            required = {model: names["required_for_sense"] for model, names in groups.items()}
-            self._task.args = {**arguments, "required": required}
+            arguments["required"] = {model: names["required_for_sense"] for model, names in groups.items()}
+        self._task.args = arguments
         return super().run(tmp, task_vars)

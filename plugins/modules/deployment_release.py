@@ -13,6 +13,8 @@ description:
   - A deployment has a folder C(releases) and two symbolic links. C(current) points to the release that is served,
     C(previous) to the last one before it that passed its proof.
   - The links are replaced atomically, so that there always is a release to serve. The service is not restarted.
+  - With O(state=current), the files of the release are written to disk before a link points to it, so that the service
+    starts after a power failure.
 extends_documentation_fragment:
   - tritonops.trtllm.attributes
 attributes:
@@ -143,6 +145,7 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.release._served i
     mark_proved,
     serving,
     set_links,
+    sync_release,
 )
 
 
@@ -150,7 +153,9 @@ def shown(module: AnsibleModule, unit: str | None) -> dict[str, str]:
     """Properties of the unit in systemd; empty without a unit."""
     if not unit:
         return {}
-    _rc, out, _err = module.run_command(["systemctl", "show", "--property", "MainPID,NeedDaemonReload", unit])
+    _rc, out, _err = module.run_command(
+        ["systemctl", "show", "--property", "MainPID,NeedDaemonReload,FragmentPath", unit]
+    )
     return dict(line.split("=", 1) for line in out.splitlines() if "=" in line)
 
 
@@ -171,6 +176,9 @@ def make_current(module: AnsibleModule, path: str, release: str) -> dict[str, t.
         "reload": unit.get("NeedDaemonReload") == "yes",
         "running": runs(unit, os.path.join(path, RELEASES, release)),
     }
+    if not module.check_mode:
+        # A release that is current already may have new scripts.
+        sync_release(path, release, unit.get("FragmentPath", ""))
     return {**changed(module, path, before, after), **found}
 
 

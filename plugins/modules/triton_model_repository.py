@@ -120,6 +120,11 @@ options:
     description:
       - The folder of the model's weights. Only its tokenizer and configuration files are linked to O(tokenizer_dest).
     type: path
+  tokenizers:
+    description:
+      - The version of the Python package tokenizers in the image that will serve the model, such as V(0.19). The module
+        fails if the model's C(tokenizer.json) needs a later one. The default is that in the catalogue for O(release).
+    type: str
   tokenizer_dest:
     description:
       - The folder for the tokenizer.
@@ -136,7 +141,8 @@ options:
   hard_link:
     description:
       - Whether to hard-link the engine, the tokenizer and the weights, so that they need no additional disk space.
-      - If they are on another file system, or with V(false), they are copied.
+      - If they are on another file system, or with V(false), they are copied. So are files that others than root can
+        write to, because they could change what is served.
     type: bool
     default: true
 author:
@@ -287,6 +293,7 @@ def main() -> None:
             "engine_model": {"type": "str", "default": "tensorrt_llm"},
             "image_digest": {"type": "str"},
             "tokenizer": {"type": "path"},
+            "tokenizers": {"type": "str"},
             "tokenizer_dest": {"type": "path"},
             "weights": {"type": "path"},
             "weights_dest": {"type": "path"},

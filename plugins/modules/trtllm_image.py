@@ -14,7 +14,7 @@ version_added: "0.1.0"
 
 description:
   - Pulls an image from a registry by the digest of its manifest, or loads it from an archive of C(docker save) and
-    checks that it has the requested ID.
+    checks that it is the requested image.
   - If only a tag is given, its digest is looked up in the registry and recorded. Later runs use the recorded digest,
     even if the image has to be pulled again. If the tag was moved since, the module fails; see O(tag_moved).
   - The record is in O(dest); the image itself is in Docker.
@@ -51,10 +51,11 @@ options:
     type: str
   digest:
     description:
-      - For O(source=registry), the digest of the manifest. For O(source=archive), the ID that the image must have. Both
-        are V(sha256:) and 64 hexadecimal digits.
+      - For O(source=registry), the digest of the manifest. For O(source=archive), the digest of the image's
+        configuration or of its manifest. Docker shows the first as its ID, or the second if it uses containerd's image
+        store. They have the form V(sha256:) and 64 hexadecimal digits.
       - Required for O(source=archive). For O(source=registry), it makes all hosts use the same image. Without it, the
-        first run on each host looks up the tag.
+        first run looks up the tag.
     type: str
   archive:
     description:
@@ -88,6 +89,18 @@ options:
     type: str
     choices: [refuse, keep]
     default: refuse
+  resolved:
+    description:
+      - The digest of the tag in O(reference), if it is known. The registry is then not asked for it.
+      - The module's action plugin sets it, so that all hosts of a play use the image that the tag has for the first of
+        them. If a host of the play has recorded another digest, the module fails; with O(tag_moved=keep), the recorded
+        one is used on all hosts.
+    type: str
+  look_up:
+    description:
+      - Whether to only look up the digest of the tag in O(reference). Nothing is pulled or recorded.
+    type: bool
+    default: false
   docker_host:
     description:
       - URL of the Docker daemon. The default is the environment variable E(DOCKER_HOST), or the local socket.
@@ -142,10 +155,16 @@ RETURN = r"""
 image:
   description:
     - The image to run, in the form V(repository@sha256:…) or V(sha256:…).
+    - For O(source=archive) it is the ID that Docker shows, which may be another digest of the image than O(digest).
     - In check mode it is O(reference) until a run has looked up its tag.
   returned: success
   type: str
   sample: nvcr.io/nvidia/tritonserver@sha256:0f1e2d3c4b5a69788796a5b4c3d2e1f00f1e2d3c4b5a69788796a5b4c3d2e1f0
+digest:
+  description: The digest of the tag.
+  returned: with O(look_up=true)
+  type: str
+  sample: sha256:0f1e2d3c4b5a69788796a5b4c3d2e1f00f1e2d3c4b5a69788796a5b4c3d2e1f0
 image_id:
   description: ID of the image in Docker; V(null) if Docker does not have it.
   returned: success
@@ -178,14 +197,18 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.docker._image imp
     TAG_MOVED,
     image_request,
     image_result,
+    tag_digest,
 )
 
 
 def run(module: AnsibleModule) -> dict[str, t.Any]:
-    names = ("reference", "digest", "dest", "source", "archive", "tag_moved")
+    names = ("reference", "digest", "dest", "source", "archive", "tag_moved", "resolved")
     login = Login(module.params["docker_config"], module.params["registry_auth"])
     request = image_request(**{name: module.params[name] for name in names}, login=login, check_mode=module.check_mode)
-    result = image_result(request, connect(module, module.params["docker_host"]))
+    docker = connect(module, module.params["docker_host"])
+    if module.params["look_up"]:
+        return {"changed": False, "digest": tag_digest(request, docker) if docker else None}
+    result = image_result(request, docker)
     for warning in result.pop("warnings"):
         module.warn(warning)
     return result
@@ -202,6 +225,8 @@ def main() -> None:
             "docker_config": {"type": "path"},
             "registry_auth": {"type": "str", "no_log": True},
             "tag_moved": {"type": "str", "choices": list(TAG_MOVED), "default": REFUSE},
+            "resolved": {"type": "str"},
+            "look_up": {"type": "bool", "default": False},
             "docker_host": {"type": "str"},
         },
         required_if=[("source", "registry", ["reference"]), ("source", "archive", ["archive", "digest"])],

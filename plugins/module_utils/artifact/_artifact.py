@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import fcntl
 import hashlib
@@ -47,6 +48,8 @@ LOCK_READ = 64
 HASH_THREADS = 4
 # Errors of link(2) across file systems, for files of other users, and on file systems without hard links.
 NO_LINK = (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP)
+# From <fcntl.h> and <linux/fs.h>, for renameat2(2).
+AT_FDCWD, RENAME_EXCHANGE = -100, 2
 CHUNK = 1 << 20
 
 
@@ -484,10 +487,10 @@ def try_hard_link(source: str, target: str) -> bool:
     """Hard link target to the file source; False if it must be copied instead.
 
     The target of a symbolic link is not linked: the file may belong to someone other than the link's owner. Neither is
-    a file that others cannot read: a link has the mode of its source, which may not be ours to change.
+    a file that others cannot read or can write to: a link has the mode of its source, which may not be ours to change.
     """
     status = os.lstat(source)
-    if stat.S_ISLNK(status.st_mode) or not status.st_mode & stat.S_IROTH:
+    if stat.S_ISLNK(status.st_mode) or not status.st_mode & stat.S_IROTH or others_can_write(status):
         return False
     try:
         os.link(source, target, follow_symlinks=False)
@@ -496,6 +499,12 @@ def try_hard_link(source: str, target: str) -> bool:
             raise
         return False
     return True
+
+
+def others_can_write(status: os.stat_result) -> bool:
+    """Whether anyone but root and this process can write to the file, and so to every hard link to it."""
+    by_group = status.st_mode & stat.S_IWGRP and status.st_gid not in (0, os.getegid())
+    return bool(status.st_uid not in (0, os.geteuid()) or by_group or status.st_mode & stat.S_IWOTH)
 
 
 def remove(path: str) -> None:
@@ -537,19 +546,36 @@ def mount_points(mounts: str) -> list[str]:
 def replace_folder(new: str, dest: str, mark: str = ARTIFACT_JSON) -> None:
     """Rename the finished folder `new`, which is in one of our partial folders, to dest.
 
-    The old dest is kept in the partial folder until the new one is in place.
+    An old dest is exchanged with the new one, because a server may be using it. Where the file system cannot do that,
+    it is kept in the partial folder until the new one is in place.
     """
     check_replaceable(dest, mark)
-    old = os.path.join(os.path.dirname(new), "replaced")
+    partial = os.path.dirname(new)
+    ready, old = os.path.join(partial, "ready"), os.path.join(partial, "replaced")
+    remove(ready)
     remove(old)
-    if os.path.lexists(dest):
-        os.rename(dest, old)
-    os.rename(new, dest)
-    _sync(os.path.dirname(os.path.abspath(dest)))
+    # After an exchange the old folder has this name, and must not be taken for the payload of an unfinished run.
+    os.rename(new, ready)
+    if not (os.path.lexists(dest) and exchange(ready, dest)):
+        if os.path.lexists(dest):
+            os.rename(dest, old)
+        os.rename(ready, dest)
+    sync(os.path.dirname(os.path.abspath(dest)))
+    remove(ready)
     remove(old)
 
 
-def _sync(path: str) -> None:
+def exchange(one: str, other: str) -> bool:
+    """Exchange two folders in one step; False if the kernel, the file system or the C library cannot."""
+    try:
+        renameat2 = ctypes.CDLL(None).renameat2
+    except AttributeError:
+        return False
+    return renameat2(AT_FDCWD, os.fsencode(one), AT_FDCWD, os.fsencode(other), RENAME_EXCHANGE) == 0
+
+
+def sync(path: str) -> None:
+    """Make a file, or the names in a folder, survive a loss of power."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -561,5 +587,14 @@ def sync_tree(root: str) -> None:
     for folder, _dirs, names in os.walk(root):
         for path in (os.path.join(folder, name) for name in names):
             if os.path.exists(path):
-                _sync(path)
-        _sync(folder)
+                sync(path)
+        sync(folder)
+
+
+def sync_files(folder: str) -> None:
+    """Like sync_tree(), without the folders in it."""
+    for name in os.listdir(folder):
+        path = os.path.join(folder, name)
+        if os.path.isfile(path):
+            sync(path)
+    sync(folder)

@@ -23,7 +23,11 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._progres
 from ansible_collections.tritonops.trtllm.plugins.module_utils.bundle._bundle import BundleError
 from ansible_collections.tritonops.trtllm.plugins.module_utils.bundle._command import Run, runner
 from ansible_collections.tritonops.trtllm.plugins.module_utils.bundle._part import ArgumentSpec, Kind, Options
-from ansible_collections.tritonops.trtllm.plugins.module_utils.docker._containers import archive_ids
+from ansible_collections.tritonops.trtllm.plugins.module_utils.docker._containers import (
+    archive_images,
+    listed,
+    with_digest,
+)
 
 if t.TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
@@ -77,12 +81,12 @@ class ImageArchive:
         progress.start(self._source.source, total=self._size() or None)
         with sampled(progress, lambda: bytes_in(draft.partial)):
             image_id = self._write(archive)
-        ids = sorted(archive_ids(archive))
-        if image_id and image_id not in ids:
+        images = archive_images(archive)
+        if image_id and not with_digest(images, image_id):
             raise BundleError(
-                f"the archive {archive} contains the image {' or '.join(ids)}, not {image_id}: correct trtllm_image"
+                f"the archive {archive} contains the image {listed(images)}, not {image_id}: correct trtllm_image"
             )
-        return draft.publish({"image_id": image_id or ids[0]}, progress)
+        return draft.publish({"image_id": image_id or images[0].config}, progress)
 
     def _size(self) -> int:
         return os.path.getsize(str(self._source.archive)) if self._source.source == "archive" else self._source.size

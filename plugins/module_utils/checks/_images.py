@@ -23,7 +23,13 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._check imp
     error,
     warning,
 )
-from ansible_collections.tritonops.trtllm.plugins.module_utils.docker._containers import DockerError, archive_ids
+from ansible_collections.tritonops.trtllm.plugins.module_utils.docker._containers import (
+    ArchiveImage,
+    DockerError,
+    archive_images,
+    listed,
+    with_digest,
+)
 
 if t.TYPE_CHECKING:
     from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._live_host import LiveHost
@@ -34,9 +40,9 @@ _COMPRESSED = (b"\x1f\x8b", b"BZh", b"\xfd7zX", b"\x28\xb5\x2f\xfd")
 
 @dataclass(frozen=True)
 class ArchiveContent(Fact):
-    """The ids of its images; None if the archive cannot be opened, is invalid, or is compressed."""
+    """Its images; None if the archive cannot be opened, is invalid, or is compressed."""
 
-    ids: t.Collection[str] | None = None
+    images: t.Sequence[ArchiveImage] | None = None
     unreadable: str = ""
     invalid: str = ""
     compressed: bool = False
@@ -53,7 +59,7 @@ def read_archive(path: str) -> ArchiveContent:
             # In a compressed archive, the list of images can only be found by unpacking all of it.
             if stream.read(4).startswith(_COMPRESSED):
                 return ArchiveContent(compressed=True)
-        return ArchiveContent(sorted(archive_ids(path)))
+        return ArchiveContent(archive_images(path))
     except OSError as exc:
         return ArchiveContent(unreadable=str(exc))
     except DockerError as exc:
@@ -79,10 +85,9 @@ def archive_unchecked(archive: Archive, found: ArchiveContent) -> t.Iterator[Fin
 
 
 def archive_image(archive: Archive, found: ArchiveContent) -> t.Iterator[Finding]:
-    if found.ids is not None and archive.digest and archive.digest not in found.ids:
-        ids = " or ".join(found.ids) or "none"
+    if found.images is not None and archive.digest and not with_digest(found.images, archive.digest):
         yield error(
-            f"the archive {archive.path} contains image {ids}, not {archive.digest}",
+            f"the archive {archive.path} contains image {listed(found.images)}, not {archive.digest}",
             "correct the archive or the digest in O(archive)",
         )
 

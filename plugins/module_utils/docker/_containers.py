@@ -126,15 +126,24 @@ class Docker:
         if os.path.isdir(root):
             check_space(root, needed, what)
 
-    def load(self, archive: str, progress: Progress) -> None:
-        """Load an archive, as `docker load` does."""
+    @property
+    def containerd(self) -> bool:
+        """Whether images are in containerd's image store, which Docker 29 uses on new hosts."""
+        return ["driver-type", "io.containerd.snapshotter.v1"] in (self._client.info().get("DriverStatus") or [])
+
+    def load(self, archive: str, progress: Progress) -> list[str]:
+        """Load an archive, as `docker load` does; returns the names or ids of its images in Docker."""
         size = os.path.getsize(archive)
         self.check_room(size, f"the image of {archive}")
         progress.start("load", total=size)
         try:
-            _raise_errors(self._client.api.load_image(_blocks(archive, progress), quiet=True))
+            events = list(_checked(self._client.api.load_image(_blocks(archive, progress), quiet=True)))
         except (self._sdk.errors.DockerException, StreamError) as exc:
             raise docker_error(f"cannot load {archive}", exc) from exc
+        lines = [event.get("stream", "") for event in events]
+        return [
+            line.split(": ", 1)[1].strip() for line in lines if line.startswith(("Loaded image: ", "Loaded image ID: "))
+        ]
 
     def pull(self, image: str, progress: Progress, login: Login) -> None:
         """Pull repository@digest or repository:tag."""
@@ -145,7 +154,8 @@ class Docker:
             answer = self._client.api.pull(
                 repository, tag=digest or None, stream=True, decode=True, auth_config=login.of(repository)
             )
-            _raise_errors(_metered(answer, progress))
+            for _event in _checked(_metered(answer, progress)):
+                pass
         except (self._sdk.errors.DockerException, StreamError) as exc:
             raise docker_error(f"cannot pull {image}", exc) from exc
 
@@ -289,10 +299,11 @@ class StreamError(Exception):
     """Docker reported an error in the stream of its response."""
 
 
-def _raise_errors(events: t.Iterable[t.Mapping[str, t.Any]]) -> None:
+def _checked(events: t.Iterable[t.Mapping[str, t.Any]]) -> t.Iterator[t.Mapping[str, t.Any]]:
     for event in events:
         if "error" in event:
             raise StreamError(event["error"])
+        yield event
 
 
 def _blocks(path: str, progress: Progress) -> t.Iterator[bytes]:
@@ -340,35 +351,70 @@ def _device_requests(types: t.Any, gpus: t.Sequence[str]) -> list[t.Any]:
 INVALID_JSON = (LookupError, TypeError, AttributeError, ValueError, RecursionError)
 
 
-def archive_ids(path: str) -> set[str]:
-    """The ids that the images of a `docker save` archive can have in Docker.
+# Images of several gigabytes have metadata of a few kilobytes.
+LARGEST_METADATA = 16 << 20
 
-    An id is the digest of the image's configuration, or of its manifest if Docker uses containerd's image store.
+
+class ArchiveImage(t.NamedTuple):
+    """An image in an archive, by the digests of its configuration and of its manifest.
+
+    Archives of Docker before 25 and of skopeo have no manifest.
     """
+
+    config: str
+    manifest: str = ""
+
+    def shown(self, containerd: bool) -> str:
+        """Its id in Docker, which depends on Docker's image store; empty if only loading it will tell."""
+        return self.manifest if containerd else self.config
+
+    def __str__(self) -> str:
+        return f"{self.config} ({self.manifest} with containerd's image store)" if self.manifest else self.config
+
+
+def listed(images: t.Iterable[ArchiveImage]) -> str:
+    return " or ".join(map(str, images)) or "none"
+
+
+def with_digest(images: t.Iterable[ArchiveImage], digest: str) -> ArchiveImage | None:
+    """The image with this digest: of its configuration or of its manifest, as both identify it."""
+    return next((image for image in images if digest in image), None)
+
+
+def archive_images(path: str) -> list[ArchiveImage]:
+    """The images of a `docker save` archive."""
     try:
         with tarfile.open(path) as archive:
-            manifest = _read_member(archive, "manifest.json")
-            if manifest is None:
-                raise DockerError(f"{path} is not a `docker save` archive: it has no manifest.json")
-            ids = {_digest(archive, entry["Config"]) for entry in json.loads(manifest)}
-            index = _read_member(archive, "index.json")
-            return ids | {entry["digest"] for entry in json.loads(index or b"{}").get("manifests", [])}
+            # In one pass, because a compressed archive would be unpacked again for each file.
+            members = (member for member in archive if member.isfile() and member.size <= LARGEST_METADATA)
+            files = {member.name: t.cast(t.IO[bytes], archive.extractfile(member)).read() for member in members}
+        if "manifest.json" not in files:
+            raise DockerError(f"{path} is not a `docker save` archive: it has no manifest.json")
+        manifests = _manifests(files)
+        configs = [_sha256(files[entry["Config"]]) for entry in json.loads(files["manifest.json"])]
+        return [ArchiveImage(config, manifests.get(config, "")) for config in configs]
     except FileNotFoundError as exc:
         raise DockerError(f"the archive {path} does not exist on this host") from exc
     except (tarfile.TarError, OSError, EOFError, *INVALID_JSON) as exc:
         raise DockerError(f"{path} is not a complete `docker save` archive: {exc}") from exc
 
 
-def _read_member(archive: tarfile.TarFile, name: str) -> bytes | None:
-    try:
-        stream = archive.extractfile(name)
-    except KeyError:
-        return None
-    return stream.read() if stream else None
+def _manifests(files: t.Mapping[str, bytes]) -> dict[str, str]:
+    """The digest of each image's manifest, or of its list of manifests, by the digest of its configuration."""
+    entries = json.loads(files.get("index.json", b"{}")).get("manifests", [])
+    return {config: entry["digest"] for entry in entries for config in _configs(files, entry["digest"])}
 
 
-def _digest(archive: tarfile.TarFile, name: str) -> str:
-    content = _read_member(archive, name)
-    if content is None:
-        raise KeyError(name)
+def _configs(files: t.Mapping[str, bytes], digest: str) -> list[str]:
+    """The configurations of a manifest; none if the archive has another file under that digest."""
+    content = files.get(f"blobs/{digest.replace(':', '/')}")
+    if content is None or _sha256(content) != digest:
+        return []
+    manifest = json.loads(content)
+    if "config" in manifest:
+        return [manifest["config"]["digest"]]
+    return [config for entry in manifest.get("manifests", []) for config in _configs(files, entry["digest"])]
+
+
+def _sha256(content: bytes) -> str:
     return f"sha256:{hashlib.sha256(content).hexdigest()}"

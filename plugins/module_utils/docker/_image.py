@@ -21,10 +21,13 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._artifac
 )
 from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._progress import Progress
 from ansible_collections.tritonops.trtllm.plugins.module_utils.docker._containers import (
+    ArchiveImage,
     Docker,
     DockerError,
     Login,
-    archive_ids,
+    archive_images,
+    listed,
+    with_digest,
 )
 
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
@@ -45,6 +48,8 @@ class ImageRequest:
     login: Login
     tag_moved: str
     check_mode: bool
+    # The digest of the tag, if it was looked up before.
+    resolved: str | None = None
 
     @property
     def asked(self) -> str:
@@ -93,14 +98,17 @@ def image_result(request: ImageRequest, docker: Docker | None) -> dict[str, t.An
     """
     before = read_artifact(request.dest)
     stale = reason_to_make(request.dest, request.inputs)
-    image = _identity(request, before)
+    image, archived = _identity(request, before), None
     known = docker.image(image) if docker and image else None
+    if request.archive and (known is None if docker else stale):
+        archived = _check_archive(request, docker)
+    if docker and archived:
+        image = archived.shown(docker.containerd) or request.digest
+        known = docker.image(image)
     reason = _reason(request, image, known) if docker else stale
     warnings = _check_tag(request, docker, image, is_there=known is not None) if docker and image else []
-    if reason and request.archive:
-        _check_archive(request, must_exist=docker is not None)
-    if docker and not request.check_mode and (reason or stale):
-        reason, image, known = _provide(request, docker, reason)
+    if docker and not request.check_mode and (reason or stale or archived):
+        reason, image, known = _provide(request, docker, reason, archived)
     known = known or {}
     return {
         "changed": reason is not None,
@@ -114,13 +122,18 @@ def image_result(request: ImageRequest, docker: Docker | None) -> dict[str, t.An
     }
 
 
+def tag_digest(request: ImageRequest, docker: Docker) -> str:
+    """The digest that the tag has, unless it was looked up before."""
+    return request.resolved or docker.digest_of(request.reference, request.login)
+
+
 def _check_tag(request: ImageRequest, docker: Docker, image: str, is_there: bool) -> list[str]:
     """Refuse a tag that was moved since it was recorded; returns a warning if the registry cannot be reached."""
     if request.digest or request.tag_moved == KEEP:
         return []
     recorded = image.partition("@")[2]
     try:
-        found = docker.digest_of(request.reference, request.login)
+        found = tag_digest(request, docker)
     except DockerError as exc:
         # Without the registry a local image can still be used; pulling a missing one fails with the same error.
         return [f"cannot check whether {request.reference} is still {recorded}, which is used: {exc}"] * is_there
@@ -136,9 +149,12 @@ def _check_tag(request: ImageRequest, docker: Docker, image: str, is_there: bool
 
 def _identity(request: ImageRequest, record: t.Mapping[str, t.Any] | None) -> str | None:
     """The image by digest; None for a tag that has not been looked up yet."""
+    recorded = str(record.get("image")) if record and record["inputs"] == request.inputs else ""
+    if request.source == "archive":
+        # Docker may show the image by its other digest.
+        return recorded if DIGEST.fullmatch(recorded) else request.digest
     if request.digest:
         return request.asked
-    recorded = str(record.get("image")) if record and record["inputs"] == request.inputs else ""
     repository, _at, digest = recorded.partition("@")
     return recorded if repository == request.repository and DIGEST.fullmatch(digest) else None
 
@@ -146,52 +162,72 @@ def _identity(request: ImageRequest, record: t.Mapping[str, t.Any] | None) -> st
 def _reason(request: ImageRequest, image: str | None, known: t.Mapping[str, t.Any] | None) -> str | None:
     if image is None:
         return f"the digest of {request.asked} is not recorded in {request.dest}"
-    return None if known else f"Docker does not have image {image}"
+    if known:
+        return None
+    other = f", as it will show {request.digest}" if request.source == "archive" and image != request.digest else ""
+    return f"Docker does not have image {image}{other}"
 
 
-def _check_archive(request: ImageRequest, must_exist: bool) -> None:
-    """Refuse an archive of another image before gigabytes are loaded."""
+def _check_archive(request: ImageRequest, docker: Docker | None) -> ArchiveImage | None:
+    """Refuse an archive of another image before gigabytes are loaded; None if there is no archive yet."""
     try:
-        ids = archive_ids(str(request.archive))
+        images = archive_images(str(request.archive))
     except DockerError as exc:
-        if isinstance(exc.__cause__, FileNotFoundError) and not must_exist:
-            return
+        if isinstance(exc.__cause__, FileNotFoundError) and not docker:
+            return None
         raise
-    if request.digest not in ids:
+    image = with_digest(images, request.digest)
+    if image is None:
         raise DockerError(
-            f"the archive {request.archive} contains image {' or '.join(sorted(ids))}, not {request.digest}: correct"
-            " digest, or use the archive of that image"
+            f"the archive {request.archive} contains image {listed(images)}, not {request.digest}: correct digest, or"
+            " use the archive of that image"
         )
+    return image
 
 
-def _provide(request: ImageRequest, docker: Docker, reason: str | None) -> tuple[str | None, str, dict[str, t.Any]]:
+def _provide(
+    request: ImageRequest, docker: Docker, reason: str | None, archived: ArchiveImage | None
+) -> tuple[str | None, str, dict[str, t.Any]]:
     with locked(request.dest):
         # Another run may have recorded the digest while this one waited for the lock.
         image = _identity(request, read_artifact(request.dest))
+        if archived:
+            image = archived.shown(docker.containerd) or request.digest
         if image is None:
-            image = f"{request.repository}@{docker.digest_of(request.asked, request.login)}"
+            image = f"{request.repository}@{tag_digest(request, docker)}"
         else:
             reason = None
         draft = Draft(request.dest, request.inputs)
         progress = draft.begin()
         known = docker.image(image)
         if known is None:
-            reason = reason or f"Docker does not have image {image}"
-            known = _fetch(request, image, docker, progress)
+            reason = reason or _reason(request, image, known)
+            known = _load(request, archived, docker, progress) if archived else _pull(request, image, docker, progress)
+        if archived:
+            image = known["Id"]
         source = request.archive or request.reference
         draft.publish({"image": image, "image_id": known["Id"], "source": source}, progress)
     return reason, image, known
 
 
-def _fetch(request: ImageRequest, image: str, docker: Docker, progress: Progress) -> dict[str, t.Any]:
-    if request.source == "archive":
-        docker.load(str(request.archive), progress)
-    else:
-        docker.pull(image, progress, request.login)
-    known = docker.image(image)
+def _load(request: ImageRequest, archived: ArchiveImage, docker: Docker, progress: Progress) -> dict[str, t.Any]:
+    loaded = docker.load(str(request.archive), progress)
+    names = [name for name in archived if name]
+    if docker.containerd and not archived.manifest and len(loaded) == 1:
+        # Docker makes the manifest that the archive does not have.
+        names += loaded
+    known = next(filter(None, map(docker.image, names)), None)
     if known is None:
         raise DockerError(
-            f"Docker accepted {request.archive or request.reference}, but does not have {image} afterwards: correct"
-            " digest to the id that `docker image ls --digests --no-trunc` shows for it"
+            f"Docker loaded {request.archive}, but does not have {' or '.join(names)} afterwards: create the archive"
+            " with docker save of Docker 25 or later, with one image in it"
         )
+    return known
+
+
+def _pull(request: ImageRequest, image: str, docker: Docker, progress: Progress) -> dict[str, t.Any]:
+    docker.pull(image, progress, request.login)
+    known = docker.image(image)
+    if known is None:
+        raise DockerError(f"Docker accepted {request.reference}, but does not have {image} afterwards: pull it again")
     return known

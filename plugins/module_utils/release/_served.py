@@ -14,6 +14,7 @@ from __future__ import annotations
 import os
 import typing as t
 
+from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._artifact import sync, sync_files
 from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._untrusted import create_regular
 from ansible_collections.tritonops.trtllm.plugins.module_utils.host._host import CURRENT, PREVIOUS, RELEASES, UNFINISHED
 
@@ -37,7 +38,9 @@ def is_proved(deployment: str, release: str) -> bool:
 
 
 def mark_proved(deployment: str, release: str) -> None:
-    create_regular(os.path.join(deployment, RELEASES, release, PROVED)).close()
+    folder = os.path.join(deployment, RELEASES, release)
+    create_regular(os.path.join(folder, PROVED)).close()
+    sync(folder)
 
 
 def fallback(deployment: str, before: Links, release: str) -> Links:
@@ -69,6 +72,21 @@ def set_links(deployment: str, wanted: Links) -> None:
     """Set `previous` first: if the run is killed in between, both point at the release that was served."""
     _set(deployment, PREVIOUS, wanted.previous)
     _set(deployment, CURRENT, wanted.current)
+    sync(deployment)
+
+
+def sync_release(deployment: str, release: str, unit: str) -> None:
+    """Make the scripts and the record of a release survive a loss of power, and the file of its unit.
+
+    The folders in it are synced when they are made. Empty scripts would keep the service from starting after a reboot.
+    """
+    releases = os.path.join(deployment, RELEASES)
+    if os.path.isdir(os.path.join(releases, release)):
+        sync_files(os.path.join(releases, release))
+        sync(releases)
+    if os.path.isfile(unit):
+        sync(unit)
+        sync(os.path.dirname(unit))
 
 
 def _target(deployment: str, name: str) -> str:

@@ -46,9 +46,10 @@ class Entry:
         if not here.st_mode & stat.S_IROTH:
             return False
         if self.link:
-            # If linking failed, the copy has the same mtime: comparing the content would mean to read up to 90 GB.
-            same_copy = (here.st_size, here.st_mtime_ns) == (there.st_size, there.st_mtime_ns)
-            return os.path.samestat(here, there) or same_copy
+            if os.path.samestat(here, there):
+                return not _artifact.others_can_write(there)
+            # If it was copied, the copy has the same mtime: comparing the content would mean to read up to 90 GB.
+            return (here.st_size, here.st_mtime_ns) == (there.st_size, there.st_mtime_ns)
         return _executable(here) == _executable(there) and _read(path) == _read(self.source)
 
     def put(self, path: str) -> None:

@@ -27,6 +27,7 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.host._umask impor
 from ansible_collections.tritonops.trtllm.plugins.module_utils.triton import _model_repository as repository
 from ansible_collections.tritonops.trtllm.plugins.module_utils.triton._llm_args import YAML_IMPORT_ERROR
 from ansible_collections.tritonops.trtllm.plugins.module_utils.triton._model_config import PROTOBUF_IMPORT_ERROR
+from ansible_collections.tritonops.trtllm.plugins.module_utils.triton._tokenizer import check_tokenizer
 
 if t.TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
@@ -177,6 +178,8 @@ def make(module: AnsibleModule) -> dict[str, t.Any]:
         return {**result, "changed": True, "changed_files": [], "reason": reason, "diff": [diff]}
     if params["engine"] and params["image_digest"]:
         check_engine_image(params["engine"], params["image_digest"])
+    for folder in (params[name] for name in SHARES if params[name] and params["tokenizers"]):
+        check_tokenizer(folder, params["tokenizers"])
     plan = make_plan(module)
     outcome = converge(targets_of(module, plan), module.check_mode)
     return {**result, **outcome, "models": plan.models()}

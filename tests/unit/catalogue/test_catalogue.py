@@ -77,6 +77,12 @@ def test_new_names_of_changes_exist(release: str) -> None:
 
 
 @pytest.mark.parametrize(("before", "after"), PAIRS)
+def test_the_version_of_tokenizers_never_decreases(before: str, after: str) -> None:
+    old, new = read("releases", before)["tokenizers"], read("releases", after)["tokenizers"]
+    assert version(old) <= version(new)
+
+
+@pytest.mark.parametrize(("before", "after"), PAIRS)
 def test_versions_are_in_order_of_dates_and_images(before: str, after: str) -> None:
     old, new = read("releases", before), read("releases", after)
     assert old["date"] < new["date"]

@@ -15,10 +15,11 @@ from ansible_collections.tritonops.trtllm.plugins.action.triton_model_repository
 @pytest.fixture(autouse=True)
 def _no_module(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing runs on a host; the result has the module's arguments."""
-    monkeypatch.setattr(NormalAction, "run", lambda self, _tmp, _vars: {"required": self._task.args.get("required")})
+    monkeypatch.setattr(NormalAction, "run", lambda self, _tmp, _vars: dict(self._task.args))
 
 
 def ran(**arguments: Any) -> dict[str, Any]:
+    """The arguments of the module, or the result of the action."""
     task = SimpleNamespace(args={"src": "/src", "dest": "/dest", **arguments})
     unused = SimpleNamespace()
     return ActionModule(task, unused, unused, unused, unused, unused).run()  # type: ignore[arg-type, no-any-return]
@@ -37,7 +38,7 @@ def test_the_release_determines_the_required_placeholders(release: str) -> None:
     ids=["none", "empty", "llmapi"],
 )
 def test_nothing_is_added_without_a_release_or_placeholders(arguments: dict[str, Any]) -> None:
-    assert ran(**arguments)["required"] is None
+    assert "required" not in ran(**arguments)
 
 
 def test_a_given_list_is_kept() -> None:
@@ -48,3 +49,18 @@ def test_a_given_list_is_kept() -> None:
 def test_an_unknown_release_is_refused_with_the_known_ones() -> None:
     result = ran(release="0.9.1")
     assert result["failed"] and "did you mean" in result["msg"] and "1.2.1" in result["msg"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "tokenizers"),
+    [
+        ({"release": "0.9.0"}, "0.15"),
+        ({"release": "v0.14.0", "required": {"ensemble": []}}, "0.20"),
+        ({"release": "1.2.1", "llm_args": {"tensorrt_llm": {"backend": "pytorch"}}}, "0.22"),
+        ({"release": "0.9.0", "tokenizers": "0.21"}, "0.21"),
+        ({"release": "my own", "required": {"ensemble": []}}, None),
+        ({}, None),
+    ],
+)
+def test_the_release_determines_the_version_of_tokenizers(arguments: dict[str, Any], tokenizers: str | None) -> None:
+    assert ran(**arguments).get("tokenizers") == tokenizers

@@ -290,7 +290,7 @@ def test_the_unit_runs_a_release(
 ) -> None:
     asked = systemctl(f"echo MainPID={container(str(deployment.folder / 'releases' / runs))}")
     assert deployment.switch("a", unit=UNIT)["running"] is running
-    assert asked.read_text() == f"show --property MainPID,NeedDaemonReload {UNIT}\n"
+    assert asked.read_text() == f"show --property MainPID,NeedDaemonReload,FragmentPath {UNIT}\n"
 
 
 @pytest.mark.parametrize("answer", ["echo MainPID=0", "exit 1", "echo MainPID=4194304999"])
@@ -312,3 +312,60 @@ def test_whether_systemd_has_read_the_unit(
 def test_without_a_unit_systemctl_is_not_called(deployment: Deployment, systemctl: t.Callable[[str], Path]) -> None:
     asked = systemctl("echo 1")
     assert deployment.switch("a")["running"] is None and not asked.exists()
+
+
+# --- a loss of power
+
+
+@pytest.fixture(name="steps")
+def fixture_steps(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What is synced, and which links are set, in order."""
+    steps: list[str] = []
+    fsync, replace = os.fsync, os.replace
+
+    def synced(handle: int) -> None:
+        steps.append(os.readlink(f"/proc/self/fd/{handle}"))
+        fsync(handle)
+
+    def replaced(source: str, dest: str) -> None:
+        steps.append(f"link {os.path.basename(dest)}")
+        replace(source, dest)
+
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(os, "replace", replaced)
+    return steps
+
+
+def test_a_release_is_on_disk_before_it_is_served(
+    deployment: Deployment, systemctl: t.Callable[[str], Path], steps: list[str], tmp_path: Path
+) -> None:
+    unit = tmp_path / "units/trtllm@.service"
+    unit.parent.mkdir()
+    release = deployment.folder / "releases/a"
+    for path in (unit, *(release / name for name in ("run", "stop", "release.json"))):
+        path.write_text("content")
+    systemctl(f"echo MainPID=0; echo FragmentPath={unit}")
+    deployment.run("a", check=True, unit=UNIT)
+    assert steps == []
+    deployment.switch("a", unit=UNIT)
+    before, after = steps[: steps.index("link current")], steps[steps.index("link current") + 1 :]
+    files = {str(release / name) for name in ("run", "stop", "release.json")}
+    assert {*files, str(release), str(release.parent), str(unit), str(unit.parent)} == set(before)
+    assert after == [str(deployment.folder)]
+
+
+def test_new_scripts_of_the_current_release_are_synced(deployment: Deployment, steps: list[str]) -> None:
+    deployment.served("a")
+    (deployment.folder / "releases/a/run").write_text("new")
+    steps.clear()
+    assert not deployment.switch("a")["changed"]
+    assert str(deployment.folder / "releases/a/run") in steps and "link current" not in steps
+
+
+def test_links_and_proofs_are_synced(deployment: Deployment, steps: list[str]) -> None:
+    deployment.served("a", "b")
+    assert steps[-1] == str(deployment.folder / "releases/b")
+    deployment.run(state="restored", fallback=of("a"))
+    assert steps[-2:] == ["link current", str(deployment.folder)]
+    deployment.run(state="restored", fallback=of(""))
+    assert steps[-1] == str(deployment.folder)

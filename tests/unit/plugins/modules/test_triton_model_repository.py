@@ -262,6 +262,39 @@ def test_copies_instead_of_links(
     assert not make(arguments)["changed"]
 
 
+@pytest.mark.parametrize("linked_before", [False, True])
+def test_files_that_others_can_write_to_are_copied(
+    linked_before: bool, site: Site, make: t.Callable[..., Result]
+) -> None:
+    """Their owner must not be able to change an engine that is served."""
+    source, copy = site.engine / "rank0.engine", site.dest / "tensorrt_llm/1/rank0.engine"
+    arguments = site.everything()
+    if linked_before:
+        make(arguments)
+        assert copy.samefile(source)
+    source.chmod(0o646)
+    assert "tensorrt_llm/1/rank0.engine" in make(arguments)["changed_files"]
+    assert not copy.samefile(source) and copy.stat().st_mode & 0o777 == 0o644
+    assert (site.dest / "tensorrt_llm/1/rank1.engine").samefile(site.engine / "rank1.engine")
+    assert not make(arguments)["changed"]
+
+
+@pytest.mark.parametrize("share", ["tokenizer", "weights"])
+def test_a_tokenizer_that_the_image_cannot_read_is_refused(
+    share: str, site: Site, make: t.Callable[..., Result]
+) -> None:
+    """Before anything is written, instead of when the server starts."""
+    merges = {"version": "1.0", "model": {"type": "BPE", "vocab": {"a": 0, "b": 1, "ab": 2}, "merges": [["a", "b"]]}}
+    write(site.weights / "tokenizer.json", json.dumps(merges))
+    dest = {"tokenizer": site.tokenizer, "weights": site.served_weights}[share]
+    arguments = site.arguments(**{share: site.weights, f"{share}_dest": dest})
+    for check in (True, False):
+        message = make({**arguments, "tokenizers": "0.15"}, check=check)["msg"]
+        assert f"{site.weights}/tokenizer.json has merges as pairs" in message and "0.20 or later" in message
+    assert not site.dest.exists() and not dest.exists()
+    assert make({**arguments, "tokenizers": "0.20"})["changed"]
+
+
 # --- a release as a whole
 
 MANIFEST = {"id": "mine", "release": "1.2.1", "model": {"name": "mixtral"}}

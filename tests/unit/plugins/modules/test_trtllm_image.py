@@ -42,12 +42,14 @@ class FakeEngine:
         self.events = [{"status": "Status: Downloaded newer image"}]
         self.brings = IMAGE_ID
         self.tags = {TAGGED: MANIFEST}
+        self.store = []
+        self.loaded = None
 
     def ping(self):
         return True
 
     def info(self):
-        return {"DockerRootDir": "/"}
+        return {"DockerRootDir": "/", "DriverStatus": self.store}
 
     def get(self, name):
         if name not in self.there:
@@ -60,7 +62,11 @@ class FakeEngine:
     def load_image(self, data, quiet):
         self.calls.append(("load", sum(len(block) for block in data), quiet))
         self.arrive(self.brings)
-        yield {"stream": f"Loaded image ID: {self.brings}\n"}
+        if self.loaded:
+            self.there[self.loaded] = self.there[self.brings]
+            yield {"stream": f"Loaded image: {self.loaded}\n"}
+        else:
+            yield {"stream": f"Loaded image ID: {self.brings}\n"}
 
     def reload_config(self, dockercfg_path):
         self.calls.append(("config", dockercfg_path))
@@ -169,9 +175,110 @@ def test_an_image_that_docker_does_not_find_afterwards(load, engine, tmp_path):
     assert not (tmp_path / "image/key").exists()
 
 
+# --- one image with two digests
+
+CONTAINERD = [["driver-type", "io.containerd.snapshotter.v1"]]
+
+
+def blob(value):
+    """The content, its name in an archive and its digest."""
+    content = json.dumps(value).encode()
+    digest = "sha256:" + hashlib.sha256(content).hexdigest()
+    return {f"blobs/{digest.replace(':', '/')}": content}, digest
+
+
+MANIFEST_BLOB, MANIFEST_ID = blob({"config": {"digest": IMAGE_ID}, "layers": []})
+LIST_BLOB, LIST_ID = blob({"manifests": [{"digest": "sha256:" + "0" * 64}, {"digest": MANIFEST_ID}]})
+
+
+def saved_by_25(digest=MANIFEST_ID, **blobs):
+    """An archive of Docker 25 or later, which is also an OCI layout."""
+    return {**saved(), **MANIFEST_BLOB, **blobs, "index.json": json.dumps({"manifests": [{"digest": digest}]}).encode()}
+
+
+@pytest.fixture
+def archive_of_25(archive):
+    return write_archive(archive, saved_by_25())
+
+
 def test_archives_in_other_formats(tmp_path):
-    index = {**saved(), "index.json": json.dumps({"manifests": [{"digest": MANIFEST}]}).encode()}
-    assert _containers.archive_ids(write_archive(tmp_path / "i.tar.gz", index)) == {IMAGE_ID, MANIFEST}
+    def read(members, name="i.tar"):
+        return _containers.archive_images(write_archive(tmp_path / name, members))
+
+    assert read(saved()) == [(IMAGE_ID, "")]
+    assert read(saved_by_25(), "i.tar.gz") == [(IMAGE_ID, MANIFEST_ID)]
+    # Docker shows an image for several platforms by its list of manifests.
+    assert read(saved_by_25(LIST_ID, **LIST_BLOB)) == [(IMAGE_ID, LIST_ID)]
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        saved_by_25(MANIFEST),
+        saved_by_25("sha256:" + "0" * 64, **{"blobs/sha256/" + "0" * 64: next(iter(MANIFEST_BLOB.values()))}),
+        saved_by_25(LIST_ID),
+    ],
+    ids=["missing", "not of that digest", "list missing"],
+)
+def test_a_digest_that_the_archive_only_claims_does_not_identify_its_image(tmp_path, members):
+    assert _containers.archive_images(write_archive(tmp_path / "i.tar", members)) == [(IMAGE_ID, "")]
+
+
+@pytest.mark.parametrize(("store", "shown"), [([], IMAGE_ID), (CONTAINERD, MANIFEST_ID)])
+@pytest.mark.parametrize("digest", [IMAGE_ID, MANIFEST_ID])
+def test_both_digests_of_an_archive_identify_its_image(load, engine, archive_of_25, tmp_path, digest, store, shown):
+    engine.store, engine.brings = store, shown
+    predicted = load(check=True, digest=digest)
+    other = f", as it will show {digest}" if shown != digest else ""
+    assert predicted["reason"] == f"Docker does not have image {shown}{other}"
+    assert engine.calls == []
+    result = load(digest=digest)
+    assert (result["image"], result["image_id"], result["reason"]) == (shown, shown, predicted["reason"])
+    record = read_artifact(str(tmp_path / "image/key"))
+    assert (record["inputs"], record["image"]) == ({"image": digest}, shown)
+    archive_of_25.unlink()
+    again = load(digest=digest)
+    assert (again["changed"], again["image"], len(engine.calls)) == (False, shown, 1)
+
+
+def test_an_existing_image_is_found_by_its_other_digest(load, engine, archive_of_25):
+    engine.store, engine.brings = CONTAINERD, MANIFEST_ID
+    engine.arrive(MANIFEST_ID)
+    result = load()
+    assert (result["changed"], result["image"], engine.calls) == (False, MANIFEST_ID, [])
+
+
+def test_docker_with_another_image_store_than_before(load, engine, archive_of_25, tmp_path):
+    """As after an upgrade to a Docker that uses containerd's."""
+    load()
+    engine.there.clear()
+    engine.store, engine.brings = CONTAINERD, MANIFEST_ID
+    assert load()["image"] == read_artifact(str(tmp_path / "image/key"))["image"] == MANIFEST_ID
+    assert not load()["changed"]
+
+
+@pytest.mark.parametrize("loaded", [None, "backend:1"])
+def test_docker_makes_the_manifest_of_an_archive_without_one(load, engine, loaded):
+    engine.store, engine.brings, engine.loaded = CONTAINERD, MANIFEST, loaded
+    assert load()["image"] == MANIFEST
+    assert not load()["changed"]
+
+
+def test_two_images_without_manifests_cannot_be_told_apart(load, engine, archive, tmp_path):
+    other = b'{"other": true}'
+    both = {**saved(), "other.json": other}
+    both["manifest.json"] = json.dumps([*json.loads(both["manifest.json"]), {"Config": "other.json"}]).encode()
+    write_archive(archive, both)
+    engine.store, engine.brings = CONTAINERD, MANIFEST
+    engine.load_image = lambda data, quiet: [{"stream": f"Loaded image ID: {name}"} for name in (MANIFEST, "b")]
+    assert "create the archive with docker save of Docker 25 or later, with one image in it" in load()["msg"]
+    assert not (tmp_path / "image/key").exists()
+
+
+def test_another_archive_is_refused_with_both_digests(load, engine, archive_of_25):
+    words = f"contains image {IMAGE_ID} ({MANIFEST_ID} with containerd's image store), not {MANIFEST}"
+    assert words in load(digest=MANIFEST)["msg"]
+    assert engine.calls == []
 
 
 @pytest.mark.parametrize(
@@ -414,3 +521,18 @@ def test_check_mode_without_the_sdk(load, monkeypatch):
     monkeypatch.setattr(_containers, "load_sdk", mock.Mock(side_effect=ImportError()))
     assert load(check=True)["changed"]
     assert "docker" in load()["msg"]
+
+
+def test_a_known_digest_of_a_tag_is_not_looked_up(pull_tag, engine):
+    engine.tags = {}
+    assert pull_tag(resolved=MANIFEST)["image"] == f"{REFERENCE}@{MANIFEST}"
+    assert engine.calls == [("pull", REFERENCE, MANIFEST)]
+    assert not pull_tag(resolved=MANIFEST)["changed"]
+    assert f"was moved: it was {MANIFEST}" in pull_tag(resolved=OTHER_MANIFEST)["msg"]
+    assert pull_tag(resolved=OTHER_MANIFEST, tag_moved="keep")["image"] == f"{REFERENCE}@{MANIFEST}"
+
+
+def test_a_tag_is_only_looked_up(pull_tag, engine, tmp_path):
+    result = pull_tag(look_up=True)
+    assert (result["digest"], result["changed"], engine.calls) == (MANIFEST, False, [("look up", TAGGED)])
+    assert not (tmp_path / "image").exists()

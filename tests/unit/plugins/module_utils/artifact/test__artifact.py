@@ -14,6 +14,7 @@ import sys
 import textwrap
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact import _artifact
@@ -397,3 +398,100 @@ def test_engine_of_another_image(dest):
         check_engine_image(dest, "sha256:bb")
     with pytest.raises(ArtifactError, match="not a complete engine"):
         check_engine_image(os.path.dirname(dest), "sha256:aa")
+
+
+def version(tmp_path, text):
+    """A finished folder in a partial one, ready to be renamed to dest."""
+    payload = tmp_path / f"{text}.partial/payload"
+    payload.mkdir(parents=True)
+    (payload / "content").write_text(text)
+    _artifact.write_json(str(payload / "artifact.json"), _artifact.marked({"text": text}))
+    return str(payload)
+
+
+@pytest.fixture
+def live(tmp_path, monkeypatch):
+    """A folder in use, and what was there after each rename."""
+    dest, seen = tmp_path / "live", []
+    _artifact.replace_folder(version(tmp_path, "old"), str(dest))
+    real = os.rename
+
+    def rename(source, target):
+        real(source, target)
+        seen.append((dest / "content").read_text() if dest.exists() else None)
+
+    monkeypatch.setattr(os, "rename", rename)
+    return dest, seen
+
+
+def test_a_folder_in_use_is_replaced_in_one_step(live, tmp_path):
+    one, other = tmp_path / "one", tmp_path / "other"
+    one.mkdir(), other.mkdir()
+    if not _artifact.exchange(str(one), str(other)):
+        pytest.skip("this file system cannot exchange folders")
+    dest, seen = live
+    _artifact.replace_folder(version(tmp_path, "new"), str(dest))
+    assert seen == ["old"]
+    assert (dest / "content").read_text() == "new"
+    assert list((tmp_path / "new.partial").iterdir()) == []
+
+
+@pytest.mark.parametrize("lacks", ["function", "support"])
+def test_without_an_exchange_the_old_folder_is_renamed(live, tmp_path, monkeypatch, lacks):
+    libraries = {"function": SimpleNamespace(), "support": SimpleNamespace(renameat2=lambda *_arguments: -1)}
+    monkeypatch.setattr(_artifact.ctypes, "CDLL", lambda _name: libraries[lacks])
+    dest, seen = live
+    _artifact.replace_folder(version(tmp_path, "new"), str(dest))
+    assert seen == ["old", None, "new"]
+    assert list((tmp_path / "new.partial").iterdir()) == []
+
+
+def test_what_a_run_killed_in_between_left_is_removed(tmp_path):
+    dest = tmp_path / "live"
+    payload = version(tmp_path, "new")
+    for name in ("ready", "replaced"):
+        (tmp_path / "new.partial" / name).mkdir()
+    _artifact.replace_folder(payload, str(dest))
+    assert (dest / "content").read_text() == "new" and list((tmp_path / "new.partial").iterdir()) == []
+
+
+def test_the_old_folder_is_never_continued_as_a_payload(tmp_path, monkeypatch):
+    """A run killed after the exchange keeps the working folder, which the next run may continue."""
+    inputs = {"a": 1}
+    dest = str(tmp_path / "artifact")
+    ensure(dest, inputs, build(b"old"))
+    draft = _artifact.Draft(dest, inputs)
+    draft.begin()
+    _artifact.write_json(os.path.join(draft.payload, "artifact.json"), _artifact.marked(inputs))
+    real = _artifact.remove
+
+    def killed(path):
+        if os.path.basename(path) == "ready" and os.path.exists(path):
+            raise KeyboardInterrupt
+        real(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(_artifact, "remove", killed)
+        with pytest.raises(KeyboardInterrupt):
+            _artifact.replace_folder(draft.payload, dest)
+    draft.begin(keep=True)
+    assert os.listdir(draft.payload) == []
+
+
+@pytest.mark.parametrize(
+    ("uid", "gid", "mode", "others"),
+    [
+        (0, 0, 0o644, False),
+        (1000, 1000, 0o644, False),
+        (0, 0, 0o664, False),
+        (1001, 0, 0o644, True),
+        (1001, 0, 0o444, True),
+        (0, 1001, 0o664, True),
+        (0, 0, 0o646, True),
+    ],
+)
+def test_who_can_write_to_a_file(monkeypatch, uid, gid, mode, others):
+    """The owner of a file can change its mode."""
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    monkeypatch.setattr(os, "getegid", lambda: 1000)
+    assert _artifact.others_can_write(SimpleNamespace(st_uid=uid, st_gid=gid, st_mode=mode)) is others

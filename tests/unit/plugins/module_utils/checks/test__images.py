@@ -16,12 +16,12 @@ import pytest
 from ansible_collections.tritonops.trtllm.plugins.module_utils.checks import _images
 from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._images import read_archive, read_engine
 from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._needs import Archive, Engine
-from ansible_collections.tritonops.trtllm.plugins.module_utils.docker._containers import archive_ids
 from ansible_collections.tritonops.trtllm.tests.unit.support.checking import only
 
 CONFIG = b'{"rootfs": {}}'
 CONFIG_ID = f"sha256:{hashlib.sha256(CONFIG).hexdigest()}"
-MANIFEST_ID, OTHER = "sha256:" + "a" * 64, "sha256:" + "b" * 64
+MANIFEST = json.dumps({"config": {"digest": CONFIG_ID}}).encode()
+MANIFEST_ID, OTHER = f"sha256:{hashlib.sha256(MANIFEST).hexdigest()}", "sha256:" + "b" * 64
 
 
 def saved(name: str) -> dict[str, bytes]:
@@ -55,9 +55,11 @@ def test_archive_with_the_right_image(tmp_path: Path, name: str) -> None:
 def test_with_containerd_docker_identifies_an_image_by_its_manifest(tmp_path: Path) -> None:
     """preflight accepts what trtllm_image accepts."""
     index = {"index.json": json.dumps({"manifests": [{"digest": MANIFEST_ID}]}).encode()}
-    path = archive(tmp_path / "image.tar", {**saved("config.json"), **index})
-    assert archive_ids(path) == {CONFIG_ID, MANIFEST_ID}
+    blobs = {f"blobs/sha256/{MANIFEST_ID[7:]}": MANIFEST}
+    path = archive(tmp_path / "image.tar", {**saved("config.json"), **index, **blobs})
     assert found(path, MANIFEST_ID) == found(path, CONFIG_ID) == {}
+    message = found(path, OTHER)["archive_image"][1]
+    assert f"contains image {CONFIG_ID} ({MANIFEST_ID} with containerd's image store), not {OTHER}" in message
 
 
 def test_archive_with_another_image_names_both(tmp_path: Path) -> None:
