@@ -308,6 +308,7 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.tritonops.trtllm.plugins.module_utils._module import run_module
+from ansible_collections.tritonops.trtllm.plugins.module_utils._secrets import refuse_login
 from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._artifact import (
     difference,
     ensure,
@@ -321,6 +322,7 @@ KINDS = {"image": _image.KIND, "packages": _packages.KIND, "sources": _sources.K
 def make_part(module: AnsibleModule) -> dict[str, t.Any]:
     name, dest = module.params["kind"], module.params["dest"]
     kind, options = KINDS[name], module.params[name]
+    refuse_login(module, name)
     inputs = kind.inputs(options)
     before = read_artifact(dest)
     outcome = ensure(dest, inputs, lambda draft: kind.make(options, module, draft), check_mode=module.check_mode)

@@ -174,6 +174,7 @@ import traceback
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from ansible_collections.tritonops.trtllm.plugins.module_utils._module import ModuleFailure, run_module
+from ansible_collections.tritonops.trtllm.plugins.module_utils._secrets import refuse_login
 from ansible_collections.tritonops.trtllm.plugins.module_utils.weights._hf_hub import (
     DEFAULT_ALLOW,
     DEFAULT_ENDPOINT,
@@ -212,6 +213,7 @@ def read_token(module: AnsibleModule) -> str | None:
 
 def request_of(module: AnsibleModule) -> Request:
     params = module.params
+    refuse_login(module, "endpoint")
     names = ("dest", "repository", "revision", "src", "endpoint", "offline", "cache_dir", "max_workers", "verify")
     return Request(
         **{name: params[name] for name in names},

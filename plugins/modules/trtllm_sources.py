@@ -111,6 +111,7 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.tritonops.trtllm.plugins.module_utils._module import run_module
+from ansible_collections.tritonops.trtllm.plugins.module_utils._secrets import refuse_login
 from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._artifact import (
     canonical,
     difference,
@@ -127,6 +128,8 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.backend._sources 
 def run(module: AnsibleModule) -> dict[str, t.Any]:
     dest = module.params["dest"]
     request = SourceRequest(canonical(module.params["sources"]), module.params["whole"], module.params["mirrors"])
+    refuse_login(module, "sources")
+    refuse_login(module, "mirrors")
     before = read_artifact(dest)
     check_sources(request.sources)
     outcome = ensure(

@@ -52,7 +52,6 @@ def make(options: Options, module: AnsibleModule, draft: Draft) -> dict[str, t.A
     with sampled(progress, lambda: bytes_in(draft.payload)):
         _fetch(git, draft.payload, folder, options)
         _fetch_large_files(git, draft.payload, options)
-    # The URL can contain a password, which hosts do not need.
     git.run("remove the remote", draft.payload, "config", "--remove-section", "remote.origin")
     return draft.publish({}, progress)
 

@@ -434,6 +434,13 @@ def test_gated_without_the_licence(run, hub, tmp_path, monkeypatch):
     assert "The token works, but its account has no access" in failed["msg"]
 
 
+def test_a_login_in_the_endpoint_is_refused_and_neither_stored_nor_shown(run, hub, tmp_path):
+    for check in (True, False):
+        failed = run(check=check, endpoint=hub.url.replace("://", f"://ops:{CANARY}@"))
+        assert "endpoint: a URL has a user name or password in it" in failed["msg"]
+    assert not (tmp_path / "weights").exists()
+
+
 def test_gated_with_a_token_that_is_not_stored(run, hub, tmp_path):
     gate(hub)
     token = tmp_path / "token"

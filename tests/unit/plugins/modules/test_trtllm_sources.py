@@ -175,3 +175,21 @@ def test_git_lfs_pointers_are_found_by_their_first_line(tmp_path: Path) -> None:
         (tmp_path / name).write_text(content)
     (tmp_path / "nowhere").symlink_to("gone")
     assert _sources.pointer_files(str(tmp_path)) == ["a/lib.a"]
+
+
+@pytest.mark.parametrize("check", [True, False])
+@pytest.mark.parametrize(
+    ("repository", "mirrors"),
+    [
+        ("https://ops:S3CRETCANARY@git.example.com/x.git", {}),
+        ("https://S3CRETCANARY@git.example.com/x.git", {}),
+        ("https://github.com/x.git", {"https://github.com/": "http://ops:S3CRETCANARY@git.example.com/"}),
+        ("https://github.com/x.git", {"https://S3CRETCANARY@github.com/": "https://git.example.com/"}),
+    ],
+)
+def test_a_login_in_a_url_is_refused_and_neither_stored_nor_shown(
+    run: Callable[..., Any], sources: Any, tmp_path: Path, repository: str, mirrors: dict[str, str], check: bool
+) -> None:
+    failed = run({**sources, "backend": {**sources["backend"], "repository": repository}}, check=check, mirrors=mirrors)
+    assert "a URL has a user name or password in it" in failed["msg"]
+    assert "S3CRETCANARY" not in json.dumps(failed) and not list(tmp_path.glob("clone*"))
