@@ -451,6 +451,15 @@ def test_gated_with_a_token_that_is_not_stored(run, hub, tmp_path):
     assert leaks == []
 
 
+def test_a_token_by_option_is_neither_stored_nor_shown(run, hub, tmp_path):
+    gate(hub)
+    assert run(check=True, token=CANARY)["changed"]
+    assert run(token=f"{CANARY}\n")["changed"]
+    assert [path for path in tmp_path.rglob("*") if path.is_file() and CANARY.encode() in path.read_bytes()] == []
+    assert "the token is empty: write it to the file" in run(token="", dest=str(tmp_path / "other"))["msg"]
+    assert "mutually exclusive: token|token_file" in run(token=CANARY, token_file="/nowhere")["msg"]
+
+
 def test_only_the_given_token_is_used(run, hub, monkeypatch):
     hub.token = CANARY
     monkeypatch.setenv("HUGGING_FACE_HUB_TOKEN", "hf_wrong")
