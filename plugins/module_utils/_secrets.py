@@ -40,9 +40,13 @@ def _is_secret(match: t.Match[str]) -> bool:
     return ":" in match["login"] if match["ssh"] else True
 
 
-def refuse_login(module: AnsibleModule, option: str) -> None:
-    """ModuleFailure if a URL in the value of the option has a login, which the module's output then does not show."""
-    texts = _texts(module.params[option])
+def refuse_login(module: AnsibleModule, option: str, but: str = "") -> None:
+    """ModuleFailure if a URL in the value of the option has a login, which the module's output then does not show.
+
+    `but` is a suboption that is a secret itself.
+    """
+    value = module.params[option]
+    texts = _texts({name: value[name] for name in value if name != but} if but else value)
     logins = {match["login"] for text in texts for match in _LOGIN.finditer(text) if _is_secret(match)}
     if logins:
         module.no_log_values.update(logins)

@@ -107,6 +107,7 @@ VARIABLES: Mapping[str, Variable] = {
     "trtllm_git_mirrors": Variable(
         "prefixes of Git URLs and what replaces them", spec=_option("trtllm_backend", "git_mirrors")
     ),
+    "trtllm_git_auth_file": Variable("file on the control node with credentials for Git servers"),
     "trtllm_root": Variable("the root directory on the host", request=HOST),
     "trtllm_storage": Variable("root file system and local drives to prepare", spec=_options("storage")),
     "trtllm_weights": Variable("where the weights come from: a hub, or a folder on the host", request=INHERITED),

@@ -214,10 +214,16 @@ def test_host_clones_the_sources_from_the_bundle(
     assert (tmp_path / "clone/all_models/a/config.pbtxt").read_text() == "name"
 
 
-def test_url_of_the_repository_is_not_stored(run: t.Callable[..., Result], upstream: Upstream, tmp_path: Path) -> None:
-    """It can contain a password."""
-    assert run("sources", sources=upstream.options())["changed"]
+def test_url_and_login_of_the_repository_are_not_stored(
+    run: t.Callable[..., Result], upstream: Upstream, tmp_path: Path
+) -> None:
+    result = run("sources", sources=upstream.options(auth=LOGIN_URL))
+    assert result["changed"] and "S3CRETCANARY" not in json.dumps(result)
     assert str(upstream.folder) not in (tmp_path / "part/backend.git/config").read_text()
+    files = [path for path in (tmp_path / "part").rglob("*") if path.is_file()]
+    assert files and not [path for path in files if b"S3CRETCANARY" in path.read_bytes()]
+    # Another login is no other part.
+    assert not run("sources", sources=upstream.options())["changed"]
 
 
 @pytest.mark.parametrize(
