@@ -21,10 +21,10 @@ if t.TYPE_CHECKING:
 SECRET_NAME = re.compile(
     r"(^|_)(TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIALS?|(API|ACCESS|PRIVATE|SECRET)_?KEY)$", re.IGNORECASE
 )
-# The name git@ of a URL such as ssh://git@host is not a secret, and ssh needs it.
-_LOGIN = re.compile(
-    r"(?P<scheme>\b(?:(?P<ssh>(?:git\+)?ssh)|[a-z][a-z0-9+.-]*)://)(?P<login>[^/?#\s]*)@", re.IGNORECASE
-)
+_SCHEME = r"(?P<scheme>\b(?:(?P<ssh>(?:git\+)?ssh)|[a-z][a-z0-9+.-]*)://)"
+# A password with characters that should be encoded, which no program understands, is still a secret. A port is none.
+_UNENCODED = r"[^][/?#@:\s]*:(?!\d*[/?#\s])[^@\"'\n]*"
+_LOGIN = re.compile(rf"{_SCHEME}(?P<login>[^/?#\s]*|{_UNENCODED})@", re.IGNORECASE)
 
 
 def has_login(text: str) -> bool:
@@ -37,6 +37,7 @@ def without_login(text: str) -> str:
 
 
 def _is_secret(match: t.Match[str]) -> bool:
+    # The name git@ of a URL such as ssh://git@host is not a secret, and ssh needs it.
     return ":" in match["login"] if match["ssh"] else True
 
 
@@ -78,7 +79,10 @@ def _texts(value: t.Any) -> t.Iterator[str]:
 
 def is_readable_on_the_way(url: str) -> bool:
     """Whether what is sent to the URL leaves the machine without encryption."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return True
     return parts.scheme.lower() == "http" and not _is_loopback(parts.hostname or "")
 
 

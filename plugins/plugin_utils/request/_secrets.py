@@ -55,10 +55,8 @@ def _without(path: str, value: Any, found: dict[str, Refusal]) -> Any:
 
 def unencrypted_token(variables: Mapping[str, Any]) -> list[Refusal]:
     """Hubs to which the token would be sent in clear text."""
-    waived = variables.get("trtllm_waive") or []
-    if not variables.get("trtllm_token_file") or UNENCRYPTED in (
-        waived.split(",") if isinstance(waived, str) else waived
-    ):
+    # A value of a wrong type is refused elsewhere.
+    if not variables.get("trtllm_token_file") or UNENCRYPTED in str(variables.get("trtllm_waive")):
         return []
     message = "the token would be sent without encryption: use https://, or do not set trtllm_token_file"
     return [

@@ -51,6 +51,9 @@ def test_no_variable_shows_a_secret_of_a_url(name: str) -> None:
     [
         ({"trtllm_weights": {"endpoint": f"https://{CANARY}@hub.example.com"}}, "trtllm_weights.endpoint"),
         ({"trtllm_weights": {"endpoint": f"HTTPS://:{CANARY}@hub.example.com:1/x"}}, "trtllm_weights.endpoint"),
+        ({"trtllm_weights": {"endpoint": f"https://ops:a/{CANARY}@hub.example.com"}}, "trtllm_weights.endpoint"),
+        ({"trtllm_weights": {"endpoint": f"https://ops:a#? {CANARY}@hub.example.com"}}, "trtllm_weights.endpoint"),
+        ({"trtllm_weights": {"endpoint": f"https://ops:a@{CANARY}@hub.example.com"}}, "trtllm_weights.endpoint"),
         ({"trtllm_weights": json.dumps({"endpoint": URL})}, "trtllm_weights"),
         (
             {"trtllm_sources": {"backend": {"repository": URL, "commit": COMMIT}}},
@@ -91,6 +94,8 @@ def test_a_login_in_a_url_is_refused_without_being_shown(variables: dict[str, An
     [
         "https://git.example.com:8443/team@example/x",
         "git@git.example.com:team/x.git",
+        "https://[::1]:8443/team@example/x",
+        "https://git.example.com:8443?mail=a@b",
         "ssh://git@git.example.com/x",
         "/srv/mirror@2026",
         "https://git.example.com/x?mail=a@b",
@@ -107,6 +112,7 @@ def test_other_urls_are_not_changed(url: str) -> None:
         ("http://hub.example.com", True),
         ("http://10.0.0.7:8080/hub", True),
         ("http://127.0.0.1.example.com", True),
+        ("http://[hub", True),
         ("https://hub.example.com", False),
         ("http://127.0.0.2:8090", False),
         ("http://[::1]:8090", False),
