@@ -22,6 +22,10 @@ from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._converter i
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._fleet import Host, Vendors, plan_fleet
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.request._deployments import deployments_of
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.request._files import InputError, read_facts, saved_facts
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils.request._secrets import (
+    unencrypted_token,
+    without_secrets,
+)
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.request._variables import (
     PREFIX,
     VARIABLES,
@@ -142,11 +146,14 @@ class _Variables:
 
 def _host(variables: Mapping[str, Any], facts: Any, bundle: Mapping[str, Any] | None) -> Host:
     docker_source = variables.get("trtllm_docker_source") or DOCKER_SOURCE
+    variables, secrets = without_secrets(variables)
+    unencrypted = unencrypted_token(variables)
     return Host(
         deployments_of(variables),
         facts,
-        token_file=variables.get("trtllm_token_file") or None,
-        refusals=variable_refusals(variables, variables),
+        # The plan itself must not send it either.
+        token_file=(None if unencrypted else variables.get("trtllm_token_file")) or None,
+        refusals=[*secrets, *unencrypted, *variable_refusals(variables, variables)],
         # The bundle must contain the packages of the host's trtllm_docker_source.
         bundle={"docker_source": docker_source, **bundle} if bundle else None,
         vendors=Vendors(

@@ -192,6 +192,10 @@ options:
           - Name of the bare repository in O(dest), without C(.git).
         type: str
         required: true
+      auth:
+        description:
+          - Credentials for a private repository, as for O(tritonops.trtllm.trtllm_sources#module:auth).
+        type: str
   wheels:
     description:
       - Wheels of Python packages, each verified by its hash. The machine does not need the Python versions.
@@ -308,6 +312,7 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.tritonops.trtllm.plugins.module_utils._module import run_module
+from ansible_collections.tritonops.trtllm.plugins.module_utils._secrets import refuse_login
 from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._artifact import (
     difference,
     ensure,
@@ -321,6 +326,7 @@ KINDS = {"image": _image.KIND, "packages": _packages.KIND, "sources": _sources.K
 def make_part(module: AnsibleModule) -> dict[str, t.Any]:
     name, dest = module.params["kind"], module.params["dest"]
     kind, options = KINDS[name], module.params[name]
+    refuse_login(module, name, but="auth")
     inputs = kind.inputs(options)
     before = read_artifact(dest)
     outcome = ensure(dest, inputs, lambda draft: kind.make(options, module, draft), check_mode=module.check_mode)

@@ -23,6 +23,9 @@ attributes:
     support: full
   diff_mode:
     support: full
+    details:
+      - Shows the keys that change with their new values. Other keys, and old values, are not shown, because they may be
+        secrets of other programs.
   idempotent:
     support: full
 options:
@@ -88,14 +91,6 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
-config:
-  description: The complete configuration after the change (in check mode, as it would be).
-  returned: always
-  type: dict
-  sample:
-    log-driver: local
-    log-opts:
-      max-size: 100m
 validated:
   description: Whether Docker validated the new file.
   returned: always

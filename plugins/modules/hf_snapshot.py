@@ -70,10 +70,16 @@ options:
       - A cache of C(huggingface_hub) on the host to copy files from. Nothing is written to it.
       - The default is that of the library, C(~/.cache/huggingface/hub).
     type: path
+  token:
+    description:
+      - The token for private and gated models. It is only used by this task, and not stored on the host if Ansible uses
+        pipelining (C(ansible_pipelining)).
+      - Mutually exclusive with O(token_file).
+    type: str
   token_file:
     description:
-      - File on the host with the token for private and gated models.
-      - The default is the environment variable E(HF_TOKEN). A file is safer, because Ansible writes the
+      - File on the host with the token.
+      - The default is the environment variable E(HF_TOKEN). O(token) and a file are safer, because Ansible writes the
         C(environment) of a task to command lines.
     type: path
   allow_patterns:
@@ -120,9 +126,10 @@ EXAMPLES = r"""
     repository: mistralai/Mixtral-8x7B-Instruct-v0.1
     revision: 1e637f2d7cb0a9d6fb1922f305cb784995190a83
     dest: /opt/trtllm/weights/mixtral
-    token_file: /opt/trtllm/secrets/hf_token
+    token: "{{ lookup('ansible.builtin.file', '~/.config/hf_token') }}"
   vars:
     ansible_python_interpreter: /opt/trtllm/venv/bin/python
+    ansible_pipelining: true
 
 - name: Copy a model from a folder on the host
   tritonops.trtllm.hf_snapshot:
@@ -174,6 +181,7 @@ import traceback
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from ansible_collections.tritonops.trtllm.plugins.module_utils._module import ModuleFailure, run_module
+from ansible_collections.tritonops.trtllm.plugins.module_utils._secrets import refuse_login
 from ansible_collections.tritonops.trtllm.plugins.module_utils.weights._hf_hub import (
     DEFAULT_ALLOW,
     DEFAULT_ENDPOINT,
@@ -193,9 +201,13 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.weights._weights 
 
 
 def read_token(module: AnsibleModule) -> str | None:
-    """The token from the file or the environment, which is removed from all output."""
-    path = module.params["token_file"]
-    if path is None:
+    """The token from an option, the file or the environment, which is removed from all output."""
+    path, given = module.params["token_file"], module.params["token"]
+    if given is not None:
+        token = given.strip()
+        if not token:
+            raise HubError("the token is empty: write it to the file that it is read from, or do not set it")
+    elif path is None:
         token = os.environ.get("HF_TOKEN", "").strip()
     else:
         try:
@@ -212,6 +224,7 @@ def read_token(module: AnsibleModule) -> str | None:
 
 def request_of(module: AnsibleModule) -> Request:
     params = module.params
+    refuse_login(module, "endpoint")
     names = ("dest", "repository", "revision", "src", "endpoint", "offline", "cache_dir", "max_workers", "verify")
     return Request(
         **{name: params[name] for name in names},
@@ -248,6 +261,7 @@ def main() -> None:
             "endpoint": {"type": "str", "default": DEFAULT_ENDPOINT},
             "offline": {"type": "bool", "default": False},
             "cache_dir": {"type": "path"},
+            "token": {"type": "str", "no_log": True},
             "token_file": {"type": "path", "no_log": False},
             "allow_patterns": {"type": "list", "elements": "str"},
             "ignore_patterns": {"type": "list", "elements": "str"},
@@ -256,6 +270,7 @@ def main() -> None:
             "verify": {"type": "bool", "default": False},
         },
         required_one_of=[("repository", "src")],
+        mutually_exclusive=[("token", "token_file")],
         supports_check_mode=True,
     )
     run_module(module, lambda module: snapshot(source_of(module)), f"cannot create {module.params['dest']}")

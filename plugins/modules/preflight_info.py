@@ -198,6 +198,7 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.common.dict_transformations import dict_merge
 from ansible_collections.tritonops.trtllm.plugins.module_utils._module import run_module
+from ansible_collections.tritonops.trtllm.plugins.module_utils._secrets import refuse_login
 from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._live_host import LiveHost
 from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._needs import Needs, options_of
 from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._registry import judge
@@ -216,6 +217,7 @@ def argument_spec() -> dict[str, t.Any]:
 
 
 def run(module: AnsibleModule) -> dict[str, t.Any]:
+    refuse_login(module, "needs")
     findings: list[dict[str, t.Any]] = []
     facts: dict[str, t.Any] = {}
     for needs in module.params["needs"]:

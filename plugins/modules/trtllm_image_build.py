@@ -213,6 +213,7 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.tritonops.trtllm.plugins.module_utils._module import run_module
+from ansible_collections.tritonops.trtllm.plugins.module_utils._secrets import refuse_secrets
 from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._artifact import canonical
 from ansible_collections.tritonops.trtllm.plugins.module_utils.backend._image_build import BuildRequest, build_result
 from ansible_collections.tritonops.trtllm.plugins.module_utils.docker._containers import Login, connect
@@ -227,6 +228,7 @@ def run(module: AnsibleModule) -> dict[str, t.Any]:
     docker_host, login = params.pop("docker_host"), Login(text=params.pop("registry_auth"))
     params["log_patterns"] = log_patterns_of(module)
     params["build_args"] = {name: str(value) for name, value in canonical(params["build_args"]).items()}
+    refuse_secrets(module, "build_args", params["build_args"], "the history of an image")
     request = BuildRequest(**params, login=login, check_mode=module.check_mode)
     return build_result(request, module, connect(module, docker_host))
 

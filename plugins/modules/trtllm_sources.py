@@ -54,6 +54,12 @@ options:
       - URL prefixes and their replacements, which are also used for submodules.
     type: dict
     default: {}
+  auth:
+    description:
+      - Credentials for private repositories, which are kept in memory and not stored.
+      - Either lines such as V(https://user:password@host), as C(git credential-store) writes them, or the content of a
+        netrc file. The credential helpers of the user's Git settings are not used then.
+    type: str
   dest:
     description:
       - Folder for the clone and its record, C(artifact.json).
@@ -86,7 +92,10 @@ EXAMPLES = r"""
     whole: true
     mirrors:
       https://github.com/: https://git.example.com/github/
+    auth: "{{ lookup('ansible.builtin.file', '~/.config/git_login') }}"
     dest: /opt/trtllm/backend/1bfa8ae2e30f5a1c
+  vars:
+    ansible_pipelining: true
 """
 
 RETURN = r"""
@@ -111,6 +120,7 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.tritonops.trtllm.plugins.module_utils._module import run_module
+from ansible_collections.tritonops.trtllm.plugins.module_utils._secrets import refuse_login
 from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._artifact import (
     canonical,
     difference,
@@ -126,7 +136,10 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.backend._sources 
 
 def run(module: AnsibleModule) -> dict[str, t.Any]:
     dest = module.params["dest"]
-    request = SourceRequest(canonical(module.params["sources"]), module.params["whole"], module.params["mirrors"])
+    options = {name: module.params[name] for name in ("whole", "mirrors", "auth")}
+    request = SourceRequest(canonical(module.params["sources"]), **options)
+    refuse_login(module, "sources")
+    refuse_login(module, "mirrors")
     before = read_artifact(dest)
     check_sources(request.sources)
     outcome = ensure(
@@ -147,6 +160,7 @@ def main() -> None:
             "sources": {"type": "dict", "required": True},
             "whole": {"type": "bool", "default": False},
             "mirrors": {"type": "dict", "default": {}},
+            "auth": {"type": "str", "no_log": True},
             "dest": {"type": "path", "required": True},
         },
         supports_check_mode=True,

@@ -61,14 +61,11 @@ def test_the_token_is_in_no_log_argument_environment_or_record(site: Site, gated
     assert CANARY not in played.output
     assert list(facts.iterdir()) and not [path for path in facts.iterdir() if CANARY in path.read_text()]
 
-    kept = f"{site.root}/secrets/hf_token"
-    assert site.read("stat", "--format", "%U %a", kept).split() == ["root", "600"]
-    assert site.read("stat", "--format", "%a", f"{site.root}/secrets").strip() == "700"
     places = [site.root, "/root", "/tmp", "/var/tmp", "/var/log", "/etc", "/home", "/run"]
     found = site.run(
         "grep", "--recursive", "--files-with-matches", "--text", "--devices=skip", CANARY, *places, check=False
     )
-    assert found.stdout.split() == [kept]
+    assert found.stdout == ""
     assert CANARY not in site.read("journalctl", "--no-pager")
     assert CANARY not in site.read("sh", "-c", "docker inspect $(docker ps --all --quiet) $(docker images --quiet)")
 

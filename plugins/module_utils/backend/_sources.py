@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._artifact import ArtifactError, Draft
 from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._progress import bytes_in, sampled
+from ansible_collections.tritonops.trtllm.plugins.module_utils.backend._git_auth import helper_of
 
 if t.TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
@@ -27,6 +28,7 @@ POINTER = b"version https://git-lfs.github.com/spec/"
 POINTER_BYTES = 1024
 MAX_LISTED = 5
 LAST_LINES = 8
+AUTH_REMEDY = "correct trtllm_sources, or the login in trtllm_git_auth_file"
 # Remedies by text in the messages of git and git-lfs, in lower case.
 REMEDIES = (
     ("no space left", "free space, or choose a folder on a larger file system (trtllm_root or trtllm_bundle_dest)"),
@@ -35,8 +37,8 @@ REMEDIES = (
     ("connection refused", "check that the git server runs, and that this machine can reach it"),
     ("timed out", "check that this machine can reach the git server, or set a proxy (for a host: trtllm_proxy)"),
     ("certificate", "add the certificate authority of the git server to this machine (for a host: trtllm_ca_bundle)"),
-    ("could not read username", "the repository is private or does not exist: correct trtllm_sources"),
-    ("authentication failed", "the repository is private or does not exist: correct trtllm_sources"),
+    ("could not read username", f"the repository is private or does not exist: {AUTH_REMEDY}"),
+    ("authentication failed", f"the repository is private or does not exist: {AUTH_REMEDY}"),
     ("early eof", "the connection broke: run again, fetched objects are kept"),
     ("rpc failed", "the connection broke: run again, fetched objects are kept"),
     ("a second time, aborting", "run again, or name a mirror of the submodule's server (trtllm_git_mirrors)"),
@@ -94,13 +96,19 @@ def remove_locks(folder: str) -> None:
                 os.unlink(os.path.join(parent, name))
 
 
-def settings(whole: bool, mirrors: t.Mapping[str, str], local: bool) -> str:
-    """Git's configuration for the clone. It includes the user's own, to which nothing is written."""
+def settings(whole: bool, mirrors: t.Mapping[str, str], local: bool, helper: str) -> str:
+    """Git's configuration for the clone. It includes the user's own, to which nothing is written.
+
+    `helper` is a credential.helper to use instead of the user's; empty for the user's.
+    """
     # Not as ~, which git cannot resolve without HOME, as in a systemd service.
     own = os.path.expanduser("~/.gitconfig")
     lines = ["[include]", f'\tpath = "{own}"']
     # Give up on a server that sends nothing for a minute.
     lines += ["[http]", "\tlowSpeedLimit = 100", "\tlowSpeedTime = 60"]
+    if helper:
+        quoted = helper.replace("\\", "\\\\").replace('"', '\\"')
+        lines += ["[credential]", "\thelper =", f'\thelper = "{quoted}"']
     if local:
         lines += ['[protocol "file"]', "\tallow = always"]
     for there, here in mirrors.items():
@@ -186,6 +194,7 @@ class SourceRequest:
     sources: t.Mapping[str, t.Any]
     whole: bool
     mirrors: t.Mapping[str, str]
+    auth: str | None
 
     @property
     def inputs(self) -> dict[str, t.Any]:
@@ -200,7 +209,8 @@ class SourceRequest:
 def make_sources(request: SourceRequest, module: AnsibleModule, draft: Draft) -> dict[str, t.Any]:
     """Clone into the draft, continuing an interrupted run, and publish it."""
     progress = draft.begin(keep=True)
-    git = open_git(module, draft, settings(request.whole, request.mirrors, request.is_local))
+    helper = helper_of(module, request.auth)
+    git = open_git(module, draft, settings(request.whole, request.mirrors, request.is_local, helper))
     git.check_version(lfs=request.whole)
     clone = _Clone(request, git, draft.payload)
     progress.start("clone")

@@ -17,6 +17,7 @@ import typing as t
 from dataclasses import dataclass
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible_collections.tritonops.trtllm.plugins.module_utils._secrets import refuse_secrets
 from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._artifact import (
     ArtifactError,
     Draft,
@@ -47,7 +48,6 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.docker._log_patte
 from ansible_collections.tritonops.trtllm.plugins.module_utils.host._host import memory_for_containers, memory_total
 
 TOOL_LOG = "tool.log"
-SECRET_NAME = re.compile(r"(^|_)(TOKEN|SECRET|PASSWORD|PASSWD|API_?KEY)$", re.IGNORECASE)
 MEMORY_REMEDY = (
     "the host ran out of memory, or someone killed the tool: lower --workers (each holds a copy of the model), add"
     " memory or swap, or stop other processes"
@@ -88,9 +88,7 @@ class ToolStep(ArtifactStep):
     """One run of a tool that makes an artifact."""
 
     def __init__(self, spec: ToolSpec, module: AnsibleModule) -> None:
-        secret = sorted(name for name in module.params["env"] if SECRET_NAME.search(name))
-        if secret:
-            raise ArtifactError(f"env: {', '.join(secret)}: secrets must not be in a container's environment")
+        refuse_secrets(module, "env", module.params["env"], "a container's environment")
         self._spec = spec
         self._log_patterns = log_patterns_of(module)
         super().__init__(module, module.params["command"], module.params["world_size"])

@@ -13,6 +13,7 @@ import typing as t
 
 from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._artifact import Draft
 from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._progress import bytes_in, sampled
+from ansible_collections.tritonops.trtllm.plugins.module_utils.backend._git_auth import helper_of
 from ansible_collections.tritonops.trtllm.plugins.module_utils.backend._sources import (
     Git,
     is_local,
@@ -32,6 +33,7 @@ SPEC: ArgumentSpec = {
         "commit": {"type": "str", "required": True},
         "ref": {"type": "str", "default": ""},
         "name": {"type": "str", "required": True},
+        "auth": {"type": "str", "no_log": True},
     },
 }
 # A clone fetches what a branch points at.
@@ -39,20 +41,20 @@ BRANCH = "refs/heads/bundle"
 
 
 def inputs(options: Options) -> dict[str, t.Any]:
-    return dict(options)
+    return {name: value for name, value in options.items() if name != "auth"}
 
 
 def make(options: Options, module: AnsibleModule, draft: Draft) -> dict[str, t.Any]:
     progress = draft.begin(keep=True)
     folder = os.path.join(draft.payload, f"{options['name']}.git")
+    config = settings(True, {}, is_local(options["repository"]), helper_of(module, options["auth"]))
     # GIT_DIR, because the user's settings can prevent git from finding a bare repository (safe.bareRepository).
-    git = open_git(module, draft, settings(True, {}, is_local(options["repository"])), GIT_DIR=folder)
+    git = open_git(module, draft, config, GIT_DIR=folder)
     git.check_version(lfs=False)
     progress.start("fetch")
     with sampled(progress, lambda: bytes_in(draft.payload)):
         _fetch(git, draft.payload, folder, options)
         _fetch_large_files(git, draft.payload, options)
-    # The URL can contain a password, which hosts do not need.
     git.run("remove the remote", draft.payload, "config", "--remove-section", "remote.origin")
     return draft.publish({}, progress)
 

@@ -35,11 +35,12 @@ CHECKS = (
 )
 
 EXPOSED = "exposed_vulnerable_release"
+UNENCRYPTED = "unencrypted_token"
 """The id of a risk that the plan refuses on any host."""
 UNSEEN = "no_python"
 """The id of the finding of the role preflight on a host where no module can run."""
 
-WAIVABLE = (EXPOSED, UNSEEN, *(check.id for check in CHECKS if check.waivable))
+WAIVABLE = (EXPOSED, UNENCRYPTED, UNSEEN, *(check.id for check in CHECKS if check.waivable))
 """The valid ids in trtllm_waive and preflight_waive."""
 
 

@@ -24,6 +24,8 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.host._umask impor
 if t.TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
 
+HIDDEN = "(not shown)"
+
 
 def parse(text: str, path: str) -> dict[str, t.Any]:
     """The configuration in the text. Docker treats an empty file as an empty configuration."""
@@ -76,6 +78,22 @@ def merge(current: t.Mapping[str, t.Any], wanted: t.Mapping[str, t.Any]) -> dict
 def dump(config: t.Mapping[str, t.Any]) -> str:
     """In the format of nvidia-ctk (four spaces), so that a diff only shows real changes."""
     return json.dumps(config, indent=4) + "\n"
+
+
+def changes(before: t.Mapping[str, t.Any], after: t.Mapping[str, t.Any]) -> tuple[dict[str, t.Any], dict[str, t.Any]]:
+    """The keys that differ, before and after. Old values are hidden: they may be secrets of other programs."""
+    old: dict[str, t.Any] = {}
+    new: dict[str, t.Any] = {}
+    for key in [*before, *(key for key in after if key not in before)]:
+        if key not in after:
+            old[key] = HIDDEN
+        elif key not in before:
+            new[key] = after[key]
+        elif isinstance(before[key], dict) and isinstance(after[key], dict) and before[key] != after[key]:
+            old[key], new[key] = changes(before[key], after[key])
+        elif before[key] != after[key]:
+            old[key], new[key] = HIDDEN, after[key]
+    return old, new
 
 
 def docker_accepts(module: AnsibleModule, candidate: str, config: t.Mapping[str, t.Any], flags: list[Word]) -> bool:
@@ -133,14 +151,9 @@ def ensure_config(module: AnsibleModule) -> dict[str, t.Any]:
     before = parse(text or "", path)
     after = merge(before, module.params["config"])
     changed = before != after
-    result: dict[str, t.Any] = {"changed": changed, "config": after, "validated": False}
-    if module._diff:
-        result["diff"] = {
-            "before_header": path,
-            "after_header": path,
-            "before": text or "",
-            "after": dump(after) if changed else text or "",
-        }
+    old, new = changes(before, after)
+    diff = {"before_header": path, "after_header": path, "before": dump(old), "after": dump(new)}
+    result: dict[str, t.Any] = {"changed": changed, "validated": False, "diff": diff}
     flags = unit_flags(module, module.params["unit"]) if module.params["validate"] else []
     if not changed:
         # A flag may be newer than the file.

@@ -15,6 +15,7 @@ from dataclasses import MISSING, Field, dataclass, fields
 from typing import Any
 
 from ansible.module_utils.common.validation import check_type_bool, check_type_dict
+from ansible_collections.tritonops.trtllm.plugins.module_utils._secrets import SECRET_NAME
 
 # Every JSON parser reads numbers up to this one exactly.
 LARGEST = 2**53
@@ -106,8 +107,9 @@ def counted(number: int, noun: str) -> str:
 def not_a_mapping(value: Any, keys: Iterable[str]) -> str:
     """The message for a value that must be a mapping. Extra variables are text if they are not written as JSON."""
     names = list(keys)
-    json_text = f"""; on the command line, write it as JSON: '{{"{names[0]}": …}}'""" if isinstance(value, str) else ""
-    return f"must be a mapping with keys from: {', '.join(names)}{json_text}"
+    example = names[0] if names else "…"
+    json_text = f"""; on the command line, write it as JSON: '{{"{example}": …}}'""" if isinstance(value, str) else ""
+    return f"must be a mapping{' with keys from: ' if names else ''}{', '.join(names)}{json_text}"
 
 
 def as_mapping(value: Any) -> Any:
@@ -125,7 +127,8 @@ class Checker:
         self.refusals: list[Refusal] = []
 
     def refuse(self, variable: str, value: Any, message: str) -> None:
-        self.refusals.append(Refusal(f"trtllm_{variable}", value, message))
+        is_secret = SECRET_NAME.search(variable.rpartition(".")[2])
+        self.refusals.append(Refusal(f"trtllm_{variable}", None if is_secret else value, message))
 
     def choice(self, variable: str, value: Any, allowed: Iterable[str], what: str) -> bool:
         """Whether `value` is one of `allowed`; otherwise it is refused, with a suggestion."""
@@ -183,7 +186,8 @@ class Checker:
         """A mapping of names to scalar values, as text."""
         given = as_mapping(value)
         if not isinstance(given, Mapping) or not all(isinstance(name, str) for name in given):
-            self.refuse(variable, value, "must be a mapping of names to values")
+            # Not shown, because it may have a secret in it.
+            self.refuse(variable, None, "must be a mapping of names to values")
             return {}
         plain = {name: str(item) if isinstance(item, (int, float)) else item for name, item in given.items()}
         return {name: self.text(f"{variable}.{name}", item) for name, item in plain.items()}

@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible_collections.tritonops.trtllm.plugins.module_utils._secrets import SECRET_NAME
 from ansible_collections.tritonops.trtllm.plugins.module_utils.backend._dockerfile import ARCHITECTURES
 from ansible_collections.tritonops.trtllm.plugins.module_utils.checkpoint import _decoder
 from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._needs import Gpus, options_of, read
@@ -392,6 +393,10 @@ class Reader(Checker):
         if architectures and not ARCHITECTURES.fullmatch(architectures):
             message = "must be of the form 80-real, or 80-real;90-real for more than one"
             self.refuse("image.build.cuda_architectures", architectures, message)
+        for name in image.build.args:
+            if SECRET_NAME.search(name):
+                message = "looks like a secret, which the image's history would show: remove it"
+                self.refuse(f"image.build.args.{name}", None, message)
         if image.source == "archive" and not image.archive.startswith("/"):
             self.refuse(
                 "image.archive", image.archive, "must be the absolute path of a docker-save archive on the host"

@@ -104,7 +104,10 @@ VARIABLES: Mapping[str, Variable] = {
     "trtllm_limits": Variable("batch size, lengths and the KV cache's share of GPU memory", request=MODEL),
     "trtllm_image": Variable("the backend image and where it comes from", request=INHERITED),
     "trtllm_sources": Variable("Git repositories to use instead of the release's own", request=INHERITED),
-    "trtllm_git_mirrors": Variable("prefixes of Git URLs and what replaces them"),
+    "trtllm_git_mirrors": Variable(
+        "prefixes of Git URLs and what replaces them", spec=_option("trtllm_backend", "git_mirrors")
+    ),
+    "trtllm_git_auth_file": Variable("file on the control node with credentials for Git servers"),
     "trtllm_root": Variable("the root folder on the host", request=HOST),
     "trtllm_storage": Variable("root file system and local drives to prepare", spec=_options("storage")),
     "trtllm_weights": Variable("where the weights come from: a hub, or a folder on the host", request=INHERITED),

@@ -245,3 +245,31 @@ def test_a_file_that_cannot_be_written_is_named(tmp_path: Path, option: str) -> 
     path = str(tmp_path / "none/file.json")
     played = Played(tmp_path, {"a": variables(**GOOD)}, {option: path})
     assert f"cannot write the plan or the facts to {path}" in played.result["msg"]
+
+
+def test_no_output_and_no_file_shows_a_secret(tmp_path: Path) -> None:
+    url = "https://ops:S3CRETCANARY@git.example.com/x"
+    source = {"repository": url, "commit": "1" * 40}
+    secret = variables(
+        **GOOD,
+        weights={"endpoint": "{{ hub }}"},
+        sources={"backend": source},
+        git_mirrors={url: url},
+        proxy={"http": url},
+        image={"source": "build", "build": {"args": {"HF_TOKEN": "S3CRETCANARY", "INDEX": url}}},
+        deployments={"small": {"model": {"repository": url, "revision": "1" * 40}, "gpus": 1}},
+    )
+    options = {"plan_file": str(tmp_path / "plan.json"), "record_file": str(tmp_path / "facts.json")}
+    for arguments in (options, {**options, "show": True}):
+        played = Played(tmp_path, {"a": {**secret, "hub": url}}, arguments, "-vvv", "--diff")
+        plan = (tmp_path / "plan.json").read_text()
+        for place in (played.said, json.dumps(played.result), plan, (tmp_path / "facts.json").read_text()):
+            assert place and "S3CRETCANARY" not in place
+        assert {entry["variable"] for entry in json.loads(plan)["hosts"]["a"]["refusals"]} >= {
+            "trtllm_weights.endpoint",
+            "trtllm_sources.backend.repository",
+            "trtllm_git_mirrors",
+            "trtllm_image.build.args.HF_TOKEN",
+            "trtllm_image.build.args.INDEX",
+            "trtllm_deployments.small.model.repository",
+        }

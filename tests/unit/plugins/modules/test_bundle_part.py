@@ -19,6 +19,7 @@ from ansible_collections.tritonops.trtllm.plugins.modules import bundle_part, tr
 from ansible_collections.tritonops.trtllm.tests.unit.support.git_repository import git, repository
 from ansible_collections.tritonops.trtllm.tests.unit.support.module_run import Result, run_module
 
+LOGIN_URL = "https://ops:S3CRETCANARY@git.example.com/x"
 WHEELS = {"requirements": "a==1 \\\n    --hash=sha256:00\n", "pythons": ["3.11"]}
 CONFIG = b'{"rootfs": {}}'
 IMAGE_ID = f"sha256:{hashlib.sha256(CONFIG).hexdigest()}"
@@ -48,6 +49,21 @@ def run(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> t.Callable[..., R
 )
 def test_options_of_each_kind_are_checked(run: t.Callable[..., Result], kind: str, options: t.Any, says: str) -> None:
     assert says in run(kind, **options)["msg"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [
+        ("sources", {"repository": LOGIN_URL, "commit": "1" * 40, "name": "backend"}),
+        ("wheels", {**WHEELS, "requirements": f"--index-url {LOGIN_URL}"}),
+    ],
+)
+def test_a_login_in_a_url_is_refused_and_not_shown(
+    run: t.Callable[..., Result], kind: str, options: t.Any, tmp_path: Path
+) -> None:
+    result = run(kind, **{kind: options})
+    assert f"{kind}: a URL has a user name or password in it" in result["msg"]
+    assert "S3CRETCANARY" not in json.dumps(result) and list(tmp_path.iterdir()) == []
 
 
 def test_check_mode_downloads_nothing(run: t.Callable[..., Result], tmp_path: Path) -> None:
@@ -198,10 +214,16 @@ def test_host_clones_the_sources_from_the_bundle(
     assert (tmp_path / "clone/all_models/a/config.pbtxt").read_text() == "name"
 
 
-def test_url_of_the_repository_is_not_stored(run: t.Callable[..., Result], upstream: Upstream, tmp_path: Path) -> None:
-    """It can contain a password."""
-    assert run("sources", sources=upstream.options())["changed"]
+def test_url_and_login_of_the_repository_are_not_stored(
+    run: t.Callable[..., Result], upstream: Upstream, tmp_path: Path
+) -> None:
+    result = run("sources", sources=upstream.options(auth=LOGIN_URL))
+    assert result["changed"] and "S3CRETCANARY" not in json.dumps(result)
     assert str(upstream.folder) not in (tmp_path / "part/backend.git/config").read_text()
+    files = [path for path in (tmp_path / "part").rglob("*") if path.is_file()]
+    assert files and not [path for path in files if b"S3CRETCANARY" in path.read_bytes()]
+    # Another login is no other part.
+    assert not run("sources", sources=upstream.options())["changed"]
 
 
 @pytest.mark.parametrize(

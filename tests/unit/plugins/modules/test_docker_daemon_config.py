@@ -10,13 +10,14 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.tritonops.trtllm.plugins.module_utils.docker._daemon_config import merge
+from ansible_collections.tritonops.trtllm.plugins.module_utils.docker._daemon_config import HIDDEN, merge
 from ansible_collections.tritonops.trtllm.plugins.module_utils.docker._flags import conflicts, read_flags
 from ansible_collections.tritonops.trtllm.plugins.modules import docker_daemon_config
 from ansible_collections.tritonops.trtllm.tests.unit.support.module_run import Result, failure, run_module
 
 RUNTIME = {"runtimes": {"nvidia": {"path": "nvidia-container-runtime", "args": []}}}
 
+CANARY = "canary-of-another-program"
 ACCEPTS = "exit 0"
 TOO_OLD = 'echo "Status: unknown flag: --validate" >&2; exit 125'
 REFUSES = 'echo "unable to configure the Docker daemon with file $3: unknown keys: typo" >&2; exit 1'
@@ -87,7 +88,7 @@ def test_settings_of_others_are_kept(run: Run, existing: Path) -> None:
     existing.chmod(0o600)
     result = run({"log-opts": {"max-file": "3"}, "dns": ["10.0.0.2"]}, backup=True)
     expected = {"data-root": "/data", "log-opts": {"max-size": "1g", "max-file": "3"}, "dns": ["10.0.0.2"]}
-    assert result["config"] == json.loads(existing.read_text()) == expected
+    assert json.loads(existing.read_text()) == expected
     assert "10.0.0.1" in Path(result["backup_file"]).read_text()
     assert existing.stat().st_mode & 0o777 == 0o600
 
@@ -105,8 +106,32 @@ def test_check_mode_predicts_what_a_run_does(run: Run, existing: Path) -> None:
     assert existing.read_bytes() == before
     real = run(RUNTIME)
     assert predicted == real
-    assert predicted["diff"]["after"] == existing.read_text()
-    assert predicted["diff"]["before"].encode() == before
+    assert json.loads(predicted["diff"]["before"]) == {}
+    assert json.loads(predicted["diff"]["after"]) == RUNTIME
+
+
+@pytest.mark.parametrize("check", [True, False])
+@pytest.mark.parametrize(
+    ("wanted", "before", "after"),
+    [
+        (RUNTIME, {}, RUNTIME),
+        ({"log-opts": {"max-size": "2g"}}, {"log-opts": {"max-size": HIDDEN}}, {"log-opts": {"max-size": "2g"}}),
+        ({"log-opts": {"splunk-token": None}}, {"log-opts": {"splunk-token": HIDDEN}}, {"log-opts": {}}),
+        ({"proxies": None}, {"proxies": HIDDEN}, {}),
+        ({"proxies": "none"}, {"proxies": HIDDEN}, {"proxies": "none"}),
+        ({"log-opts": {"max-size": "1g"}}, {}, {}),
+    ],
+)
+def test_nothing_that_others_have_set_is_shown(
+    wanted: dict[str, t.Any], before: dict[str, t.Any], after: dict[str, t.Any], check: bool, run: Run, existing: Path
+) -> None:
+    proxies = {"http-proxy": f"http://ops:{CANARY}@proxy.example.com:3128"}
+    existing.write_text(json.dumps({"proxies": proxies, "log-opts": {"max-size": "1g", "splunk-token": CANARY}}))
+    result = run(wanted, check=check)
+    assert CANARY not in json.dumps(result)
+    assert json.loads(result["diff"]["before"]) == before
+    assert json.loads(result["diff"]["after"]) == after
+    assert result["changed"] == (before != after)
 
 
 def test_check_mode_creates_no_folder(run: Run, path: Path) -> None:
@@ -164,7 +189,8 @@ def test_unreadable_file_is_left_alone(
 
 def test_empty_file_means_an_empty_configuration(run: Run, existing: Path) -> None:
     existing.write_text("\n")
-    assert run(RUNTIME)["config"] == RUNTIME
+    run(RUNTIME)
+    assert json.loads(existing.read_text()) == RUNTIME
 
 
 # --- flags of the unit ---

@@ -667,6 +667,13 @@ def test_a_page_of_a_proxy_is_not_blamed_on_the_token(run, hub, send, monkeypatc
     assert "check endpoint" in message and "oken" not in message
 
 
+def test_a_login_in_the_endpoint_is_refused_and_neither_stored_nor_shown(run, hub, tmp_path):
+    for check in (True, False):
+        failed = run(check=check, endpoint=hub.url.replace("://", f"://ops:{CANARY}@"))
+        assert "endpoint: a URL has a user name or password in it" in failed["msg"]
+    assert not (tmp_path / "weights").exists()
+
+
 def test_gated_with_a_token_that_is_not_stored(run, hub, tmp_path):
     gate(hub)
     token = tmp_path / "token"
@@ -675,6 +682,15 @@ def test_gated_with_a_token_that_is_not_stored(run, hub, tmp_path):
     token.unlink()
     leaks = [path for path in tmp_path.rglob("*") if path.is_file() and CANARY.encode() in path.read_bytes()]
     assert leaks == []
+
+
+def test_a_token_by_option_is_neither_stored_nor_shown(run, hub, tmp_path):
+    gate(hub)
+    assert run(check=True, token=CANARY)["changed"]
+    assert run(token=f"{CANARY}\n")["changed"]
+    assert [path for path in tmp_path.rglob("*") if path.is_file() and CANARY.encode() in path.read_bytes()] == []
+    assert "the token is empty: write it to the file" in run(token="", dest=str(tmp_path / "other"))["msg"]
+    assert "mutually exclusive: token|token_file" in run(token=CANARY, token_file="/nowhere")["msg"]
 
 
 def test_only_the_given_token_is_used(run, hub, monkeypatch):

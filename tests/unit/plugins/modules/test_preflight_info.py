@@ -98,6 +98,20 @@ def test_without_needs_there_are_no_findings(look: Look) -> None:
     assert (result["findings"], result["facts"]) == ([], {})
 
 
+@pytest.mark.parametrize(
+    "needs",
+    [
+        {"hub": {"endpoint": "http://ops:S3CRETCANARY@127.0.0.1:9", **MODEL}},
+        {"reach": [{"url": "https://S3CRETCANARY@127.0.0.1:9", "what": "Docker"}]},
+        {"registry": "http://ops:S3CRETCANARY@127.0.0.1:9"},
+    ],
+)
+def test_a_login_in_a_url_is_refused_and_not_shown(needs: dict[str, t.Any], capsys: pytest.CaptureFixture[str]) -> None:
+    failed = run_module(preflight_info, capsys, needs=[needs])
+    assert "needs: a URL has a user name or password in it" in failed["msg"]
+    assert "S3CRETCANARY" not in json.dumps(failed)
+
+
 def test_all_problems_are_found_at_once(look: Look, hub: GatedHub, tmp_path: Path) -> None:
     result = look(
         ports=[{"port": hub.port}],

@@ -117,6 +117,13 @@ def build(capsys: pytest.CaptureFixture[str], tmp_path: Path, engine: FakeEngine
     return call
 
 
+@pytest.mark.parametrize("args", [{"HF_TOKEN": "S3CRETCANARY"}, {"INDEX": "https://ops:S3CRETCANARY@pypi.example.com"}])
+def test_secrets_are_not_build_arguments(build: Callable[..., Any], calls: Path, args: dict[str, str]) -> None:
+    failed = build(build_args=args)
+    assert f"build_args: {next(iter(args))}: secrets must not be in the history of an image" in failed["msg"]
+    assert "S3CRETCANARY" not in json.dumps(failed) and not calls.exists()
+
+
 def test_an_image_is_built_once(build: Callable[..., Any], calls: Path, tmp_path: Path) -> None:
     predicted = build(check=True)
     assert (predicted["changed"], predicted["image"]) == (True, NAME) and not calls.exists()

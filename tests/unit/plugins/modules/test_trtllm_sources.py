@@ -6,10 +6,15 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import shutil
+import threading
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, Callable
+from typing import Any, Callable, Iterator
+from urllib.parse import quote
 
 import pytest
 from ansible.module_utils.testing import patch_module_args
@@ -17,6 +22,7 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.backend import _s
 from ansible_collections.tritonops.trtllm.plugins.modules import trtllm_sources
 from ansible_collections.tritonops.trtllm.tests.unit.support.git_repository import git, repository
 
+PASSWORD = "S3CRET:CAN@RY/"
 pytestmark = pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
 
 
@@ -175,3 +181,73 @@ def test_git_lfs_pointers_are_found_by_their_first_line(tmp_path: Path) -> None:
         (tmp_path / name).write_text(content)
     (tmp_path / "nowhere").symlink_to("gone")
     assert _sources.pointer_files(str(tmp_path)) == ["a/lib.a"]
+
+
+@pytest.mark.parametrize("check", [True, False])
+@pytest.mark.parametrize(
+    ("repository", "mirrors"),
+    [
+        ("https://ops:S3CRETCANARY@git.example.com/x.git", {}),
+        ("https://S3CRETCANARY@git.example.com/x.git", {}),
+        ("https://github.com/x.git", {"https://github.com/": "http://ops:S3CRETCANARY@git.example.com/"}),
+        ("https://github.com/x.git", {"https://S3CRETCANARY@github.com/": "https://git.example.com/"}),
+    ],
+)
+def test_a_login_in_a_url_is_refused_and_neither_stored_nor_shown(
+    run: Callable[..., Any], sources: Any, tmp_path: Path, repository: str, mirrors: dict[str, str], check: bool
+) -> None:
+    failed = run({**sources, "backend": {**sources["backend"], "repository": repository}}, check=check, mirrors=mirrors)
+    assert "a URL has a user name or password in it" in failed["msg"]
+    assert "S3CRETCANARY" not in json.dumps(failed) and not list(tmp_path.glob("clone*"))
+
+
+@pytest.fixture
+def private(sources: Any, tmp_path: Path) -> Iterator[str]:
+    """A server for the repositories, with a login, and the URL of the folder with them."""
+    for name in ("backend", "llm"):
+        git(tmp_path / name, "update-server-info")
+    expected = "Basic " + base64.b64encode(f"ops:{PASSWORD}".encode()).decode()
+
+    class Handler(SimpleHTTPRequestHandler):
+        def do_GET(self) -> None:
+            if self.headers["Authorization"] == expected:
+                super().do_GET()
+                return
+            self.send_response(401)
+            self.send_header("WWW-Authenticate", 'Basic realm="private"')
+            self.end_headers()
+
+        def log_message(self, *_arguments: Any) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=str(tmp_path))) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+def stored_login(url: str) -> str:
+    return f"# the mirror\n{url.replace('://', '://ops:' + quote(PASSWORD, safe='') + '@')}\n"
+
+
+def test_private_repositories_are_cloned_and_the_login_is_nowhere(
+    run: Callable[..., Any], sources: Any, private: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    (tmp_path / "home").mkdir()
+    ours = {
+        "backend": {**sources["backend"], "repository": f"{private}/backend/.git"},
+        "tensorrt_llm": {**sources["tensorrt_llm"], "repository": f"{private}/llm/.git"},
+    }
+    refused = run(ours)
+    assert "Authentication failed" in refused["msg"] and "trtllm_git_auth_file" in refused["msg"]
+    wrong = run(ours, auth=stored_login(private).replace("%40", ""))
+    assert "Authentication failed" in wrong["msg"]
+    result = run(ours, auth=stored_login(private))
+    assert result.get("changed"), result
+    assert (tmp_path / "clone/tensorrt_llm/examples/convert.py").exists()
+    assert PASSWORD not in json.dumps([refused, wrong, result])
+    written = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert written and not [path for path in written if b"S3CRET" in path.read_bytes()]
