@@ -44,6 +44,7 @@ case "$1 $2" in
 esac
 printf '%s\\n' "$0 $*" >>"$CALLS"
 echo "$BUILD_SAYS"
+sleep "$BUILD_TAKES"
 exit "$BUILD_CODE"
 """
 
@@ -84,6 +85,7 @@ def calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "NO_BUILDX": "1",
         "BUILD_SAYS": "#1 DONE",
         "BUILD_CODE": "0",
+        "BUILD_TAKES": "0",
     }.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("CALLS", str(tmp_path / "calls"))
@@ -115,6 +117,18 @@ def build(capsys: pytest.CaptureFixture[str], tmp_path: Path, engine: FakeEngine
         return json.loads(capsys.readouterr().out)
 
     return call
+
+
+@pytest.mark.parametrize("more", [{}, {"directory": "docker", "target": "release"}])
+def test_a_build_that_hangs_is_stopped(
+    build: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, more: dict[str, str]
+) -> None:
+    monkeypatch.setenv("BUILD_TAKES", "30")
+    monkeypatch.setenv("BUILD_SAYS", "#7 waiting for a mirror")
+    failed = build(timeout=1, **more)
+    assert " did not end within 1 seconds and was stopped. Remedy: if the log shows" in failed["msg"]
+    assert failed["msg"].endswith("#7 waiting for a mirror")
+    assert not (tmp_path / "image").exists()
 
 
 def test_an_image_is_built_once(build: Callable[..., Any], calls: Path, tmp_path: Path) -> None:
@@ -243,6 +257,7 @@ def test_an_image_that_docker_does_not_find_afterwards(build: Callable[..., Any]
         ({"directory": "docker"}, "target is missing"),
         ({"dockerfile": "none"}, "clone/none: No such file or directory; correct src"),
         ({"expected_bytes": 2000}, f"no space left for the image {NAME}"),
+        ({"timeout": -1}, "timeout: -1 is not a positive number of seconds"),
     ],
 )
 def test_invalid_builds_are_refused(build: Callable[..., Any], calls: Path, more: dict[str, Any], says: str) -> None:
