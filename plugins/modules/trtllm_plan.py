@@ -66,7 +66,8 @@ options:
         GPU memory).
       - C(image) contains C(source) (V(registry), V(archive), V(build)), C(reference), C(digest), C(archive), C(layout),
         C(tag_moved) (V(refuse), V(keep)) and C(registry_auth_file); by default the version's newest image from NGC. Its
-        C(build) contains C(cuda_architectures), C(jobs), C(args) and C(network); the defaults depend on the host.
+        C(build) contains C(cuda_architectures), C(jobs), C(args), C(network) and C(timeout); the defaults of the first
+        two depend on the host.
       - C(sources) contains C(backend) and C(tensorrt_llm), each with C(repository), C(commit) and C(ref), to use
         instead of upstream's repositories.
       - C(weights) contains C(endpoint), C(path) and C(offline). C(tokenizer) is the name of a preset or a mapping with

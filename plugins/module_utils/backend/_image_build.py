@@ -49,7 +49,7 @@ MAKE = "make"
 # The exit status of timeout(1), and after how many seconds it kills a build that does not end.
 TIMED_OUT, KILL_AFTER = 124, 60
 TIMEOUT_REMEDY = (
-    "if the log shows that it was still working, increase timeout (trtllm_backend_build_timeout). The next run"
+    "if the log shows that it was still working, increase timeout (trtllm_image.build.timeout). The next run"
     " continues with the steps in Docker's cache"
 )
 # BuildKit's predefined arguments: every step gets them, but they are not in the history of the image.

@@ -105,12 +105,13 @@ class ParallelismRequest:
 
 @dataclass(frozen=True)
 class Build:
-    """How to build an image. By default `jobs` and `cuda_architectures` depend on the host."""
+    """How to build an image, in `timeout` seconds. By default `jobs` and `cuda_architectures` depend on the host."""
 
     cuda_architectures: str = ""
     jobs: int | None = None
     args: Mapping[str, str] = field(default_factory=dict)
     network: str = "default"
+    timeout: int = 43200
 
 
 @dataclass(frozen=True)

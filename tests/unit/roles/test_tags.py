@@ -1,7 +1,7 @@
 # Copyright (c) 2026 tritonops.trtllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`site --tags` selects whole roles. A tag within a role would select tasks without those that they need, or none at all."""
+"""`site --tags` selects whole roles. A tag within a role would select nothing, or tasks without those that they need."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def test_roles_have_no_tags_of_their_own(role: str) -> None:
 
 
 def test_every_tag_is_the_name_of_a_role() -> None:
-    assert PARTS <= {role.name for role in ROLES.iterdir()}
+    assert not PARTS - {role.name for role in ROLES.iterdir()}
 
 
 @pytest.mark.parametrize("part", ["trtllm_backend", "model_weights", "engine_build", "model_repo", "triton_service"])
@@ -38,11 +38,11 @@ def test_a_part_has_the_python_environment_below_its_root_folder(part: str) -> N
 def test_tags_in_the_documentation_exist() -> None:
     texts = [file.read_text() for file in [PROJECT / "README.md", *PROJECT.glob("docs/*.md")]]
     named = {tag for text in texts for tags in re.findall(r"--tags ([a-z_,]+)", text) for tag in tags.split(",")}
-    assert named and named <= PARTS
+    assert named and not named - PARTS
 
 
 def test_the_documentation_lists_every_tag() -> None:
     item = re.search(
         r"`site --tags ROLE` runs a part: (.*?)\.", (PROJECT / "docs/operations.md").read_text(), re.DOTALL
     )
-    assert item and set(re.findall(r"`([a-z_]+)`", item.group(1))) == PARTS
+    assert item and set(re.findall(r"[a-z_]+", item.group(1))) - {"or"} == PARTS
