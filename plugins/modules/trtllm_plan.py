@@ -74,7 +74,8 @@ options:
         C(repository) and C(revision), or C(path), if it is not the tokenizer of the weights.
       - C(converter) is V(native) (the default if it supports the model) or V(upstream), the script of the TensorRT-LLM
         version.
-      - C(server) contains C(address), C(http_port), C(grpc_port), C(metrics_port) and C(shm_size).
+      - C(server) contains C(address), C(http_port), C(grpc_port), C(metrics_port), C(shm_size),
+        C(ulimits), C(closed_apis) and C(arguments).
       - C(streaming) and C(gpus_required) are booleans (true by default). C(engine_dir) is the folder of an existing
         engine.
       - C(repository_parameters) maps Triton models to placeholders and their values, or with V(llmapi) to keys of

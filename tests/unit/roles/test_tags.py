@@ -1,7 +1,7 @@
 # Copyright (c) 2026 tritonops.trtllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`site --tags` selects whole roles. A tag within a role would select nothing, or tasks without those that they need."""
+"""`site --tags` selects whole roles. A tag within a role would select nothing, or tasks without what they need."""
 
 from __future__ import annotations
 
