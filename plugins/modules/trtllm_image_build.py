@@ -55,7 +55,7 @@ options:
     required: true
   log:
     description:
-      - File to append the output of the build to.
+      - File to append the output of the build to. Beyond 32 MiB, it is first renamed to C(<log>.1).
     type: path
     required: true
   dockerfile:

@@ -46,6 +46,8 @@ if t.TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
 
 MAKE = "make"
+# A build from the beginning writes a few megabytes.
+LOG_LIMIT = 32 << 20
 # The exit status of timeout(1), and after how many seconds it kills a build that does not end.
 TIMED_OUT, KILL_AFTER = 124, 60
 TIMEOUT_REMEDY = (
@@ -172,6 +174,7 @@ class _Build:
     def run(self) -> None:
         request = self._request
         self._check_buildkit()
+        _rotate(request.log)
         progress = self._draft.begin()
         if request.expected_bytes:
             self._docker.check_room(request.expected_bytes, f"the image {request.name}")
@@ -356,6 +359,12 @@ class _LogReader:
         if self._build_log.current:
             self._progress.note(self._build_log.current)
         return self._build_log.done
+
+
+def _rotate(log: str) -> None:
+    """Keep what earlier builds wrote as <log>.1 once it is large, instead of what was there."""
+    if os.path.lexists(log) and os.lstat(log).st_size > LOG_LIMIT:
+        os.replace(log, f"{log}.1")
 
 
 def _write(path: str, text: str) -> None:

@@ -18,6 +18,7 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._artifac
     read_artifact,
     write_json,
 )
+from ansible_collections.tritonops.trtllm.plugins.module_utils.backend import _image_build
 from ansible_collections.tritonops.trtllm.plugins.modules import trtllm_image_build
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.actions._log_patterns import log_patterns_option
 
@@ -117,6 +118,28 @@ def build(capsys: pytest.CaptureFixture[str], tmp_path: Path, engine: FakeEngine
         return json.loads(capsys.readouterr().out)
 
     return call
+
+
+def test_the_log_does_not_grow_for_ever(
+    build: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(_image_build, "LOG_LIMIT", 1000)
+    monkeypatch.setenv("BUILD_CODE", "1")
+    log = tmp_path / "logs/build.log"
+    for number in range(30):
+        monkeypatch.setenv("BUILD_SAYS", f"#1 build {number}")
+        build()
+    assert {path.name for path in log.parent.iterdir()} == {"build.log", "build.log.1"}
+    assert sum(path.stat().st_size for path in log.parent.iterdir()) < 5000
+    assert "#1 build 29\n" in log.read_text() or "#1 build 29\n" in (tmp_path / "logs/build.log.1").read_text()
+
+
+@pytest.mark.parametrize("target", ["elsewhere", "nowhere/at-all"])
+def test_a_log_that_is_a_link_is_not_followed(build: Callable[..., Any], tmp_path: Path, target: str) -> None:
+    (tmp_path / "elsewhere").write_text("theirs\n" * 10)
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "logs/build.log").symlink_to(tmp_path / target)
+    assert build()["failed"] and (tmp_path / "elsewhere").read_text() == "theirs\n" * 10
 
 
 @pytest.mark.parametrize("more", [{}, {"directory": "docker", "target": "release"}])
