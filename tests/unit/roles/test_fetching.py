@@ -12,6 +12,7 @@ import pytest
 from ansible_collections.tritonops.trtllm.tests.unit.support.rendered_roles import PROJECT, Role, tasks_of
 
 APT, DNF = "ansible.builtin.apt", "tritonops.trtllm.dnf_packages"
+FETCHING = ("ansible.builtin.get_url", "tritonops.trtllm.trtllm_image", "tritonops.trtllm.trtllm_sources")
 HOME = {"retries": "{{ packages_retries }}", "delay": "{{ packages_retry_delay }}"}
 
 
@@ -29,7 +30,7 @@ def options(task: dict[str, Any]) -> dict[str, Any]:
 
 def fetches(task: dict[str, Any]) -> bool:
     wanted = options(task).get("state") != "absent" and not task.get("check_mode")
-    return (bool(options(task)) and wanted) or "ansible.builtin.get_url" in task or is_pip(task)
+    return (bool(options(task)) and wanted) or any(name in task for name in FETCHING) or is_pip(task)
 
 
 @pytest.mark.parametrize("task", [entry for entry in TASKS if fetches(entry.values[0])])
@@ -63,4 +64,21 @@ def test_all_kinds_of_tasks_are_found() -> None:
 )
 def test_only_failed_downloads_of_dnf_are_repeated(message: str, is_repeated: bool) -> None:
     pattern = Role("packages", "oraclelinux-9")["packages_download_failed"]
+    assert bool(re.search(pattern, message)) is is_repeated
+
+
+@pytest.mark.parametrize(
+    ("message", "is_repeated"),
+    [
+        ("cannot pull nvcr.io/x: Get https://nvcr.io/v2/: net/http: TLS handshake timeout", True),
+        ("cannot pull nvcr.io/x: read tcp 10.0.0.1:1->10.0.0.2:443: read: connection reset by peer", True),
+        ("cannot pull nvcr.io/x: received unexpected HTTP status: 503 Service Unavailable", True),
+        ("cannot fetch x: error: RPC failed; curl 56 GnuTLS recv error", True),
+        ("cannot pull nvcr.io/x@sha256:5035025042: unauthorized. Remedy: set the registry's credentials", False),
+        ("the tag x:1 was moved: it was sha256:1, and is sha256:2 now", False),
+        ("no space left for the image x", False),
+    ],
+)
+def test_only_broken_connections_of_docker_and_git_are_repeated(message: str, is_repeated: bool) -> None:
+    pattern = Role("packages", "oraclelinux-9")["packages_connection_failed"]
     assert bool(re.search(pattern, message)) is is_repeated
