@@ -180,7 +180,7 @@ class Site:
 
     @staticmethod
     def command(container: Mapping[str, Any]) -> list[str]:
-        """The command of a container as in the plan, without the key of closed APIs, which is a new one at each start."""
+        """The command of a container as in the plan, without the key of closed APIs, which is new at each start."""
         words = [container["Path"], *container["Args"]]
         return [re.sub("(?<=:admin-key=)[0-9a-f]{32}$", "@ADMIN_KEY@", word) for word in words]
 
