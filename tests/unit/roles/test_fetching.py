@@ -15,9 +15,8 @@ APT, DNF = "ansible.builtin.apt", "tritonops.trtllm.dnf_packages"
 FETCHING = ("ansible.builtin.get_url", "tritonops.trtllm.trtllm_image", "tritonops.trtllm.trtllm_sources")
 HOME = {"retries": "{{ packages_retries }}", "delay": "{{ packages_retry_delay }}"}
 
-
 FILES = sorted([*PROJECT.glob("roles/*/tasks/*.yml"), *PROJECT.glob("playbooks/tasks/*.yml")])
-TASKS = [pytest.param(task, id=f"{file.stem}-{task.get('name')}") for file in FILES for task in tasks_of(file)]
+TASKS = [task for file in FILES for task in tasks_of(file)]
 
 
 def is_pip(task: dict[str, Any]) -> bool:
@@ -33,22 +32,23 @@ def fetches(task: dict[str, Any]) -> bool:
     return (bool(options(task)) and wanted) or any(name in task for name in FETCHING) or is_pip(task)
 
 
-@pytest.mark.parametrize("task", [entry for entry in TASKS if fetches(entry.values[0])])
+def name_of(task: dict[str, Any]) -> str:
+    return str(task["name"])
+
+
+@pytest.mark.parametrize("task", [task for task in TASKS if fetches(task)], ids=name_of)
 def test_a_task_that_fetches_is_repeated(task: dict[str, Any]) -> None:
     assert {name: task.get(name) for name in HOME} == HOME
     assert f"{task['register']} is succeeded" in task["until"]
 
 
-@pytest.mark.parametrize(
-    "task", [entry for entry in TASKS if options(entry.values[0]) and not entry.values[0].get("check_mode")]
-)
+@pytest.mark.parametrize("task", [task for task in TASKS if options(task) and not task.get("check_mode")], ids=name_of)
 def test_a_task_waits_minutes_for_a_lock(task: dict[str, Any]) -> None:
     assert options(task)["lock_timeout"] == "{{ packages_lock_timeout }}"
 
 
 def test_all_kinds_of_tasks_are_found() -> None:
-    tasks = [entry.values[0] for entry in TASKS]
-    assert all(any(map(kind, tasks)) for kind in (is_pip, lambda task: APT in task, lambda task: DNF in task))
+    assert any(map(is_pip, TASKS)) and all(any(name in task for task in TASKS) for name in (APT, DNF, *FETCHING))
 
 
 @pytest.mark.parametrize(
