@@ -50,6 +50,11 @@ options:
     description:
       - Expected size of the output in bytes, used to check free space and to display progress.
     type: int
+  timeout:
+    description:
+      - Seconds after which the tool is stopped and the module fails. Without a limit, a tool that hangs keeps the GPUs.
+    type: int
+    default: 21600
   docker_host:
     description:
       - URL of the Docker daemon. The default is the environment variable E(DOCKER_HOST), or the local socket.

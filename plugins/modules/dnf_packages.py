@@ -86,6 +86,11 @@ options:
     type: list
     elements: str
     default: []
+  lock_timeout:
+    description:
+      - Seconds to wait for a lock that another process holds, such as an automatic update.
+    type: int
+    default: 600
 seealso:
   - module: ansible.builtin.dnf
 author:
@@ -139,6 +144,7 @@ def main() -> None:
             },
             "disablerepo": {"type": "list", "elements": "str", "default": []},
             "enablerepo": {"type": "list", "elements": "str", "default": []},
+            "lock_timeout": {"type": "int", "default": 600},
         },
         supports_check_mode=True,
     )

@@ -55,7 +55,7 @@ options:
     required: true
   log:
     description:
-      - File to append the output of the build to.
+      - File to append the output of the build to. Beyond 32 MiB, it is first renamed to C(<log>.1).
     type: path
     required: true
   dockerfile:
@@ -113,6 +113,11 @@ options:
     description:
       - Free space in bytes that Docker's data folder must have before the build.
     type: int
+  timeout:
+    description:
+      - Seconds after which the build is stopped and the module fails. Docker keeps the completed steps.
+    type: int
+    default: 43200
   docker_host:
     description:
       - URL of the Docker daemon. The default is the environment variable E(DOCKER_HOST), or the local socket.
@@ -252,6 +257,7 @@ def main() -> None:
             "network": {"type": "str", "default": "default"},
             "registry_auth": {"type": "str", "no_log": True},
             "expected_bytes": {"type": "int"},
+            "timeout": {"type": "int", "default": 43200},
             "docker_host": {"type": "str"},
         },
         supports_check_mode=True,

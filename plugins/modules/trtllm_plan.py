@@ -66,14 +66,16 @@ options:
         GPU memory).
       - C(image) contains C(source) (V(registry), V(archive), V(build)), C(reference), C(digest), C(archive), C(layout),
         C(tag_moved) (V(refuse), V(keep)) and C(registry_auth_file); by default the version's newest image from NGC. Its
-        C(build) contains C(cuda_architectures), C(jobs), C(args) and C(network); the defaults depend on the host.
+        C(build) contains C(cuda_architectures), C(jobs), C(args), C(network) and C(timeout); the defaults of the first
+        two depend on the host.
       - C(sources) contains C(backend) and C(tensorrt_llm), each with C(repository), C(commit) and C(ref), to use
         instead of upstream's repositories.
       - C(weights) contains C(endpoint), C(path) and C(offline). C(tokenizer) is the name of a preset or a mapping with
         C(repository) and C(revision), or C(path), if it is not the tokenizer of the weights.
       - C(converter) is V(native) (the default if it supports the model) or V(upstream), the script of the TensorRT-LLM
         version.
-      - C(server) contains C(address), C(http_port), C(grpc_port), C(metrics_port), C(shm_size) and C(ulimits).
+      - C(server) contains C(address), C(http_port), C(grpc_port), C(metrics_port), C(shm_size),
+        C(ulimits), C(closed_apis) and C(arguments).
       - C(streaming) and C(gpus_required) are booleans (true by default). C(engine_dir) is the folder of an existing
         engine.
       - C(repository_parameters) maps Triton models to placeholders and their values, or with V(llmapi) to keys of

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -176,6 +177,12 @@ class Site:
         """The output of docker inspect for the serving container."""
         described: dict[str, Any] = json.loads(self.read("docker", "inspect", f"trtllm-{deployment}"))[0]
         return described
+
+    @staticmethod
+    def command(container: Mapping[str, Any]) -> list[str]:
+        """The command of a container as in the plan, without the key of closed APIs, which is new at each start."""
+        words = [container["Path"], *container["Args"]]
+        return [re.sub("(?<=:admin-key=)[0-9a-f]{32}$", "@ADMIN_KEY@", word) for word in words]
 
     def served(self, link: str = "current", deployment: str = "default") -> str:
         """The folder of the release that the deployment serves, or of the previous one."""

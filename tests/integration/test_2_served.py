@@ -47,9 +47,23 @@ def test_the_site_did_what_the_plan_said(site: Site, tmp_path: Path) -> None:
     assert cut["converter"] == "native" and cut.items() <= checkpoint["inputs"].items()
     assert engine["command"] == plan["engine_build"]["engine"]["command"]
     container = site.container()
-    assert [container["Path"], *container["Args"]] == plan["triton_service"]["container"]["command"]
+    assert site.command(container) == plan["triton_service"]["container"]["command"]
     assert container["Image"] == plan["trtllm_backend"]["image"]["digest"]
     assert container["Mounts"][0]["Source"] == plan["triton_service"]["release_dir"]
+
+
+@pytest.mark.parametrize("path", ["systemsharedmemory/status", "cudasharedmemory/status", "logging", "trace/setting"])
+def test_apis_that_nobody_needs_are_closed(path: str) -> None:
+    answer = requests.get(f"{MODELS.rpartition('/')[0]}/{path}", timeout=30)
+    assert answer.status_code == 403 and "This API is restricted" in answer.json()["error"]
+
+
+def test_models_cannot_be_loaded_or_unloaded() -> None:
+    index = f"{MODELS.rpartition('/')[0]}/repository"
+    assert requests.post(f"{index}/index", json={}, timeout=30).status_code == 200
+    for action in ("load", "unload"):
+        answer = requests.post(f"{index}/models/tensorrt_llm/{action}", json={}, timeout=30)
+        assert answer.status_code == 503 and "not allowed" in answer.json()["error"]
 
 
 def test_the_server_uses_the_planned_parameters(site: Site, tmp_path: Path) -> None:

@@ -48,7 +48,7 @@ def test_the_llm_api_replaces_the_engine(site: Site, reference: dict[str, Any], 
     assert site.play("rehearse", variables=LLMAPI).returncode == 0
     assert answered("tensorrt_llm", "sampling_param_max_tokens") == reference["text"].strip()
     container = site.container()
-    assert [container["Path"], *container["Args"]] == plan["triton_service"]["container"]["command"]
+    assert site.command(container) == plan["triton_service"]["container"]["command"]
     arguments = site.read("cat", f"{plan['triton_service']['release_dir']}/model_repository/tensorrt_llm/1/model.yaml")
     assert plan["model_repo"]["release"]["llm_args"]["tensorrt_llm"].items() <= yaml.safe_load(arguments).items()
     assert site.read("ls", f"{site.root}/engine") == engines

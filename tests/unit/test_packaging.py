@@ -128,3 +128,27 @@ def test_the_docs_site_lists_every_guide(installed: Path) -> None:
     pages = [(installed / f"docs/docsite/rst/{name}.rst").read_text() for name in section["toctree"]]
     listed = re.findall(rf"<{re.escape(REPOSITORY)}docs/([\w.]+)>", "".join(pages))
     assert sorted(listed) == sorted(page.name for page in (installed / "docs").glob("*.md"))
+
+
+def pinned(path: str) -> dict[str, list[str]]:
+    """The versions in a list of requirements with hashes, by package."""
+    versions: dict[str, list[str]] = {}
+    for entry in re.split(r"\n(?=[a-z])", (PROJECT / path).read_text())[1:]:
+        name, version = re.match(r"([a-z0-9-]+)==([^\s;]+)", entry).groups()  # type: ignore[union-attr]
+        assert "--hash=sha256:" in entry, name
+        versions.setdefault(name, []).append(version)
+    return versions
+
+
+def test_what_the_control_node_runs_is_pinned_by_hash() -> None:
+    control, hosts = pinned("requirements.txt"), pinned("roles/host_python/files/requirements.txt")
+    assert {"ansible", "ansible-core", "jinja2", "cryptography"} <= set(control)
+    # Both are installed in one run of pip.
+    assert all(control[name] == hosts[name] for name in set(control) & set(hosts))
+    wanted = re.findall(r"^ansible==([0-9.]+);", (PROJECT / "requirements.in").read_text(), re.MULTILINE)
+    assert control["ansible"] == wanted and len(wanted) == 2
+
+
+def test_collections_that_it_depends_on_have_an_upper_bound() -> None:
+    bounds = yaml.safe_load((PROJECT / "galaxy.yml").read_text())["dependencies"]
+    assert bounds and all(re.fullmatch(r">=[0-9.]+,<[0-9.]+", bound) for bound in bounds.values())

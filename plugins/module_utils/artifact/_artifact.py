@@ -21,7 +21,7 @@ import time
 import typing as t
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 
@@ -315,6 +315,22 @@ def locked(dest: str) -> t.Iterator[str | None]:
         stream.write(f"{os.getpid()}\n")
         stream.flush()
         yield waited_for
+
+
+@contextmanager
+def lock_if_free(dest: str) -> t.Iterator[bool]:
+    """Hold the lock of dest unless a run holds it; yields whether it is held."""
+    with ExitStack() as stack:
+        try:
+            stream = stack.enter_context(_open_lock(f"{os.path.normpath(dest)}.lock"))
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except FileNotFoundError:
+            # The folder of dest was removed, so no run can be writing to it.
+            yield True
+        except (ArtifactError, OSError):
+            yield False
+        else:
+            yield True
 
 
 def make_partial(dest: str, inputs: t.Any, keep: bool = False) -> str:

@@ -46,6 +46,14 @@ if t.TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
 
 MAKE = "make"
+# A build from the beginning writes a few megabytes.
+LOG_LIMIT = 32 << 20
+# The exit status of timeout(1), and after how many seconds it kills a build that does not end.
+TIMED_OUT, KILL_AFTER = 124, 60
+TIMEOUT_REMEDY = (
+    "if the log shows that it was still working, increase timeout (trtllm_image.build.timeout). The next run"
+    " continues with the steps in Docker's cache"
+)
 # BuildKit's predefined arguments: every step gets them, but they are not in the history of the image.
 PREDEFINED = ("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
 # Since this version BuildKit is a plugin of the client.
@@ -81,6 +89,7 @@ class BuildRequest:
     ca_bundle: str
     network: str
     expected_bytes: int | None
+    timeout: int
     login: Login
     log_patterns: LogPatterns
     check_mode: bool
@@ -103,6 +112,8 @@ class BuildRequest:
         }
 
     def check(self) -> None:
+        if self.timeout < 1:
+            raise ArtifactError(f"timeout: {self.timeout} is not a positive number of seconds")
         if self.cuda_architectures and not dockerfile.ARCHITECTURES.fullmatch(self.cuda_architectures):
             raise ArtifactError(
                 f"cuda_architectures: {self.cuda_architectures!r} does not have the form 80-real or 80-real;90-real"
@@ -163,6 +174,7 @@ class _Build:
     def run(self) -> None:
         request = self._request
         self._check_buildkit()
+        _rotate(request.log)
         progress = self._draft.begin()
         if request.expected_bytes:
             self._docker.check_room(request.expected_bytes, f"the image {request.name}")
@@ -299,15 +311,19 @@ class _Build:
             now = datetime.now(timezone.utc).isoformat(timespec="seconds")
             log.write(f"\n=== {now} {shlex.join(command)}\n".encode())
             begin = log.tell()
+        bounded = ["timeout", f"--kill-after={KILL_AFTER}", str(request.timeout)]
         with sampled(progress, _LogReader(request.log, begin, progress)):
             code, _out, _err = self._module.run_command(
-                [sys.executable, "-c", RUN, request.log, *command],
+                [sys.executable, "-c", RUN, request.log, *bounded, *command],
                 # The builder of the daemon: others keep the image in their own store.
                 environ_update={"DOCKER_BUILDKIT": "1", "BUILDX_BUILDER": "default"},
                 expand_user_and_vars=False,
             )
         if code:
             what = f"{' '.join(command[:2])} failed with exit code {code}"
+            if code == TIMED_OUT:
+                what = f"{' '.join(command[:2])} did not end within {request.timeout} seconds and was stopped"
+                what = f"{what}. Remedy: {TIMEOUT_REMEDY}"
             raise ArtifactError(
                 failure_text(what, log_tail(request.log, begin), request.log, request.log_patterns),
                 rc=code,
@@ -343,6 +359,12 @@ class _LogReader:
         if self._build_log.current:
             self._progress.note(self._build_log.current)
         return self._build_log.done
+
+
+def _rotate(log: str) -> None:
+    """Keep what earlier builds wrote as <log>.1 once it is large, instead of what was there."""
+    if os.path.lexists(log) and os.lstat(log).st_size > LOG_LIMIT:
+        os.replace(log, f"{log}.1")
 
 
 def _write(path: str, text: str) -> None:

@@ -52,6 +52,10 @@ MEMORY_REMEDY = (
     "the host ran out of memory, or someone killed the tool: lower --workers (each holds a copy of the model), add"
     " memory or swap, or stop other processes"
 )
+TIMEOUT_REMEDY = (
+    "if its log shows that it was still working, increase timeout (engine_build_timeout); otherwise it hangs: look at"
+    " the GPUs (nvidia-smi, journalctl -k) and run again"
+)
 
 TOOL_ARGUMENTS: dict[str, dict[str, t.Any]] = {
     **STEP_ARGUMENTS,
@@ -64,6 +68,7 @@ TOOL_ARGUMENTS: dict[str, dict[str, t.Any]] = {
     "env": {"type": "dict", "default": {}},
     "user": {"type": "str"},
     "expected_bytes": {"type": "int"},
+    "timeout": {"type": "int", "default": 21600},
     "docker_host": {"type": "str"},
 }
 
@@ -89,6 +94,8 @@ class ToolStep(ArtifactStep):
 
     def __init__(self, spec: ToolSpec, module: AnsibleModule) -> None:
         refuse_secrets(module, "env", module.params["env"], "a container's environment")
+        if module.params["timeout"] < 1:
+            raise ArtifactError(f"timeout: {module.params['timeout']} is not a positive number of seconds")
         self._spec = spec
         self._log_patterns = log_patterns_of(module)
         super().__init__(module, module.params["command"], module.params["world_size"])
@@ -115,6 +122,8 @@ class ToolStep(ArtifactStep):
         docker = Docker(self._sdk(), params["docker_host"])
         # Before the folder is emptied, because the container of a killed run may still write to it.
         docker.remove_container(tool.name)
+        # Other containers of killed runs would keep the GPUs.
+        docker.remove_orphans(os.path.dirname(os.path.dirname(tool.dest)))
         progress = draft.begin()
         if params["expected_bytes"]:
             check_space(draft.payload, params["expected_bytes"], f"the {self._spec.name}")
@@ -151,6 +160,8 @@ class ToolStep(ArtifactStep):
             name=f"trtllm-{self._spec.name}-{artifact_key(self._inputs)}",
             image=params["image"],
             command=params["command"],
+            dest=os.path.realpath(self._dest),
+            timeout=params["timeout"],
             # Docker may not resolve our symbolic links, so the real folders are mounted.
             read_only={target: os.path.realpath(path) for target, path in {"/src": params["src"], **further}.items()},
             writable={"/dest": os.path.realpath(draft.payload)},
@@ -183,6 +194,9 @@ class ToolStep(ArtifactStep):
         return os.path.basename(script)
 
     def _failure(self, exc: ToolFailed, log: str) -> ArtifactError:
+        if exc.timed_out:
+            what = f"{self._command_name} did not end within {self._params['timeout']} seconds and was stopped"
+            return self._step_error(f"{what}. Remedy: {TIMEOUT_REMEDY}", log, exc.exit_code)
         what = f"{self._command_name} failed with exit code {exc.exit_code}"
         if exc.exit_code == KILLED:
             by = "the kernel's out-of-memory killer" if exc.out_of_memory else "signal 9"

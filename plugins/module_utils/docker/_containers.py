@@ -14,14 +14,17 @@ import os
 import tarfile
 import traceback
 import typing as t
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from importlib import import_module
+from threading import Event, Timer
 
 from ansible.module_utils.basic import missing_required_lib
 from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._artifact import (
     CHUNK,
     ArtifactError,
     check_space,
+    lock_if_free,
 )
 from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._progress import Progress
 from ansible_collections.tritonops.trtllm.plugins.module_utils.docker._registry_login import credentials, registry_of
@@ -32,6 +35,8 @@ if t.TYPE_CHECKING:
 # In seconds: loading an image sends nothing while Docker unpacks a layer, which takes minutes for 10 GB.
 TIMEOUT = 1800
 KILLED = 137
+# The label of a tool's container: the artifact that the tool makes.
+DEST_LABEL = "tritonops.trtllm.dest"
 # What MPI and NCCL need, in the notation of `docker run --ulimit`.
 ULIMITS = ("memlock=-1", "stack=67108864")
 # Threads count, too: a compiler or a converter of a large model has some for each processor.
@@ -73,12 +78,13 @@ class DockerError(ArtifactError):
 
 
 class ToolFailed(DockerError):
-    """A tool in a container exited with an error."""
+    """A tool in a container exited with an error, or was stopped at its deadline."""
 
-    def __init__(self, exit_code: int, out_of_memory: bool) -> None:
+    def __init__(self, exit_code: int, out_of_memory: bool, timed_out: bool) -> None:
         super().__init__(f"exit code {exit_code}")
         self.exit_code = exit_code
         self.out_of_memory = out_of_memory
+        self.timed_out = timed_out
 
 
 def load_sdk() -> t.Any:
@@ -188,6 +194,18 @@ class Docker:
         except self._sdk.errors.APIError as exc:
             raise docker_error(f"cannot remove container {name} of an earlier run", exc) from exc
 
+    def remove_orphans(self, root: str) -> None:
+        """Remove the containers of killed runs, whose artifact is below root and whose lock nobody holds."""
+        try:
+            for container in self._client.containers.list(all=True, filters={"label": DEST_LABEL}, ignore_removed=True):
+                dest = container.labels[DEST_LABEL]
+                if dest.startswith(os.path.join(root, "")):
+                    with lock_if_free(dest) as is_free:
+                        if is_free:
+                            self.remove_container(container.name)
+        except self._sdk.errors.DockerException as exc:
+            raise docker_error("cannot list the containers of earlier runs", exc) from exc
+
     def copy_out(self, image: str, path: str, spool: t.IO[bytes]) -> None:
         """Write a tar archive of a folder in the image to spool, using a container that is never started."""
         try:
@@ -212,18 +230,37 @@ class Docker:
             # Attached before the start, so that no line is lost, whatever Docker's logging driver is.
             output = container.attach(stdout=True, stderr=True, stream=True, logs=True)
             container.start()
-            with open(log, "wb") as stream:
+            with self._deadline(container, tool.timeout) as timed_out, open(log, "wb") as stream:
                 for block in output:
                     stream.write(block)
                     stream.flush()
-            exit_code = container.wait()["StatusCode"]
+                exit_code = container.wait()["StatusCode"]
             if exit_code:
                 container.reload()
-                raise ToolFailed(exit_code, bool(container.attrs["State"].get("OOMKilled")))
+                raise ToolFailed(exit_code, bool(container.attrs["State"].get("OOMKilled")), timed_out.is_set())
         except self._sdk.errors.DockerException as exc:
             raise docker_error(f"cannot run {tool.command[0]} in {tool.image}", exc) from exc
         finally:
             self.remove_container(tool.name)
+
+    @contextmanager
+    def _deadline(self, container: t.Any, seconds: int) -> t.Iterator[Event]:
+        """Kill the container after that time, which ends its output; yields an event that says whether it was."""
+        timed_out = Event()
+
+        def stop() -> None:
+            timed_out.set()
+            # If the container has just ended, Docker refuses to kill it.
+            with suppress(self._sdk.errors.DockerException):
+                container.kill()
+
+        timer = Timer(seconds, stop)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield timed_out
+        finally:
+            timer.cancel()
 
     def _creation(self, tool: Tool) -> dict[str, t.Any]:
         types = self._sdk.types
@@ -233,7 +270,7 @@ class Docker:
             "image": tool.image,
             "command": list(tool.command),
             "name": tool.name,
-            "labels": {"tritonops.trtllm": tool.name},
+            "labels": {DEST_LABEL: tool.dest},
             "environment": {**_ENVIRONMENT, **tool.environment},
             "user": tool.user,
             "read_only": True,
@@ -279,11 +316,16 @@ class Login:
 
 @dataclass(frozen=True)
 class Tool:
-    """A command to run in a container with access to the listed folders only."""
+    """A command to run in a container with access to the listed folders only, for at most `timeout` seconds.
+
+    `dest` is the artifact that it makes, whose lock is held while it runs.
+    """
 
     name: str
     image: str
     command: t.Sequence[str]
+    dest: str
+    timeout: int
     read_only: t.Mapping[str, str]
     writable: t.Mapping[str, str]
     gpus: t.Sequence[str] = ()

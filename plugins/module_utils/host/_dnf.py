@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import re
+import time
 import typing as t
 from fnmatch import fnmatchcase
 
@@ -16,6 +17,9 @@ if t.TYPE_CHECKING:
 
 # Their output is parsed.
 LOCALE = {"LANGUAGE": "C", "LC_ALL": "C"}
+# dnf's exit status while another process holds a lock; dnf itself would wait for ever.
+LOCKED = 200
+LOCK_RETRY = 5
 QUERY_FORMAT = r"%{NAME}\t%{EPOCHNUM}\t%{VERSION}\t%{RELEASE}\t%{ARCH}\n"
 
 # The headings in dnf's table of a transaction, and the action for the packages below each.
@@ -91,6 +95,7 @@ def options(params: dict[str, t.Any]) -> list[str]:
     """The options of dnf for the parameters of the module."""
     flags = [f"--disablerepo={name}" for name in params["disablerepo"]]
     flags += [f"--enablerepo={name}" for name in params["enablerepo"]]
+    flags.append("--setopt=exit_on_lock=True")
     if params["reposdir"]:
         flags.append("--setopt=reposdir=" + ",".join(params["reposdir"]))
     if params["state"] == "absent":
@@ -123,6 +128,8 @@ def remedy(words: str) -> str:
         return "Add packages that may be removed to 'removable', or set 'nobest' if an older version is sufficient."
     if "GPG" in words or "public key" in words.lower():
         return "Verify the key that signs the repository, and import it."
+    if re.search(r"\block", words):
+        return "Wait until the other process has finished, or increase 'lock_timeout'."
     if "Cannot download" in words or "Failed to download" in words or "Curl error" in words:
         return "Check that the host can reach its repositories, by a proxy if necessary, or disable the others."
     return "Fix what dnf reports, and run the task again."
@@ -175,8 +182,12 @@ class Dnf:
         self.command = ["remove" if module.params["state"] == "absent" else "install", *names]
 
     def run(self, *flags: str) -> tuple[int, str, str]:
-        rc, out, err = self.module.run_command([*self.argv, *flags, *self.command], environ_update=LOCALE)
-        return rc, out, err.strip()
+        deadline = time.monotonic() + self.module.params["lock_timeout"]
+        while True:
+            rc, out, err = self.module.run_command([*self.argv, *flags, *self.command], environ_update=LOCALE)
+            if rc != LOCKED or time.monotonic() >= deadline:
+                return rc, out, err.strip()
+            time.sleep(LOCK_RETRY)
 
     def fail(self, out: str, err: str) -> t.NoReturn:
         words = err or out.strip()

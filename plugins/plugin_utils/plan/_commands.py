@@ -26,6 +26,8 @@ TOKENIZER_DIR = "/release/tokenizer"
 WEIGHTS_DIR = "/release/weights"
 TRITONSERVER = "/opt/tritonserver/bin/tritonserver"
 PORTS = ("grpc", "http", "metrics")
+# The start script of a release replaces it by a new random text at each start.
+ADMIN_KEY = "@ADMIN_KEY@"
 
 
 def convert_argv(spec: Spec, parallelism: Parallelism, examples: str) -> list[str]:
@@ -68,7 +70,8 @@ def launch_argv(
     """The command that upstream's launch script runs. The script itself returns at once, which would end a container.
 
     There is one tritonserver per rank; ranks above 0 only load the `tensorrt_llm` model and follow rank 0. Since 0.19.0
-    the script passes the ports twice. It sets no exit timeout, and Triton's default of 30 seconds cuts long answers.
+    the script passes the ports twice. It sets no exit timeout, and Triton's default of 30 seconds cuts long answers. It
+    leaves all APIs open.
     """
     ports = [f"--{kind}-port={getattr(server, f'{kind}_port')}" for kind in PORTS]
     argv = ["mpirun", "--allow-run-as-root", *(["--oversubscribe"] if oversubscribe else [])]
@@ -78,8 +81,23 @@ def launch_argv(
         if rank:
             argv += ["--model-control-mode=explicit", f"--load-model={TENSORRT_LLM}"]
         argv += [*ports, "--disable-auto-complete-config", f"--exit-timeout-secs={stop_timeout}"]
+        argv += [*_closed(server), *server.arguments]
         argv += [f"--backend-config=python,shm-region-prefix-name=prefix{rank}_", ":"]
     return argv
+
+
+def _closed(server: Server) -> list[str]:
+    """Flags that close APIs, by a key that nobody is told."""
+    if not server.closed_apis:
+        return []
+    closed = f"{','.join(server.closed_apis)}:admin-key={ADMIN_KEY}"
+    return [f"--http-restricted-api={closed}", f"--grpc-restricted-protocol={closed}"]
+
+
+def planned_flags(release: Release) -> set[str]:
+    """The flags of tritonserver that the plan sets, and another name of one."""
+    words = launch_argv(release, 2, Server(), 0)
+    return {word.partition("=")[0] for word in words if word.startswith("--")} | {"--model-store"}
 
 
 def engine_repository(spec: Spec) -> dict[str, dict[str, str]]:

@@ -435,6 +435,7 @@ class _Planner:
             "clone_sources": self.sources,
             "jobs": build.jobs or self._jobs(),
             "network": build.network,
+            "timeout": build.timeout,
             "log": f"{self.spec.root}/logs/image-{key}.log",
         }
 

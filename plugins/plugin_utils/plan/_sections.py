@@ -34,6 +34,7 @@ class ImageBuild:
     pip_constraints: list[str]
     jobs: int
     network: str
+    timeout: int
     log: str
 
 

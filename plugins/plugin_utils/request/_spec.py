@@ -58,6 +58,9 @@ _HOST_PATH = re.compile(r"/+[^/:][^:]*")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _HUB_NAME = re.compile(r"[A-Za-z0-9._-]{1,100}/[A-Za-z0-9._-]{1,100}")
 _ULIMIT = re.compile(r"[a-z]{1,20}=-?[0-9]{1,19}(:-?[0-9]{1,19})?")
+# The APIs that neither clients nor the proof of a release need.
+_CLOSABLE = ("shared-memory", "trace", "logging", "model-config", "statistics")
+_ARGUMENT = re.compile(r"--[a-z0-9-]+=\S+")
 _SHM_SIZE = re.compile(r"[1-9][0-9]{0,14}[bkmgBKMG]?")
 _INSTRUCT = re.compile(r"instruct|chat|[-_]it$", re.IGNORECASE)
 _GPU_OPTIONS = options_of(Gpus)
@@ -110,12 +113,13 @@ class ParallelismRequest:
 
 @dataclass(frozen=True)
 class Build:
-    """How to build an image. By default `jobs` and `cuda_architectures` depend on the host."""
+    """How to build an image, in `timeout` seconds. By default `jobs` and `cuda_architectures` depend on the host."""
 
     cuda_architectures: str = ""
     jobs: int | None = None
     args: Mapping[str, str] = field(default_factory=dict)
     network: str = "default"
+    timeout: int = 43200
 
 
 @dataclass(frozen=True)
@@ -137,7 +141,10 @@ class Image:
 
 @dataclass(frozen=True)
 class Server:
-    """Addresses, sizes and limits of the serving container. `shm_size` and `ulimits` are in Docker's notation."""
+    """Addresses, sizes and limits of the serving container. `shm_size` and `ulimits` are in Docker's notation.
+
+    `closed_apis` are APIs of Triton that nobody can use, and `arguments` further ones of tritonserver.
+    """
 
     address: str = "127.0.0.1"
     http_port: int = 8000
@@ -145,6 +152,8 @@ class Server:
     metrics_port: int = 8002
     shm_size: str = "2g"
     ulimits: tuple[str, ...] = ULIMITS
+    closed_apis: tuple[str, ...] = ("shared-memory", "trace", "logging")
+    arguments: tuple[str, ...] = ()
 
     @property
     def exposed(self) -> bool:
@@ -435,7 +444,18 @@ class Reader(Checker):
         if not _is_address(server.address):
             message = "must be an IP address of the host, such as 127.0.0.1, not a name"
             self.refuse("server.address", server.address, message)
+        self._server_flags(server)
         return server
+
+    def _server_flags(self, server: Server) -> None:
+        for api in server.closed_apis:
+            self.choice("server.closed_apis", api, _CLOSABLE, "API that can be closed")
+        if len(set(server.closed_apis)) < len(server.closed_apis):
+            self.refuse("server.closed_apis", list(server.closed_apis), "must name each API once")
+        for argument in server.arguments:
+            if not _ARGUMENT.fullmatch(argument) or not argument.isprintable():
+                message = "must have the form --flag=value, without spaces, such as --log-verbose=1"
+                self.refuse("server.arguments", argument, message)
 
     def weights(self) -> Weights:
         weights: Weights = self.section("weights", Weights)

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.catalogue._catalogue import Catalogue, Release
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._commands import planned_flags
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._converter import (
     choose,
     needs_other_precision,
@@ -34,7 +35,7 @@ def check_spec(spec: Spec, catalogue: Catalogue) -> list[Refusal]:
     checker = Checker()
     for check in (
         *(_check_release, _check_image, _check_precision, _check_converter, _check_parallelism),
-        *(_check_limits, _check_parameters),
+        *(_check_limits, _check_parameters, _check_arguments),
     ):
         check(spec, catalogue, checker.refuse)
     return checker.refusals
@@ -185,6 +186,17 @@ def _check_parameters(spec: Spec, catalogue: Catalogue, refuse: Refuse) -> None:
                     f"the template of {model} in TensorRT-LLM {spec.release['release']} has no placeholder {name}"
                     f"{_renamed(name, spec.release, catalogue) or hint(name, known)}; use one of: {', '.join(known)}",
                 )
+
+
+def _check_arguments(spec: Spec, _catalogue: Catalogue, refuse: Refuse) -> None:
+    planned, known = planned_flags(spec.release), spec.release["launch"]["server_flags"]
+    for argument in spec.server.arguments:
+        flag = argument.partition("=")[0]
+        if flag in planned:
+            refuse("server.arguments", argument, f"{flag} is set by the plan: remove it here")
+        elif flag not in known:
+            message = f"Triton of TensorRT-LLM {spec.release['release']} has no flag {flag}{hint(flag, known)}"
+            refuse("server.arguments", argument, f"{message}; correct or remove it")
 
 
 def _renamed(name: Any, release: Release, catalogue: Catalogue) -> str:

@@ -5,16 +5,19 @@
 
 from __future__ import annotations
 
+import re
 import shlex
+import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
 from ansible.template import trust_as_template
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._commands import ADMIN_KEY
 from ansible_collections.tritonops.trtllm.tests.unit.support.rendered_roles import Role
 
 
-def docker_run(header: str = "managed", **container: Any) -> list[str]:
-    """The arguments of the command that starts the container."""
+def start_script(header: str = "managed", **container: Any) -> str:
     role = Role(
         "triton_service",
         "debian-12",
@@ -26,8 +29,28 @@ def docker_run(header: str = "managed", **container: Any) -> list[str]:
         __triton_service_ids={"uid": 997, "gid": 995},
     )
     script = (role.folder / "templates/run.j2").read_text(encoding="utf-8")
-    rendered = role.render(trust_as_template(script))
-    return shlex.split(rendered.replace("\\\n", " "), comments=True)
+    rendered: str = role.render(trust_as_template(script))
+    return rendered
+
+
+def docker_run(header: str = "managed", **container: Any) -> list[str]:
+    """The arguments of the command that starts the container."""
+    return shlex.split(start_script(header, **container).replace("\\\n", " "), comments=True)
+
+
+def test_the_key_of_closed_apis_is_a_new_one_at_each_start(tmp_path: Path) -> None:
+    flag = "--http-restricted-api=trace,logging:admin-key="
+    (tmp_path / "docker").write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
+    (tmp_path / "docker").chmod(0o755)
+    script = start_script(command=["tritonserver", f"{flag}{ADMIN_KEY}", "a b", "$HOME"])
+    environment = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
+    starts = [
+        subprocess.run(["sh", "-c", script], text=True, capture_output=True, check=True, env=environment).stdout
+        for _start in range(2)
+    ]
+    keys = [re.findall(rf"^{flag}([0-9a-f]{{32}})$", start, re.MULTILINE) for start in starts]
+    assert [len(found) for found in keys] == [1, 1] and keys[0] != keys[1]
+    assert all(start.endswith("\na b\n$HOME\n") for start in starts)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,9 @@ import typing as t
 from pathlib import Path
 
 import pytest
+from ansible_collections.tritonops.trtllm.plugins.module_utils.host import _dnf
 from ansible_collections.tritonops.trtllm.plugins.modules import dnf_packages
+from ansible_collections.tritonops.trtllm.tests.unit.support.clock import Clock
 from ansible_collections.tritonops.trtllm.tests.unit.support.module_run import Result, failure, run_module
 
 INSTALLED = "runc\t4\t1.1.12\t3.el9\tx86_64\ngit\t0\t2.43.5\t1.el9\tx86_64\ngpg-pubkey\t0\t1\t1\t(none)\n"
@@ -33,6 +35,7 @@ Install  2 Packages
 Remove   2 Packages
 """
 
+DNF = "-y --setopt=exit_on_lock=True"
 NOTHING = "Package git is already installed.\nDependencies resolved.\nNothing to do.\nComplete!\n"
 
 
@@ -94,7 +97,10 @@ def test_the_resolved_transaction_is_run_and_reported(host: Host, run: Run) -> N
     ]
     assert result["diff"]["before"] == "runc-4:1.1.12-3.el9\n"
     assert "docker-ce-3:28.5.1-1.el9\n" in result["diff"]["after"]
-    assert host.commands() == ["-y --allowerasing --assumeno install docker-ce", "-y --allowerasing install docker-ce"]
+    assert host.commands() == [
+        f"{DNF} --allowerasing --assumeno install docker-ce",
+        f"{DNF} --allowerasing install docker-ce",
+    ]
 
 
 def test_check_mode_reports_the_same_without_running_it(host: Host, run: Run) -> None:
@@ -126,14 +132,14 @@ def test_a_package_provided_by_another_one_is_installed(host: Host, run: Run) ->
 def test_nothing_to_do_is_no_change(host: Host, run: Run) -> None:
     host.dnf(NOTHING, error="", rc=0)
     assert not run(name=["git"], state="latest")["changed"]
-    assert host.commands() == ["-y --best --assumeno install git"]
+    assert host.commands() == [f"{DNF} --best --assumeno install git"]
 
 
 def test_absent_only_removes_installed_packages(host: Host, run: Run) -> None:
     host.dnf(TABLE.replace("Installing", "Skipping").replace("     replacing  old-one.x86_64 1.0-1.el9\n", ""))
     result = run(name=["runc", "podman"], state="absent")
     assert [change["name"] for change in result["transaction"]] == ["runc"]
-    assert host.commands()[-1] == "-y --noautoremove remove runc"
+    assert host.commands()[-1] == f"{DNF} --noautoremove remove runc"
 
 
 def test_absent_packages_are_no_change(host: Host, run: Run) -> None:
@@ -170,6 +176,34 @@ def test_an_aborted_transaction_is_reported(host: Host, capsys: pytest.CaptureFi
     assert "no space" in failure(dnf_packages, capsys, name=["docker-ce"], removable=["*"])
 
 
+LOCKED = "Error: Failed to obtain the transaction lock (logged in as: root)."
+
+
+@pytest.fixture(name="clock")
+def fixture_clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(_dnf, "time", clock)
+    return clock
+
+
+def test_a_lock_that_is_never_released(host: Host, clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:
+    host.dnf("", error=LOCKED, rc=200)
+    said = failure(dnf_packages, capsys, name=["docker-ce"], lock_timeout=60)
+    assert LOCKED in said and "'lock_timeout'" in said and 60 <= clock.now < 70
+
+
+def test_a_lock_that_is_released_in_time(host: Host, clock: Clock, run: Run) -> None:
+    host.dnf("", error=LOCKED, rc=200)
+    clock.while_asleep = lambda: host.dnf(TABLE) if clock.now > 300 else None
+    assert run(name=["docker-ce"], removable=["*"])["changed"]
+
+
+def test_other_failures_are_not_repeated(host: Host, clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:
+    host.dnf("", error="Error: Unable to find a match: gitty")
+    failure(dnf_packages, capsys, name=["gitty"])
+    assert (len(host.commands()), clock.now) == (1, 0)
+
+
 def test_options_reach_dnf(host: Host, run: Run) -> None:
     run(
         name=["docker-ce"],
@@ -182,8 +216,8 @@ def test_options_reach_dnf(host: Host, run: Run) -> None:
         reposdir=["/a", "/b"],
     )
     assert host.commands()[1] == (
-        "-y --disablerepo=* --enablerepo=ours --setopt=reposdir=/a,/b --setopt=install_weak_deps=False"
-        " --refresh --nobest --allowerasing install docker-ce"
+        "-y --disablerepo=* --enablerepo=ours --setopt=exit_on_lock=True --setopt=reposdir=/a,/b"
+        " --setopt=install_weak_deps=False --refresh --nobest --allowerasing install docker-ce"
     )
 
 

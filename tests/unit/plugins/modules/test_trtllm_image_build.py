@@ -18,6 +18,7 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._artifac
     read_artifact,
     write_json,
 )
+from ansible_collections.tritonops.trtllm.plugins.module_utils.backend import _image_build
 from ansible_collections.tritonops.trtllm.plugins.modules import trtllm_image_build
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.actions._log_patterns import log_patterns_option
 
@@ -44,6 +45,7 @@ case "$1 $2" in
 esac
 printf '%s\\n' "$0 $*" >>"$CALLS"
 echo "$BUILD_SAYS"
+sleep "$BUILD_TAKES"
 exit "$BUILD_CODE"
 """
 
@@ -84,6 +86,7 @@ def calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "NO_BUILDX": "1",
         "BUILD_SAYS": "#1 DONE",
         "BUILD_CODE": "0",
+        "BUILD_TAKES": "0",
     }.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("CALLS", str(tmp_path / "calls"))
@@ -122,6 +125,40 @@ def test_secrets_are_not_build_arguments(build: Callable[..., Any], calls: Path,
     failed = build(build_args=args)
     assert f"build_args: {next(iter(args))}: secrets must not be in the history of an image" in failed["msg"]
     assert "S3CRETCANARY" not in json.dumps(failed) and not calls.exists()
+
+
+def test_the_log_does_not_grow_for_ever(
+    build: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(_image_build, "LOG_LIMIT", 1000)
+    monkeypatch.setenv("BUILD_CODE", "1")
+    log = tmp_path / "logs/build.log"
+    for number in range(30):
+        monkeypatch.setenv("BUILD_SAYS", f"#1 build {number}")
+        build()
+    assert {path.name for path in log.parent.iterdir()} == {"build.log", "build.log.1"}
+    assert sum(path.stat().st_size for path in log.parent.iterdir()) < 5000
+    assert "#1 build 29\n" in log.read_text() or "#1 build 29\n" in (tmp_path / "logs/build.log.1").read_text()
+
+
+@pytest.mark.parametrize("target", ["elsewhere", "nowhere/at-all"])
+def test_a_log_that_is_a_link_is_not_followed(build: Callable[..., Any], tmp_path: Path, target: str) -> None:
+    (tmp_path / "elsewhere").write_text("theirs\n" * 10)
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "logs/build.log").symlink_to(tmp_path / target)
+    assert build()["failed"] and (tmp_path / "elsewhere").read_text() == "theirs\n" * 10
+
+
+@pytest.mark.parametrize("more", [{}, {"directory": "docker", "target": "release"}])
+def test_a_build_that_hangs_is_stopped(
+    build: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, more: dict[str, str]
+) -> None:
+    monkeypatch.setenv("BUILD_TAKES", "30")
+    monkeypatch.setenv("BUILD_SAYS", "#7 waiting for a mirror")
+    failed = build(timeout=1, **more)
+    assert " did not end within 1 seconds and was stopped. Remedy: if the log shows" in failed["msg"]
+    assert failed["msg"].endswith("#7 waiting for a mirror")
+    assert not (tmp_path / "image").exists()
 
 
 def test_an_image_is_built_once(build: Callable[..., Any], calls: Path, tmp_path: Path) -> None:
@@ -250,6 +287,7 @@ def test_an_image_that_docker_does_not_find_afterwards(build: Callable[..., Any]
         ({"directory": "docker"}, "target is missing"),
         ({"dockerfile": "none"}, "clone/none: No such file or directory; correct src"),
         ({"expected_bytes": 2000}, f"no space left for the image {NAME}"),
+        ({"timeout": -1}, "timeout: -1 is not a positive number of seconds"),
     ],
 )
 def test_invalid_builds_are_refused(build: Callable[..., Any], calls: Path, more: dict[str, Any], says: str) -> None:

@@ -10,10 +10,15 @@ import json
 import os
 import struct
 from pathlib import Path
+from threading import Event
 
 import pytest
 from ansible.module_utils.testing import patch_module_args
-from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._artifact import make_partial, read_artifact
+from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._artifact import (
+    locked,
+    make_partial,
+    read_artifact,
+)
 from ansible_collections.tritonops.trtllm.plugins.module_utils.backend import _tool_step
 from ansible_collections.tritonops.trtllm.plugins.modules import trtllm_checkpoint, trtllm_engine
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.actions._log_patterns import log_patterns_option
@@ -30,6 +35,13 @@ class FakeContainer:
         self.created = created
         self.attrs = {"State": {"OOMKilled": engine.out_of_memory}}
         self.started = False
+        self.name = created["name"]
+        self.labels = created.get("labels", {})
+        self.killed = Event()
+
+    def kill(self):
+        self.engine.exit_code = 137
+        self.killed.set()
 
     def attach(self, **options):
         assert options == {"stdout": True, "stderr": True, "stream": True, "logs": True}
@@ -41,6 +53,8 @@ class FakeContainer:
         target = {mount["Target"]: mount["Source"] for mount in self.created["mounts"]}
         self.engine.tool(Path(target["/dest"]))
         yield self.engine.output
+        if self.engine.hangs:
+            assert self.killed.wait(10)
 
     def start(self):
         self.started = True
@@ -68,6 +82,7 @@ class FakeEngine:
         self.output = b"converting\n"
         self.exit_code = 0
         self.out_of_memory = False
+        self.hangs = False
         self.containers = self
 
     def ping(self):
@@ -77,6 +92,10 @@ class FakeEngine:
         if name not in self.existing:
             raise docker.errors.NotFound("No such container: " + name)
         return self.existing[name]
+
+    def list(self, all, filters, ignore_removed):
+        assert all and ignore_removed
+        return [container for container in self.existing.values() if filters["label"] in container.labels]
 
     def create(self, **created):
         if created["name"] in self.existing:
@@ -339,6 +358,29 @@ def test_an_orphaned_container_is_removed_before_its_folder_is_emptied(run, engi
     assert not (tmp_path / "out/key/rank7.safetensors").exists()
 
 
+@pytest.fixture
+def orphan(engine):
+    def leave(name, **labels):
+        engine.existing[name] = FakeContainer(engine, {"name": name, "labels": labels})
+
+    return leave
+
+
+def test_containers_of_killed_runs_are_removed(run, engine, tmp_path, orphan):
+    """The container of a killed run would keep the GPUs until the same artifact is made again."""
+    engine.tool = convert
+    (tmp_path / "engines").mkdir()
+    orphan("killed", **{"tritonops.trtllm.dest": f"{tmp_path}/engines/key"})
+    orphan("folder-is-gone", **{"tritonops.trtllm.dest": f"{tmp_path}/gone/key"})
+    orphan("running", **{"tritonops.trtllm.dest": f"{tmp_path}/engines/other"})
+    orphan("other-root", **{"tritonops.trtllm.dest": f"{tmp_path}2/engines/key"})
+    orphan("theirs", maintainer="someone")
+    with locked(f"{tmp_path}/engines/other"):
+        run()
+    assert sorted(engine.existing) == ["other-root", "running", "theirs"]
+    assert engine.removed[:2] == ["killed", "folder-is-gone"]
+
+
 @pytest.mark.parametrize(
     "change, reason",
     [
@@ -384,6 +426,35 @@ def test_exit_status_137_means_out_of_memory(run, engine, oom, by):
     assert f"failed with exit code 137, killed by {by}. Remedy: the host ran out of memory" in run()["msg"]
 
 
+@pytest.mark.parametrize(
+    "module, tool", [(trtllm_checkpoint, "convert_checkpoint.py"), (trtllm_engine, "trtllm-build")]
+)
+def test_a_tool_that_hangs_is_stopped(run, engine, tmp_path, module, tool):
+    engine.hangs, engine.output = True, b"[TensorRT-LLM] loading rank 1\n"
+    failed = run(module, timeout=1, command=[tool])
+    assert failed["msg"].startswith(
+        f"{tool} did not end within 1 seconds and was stopped. Remedy: if its log shows that it was still working,"
+    )
+    assert failed["msg"].endswith("loading rank 1") and failed["tool_log"] == f"{tmp_path}/out/key.partial/tool.log"
+    assert engine.existing == {} and not (tmp_path / "out/key").exists()
+
+
+def test_a_tool_that_ends_in_time(run, engine):
+    """Also if Docker is asked to stop it just then, and refuses."""
+
+    def refuse():
+        raise docker.errors.APIError("container is not running")
+
+    def convert_slowly(dest):
+        container = next(iter(engine.existing.values()))
+        container.kill = refuse
+        container.killed.wait(1.5)
+        convert(dest)
+
+    engine.tool = convert_slowly
+    assert run(timeout=1)["changed"]
+
+
 def only_config(dest):
     (dest / "config.json").write_text("{}")
 
@@ -418,6 +489,7 @@ def test_invalid_output_of_a_successful_tool_is_refused(run, engine, tmp_path, t
         ({"ulimits": ["stack"]}, "ulimits: 'stack' does not have the form name=soft[:hard]"),
         ({"user": "root"}, "user: 'root' does not have the form uid or uid:gid"),
         ({"expected_bytes": 10**18}, "no space left for the checkpoint"),
+        ({"timeout": 0}, "timeout: 0 is not a positive number of seconds"),
     ],
 )
 def test_bad_input(run, engine, tmp_path, arguments, words):

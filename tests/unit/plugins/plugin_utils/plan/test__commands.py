@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._commands import merged
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._commands import TRITONSERVER, merged
 from ansible_collections.tritonops.trtllm.tests.unit.support.planning import (
     CATALOGUE,
     IMAGE,
@@ -213,19 +213,18 @@ SINCE_0_19 = """
 """
 
 
-EXIT_TIMEOUT = "--exit-timeout-secs=60"
+CLOSED = "shared-memory,trace,logging:admin-key=@ADMIN_KEY@"
+OURS = ["--exit-timeout-secs=60", f"--http-restricted-api={CLOSED}", f"--grpc-restricted-protocol={CLOSED}"]
 
 
 def upstream(release: str, world_size: int) -> list[str]:
-    """The recorded command with our exit timeout; all ranks after the second are like the second."""
+    """The recorded command with our exit timeout and closed APIs; all ranks after the second are like the second."""
     words = (SINCE_0_19 if RELEASES.index(release) >= RELEASES.index("0.19.0") else BEFORE_0_19).split()
     end = words.index(":") + 1
     first, second = words[:end], words[end:]
     others = [[word.replace("prefix1_", f"prefix{rank}_") for word in second] for rank in range(1, world_size)]
     words = ["mpirun", "--allow-run-as-root", *first, *(word for other in others for word in other)]
-    return [
-        part for word in words for part in ([EXIT_TIMEOUT, word] if word.startswith("--backend-config") else [word])
-    ]
+    return [part for word in words for part in ([*OURS, word] if word.startswith("--backend-config") else [word])]
 
 
 @pytest.mark.parametrize("release", RELEASES)
@@ -249,6 +248,63 @@ def test_ports_are_those_of_the_request() -> None:
         assert plan["triton_service"]["container"]["command"].count(port) == plan["parallelism"]["world_size"]
     assert plan["server"]["ports"] == {"http": 9000, "grpc": 9001, "metrics": 9002}
     assert plan["triton_service"]["endpoint"]["http_port"] == 9000
+
+
+@pytest.mark.parametrize("release", RELEASES)
+def test_the_server_has_every_flag_of_the_launch_command(release: str) -> None:
+    command = planned(release, parallelism={"tensor": 2})["triton_service"]["container"]["command"]
+    own = command[command.index(TRITONSERVER) :]
+    flags = {word.partition("=")[0] for word in own if word.startswith("--")}
+    assert flags <= set(CATALOGUE.releases[release]["launch"]["server_flags"])
+
+
+def command(**server: Any) -> list[str]:
+    planned: list[str] = accepted(server=server, parallelism={"tensor": 2})["triton_service"]["container"]["command"]
+    return planned
+
+
+def test_closed_apis_can_be_chosen() -> None:
+    assert not [word for word in command(closed_apis=[]) if "restricted" in word]
+    words = command(closed_apis=["statistics", "trace"])
+    assert words.count("--http-restricted-api=statistics,trace:admin-key=@ADMIN_KEY@") == words.count(TRITONSERVER)
+    assert list(refused(server={"closed_apis": ["sharedmemory"]})) == ["trtllm_server.closed_apis"]
+    assert list(refused(server={"closed_apis": ["trace", "trace"]})) == ["trtllm_server.closed_apis"]
+
+
+@pytest.mark.parametrize("api", ["model-repository", "health", "metadata", "inference"])
+def test_apis_that_the_proof_of_a_release_needs_stay_open(api: str) -> None:
+    assert list(refused(server={"closed_apis": [api]})) == ["trtllm_server.closed_apis"]
+
+
+def test_further_arguments_reach_every_rank() -> None:
+    words = command(arguments=["--log-verbose=1", "--rate-limit=off"])
+    assert words.count("--log-verbose=1") == words.count("--rate-limit=off") == words.count(TRITONSERVER) > 1
+
+
+@pytest.mark.parametrize(
+    ("argument", "words"),
+    [
+        ("--http-port=9000", "--http-port is set by the plan"),
+        ("--http-restricted-api=trace:a=b", "--http-restricted-api is set by the plan"),
+        ("--model-store=/elsewhere", "--model-store is set by the plan"),
+        ("--load-model=*", "--load-model is set by the plan"),
+        ("--log-verbos=1", "has no flag --log-verbos (did you mean --log-verbose?)"),
+        ("--http-max-input-size=1048576", "Triton of TensorRT-LLM 0.12.0 has no flag --http-max-input-size"),
+        ("--log-verbose", "must have the form --flag=value"),
+        ("--log-verbose 1", "must have the form --flag=value"),
+        ("log-verbose=1", "must have the form --flag=value"),
+        ("--log-file=/tmp/a b", "must have the form --flag=value"),
+        (":", "must have the form --flag=value"),
+    ],
+)
+def test_an_argument_that_cannot_work_is_refused(argument: str, words: str) -> None:
+    said = refused(release="0.12.0", server={"arguments": [argument]})
+    assert list(said) == ["trtllm_server.arguments"] and words in str(said)
+
+
+def test_the_size_of_requests_can_be_limited_where_triton_supports_it() -> None:
+    plan = planned("1.2.1", server={"arguments": ["--http-max-input-size=1048576"]})
+    assert "--http-max-input-size=1048576" in plan["triton_service"]["container"]["command"]
 
 
 def test_the_server_and_the_unit_give_requests_the_same_time_to_finish() -> None:
