@@ -119,5 +119,5 @@ def test_without_a_previous_release_the_service_is_stopped(deployment: Path) -> 
 
 def test_a_release_that_was_served_before_is_kept(deployment: Path) -> None:
     message = go_back(deployment, "new")
-    assert message.startswith("new could not be proved any more") and message.endswith(FIRST)
+    assert message.startswith("new failed its proof, although it was already served") and message.endswith(FIRST)
     assert os.readlink(deployment / "current") == "releases/new"

@@ -51,7 +51,7 @@ def test_a_host_that_does_not_meet_the_requirements(planned: bool, need: str, wa
         preflight_waive=["registry_unreachable", "gpu_absent"],
     )
     assert "4 problems must be fixed first" in text
-    assert f"the need is set in {need}. (To continue anyway, add memory to {waive}.)" in text
+    assert f"the required amount comes from {need}. (To continue anyway, add memory to {waive}.)" in text
     assert f"{CLOSED}a (code) does not respond" in text and f"{CLOSED}b (packages) does not respond" in text
     assert "\n  waived   registry_unreachable" in text, "it is waived, and in a line of a table"
     assert re.search(r"\nregistry_unreachable: .*; ", text), "it is shown with its remedy, too"
