@@ -16,8 +16,8 @@ from site_under_test import GatedHub, Site
 @pytest.mark.parametrize(
     ("variables", "expected"),
     [
-        ({"trtllm_model": "smollm2-135m-instrukt"}, ["not a known model", "did you mean smollm2-135m-instruct"]),
-        ({"trtllm_release": "1.2.9"}, ["not a known release", "did you mean 1.2.1"]),
+        ({"trtllm_model": "smollm2-135m-instrukt"}, ["not a known preset", "did you mean smollm2-135m-instruct"]),
+        ({"trtllm_release": "1.2.9"}, ["not a known TensorRT-LLM version", "the newest is 1.2.1"]),
         ({"trtllm_parallelism": {"tensor": 2}}, ["does not divide the 9 attention heads", "1, 3"]),
         (
             {"trtllm_repository_parameters": {"tensorrt_llm": {"batching_stratgy": "V1"}}},

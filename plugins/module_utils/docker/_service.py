@@ -55,6 +55,11 @@ def setting_files(paths: list[str]) -> list[str]:
     return [path for path in found if os.path.exists(path)]
 
 
+def drop_ins(unit: str, paths: list[str]) -> list[str]:
+    """The drop-ins of the unit among the files."""
+    return [path for path in setting_files(paths) if path.endswith(".conf") and f"/{unit}.d/" in path]
+
+
 def newer_than(started: float, paths: list[str]) -> list[str]:
     """The files that changed after the start, or in the future, as those of a clock that was ahead."""
     return [path for path in setting_files(paths) if started < os.stat(path).st_mtime]
@@ -100,17 +105,19 @@ class Systemd:
         self.module = module
         self.systemctl = module.get_bin_path("systemctl", required=True)
 
-    def look(self, name: str) -> Unit:
-        wanted = "LoadState,ActiveState,UnitFileState,NeedDaemonReload,ExecMainStartTimestampMonotonic"
+    def look(self, name: str, settings: list[str]) -> Unit:
+        wanted = "LoadState,ActiveState,UnitFileState,NeedDaemonReload,DropInPaths,ExecMainStartTimestampMonotonic"
         shown = self.module.run_command([self.systemctl, "show", "--property", wanted, name], check_rc=True)[1]
         state = dict(line.partition("=")[::2] for line in shown.splitlines())
         monotonic = int(state.get("ExecMainStartTimestampMonotonic") or 0) / 1e6
+        # systemd does not notice drop-ins in a new folder.
+        unread = [path for path in drop_ins(name, settings) if path not in state.get("DropInPaths", "").split()]
         return Unit(
             exists=state.get("LoadState") != "not-found",
             enabled=state.get("UnitFileState") in ENABLED,
             running=state.get("ActiveState") in RUNNING,
             started=time.time() - time.monotonic() + monotonic,
-            outdated=state.get("NeedDaemonReload") == "yes",
+            outdated=state.get("NeedDaemonReload") == "yes" or bool(unread),
         )
 
     def running(self, pattern: str) -> list[str]:
@@ -243,7 +250,7 @@ def wait_for_answer(module: AnsibleModule) -> dict[str, t.Any]:
 def ensure_running(module: AnsibleModule) -> dict[str, t.Any]:
     params = module.params
     systemd = Systemd(module)
-    unit = systemd.look(params["unit"])
+    unit = systemd.look(params["unit"], params["files"])
     if not (unit.exists or module.check_mode):
         raise ModuleFailure(f"There is no {params['unit']} on this host: install Docker")
     newer = newer_than(unit.started, params["files"]) if unit.running else []

@@ -31,6 +31,7 @@ show*)
     echo "ActiveState=$(state {docker})"
     echo UnitFileState={enabled}
     echo NeedDaemonReload={reload}
+    echo "DropInPaths={loaded}"
     echo ExecMainStartTimestampMonotonic={started} ;;
 list-units*)
     case "$*" in *" --plain --no-legend --state=active,activating,reloading "*) ;; *) exit 64 ;; esac
@@ -63,7 +64,15 @@ class Host:
 
     def write(self, load: str = "loaded", enabled: str = "enabled", failing: str = "none", **more: t.Any) -> None:
         started = int((UPTIME - more.pop("started_ago", STARTED_AGO)) * 1e6)
-        states = {"docker": DOCKER, "load": load, "enabled": enabled, "failing": failing, "reload": "no", **more}
+        states = {
+            "docker": DOCKER,
+            "load": load,
+            "enabled": enabled,
+            "failing": failing,
+            "reload": "no",
+            "loaded": "",
+            **more,
+        }
         text = SYSTEMCTL.format(folder=self.folder, started=started, **states)
         self.program("systemctl", text)
 
@@ -203,6 +212,18 @@ def test_systemd_is_only_reloaded_for_a_changed_unit(
     host.set(host.settings, 1)
     run(capsys, options)
     assert host.commands() == ["daemon-reload"] * (reload == "yes") + expected
+
+
+@pytest.mark.parametrize("loaded", [True, False])
+def test_systemd_is_reloaded_for_a_drop_in_that_it_has_not_read(
+    host: Host, options: Options, capsys: Capture, loaded: bool
+) -> None:
+    drop_in = host.drop_ins / "proxy.conf"
+    host.set(drop_in, 1)
+    host.set(host.drop_ins / "proxy.env", 1)
+    host.write(loaded=f"/etc/other.conf {drop_in if loaded else ''}")
+    run(capsys, options)
+    assert host.commands() == [*([] if loaded else ["daemon-reload"]), *RESTART]
 
 
 def test_a_service_that_is_left_alone_needs_no_reload(host: Host, options: Options, capsys: Capture) -> None:
