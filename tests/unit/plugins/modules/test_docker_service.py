@@ -70,7 +70,7 @@ class Host:
             "enabled": enabled,
             "failing": failing,
             "reload": "no",
-            "loaded": "",
+            "loaded": self.drop_ins / "proxy.conf",
             **more,
         }
         text = SYSTEMCTL.format(folder=self.folder, started=started, **states)
