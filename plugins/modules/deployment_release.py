@@ -74,7 +74,7 @@ EXAMPLES = r"""
     unit: trtllm@default.service
   register: switched
 
-- name: Mark it as proved
+- name: Mark the release as proved
   tritonops.trtllm.deployment_release:
     path: /opt/trtllm/deployments/default
     release: mixtral-8x7b-instruct-1.2.1-50c1c1ce
