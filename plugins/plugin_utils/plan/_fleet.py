@@ -183,7 +183,8 @@ def _plan(
     whole = not given or list(given) == _indexes(known)
     facts = host.facts if whole else _with_gpus(host.facts, known, given)
     devices = ALL_GPUS if whole else tuple(str(index) for index in given)
-    share = len(given) / len(known.gpus) if known.gpus else 1 / len(host.deployments.by_name)
+    # Without GPUs it is all for each: another deployment must not change, and so restart, this one.
+    share = len(given) / len(known.gpus) if known.gpus else 1.0
 
     def plan(request: Mapping[str, Any]) -> dict[str, Any]:
         return make_plan(request, facts, catalogue, deployment.name, devices, share)

@@ -173,6 +173,17 @@ def test_deployments_too_large_together_are_refused_and_can_be_waived() -> None:
     assert host_plan(facts, **{**LARGE, "deployments": {"small": {**LARGE, "server": PORTS}}})["refusals"] == []
 
 
+@pytest.mark.parametrize("gpus", [{"gpus": 4}, {"gpus_required": False}])
+def test_another_deployment_does_not_change_the_container_of_the_first(gpus: dict[str, Any]) -> None:
+    """It would be restarted for that."""
+    facts = host() if "gpus" in gpus else host(gpus=[])
+    model = {"model": "smollm2-135m-instruct", **gpus}
+    alone = host_plan(facts, **model)["deployments"]["default"]["triton_service"]
+    both = host_plan(facts, **model, deployments={"small": {**model, "server": PORTS}})
+    assert both["refusals"] == [] and alone["container"]["memory"] > 0
+    assert both["deployments"]["default"]["triton_service"] == alone
+
+
 def test_needs_cover_all_deployments() -> None:
     alone = [
         host_plan(**LARGE)["preflight"]["needs"][0],
