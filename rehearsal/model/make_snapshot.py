@@ -170,7 +170,11 @@ def make_tokenizer(gguf: Gguf) -> Tokenizer:
 
 
 def write_tokenizer(gguf: Gguf, dest: Path) -> None:
-    make_tokenizer(gguf).save(str(dest / "tokenizer.json"))
+    saved = json.loads(make_tokenizer(gguf).to_str())
+    # As text, as in the published file: the images of early TensorRT-LLM versions cannot read pairs.
+    saved["model"]["merges"] = [" ".join(merge) for merge in saved["model"]["merges"]]
+    text = json.dumps(saved, indent=2, ensure_ascii=False)
+    (dest / "tokenizer.json").write_text(f"{text}\n", encoding="utf-8")
     special = special_tokens(gguf)
     write_json(dest / "special_tokens_map.json", special)
     write_json(
