@@ -78,9 +78,9 @@ def test_one_bad_host_fails_the_run_and_all_are_reported(fleet: Run) -> None:
     )
     # The check of the host and the plan report the same problem as one finding.
     assert "plan" not in fleet.ids("broken")
-    assert "the driver is 570.124.06, the image's CUDA needs 580 or newer" in fleet.said
-    assert "trtllm_release: update the driver, or use trtllm_release 1.0.0" in fleet.said
-    assert sorted(re.findall(r"^(\w+: \d) x NVIDIA", fleet.said, re.MULTILINE)) == ["broken: 7", "healthy: 8"]
+    assert "the driver is 570.124.06, but the image's CUDA needs 580 or later" in fleet.output
+    assert "trtllm_release: update the driver, or use trtllm_release 1.0.0" in fleet.output
+    assert sorted(re.findall(r"^(\w+: \d) x NVIDIA", fleet.output, re.MULTILINE)) == ["broken: 7", "healthy: 8"]
 
 
 def test_nothing_was_changed(host: Host, fleet: Run) -> None:
