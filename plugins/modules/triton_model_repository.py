@@ -293,7 +293,7 @@ def main() -> None:
             "engine_model": {"type": "str", "default": "tensorrt_llm"},
             "image_digest": {"type": "str"},
             "tokenizer": {"type": "path"},
-            "tokenizers": {"type": "str"},
+            "tokenizers": {"type": "str", "no_log": False},
             "tokenizer_dest": {"type": "path"},
             "weights": {"type": "path"},
             "weights_dest": {"type": "path"},

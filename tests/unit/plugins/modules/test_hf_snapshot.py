@@ -395,12 +395,12 @@ def send(monkeypatch):
 
 
 def dripping(real_sleep=time.sleep):
-    return (b"x" for _ in range(400) if not real_sleep(0.05))
+    return (b"x" for _number in range(400) if not real_sleep(0.05))
 
 
 @pytest.mark.parametrize("name", ["model.safetensors", "config.json"])
 def test_a_body_that_is_longer_than_announced_ends_at_that_size(run, send, hub, tree, tmp_path, name):
-    send(name, lambda: (b"x" * CHUNK for _ in range(10_000)))
+    send(name, lambda: (b"x" * CHUNK for _number in range(10_000)))
     size = (tree / name).stat().st_size
     written = []
     real = _hf_hub._discard
@@ -450,7 +450,7 @@ def test_a_dripping_answer_is_not_waited_for(run, monkeypatch, method, ending):
 
 @pytest.mark.parametrize("status", [200, 302, 403])
 def test_an_answer_of_the_hub_is_limited_in_bytes(run, send, status):
-    send("/revision/main", lambda: (b" " * CHUNK for _ in range(20_000)), status, Location="/elsewhere")
+    send("/revision/main", lambda: (b" " * CHUNK for _number in range(20_000)), status, Location="/elsewhere")
     assert "has more than 16777216 bytes. The hub, or a mirror" in run(revision="main")["msg"]
     assert sum(send.sent) < 50 << 20
 

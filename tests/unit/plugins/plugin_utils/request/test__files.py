@@ -163,7 +163,7 @@ class Hub(BaseHTTPRequestHandler):
     def drip(self, headers: bool) -> None:
         """Each byte arrives in time, but there is no end to them."""
         self.wfile.write(b"HTTP/1.1 200 OK\r\n" + (b"X-Long: " if headers else b"\r\n"))
-        self.send_all(b"1" for _ in range(100) if not time.sleep(0.05))
+        self.send_all(b"1" for _number in range(100) if not time.sleep(0.05))
 
     def end_headers_and_send(self, blocks: Iterable[bytes]) -> None:
         self.send_response(200)
