@@ -24,6 +24,7 @@ from ansible_collections.tritonops.trtllm.plugins.plugin_utils.actions._progress
 OLD, NEW = "sha256:" + "a" * 64, "sha256:" + "b" * 64
 REFERENCE = "nvcr.io/nvidia/tritonserver:25.12-trtllm-python-py3"
 TAGGED = {"source": "registry", "reference": REFERENCE, "dest": "/opt/trtllm/image/0d9b95748a6f3c2e"}
+THIS_PLAY = SimpleNamespace(_uuid="one")
 
 
 class Fleet:
@@ -37,7 +38,7 @@ class Fleet:
 
     def run(self, host: str, check: bool = False, **arguments: Any) -> dict[str, Any]:
         """The arguments of the module, or the result of the action."""
-        task = SimpleNamespace(args={**TAGGED, **arguments}, check_mode=check)
+        task = SimpleNamespace(args={**TAGGED, **arguments}, check_mode=check, get_play=lambda: THIS_PLAY)
         unused = SimpleNamespace()
         action = ActionModule(task, unused, unused, unused, unused, unused)  # type: ignore[arg-type]
 
