@@ -8,12 +8,12 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 import typing as t
 from urllib.parse import urlsplit
 
 from ansible_collections.tritonops.trtllm.plugins.module_utils._module import ModuleFailure
+from ansible_collections.tritonops.trtllm.plugins.module_utils._url import is_loopback
 
 if t.TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
@@ -80,14 +80,6 @@ def _texts(value: t.Any) -> t.Iterator[str]:
 def is_readable_on_the_way(url: str) -> bool:
     """Whether what is sent to the URL leaves the machine without encryption."""
     try:
-        parts = urlsplit(url)
+        return urlsplit(url).scheme.lower() == "http" and not is_loopback(url)
     except ValueError:
         return True
-    return parts.scheme.lower() == "http" and not _is_loopback(parts.hostname or "")
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

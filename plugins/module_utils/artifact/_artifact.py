@@ -30,6 +30,7 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._progres
 from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._untrusted import (
     ARTIFACT_JSON,
     create_regular,
+    foreign_access,
     open_regular,
     set_modes,
 )
@@ -519,8 +520,7 @@ def try_hard_link(source: str, target: str) -> bool:
 
 def others_can_write(status: os.stat_result) -> bool:
     """Whether anyone but root and this process can write to the file, and so to every hard link to it."""
-    by_group = status.st_mode & stat.S_IWGRP and status.st_gid not in (0, os.getegid())
-    return bool(status.st_uid not in (0, os.geteuid()) or by_group or status.st_mode & stat.S_IWOTH)
+    return foreign_access(status) is not None
 
 
 def remove(path: str) -> None:

@@ -26,6 +26,20 @@ class UntrustedError(ArtifactError):
     """A name or file that could lead out of the folder that it belongs in."""
 
 
+def foreign_access(status: os.stat_result, by_mode: bool = True) -> str | None:
+    """How others than root and this process can write to a file, as the end of a sentence; None if they cannot.
+
+    Without `by_mode` only its owner counts.
+    """
+    if status.st_uid not in (0, os.geteuid()):
+        return f"belongs to the user {status.st_uid}"
+    if by_mode and status.st_mode & stat.S_IWOTH:
+        return "can be written to by everybody"
+    if by_mode and status.st_mode & stat.S_IWGRP and status.st_gid not in (0, os.getegid()):
+        return f"can be written to by the group {status.st_gid}"
+    return None
+
+
 def name_problem(name: t.Any, reserved: t.Container[str] = ()) -> str | None:
     """Why a relative file name must not be used below a folder; None if it can be used.
 

@@ -12,6 +12,8 @@ import os
 import stat
 import typing as t
 
+from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._untrusted import foreign_access
+
 MAX_LINKS = 40
 
 
@@ -48,13 +50,7 @@ def _problem(path: str, is_above: bool) -> str | None:
     status = os.stat(path) if is_above else os.lstat(path)
     if stat.S_ISLNK(status.st_mode) or os.statvfs(path).f_flag & os.ST_RDONLY:
         return None
-    if status.st_uid not in (0, os.geteuid()):
-        return f"{path} belongs to the user {status.st_uid}"
     # In a folder like /tmp, others can only replace what is theirs.
-    if is_above and status.st_mode & stat.S_ISVTX:
-        return None
-    if status.st_mode & stat.S_IWOTH:
-        return f"{path} can be written to by everybody"
-    if status.st_mode & stat.S_IWGRP and status.st_gid not in (0, os.getegid()):
-        return f"{path} can be written to by the group {status.st_gid}"
-    return None
+    is_shared = is_above and status.st_mode & stat.S_ISVTX
+    problem = foreign_access(status, by_mode=not is_shared)
+    return f"{path} {problem}" if problem else None

@@ -192,27 +192,31 @@ def bring_up(module: AnsibleModule, systemd: Systemd, before: Unit, command: str
     if before.outdated:
         systemd.do("daemon-reload")
     try:
-        if command == "restart":
-            # Otherwise systemd mistakes a few restarts within a minute for a crash loop.
-            systemd.do("reset-failed", unit)
-        systemd.do(command, unit)
-        wait_for_answer(module)
+        run_unit(module, systemd, command)
     except ModuleFailure as failed:
         lines = systemd.last_lines(unit, began)
         said = f" Its last lines: {lines}" if lines else ""
         raise ModuleFailure(f"{failed}{said}\n{go_back(module, systemd, before)}") from failed
 
 
+def run_unit(module: AnsibleModule, systemd: Systemd, command: str) -> None:
+    """Start or restart the service, and wait until Docker answers."""
+    unit = module.params["unit"]
+    if command == "restart":
+        # Otherwise systemd mistakes a few restarts within a minute for a crash loop.
+        systemd.do("reset-failed", unit)
+    systemd.do(command, unit)
+    wait_for_answer(module)
+
+
 def go_back(module: AnsibleModule, systemd: Systemd, before: Unit) -> str:
     """Start Docker with its earlier settings; returns what was done and whether Docker runs."""
-    unit, done = module.params["unit"], ""
+    done = ""
     for path, backup in backups(before.started, module.params["files"]).items():
         refused = put_back(path, backup)
         done += f"{path} was restored; the new one is {refused}: correct the variable that the setting comes from. "
     try:
-        systemd.do("reset-failed", unit)
-        systemd.do("restart", unit)
-        wait_for_answer(module)
+        run_unit(module, systemd, "restart")
     except ModuleFailure as failed:
         return f"{done}Docker still does not run: {failed}"
     return f"{done}Docker runs again."

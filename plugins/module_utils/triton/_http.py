@@ -8,7 +8,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import json
 import socket
 import time
@@ -16,9 +15,10 @@ import traceback
 import typing as t
 from contextlib import contextmanager
 from http import HTTPStatus
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from ansible_collections.tritonops.trtllm.plugins.module_utils._module import ModuleFailure
+from ansible_collections.tritonops.trtllm.plugins.module_utils._url import is_loopback
 
 REQUESTS_IMPORT_ERROR: str | None = None
 try:
@@ -59,14 +59,6 @@ class Deadline:
     def timeout(self, longest: float = RESPONSE_SECONDS) -> float:
         """The timeout of one request, in seconds."""
         return max(MIN_SECONDS, min(longest, self.left()))
-
-
-def is_loopback(url: str) -> bool:
-    host = urlsplit(url).hostname or ""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def parse_error(body: str) -> str:
