@@ -40,7 +40,8 @@ def printed(
     )
     program = Path(sys.executable).with_name("ansible-playbook")
     environment = {**os.environ, "ANSIBLE_NOCOLOR": "1", "ANSIBLE_STDOUT_CALLBACK": callback}
-    command = [str(program), "-i", str(hosts), str(playbook), *options]
+    # One fork: the order of the hosts' results is that of the inventory.
+    command = [str(program), "--forks", "1", "-i", str(hosts), str(playbook), *options]
     done = subprocess.run(command, text=True, capture_output=True, check=False, env=environment, cwd=folder)
     assert "Callback dispatch" not in done.stderr, done.stderr
     assert stream == "stderr" or done.stdout.count("PLAY RECAP") == 1, done.stdout + done.stderr
