@@ -132,6 +132,7 @@ VARIABLES: Mapping[str, Variable] = {
     "trtllm_ca_bundle": Variable("CA bundle on the host for the hub and PyPI"),
     "trtllm_wheelhouse": Variable("folder on the host with Python wheels, instead of PyPI"),
     "trtllm_keep": Variable("what `teardown` keeps of the root folder"),
+    "trtllm_lease_wait": Variable("seconds to wait for another run that changes the host"),
     "trtllm_deployment": Variable("the deployment that a playbook acts on, if not all of the host"),
     "trtllm_hosts": Variable("the hosts, as a group or pattern; with `-e` only"),
     "trtllm_convert_host": Variable("the host on which `convert` runs"),
