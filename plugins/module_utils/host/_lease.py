@@ -153,10 +153,12 @@ def read(path: str) -> Lease | None:
     try:
         with open(path, encoding="utf-8") as stream:
             found = json.load(stream)
-        return Lease(Owner(**found.pop("owner")), **found)
+        # Another version of the collection may write more.
+        owner = Owner(*(found["owner"][name] for name in Owner._fields))
+        return Lease(owner, found["boot"], *(float(found[name]) for name in ("acquired", "renewed", "expiry")))
     except FileNotFoundError:
         return None
-    except (AttributeError, KeyError, TypeError, ValueError) as exc:
+    except (KeyError, TypeError, ValueError) as exc:
         raise LeaseError(
             f"The lease of this host, {path}, cannot be read: {exc}. If no other run of Ansible changes this host,"
             " remove the file."

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from multiprocessing import get_context
@@ -168,7 +169,19 @@ def test_a_lost_lease_names_the_new_owner(path: str) -> None:
         renew(path, ALICE.run)
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"owner": {"run": "x"}}', '{"owner": 1}'])
+def test_what_another_version_writes_in_addition_is_ignored(path: str) -> None:
+    acquire(path, ALICE)
+    before = read(path)
+    lease = json.loads(Path(path).read_text())
+    lease["owner"]["address"] = lease["reason"] = "new"
+    Path(path).write_text(json.dumps(lease))
+    assert read(path) == before is not None
+
+
+TOO_LATE = {"owner": ALICE._asdict(), "boot": "b", "acquired": 1, "renewed": "soon", "expiry": 1800}
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"owner": {"run": "x"}}', '{"owner": 1}', json.dumps(TOO_LATE)])
 def test_an_unreadable_lease_is_reported(path: str, text: str) -> None:
     Path(path).write_text(text)
     for attempt in (lambda: acquire(path, ALICE), lambda: renew(path, ALICE.run), lambda: release(path, ALICE.run)):
