@@ -14,7 +14,7 @@ import os
 import threading
 import time
 import typing as t
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._progress import human_seconds
 
@@ -83,7 +83,8 @@ def why_stale(lease: Lease, now: Moment, ended: t.Container[str] = ()) -> str:
 def acquire(path: str, owner: Owner, ended: t.Container[str] = (), dry_run: bool = False) -> tuple[Lease | None, str]:
     """Acquire the lease unless another run has it. The lease that was found, and why it was taken over, if it was."""
     now = Moment.now()
-    with _locked(path):
+    # A dry run does not create the file of the lock, either.
+    with nullcontext() if dry_run else _locked(path):
         found = read(path)
         stale = why_stale(found, now, ended) if found and found.owner.run != owner.run else ""
         if not dry_run and (found is None or stale):

@@ -177,7 +177,7 @@ class Control:
 
     def start(self, me: str, waits: bool = False, wait: int = 0, hosts: str = "gpu-1") -> subprocess.Popen[str]:
         variables = {"folder": str(self.folder), "me": me, "waits": waits, "wait": wait}
-        program = Path(sys.executable).with_name("ansible-playbook")
+        program = str(Path(sys.executable).with_name("ansible-playbook"))
         command = [program, "-i", f"{hosts},", "-c", "local", "-e", f"ansible_python_interpreter={sys.executable}"]
         environment = {**os.environ, "ANSIBLE_CONFIG": str(PROJECT / "ansible.cfg"), "LOGNAME": me}
         return subprocess.Popen(
