@@ -1,7 +1,7 @@
 # Copyright (c) 2026 tritonops.trtllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The scripts of a release: with GPUs, which the rehearsal does not have, and with stand-ins for Docker and the firewall."""
+"""The scripts of a release: with GPUs, and with stand-ins for Docker and the firewall."""
 
 from __future__ import annotations
 
