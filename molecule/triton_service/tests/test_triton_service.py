@@ -108,6 +108,13 @@ def test_container_runs_as_the_system_user(host: Host, container: dict[str, Any]
     assert user.shell == "/usr/sbin/nologin"
 
 
+def test_only_the_group_of_the_root_folder_can_read_the_weights(host: Host) -> None:
+    folder = host.file("/opt/trtllm")
+    assert (folder.mode, folder.group) == (0o750, "adm")
+    assert host.run("runuser -u nobody -- cat /opt/trtllm/.trtllm").rc != 0
+    assert host.run("runuser -u nobody -G adm -- cat /opt/trtllm/.trtllm").rc == 0
+
+
 def test_container_runs_the_pinned_image(container: dict[str, Any], image: str) -> None:
     assert container["Image"] == container["Config"]["Image"] == image
 
