@@ -122,6 +122,15 @@ def test_the_container_only_starts_with_the_rules_of_its_network(programs: Progr
     assert not any(call.startswith("docker run") for call in programs.run(script, check=False)[1])
 
 
+def test_the_unit_starts_after_what_gives_it_its_gpus() -> None:
+    """Also after Docker, whose unit is found by systemd, and whose client has a fixed path."""
+    lines = rendered("unit.service.j2").splitlines()
+    (after,) = [line.partition("=")[2].split() for line in lines if line.startswith("After=")]
+    assert {"docker.service", "nvidia-fabricmanager.service", "nvidia-persistenced.service"} <= set(after)
+    commands = [line.partition("=")[2].lstrip("-") for line in lines if line.startswith("Exec")]
+    assert len(commands) == 5 and all(command.startswith("/") for command in commands)
+
+
 def test_rules_of_nft_are_a_table_of_the_deployment(programs: Programs) -> None:
     programs.add("nft")
     _output, calls = programs.run(rendered("rules.j2"), "apply", "trtllm-chat")
