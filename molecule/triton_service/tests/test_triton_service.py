@@ -50,7 +50,7 @@ systemd-run --unit listener --collect socat TCP-LISTEN:7000,fork,reuseaddr /dev/
 systemd-run --unit listener-neighbour --collect $inside socat TCP-LISTEN:7000,fork,reuseaddr /dev/null
 until ss -Hltn | grep -q :7000 && $inside ss -Hltn | grep -q :7000; do sleep 0.1; done
 """
-NO_NEIGHBOUR = "systemctl stop listener listener-neighbour; ip netns delete neighbour"
+NO_NEIGHBOUR = "systemctl stop listener listener-neighbour; ip link delete segment; ip netns delete neighbour"
 RULES = f"{DEPLOYMENT}/current/rules"
 CONNECT = "import socket, sys; socket.create_connection((sys.argv[1], 7000), timeout=2)"
 

@@ -168,6 +168,13 @@ def test_rules_on_a_host_without_nft(programs: Programs, nft: str | None, listed
     assert inserted == [f"{rule} --match comment --comment trtllm-chat --jump DROP" for rule in wanted]
 
 
+def test_a_host_without_a_firewall_is_told_what_to_install(programs: Programs) -> None:
+    script = rendered("rules.j2").replace(" >&2", "")
+    said, calls = programs.run(script, "apply", "trtllm-chat", check=False)
+    assert "install nftables" in said and not [call for call in calls if not call.startswith("docker")]
+    assert programs.run(script, "remove", "trtllm-chat") == ("", [])
+
+
 def test_only_the_rules_of_the_deployment_are_removed(programs: Programs) -> None:
     programs.add("iptables")
     programs.add(
