@@ -238,9 +238,12 @@ tool_log:
   sample: /opt/trtllm/checkpoint/5d0c1f6b2a8e9734.partial/tool.log
 """
 
+import typing as t
+
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible_collections.tritonops.trtllm.plugins.module_utils._deadline import check_timeout, ending_within
+from ansible_collections.tritonops.trtllm.plugins.module_utils._module import run_module
 from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._artifact import ArtifactError
-from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._step import ArtifactStep, run_step
 from ansible_collections.tritonops.trtllm.plugins.module_utils.backend._tool_step import (
     TOOL_ARGUMENTS,
     ToolSpec,
@@ -276,15 +279,26 @@ UPSTREAM = ToolSpec(
 )
 
 
-def make_step(module: AnsibleModule) -> ArtifactStep:
+def create(module: AnsibleModule) -> dict[str, t.Any]:
     if module.params["converter"] == "upstream":
-        return ToolStep(UPSTREAM, module)
+        return ToolStep(UPSTREAM, module).result()
     misplaced = [name for name in ("image", "command", "backend_files") if module.params[name]]
     if misplaced:
         raise ArtifactError(
             f"{', '.join(misplaced)}: only for converter upstream; do not set it, or set converter to upstream"
         )
-    return NativeStep(module, check_checkpoint)
+    check_timeout(module.params["timeout"])
+    with ending_within(module.params["timeout"], lambda: fail_late(module)):
+        return NativeStep(module, check_checkpoint).result()
+
+
+def fail_late(module: AnsibleModule) -> None:
+    src, dest, timeout = (module.params[name] for name in ("src", "dest", "timeout"))
+    module.fail_json(
+        msg=f"the checkpoint {dest} was not finished within {timeout} seconds. If the disks are only slow, increase"
+        f" timeout (engine_build_timeout). Otherwise check that the file systems of {src} and {dest} respond, and that"
+        " no other run creates it. The next run starts again"
+    )
 
 
 def main() -> None:
@@ -300,7 +314,7 @@ def main() -> None:
         required_if=[("converter", "upstream", ("image", "command"))],
         supports_check_mode=True,
     )
-    run_step(module, lambda: make_step(module))
+    run_module(module, create, f"cannot create {module.params['dest']}")
 
 
 if __name__ == "__main__":

@@ -27,6 +27,8 @@ from ansible_collections.tritonops.trtllm.plugins.plugin_utils.request._refusal 
 COLLECTION = Path(__file__).resolve().parents[3]
 PREFIX = "trtllm_"
 HOST, INHERITED, MODEL = "host", "inherited", "model"
+# Whoever can write to the root folder can replace the scripts in it, which root runs.
+ROOT_MODES = ["0755", "0751", "0750", "0711", "0710", "0700"]
 
 ArgumentSpec = Mapping[str, Any]
 
@@ -109,6 +111,8 @@ VARIABLES: Mapping[str, Variable] = {
     ),
     "trtllm_git_auth_file": Variable("file on the control node with credentials for Git servers"),
     "trtllm_root": Variable("the root folder on the host", request=HOST),
+    "trtllm_root_mode": Variable("mode of the root folder", spec=lambda: {"type": "str", "choices": ROOT_MODES}),
+    "trtllm_root_group": Variable("group of the root folder", spec=lambda: {"type": "str"}),
     "trtllm_storage": Variable("root file system and local drives to prepare", spec=_options("storage")),
     "trtllm_weights": Variable("where the weights come from: a hub, or a folder on the host", request=INHERITED),
     "trtllm_converter": Variable("what converts the weights: `native` or `upstream`", request=MODEL),

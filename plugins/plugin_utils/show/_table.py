@@ -110,7 +110,7 @@ def _remarks(plan: Plan) -> Iterator[str]:
     known = plan["vulnerabilities"]
     if known:
         some = ", ".join([*known[:3], *(["…"] if len(known) > 3 else [])])
-        kept = "keep Triton on loopback, behind a gateway, with Docker 28 or later"
+        kept = "keep Triton on loopback, behind a gateway"
         yield f"security  {counted(len(known), 'known CVE')} ({some}): {kept}"
     if plan["notes"]:
         where = f"catalogue/releases/{plan['release']}.yml and catalogue/notes.yml"

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact import _artifact
-from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._artifact import read_artifact
+from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._artifact import locked, read_artifact
 from ansible_collections.tritonops.trtllm.plugins.module_utils.checkpoint import _native_converter, _native_step
 from ansible_collections.tritonops.trtllm.plugins.modules import trtllm_checkpoint
 from ansible_collections.tritonops.trtllm.tests.unit.support.models import (
@@ -409,6 +409,30 @@ def test_a_killed_run_leaves_nothing_for_the_next(run, arguments, dest):
     assert sorted(os.listdir(dest)) == OUTPUT and not partial.exists()
     run(dest=f"{dest}2")
     assert interrupted == tensors_in(f"{dest}2")
+
+
+def test_a_conversion_that_hangs_ends_in_time(run, arguments, dest):
+    """Its thread cannot be stopped, as with a file server that does not respond."""
+    command = [sys.executable, "-c", INTERRUPTED, json.dumps({**arguments, "workers": 1, "timeout": 2})]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    message = json.loads(done.stdout.replace("in the middle\n", ""))["msg"]
+    assert done.returncode == 1 and f"{dest} was not finished within 2 seconds" in message
+    assert "engine_build_timeout" in message and arguments["src"] in message
+    assert run(timeout=600)["changed"]
+
+
+def test_a_second_run_does_not_wait_for_ever(run, arguments, dest):
+    dest.parent.mkdir()
+    with locked(str(dest)):
+        command = [sys.executable, "-c", INTERRUPTED, json.dumps({**arguments, "timeout": 2})]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert "no other run creates it" in json.loads(done.stdout)["msg"]
+    assert not dest.exists()
+
+
+@pytest.mark.parametrize("timeout", [0, -5])
+def test_a_timeout_is_a_positive_number(refused, timeout):
+    assert refused(timeout=timeout) == f"timeout: {timeout} is not a positive number of seconds"
 
 
 def test_the_record_has_version_and_inputs(run, dest, model):
