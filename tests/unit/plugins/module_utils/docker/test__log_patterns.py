@@ -82,7 +82,7 @@ REPORTED = [
     ("Failed to initialize NVML: Unknown Error", "gpus_taken"),
     (
         "the following directives are specified both as a flag and in the configuration file: hosts",
-        "docker_option_twice",
+        "option_given_twice",
     ),
     ("could not find an available, non-overlapping IPv4 address pool among the defaults", "no_address_pool"),
     ("nvidia-container-cli: requirement error: unsatisfied condition: cuda>=12.4, please update", "driver_too_old"),
