@@ -64,7 +64,7 @@ def compare_answers(prompt: str, plain: str, parts: t.Sequence[str]) -> Judgemen
     both = f"; plain: {plain!r}; streamed: {''.join(parts)!r}"
     first, second = _comparable(prompt, plain), _comparable(prompt, "".join(parts))
     words, streamed_words = ("".join(text.split()) for text in (first, second))
-    same = _common_length(words, streamed_words)
+    same = common_length(words, streamed_words)
     if _gaps(first, same) != _gaps(second, same):
         return Judgement(f"the streamed text has other spaces than the plain one{both}")
     if words == streamed_words:
@@ -93,6 +93,14 @@ def new_text(prompt: str, text: str) -> str:
     if echoes > 1 and characters.startswith("".join(rest.split())):
         rest = ""
     return rest.strip()
+
+
+def common_length(first: str, second: str) -> int:
+    """The length of the beginning that both have."""
+    for index, (one, other) in enumerate(zip(first, second)):
+        if one != other:
+            return index
+    return min(len(first), len(second))
 
 
 def _without_cut_character(text: str) -> str:
@@ -145,13 +153,6 @@ def _loop(text: str) -> tuple[str, float]:
 
 def _comparable(prompt: str, text: str) -> str:
     return new_text(prompt, text).rstrip(REPLACEMENT).strip()
-
-
-def _common_length(first: str, second: str) -> int:
-    for index, (one, other) in enumerate(zip(first, second)):
-        if one != other:
-            return index
-    return min(len(first), len(second))
 
 
 def _gaps(text: str, characters: int) -> list[str]:

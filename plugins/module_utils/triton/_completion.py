@@ -11,9 +11,14 @@ from __future__ import annotations
 import time
 import typing as t
 from dataclasses import dataclass, field
+from itertools import accumulate
 
 from ansible_collections.tritonops.trtllm.plugins.module_utils._module import ModuleFailure
-from ansible_collections.tritonops.trtllm.plugins.module_utils.release._answer import REPLACEMENT, new_text
+from ansible_collections.tritonops.trtllm.plugins.module_utils.release._answer import (
+    REPLACEMENT,
+    common_length,
+    new_text,
+)
 from ansible_collections.tritonops.trtllm.plugins.module_utils.triton._http import TritonClient
 
 LOG_PROBS, EVENTS, WORDS = "log_probs", "events", "words"
@@ -119,16 +124,16 @@ def _text_of(output: t.Any) -> str:
 
 
 def _new_parts(texts: t.Sequence[str]) -> list[str]:
-    """The new text of each event. The texts of some models contain the previous ones."""
+    """The new text of each event. The texts of some models begin with the previous ones."""
     # The bytes of a character can be in several tokens, and become replacement characters until the last one arrives.
-    starts = [text.rstrip(REPLACEMENT) for text in texts[:-1]]
-    pairs = list(zip(starts, texts[1:]))
-    # Equal texts alone are a repeated token.
-    grows = any(before and len(before) < len(after) for before, after in pairs)
-    if not (grows and all(after.startswith(before) for before, after in pairs)):
+    pairs = [(before.rstrip(REPLACEMENT), after) for before, after in zip(texts, texts[1:])]
+    longer = sum(after.startswith(before) and len(after) > len(before) > 0 for before, after in pairs)
+    # Not in all: the last token can have no text, and a tokenizer can remove the space before a token.
+    if not longer or 2 * longer < len(pairs):
         return list(texts)
-    lengths = [0, *map(len, starts)]
-    return [text[length:] for text, length in zip([*starts, texts[-1]], lengths)]
+    whole = [text for text in texts if text][-1]
+    ends = [0, *accumulate((common_length(text, whole) for text in texts), max)]
+    return [whole[start:end] for start, end in zip(ends, ends[1:])]
 
 
 def _count(events: t.Sequence[t.Mapping[str, t.Any]], request: Request, parts: t.Sequence[str]) -> tuple[int, str]:

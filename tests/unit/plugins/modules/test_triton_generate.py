@@ -195,6 +195,18 @@ def test_a_stream_may_repeat_the_whole_text(stream_of: t.Callable[..., Result]) 
     assert result["streamed"]["tokens"] == 9
 
 
+def test_a_repeated_text_may_be_corrected_later(stream_of: t.Callable[..., Result]) -> None:
+    """A tokenizer that cleans up spaces does so when it sees what follows."""
+    texts = ["It", "It is", "It is the", "It is the cloud '", "It is the cloud's", "It is the cloud's", ""]
+    result = stream_of(*texts, plain="It is the cloud's")
+    assert not result.get("failed") and result["streamed"]["text"] == "It is the cloud's"
+
+
+def test_tokens_that_begin_alike_are_not_a_repeated_text(stream_of: t.Callable[..., Result]) -> None:
+    result = stream_of("1", "10", "0", " is", " is", "land", "s", plain="1100 is islands")
+    assert not result.get("failed") and result["streamed"]["text"] == "1100 is islands"
+
+
 def test_lost_spaces_fail_and_name_the_model_that_keeps_them(stream_of: t.Callable[..., Result]) -> None:
     result = stream_of("Cloud", "computing", "is", plain="Cloud computing is")
     assert "the streamed text has other spaces than the plain one; plain: 'Cloud computing is'" in result["msg"]
