@@ -89,8 +89,9 @@ def new_text(prompt: str, text: str) -> str:
     while match:
         echoes, rest = echoes + 1, rest[match.end() :]
         match = echo.match(rest)
-    # After two of them, the beginning of a third one is no answer either.
-    if echoes > 1 and characters.startswith("".join(rest.split())):
+    # The last one can be cut. A short answer such as "Yes" can also be the beginning of the prompt.
+    last = "".join(rest.split())
+    if characters.startswith(last) and (echoes > 1 or 2 * len(last) > len(characters)):
         rest = ""
     return rest.strip()
 

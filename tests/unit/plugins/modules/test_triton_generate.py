@@ -309,6 +309,14 @@ def test_errors_quote_the_server(
     assert words in generate()["msg"]
 
 
+def test_an_error_of_the_server_is_explained(stub: TritonStub, generate: t.Callable[..., Result]) -> None:
+    words = "Error generating request: Request beam width 1 is not equal to max_beam_width 4. This is not supported!"
+    stub.routes[GENERATE] = as_json({"error": words}, status=400)
+    result = generate()
+    assert words in result["msg"] and "Remedy: Set max_beam_width to the number of beams" in result["msg"]
+    assert result["explanations"][0]["id"] == "beam_width"
+
+
 def test_an_error_in_a_stream(stub: TritonStub, generate: t.Callable[..., Result]) -> None:
     stub.routes[STREAM] = RECORDED["stream_error"]
     assert "Prompt length (2000) exceeds" in generate(stream=True)["msg"]
