@@ -22,6 +22,17 @@ sys.exit(answer.text) if answer.status_code != 200 else print(answer.json()["tex
 """
 
 
+# Each event has the whole text so far.
+ASK_AS_A_STREAM = """
+import json, requests
+question = {"text_input": "What is cloud computing?", "max_tokens": 16, "bad_words": "", "stop_words": ""}
+question["stream"] = True
+url = "http://127.0.0.1:8000/v2/models/tensorrt_llm_bls/generate_stream"
+events = requests.post(url, json=question, timeout=60).text.split("\\n\\n")
+print(json.loads([event for event in events if event][-1].removeprefix("data: "))["text_output"])
+"""
+
+
 STREAM = """
 import requests, sys
 question = {"text_input": "What is cloud computing?", "max_tokens": 96, "bad_words": "", "stop_words": ""}
@@ -185,15 +196,23 @@ def test_rules_outlive_a_flush_of_iptables_and_a_restart_of_docker(host: Host, n
 
 
 def test_failed_release_is_not_the_current_one(host: Host, record: Callable[[str], Any]) -> None:
-    """side_effect.yml tried to serve a broken release."""
+    """side_effect.yml tried to serve two broken releases."""
     current = host.file(f"{DEPLOYMENT}/current").linked_to
     assert current == f"{DEPLOYMENT}/releases/{record(f'{DEPLOYMENT}/current/release.json')['id']}"
-    assert host.file(f"{current}/proved").exists and not host.file(f"{DEPLOYMENT}/releases/broken/proved").exists
+    assert host.file(f"{current}/proved").exists
+    for name in ("broken", "mute"):
+        release = host.file(f"{DEPLOYMENT}/releases/{name}")
+        assert release.is_directory and not host.file(f"{release.path}/proved").exists
 
 
 def test_failed_release_does_not_become_the_previous_one(host: Host) -> None:
     """No release was served before the current one, so there is none to go back to."""
     assert not host.file(f"{DEPLOYMENT}/previous").is_symlink
+
+
+def test_stream_has_the_text_of_the_plain_answer(host: Host) -> None:
+    streamed = host.check_output("/opt/trtllm/venv/bin/python -c %s", ASK_AS_A_STREAM)
+    assert ask(host).rstrip("\n") == f"What is cloud computing?{streamed}".rstrip("\n")
 
 
 def test_stream_ends_before_a_server_that_is_stopped(host: Host) -> None:

@@ -25,6 +25,8 @@ ENGINE_DIR = f"{MODEL_REPOSITORY}/tensorrt_llm/1"
 TOKENIZER_DIR = "/release/tokenizer"
 WEIGHTS_DIR = "/release/weights"
 TRITONSERVER = "/opt/tritonserver/bin/tritonserver"
+# The ensemble decodes each token of a stream alone, which loses spaces and characters.
+STREAM_MODEL = "tensorrt_llm_bls"
 PORTS = ("grpc", "http", "metrics")
 # The start script of a release replaces it by a new random text at each start.
 ADMIN_KEY = "@ADMIN_KEY@"
@@ -129,6 +131,8 @@ def _placeholder_values(spec: Spec) -> dict[str, str]:
         "preprocessing_instance_count": "1",
         "postprocessing_instance_count": "1",
         "bls_instance_count": "1",
+        # Decodes the tokens of a stream as a whole.
+        "accumulate_tokens": str(spec.streaming),
         "tensorrt_llm_model_name": TENSORRT_LLM,
         "max_beam_width": str(limits.max_beam_width),
         "kv_cache_free_gpu_mem_fraction": str(limits.kv_cache_fraction),

@@ -568,8 +568,11 @@ class _Planner:
 
     def _proof(self) -> sections.Proof:
         if self.spec.profile == "engine":
-            return sections.Proof("ensemble", "max_tokens")
-        return sections.Proof(commands.TENSORRT_LLM, self.spec.release["llmapi"]["max_tokens_input"])
+            model, stream_model, field = "ensemble", commands.STREAM_MODEL, "max_tokens"
+        else:
+            model = stream_model = commands.TENSORRT_LLM
+            field = self.spec.release["llmapi"]["max_tokens_input"]
+        return sections.Proof(model, field, stream_model if self.spec.streaming else None)
 
     # --- size and steps ----------------------------------------------------------------------------------------------
 

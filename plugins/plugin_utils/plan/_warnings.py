@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.catalogue._catalogue import Catalogue
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.catalogue._vulnerabilities import older
-from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._commands import llmapi_limits
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._commands import STREAM_MODEL, llmapi_limits
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._gpu_fit import Sized
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._host_facts import HostFacts
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.request._refusal import counted, hint
@@ -30,9 +30,10 @@ def _server_warnings(spec: Spec) -> Iterator[str]:
             f"trtllm_server.address {spec.server.address}: Triton has no authentication; put a gateway in front of it"
         )
     if spec.streaming:
+        model = STREAM_MODEL if spec.profile == "engine" else TENSORRT_LLM
         yield (
-            "streaming is on (trtllm_streaming): send streaming requests to generate_stream; generate accepts only "
-            "requests that do not stream"
+            f"streaming is on (trtllm_streaming): send streaming requests to generate_stream of {model}; generate "
+            "accepts only requests that do not stream"
         )
     for model, fields in spec.repository_overrides.items():
         if "KIND_GPU" in str(fields):

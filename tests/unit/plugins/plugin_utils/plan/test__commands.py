@@ -159,6 +159,16 @@ def test_the_llm_api_only_gets_arguments_that_it_has(release: str) -> None:
     assert model_yaml["triton_config"] == {"max_batch_size": 0, "decoupled": True}
 
 
+def test_streams_are_decoded_as_a_whole_and_proved() -> None:
+    """The ensemble decodes each token of a stream alone."""
+    plan = planned("0.9.0")
+    assert plan["model_repo"]["release"]["parameters"]["tensorrt_llm_bls"]["accumulate_tokens"] == "True"
+    proof = {"model": "ensemble", "max_tokens_field": "max_tokens"}
+    assert plan["triton_service"]["proof"] == {**proof, "stream_model": "tensorrt_llm_bls"}
+    assert planned("0.9.0", streaming=False)["triton_service"]["proof"] == proof
+    assert planned("1.2.1", profile="llmapi")["triton_service"]["proof"]["stream_model"] == "tensorrt_llm"
+
+
 @pytest.mark.parametrize("release", LLMAPI_RELEASES)
 def test_the_llm_api_builds_nothing_and_has_its_own_request_field(release: str) -> None:
     plan = planned(release, profile="llmapi", streaming=False)

@@ -43,7 +43,8 @@ def test_instances_on_gpus_give_a_warning() -> None:
 
 
 def test_streaming_is_warned_of() -> None:
-    assert warned("trtllm_streaming")
+    assert warned("trtllm_streaming): send streaming requests to generate_stream of tensorrt_llm_bls;")
+    assert warned("generate_stream of tensorrt_llm;", release="1.2.1", profile="llmapi")
     assert not warned("trtllm_streaming", streaming=False)
 
 
