@@ -19,6 +19,7 @@ import json
 import math
 import mmap
 import os
+import re
 import traceback
 import typing as t
 from collections import deque
@@ -76,6 +77,21 @@ else:
 BLOCK_BYTES = 8 << 20
 # Rotary embedding buffers in old Llama files, which the runtime calculates itself.
 IGNORED = ".rotary_emb.inv_freq"
+
+
+# What to do about tensors that the model of config.json does not have, by their names.
+_UNKNOWN = (
+    (re.compile(r"[._]lora_"), "merge the adapter into the model first, with merge_and_unload() of PEFT"),
+    (
+        re.compile(r"\.self_attn\.._proj\.bias$"),
+        "set attention_bias in config.json if all projections of the attention have a bias",
+    ),
+    (
+        re.compile(r"\.(scales?|zeros|qweight|qzeros|g_idx|(weight|input)_scale\w*)$"),
+        "use weights that are not quantised",
+    ),
+    (re.compile(""), "an engine would not compute them: use the profile llmapi"),
+)
 
 
 @dataclass(frozen=True)
@@ -214,13 +230,24 @@ def _source_problems(decoder: Decoder, stored: t.Mapping[str, StoredTensor], has
     problems = []
     if missing:
         problems.append(f"its files lack {listed(missing)}: is a file missing?")
-    if unknown:
-        problems.append(f"unknown tensors {listed(unknown)}: use converter upstream for such a model")
+    problems += _unknown_problems(unknown)
     if wrong:
         problems.append(listed(wrong))
     if alien:
-        problems.append(f"not float32, float16 or bfloat16: {listed(alien)}; use converter upstream for such weights")
+        problems.append(
+            f"not float32, float16 or bfloat16: {listed(alien)}: use weights that are not quantised, or the profile"
+            " llmapi"
+        )
     return problems
+
+
+def _unknown_problems(names: t.Iterable[str]) -> list[str]:
+    """Upstream's converter ignores tensors that it does not know, so it is not the remedy."""
+    by_remedy: dict[str, list[str]] = {}
+    for name in names:
+        remedy = next(remedy for pattern, remedy in _UNKNOWN if pattern.search(name))
+        by_remedy.setdefault(remedy, []).append(name)
+    return [f"unknown tensors {listed(found)}: {remedy}" for remedy, found in by_remedy.items()]
 
 
 def _chosen_dtype(wanted: str, config: t.Mapping[str, t.Any], stored: t.Mapping[str, StoredTensor]) -> str:

@@ -493,12 +493,8 @@ def instead(name, stored):
             "model.embed_tokens.weight has shape [16, 13], but config.json requires [13, 16]",
         ),
         (
-            instead("model.layers.0.self_attn.q_proj.bias", ("F16", (16,), bytes(32))),
-            "unknown tensors model.layers.0.self_attn.q_proj.bias: use converter upstream",
-        ),
-        (
             instead("model.norm.weight", ("I8", (16,), bytes(16))),
-            "not float32, float16 or bfloat16: model.norm.weight (I8); use converter upstream",
+            "not float32, float16 or bfloat16: model.norm.weight (I8): use weights that are not quantised, or",
         ),
         (instead("model.norm.weight", ("F8_E4M3", (16,), bytes(16))), "model.norm.weight (F8_E4M3)"),
         (instead("model.norm.weight", ("F64", (16,), bytes(128))), "model.norm.weight (F64)"),
@@ -509,6 +505,30 @@ def test_files_that_do_not_match_config_are_refused(tmp_path, damage, words):
     damage(tensors)
     model = write_model(tmp_path / "model", MIXTRAL, tensors)
     assert words in refusal(model)
+
+
+@pytest.mark.parametrize(
+    "name, remedy",
+    [
+        (
+            "model.layers.0.self_attn.q_proj.bias",
+            "set attention_bias in config.json if all projections of the attention",
+        ),
+        ("model.layers.1.self_attn.o_proj.bias", "set attention_bias in config.json"),
+        ("model.layers.0.mlp.up_proj.bias", "an engine would not compute them: use the profile llmapi"),
+        ("model.layers.0.self_attn.q_norm.weight", "an engine would not compute them"),
+        ("model.vision_tower.patch_embed.weight", "an engine would not compute them"),
+        ("base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight", "merge the adapter into the model first"),
+        ("model.layers.0.mlp.up_proj.lora_B.default.weight", "merge the adapter into the model first"),
+        ("model.layers.0.self_attn.q_proj.weight_scale_inv", "use weights that are not quantised"),
+        ("model.layers.0.self_attn.q_proj.qzeros", "use weights that are not quantised"),
+        ("model.layers.0.self_attn.k_proj.input_scale", "use weights that are not quantised"),
+    ],
+)
+def test_unknown_tensors_are_refused_with_a_remedy(tmp_path, name, remedy):
+    tensors = {**random_tensors(MIXTRAL), name: ("F16", (16,), bytes(32))}
+    message = refusal(write_model(tmp_path / "model", MIXTRAL, tensors))
+    assert f"unknown tensors {name}: {remedy}" in message and "upstream" not in message
 
 
 @pytest.mark.parametrize(
