@@ -311,7 +311,7 @@ def blocks(routes: t.Iterable[Route]) -> list[Block]:
 def _blocks(route: Route) -> t.Iterator[Block]:
     """Blocks of about BLOCK_BYTES, which fill whole pages of the ranks' files if their rows are short enough."""
     first, end = route.rows
-    step = max(1, BLOCK_BYTES // (route.width * route.element.itemsize))
+    step = max(1, BLOCK_BYTES // (route.width * max(route.element.itemsize, ITEM_BYTES[route.dtype])))
     whole = PAGE_BYTES // math.gcd(PAGE_BYTES, route.row_bytes)
     step -= step % whole if step > whole else 0
     for top in range(first, end, step):

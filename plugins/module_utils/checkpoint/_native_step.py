@@ -37,7 +37,7 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.checkpoint._weigh
     listed,
 )
 
-# More workers only compete for the disk, and each needs up to 35 MB of memory.
+# More workers only compete for the disk, and each needs up to 30 MB of memory.
 MAX_WORKERS = 8
 
 NATIVE_ARGUMENTS: dict[str, dict[str, t.Any]] = {
