@@ -20,6 +20,8 @@ description:
     backend image instead, without network or privileges.
   - The checkpoint is written to O(dest) with C(.partial) appended, verified (configuration, header of each rank's file)
     and renamed. A second run with the same inputs does nothing. After an interrupted run, the next one starts again.
+    It is not created if O(src) changes meanwhile.
+  - Check mode fails for a model that O(converter=native) would refuse, if O(src) exists already.
 
 extends_documentation_fragment:
   - tritonops.trtllm.attributes
@@ -39,7 +41,7 @@ options:
     description:
       - The converter to use.
       - V(native) is the converter of this collection, for Llama, Mistral, Mixtral and Qwen2 in float16, bfloat16 and
-        float32, without quantisation, for TensorRT-LLM 0.9.0 and later.
+        float32, without quantisation, for TensorRT-LLM 0.9.0 to 1.2, the last one with engines.
       - V(upstream) is the converter of the TensorRT-LLM version, for everything else. It needs O(image) and O(command).
     type: str
     choices: [native, upstream]
@@ -99,13 +101,15 @@ options:
     default: false
   workers:
     description:
-      - Number of threads that read and write. The default is two for each available processor, but at most 8.
+      - Number of threads that read and write. The default is two for each available processor. More than 8 are not
+        used, because they only need more memory (with 8, about 350 MB).
       - For O(converter=native).
     type: int
   checksums:
     description:
-      - Whether to record the sha256 of the written files, which O(verify) compares. This reads the files again and
-        takes about as long as the conversion. It is always done with O(converter=upstream) and with O(verify).
+      - Whether to record the sha256 of the written files, which O(verify) compares. The files are hashed while they are
+        written, which needs more processor time than the conversion. It is always done with O(converter=upstream) and
+        with O(verify).
       - For O(converter=native).
     type: bool
     default: false

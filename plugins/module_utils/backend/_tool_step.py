@@ -139,6 +139,7 @@ class ToolStep(ArtifactStep):
         # The tool is not trusted: its output is neither read nor changed before this check.
         check_tree(draft.payload, f"the output of {self._command_name}", reserved=(TOOL_LOG,))
         self._check(draft.payload, log)
+        self._check_inputs()
         shutil.copyfile(log, os.path.join(draft.payload, TOOL_LOG))
         record = {"command": params["command"], "image": params["image"], "release": params["release"]}
         return draft.publish(record, progress)

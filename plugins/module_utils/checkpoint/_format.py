@@ -20,7 +20,8 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.checkpoint._decod
 from ansible_collections.tritonops.trtllm.plugins.module_utils.checkpoint._layout import Cut, TensorNames
 from ansible_collections.tritonops.trtllm.plugins.module_utils.host._version import version
 
-FIRST = (0, 9)
+# Upstream's later versions have no TensorRT engines.
+FIRST, LAST = (0, 9), (1, 2)
 _RELEASE = re.compile(r"v?([0-9]{1,9}(?:\.[0-9]{1,9})+)(?:\.?(?:dev|rc|post)[0-9]{1,10})?")
 # Architectures that were supported later than FIRST.
 _FIRST_BY_ARCHITECTURE = {"Qwen2ForCausalLM": (0, 11)}
@@ -99,6 +100,8 @@ def unsupported(release: str, architecture: str) -> str:
     number = release_number(release)
     if number < FIRST:
         return f"the checkpoint format of release {release} is not supported, only that of 0.9.0 and later"
+    if number[:2] > LAST:
+        return f"release {release} has no TensorRT engines: use release 1.2 or earlier, or the profile llmapi"
     if architecture not in ARCHITECTURES:
         return f"{architecture} is not among {', '.join(ARCHITECTURES)}"
     first = _FIRST_BY_ARCHITECTURE.get(architecture, FIRST)

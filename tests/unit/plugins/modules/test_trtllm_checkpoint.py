@@ -31,6 +31,7 @@ from ansible_collections.tritonops.trtllm.tests.unit.support.models import (
 from ansible_collections.tritonops.trtllm.tests.unit.support.module_run import failure, run_module
 from ansible_collections.tritonops.trtllm.tests.unit.support.vectors import recorded, tensors_in
 
+SHARD = "model-00002-of-00002.safetensors"
 OUTPUT = ["artifact.json", "config.json", "rank0.safetensors", "rank1.safetensors"]
 
 
@@ -102,6 +103,73 @@ def test_a_checkpoint_is_created_once(run, dest, tmp_path):
     assert (again["changed"], again["reason"], again["duration"]) == (False, None, None)
 
 
+@pytest.mark.parametrize("end", ["/", "//", "/."])
+def test_dest_may_end_with_a_slash(run, dest, end):
+    assert run(dest=f"{dest}{end}")["changed"]
+    assert not run()["changed"] and not run(dest=f"{dest}{end}")["changed"]
+    assert sorted(os.listdir(dest.parent)) == ["key", "key.lock"]
+
+
+@pytest.mark.parametrize("where", ["", "/out", "/.."])
+def test_dest_in_the_way_of_the_model_is_refused(run, model, where):
+    before = sorted(os.listdir(model))
+    for check in (True, False):
+        message = run(dest=f"{model}{where}", check=check)["msg"]
+        assert "must not be the same folder, nor one inside the other" in message
+    assert sorted(os.listdir(model)) == before
+
+
+def test_null_kv_heads_of_llama(run, tmp_path):
+    config = {**LLAMA, "num_key_value_heads": None}
+    assert run(src=str(write_model(tmp_path / "null", config, random_tensors(config))))["changed"]
+
+
+def test_check_mode_does_not_need_the_library_or_the_source(run, monkeypatch, tmp_path):
+    assert run(check=True, src=str(tmp_path / "later"))["changed"]
+    monkeypatch.setattr(_native_step, "MISSING_SAFETENSORS", "Traceback ...")
+    assert run(check=True)["changed"]
+
+
+@pytest.mark.parametrize("asked, used", [(None, 6), (1, 1), (8, 8), (9, 8), (200, 8)])
+def test_workers_are_limited_by_the_memory_that_they_need(run, monkeypatch, asked, used):
+    convert, counts = _native_step.convert, []
+
+    def counting(conversion, folder, on_bytes, workers, hashed):
+        counts.append(workers)
+        return convert(conversion, folder, on_bytes, workers, hashed)
+
+    monkeypatch.setattr(_native_step, "convert", counting)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _pid: range(3))
+    run(workers=asked)
+    assert counts == [used]
+
+
+@pytest.mark.parametrize("changed", ["config.json", "added.safetensors", SHARD])
+def test_a_source_that_changes_is_not_recorded_as_the_old_one(refused, model, monkeypatch, changed):
+    convert = _native_step.convert
+
+    def changing(*arguments):
+        result = convert(*arguments)
+        with open(model / changed, "ab") as stream:
+            stream.write(b" ")
+        return result
+
+    monkeypatch.setattr(_native_step, "convert", changing)
+    assert refused() == f"the source {model} changed meanwhile: wait until nothing writes to it, and run again"
+
+
+def test_a_head_beside_a_tied_embedding_is_reported_now_and_later(run, tmp_path):
+    config = {**LLAMA, "tie_word_embeddings": True}
+    source = str(write_model(tmp_path / "tied", config, random_tensors(LLAMA)))
+    for changed in (True, False):
+        result = run(src=source)
+        assert result["changed"] is changed
+        (warning,) = result["warnings"]
+        assert f"{source}: config.json has tie_word_embeddings, but lm_head.weight is stored and differs" in str(
+            warning
+        )
+
+
 def test_checksums_are_compared_on_request(run, dest):
     assert run()["changed"]
     assert {entry["sha256"] for entry in read_artifact(str(dest))["files"].values()} == {None}
@@ -145,7 +213,7 @@ def test_an_unused_sharding_dimension_is_not_recorded(run, dest):
         ({"dtype": "float32"}, "inputs changed: dtype"),
         ({"release": "0.18.0"}, "inputs changed: release"),
         ({"use_parallel_embedding": True}, "inputs changed: embedding_sharding_dim"),
-        ({"use_embedding_sharing": True}, "inputs changed: use_embedding_sharing"),
+        ({"release": "0.16.0", "use_embedding_sharing": True}, "inputs changed: release, use_embedding_sharing"),
     ],
 )
 def test_options_that_change_the_checkpoint(run, change, reason):
@@ -193,6 +261,9 @@ def rewrite(name, content):
     return lambda model: (model / name).write_bytes(content)
 
 
+LFS_POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"0" * 64 + b"\nsize 4976698672\n"
+
+
 def set_config(**changes):
     return lambda model: (model / "config.json").write_text(json.dumps({**MIXTRAL, **changes}))
 
@@ -212,9 +283,6 @@ def as_bytes(code):
     """A tensor that is valid except for its dtype."""
     tensors = {**random_tensors(MIXTRAL), "model.norm.weight": (code, (16,), bytes(16))}
     return lambda model: write_model(model, MIXTRAL, tensors)
-
-
-SHARD = "model-00002-of-00002.safetensors"
 
 
 @pytest.mark.parametrize(
@@ -241,6 +309,9 @@ SHARD = "model-00002-of-00002.safetensors"
         (rewrite(SHARD, with_head(b"nonsense")), f"{SHARD} is not a complete safetensors file ("),
         (rewrite(SHARD, b"\xff" * 100), f"{SHARD} is not a complete safetensors file ("),
         (rewrite(SHARD, make_file({})), "its files lack "),
+        (rewrite(SHARD, LFS_POINTER), f"{SHARD} is a Git LFS pointer, not the file itself: run git lfs pull in its"),
+        (rewrite("config.json", LFS_POINTER), "config.json is a Git LFS pointer, not the file itself"),
+        (rewrite("model.safetensors.index.json", LFS_POINTER), "index.json is a Git LFS pointer, not the file itself"),
         (as_bytes("I8"), "not float32, float16 or bfloat16: model.norm.weight (I8)"),
         (as_bytes("F8_E5M2"), "not float32, float16 or bfloat16: model.norm.weight (F8_E5M2)"),
         (set_config(intermediate_size=20), "but config.json requires [20, 16]"),
@@ -255,6 +326,7 @@ SHARD = "model-00002-of-00002.safetensors"
 def test_a_damaged_model_is_refused(refused, model, damage, words):
     damage(model)
     assert words in refused()
+    assert words in refused(check=True)
 
 
 @pytest.mark.parametrize(
@@ -271,6 +343,9 @@ def test_a_damaged_model_is_refused(refused, model, damage, words):
         ),
         ({"release": "0.8.0"}, "the checkpoint format of release 0.8.0 is not supported"),
         ({"release": "latest"}, "the checkpoint format of release latest is not supported"),
+        ({"release": "1.3.0"}, "release 1.3.0 has no TensorRT engines: use release 1.2 or earlier"),
+        ({"tp_size": 1, "moe_ep_size": 2}, "moe_tp_size 1 times moe_ep_size 2 is not tp_size 1"),
+        ({"tp_size": 1, "moe_tp_size": 2}, "moe_tp_size 2 times moe_ep_size 1 is not tp_size 1"),
         ({"release": "0.9.0", "use_embedding_sharing": True}, "use_embedding_sharing needs release 0.14 to 0.16"),
         ({"world_size": 8}, "world_size 8 is not tp_size 2 times pp_size 1: set these two"),
         ({"workers": 0}, "workers must be at least 1, not 0"),
@@ -295,7 +370,9 @@ def test_invalid_requests_are_refused(refused, asked, words):
             {"use_parallel_embedding": True, "embedding_sharding_dim": 1},
             "hidden_size 15 is not divisible by tp_size 2",
         ),
-        ({"architectures": ["LlamaForCausalLM"]}, {"moe_ep_size": 2}, "moe_ep_size is 2, but LlamaForCausalLM has no"),
+        ({"architectures": ["LlamaForCausalLM"]}, {"moe_ep_size": 2}, "LlamaForCausalLM has no experts: leave moe_tp"),
+        ({"architectures": ["LlamaForCausalLM"]}, {"moe_tp_size": 1}, "LlamaForCausalLM has no experts: leave moe_tp"),
+        ({"architectures": ["LlamaForCausalLM"]}, {"tp_size": 1, "moe_ep_size": 2}, "LlamaForCausalLM has no experts"),
     ],
 )
 def test_sizes_that_do_not_divide_are_refused(refused, model, changes, asked, words):
@@ -374,6 +451,31 @@ def test_the_written_checkpoint_is_checked(refused, monkeypatch):
 def test_a_missing_library_is_reported(refused, monkeypatch, missing, library):
     monkeypatch.setattr(_native_step, missing, "Traceback ...")
     assert f"Failed to import the required Python library ({library})" in refused()
+
+
+SHRINKING = """
+import json, os, sys
+from ansible.module_utils.testing import patch_module_args
+from ansible_collections.tritonops.trtllm.plugins.module_utils.checkpoint import _native_converter
+from ansible_collections.tritonops.trtllm.plugins.modules import trtllm_checkpoint
+write_all, shard = _native_converter.write_all, sys.argv[2]
+def shrinking(*arguments):
+    os.truncate(shard, 1000)
+    write_all(*arguments)
+_native_converter.write_all = shrinking
+with patch_module_args(json.loads(sys.argv[1])):
+    trtllm_checkpoint.main()
+"""
+
+
+@pytest.mark.parametrize("workers", [1, 4])
+def test_a_truncated_source_does_not_kill_the_module(arguments, model, dest, workers):
+    """Accessing a mapped file beyond its end would end the process by SIGBUS, without a message."""
+    asked = json.dumps({**arguments, "workers": workers})
+    process = subprocess.run([sys.executable, "-c", SHRINKING, asked, model / SHARD], stdout=subprocess.PIPE, text=True)
+    assert process.returncode == 1
+    assert f"{SHARD} changed during the conversion" in json.loads(process.stdout)["msg"]
+    assert not dest.exists() and not Path(f"{dest}.partial").exists()
 
 
 INTERRUPTED = """

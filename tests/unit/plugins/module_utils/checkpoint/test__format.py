@@ -52,6 +52,11 @@ def test_unknown_releases(release):
     assert "only that of 0.9.0 and later" in unsupported(release, "LlamaForCausalLM")
 
 
+@pytest.mark.parametrize("release", ["1.3.0", "1.3.0rc1", "1.10", "2.0.0", "9.9.9"])
+def test_releases_without_engines(release):
+    assert f"release {release} has no TensorRT engines" in unsupported(release, "LlamaForCausalLM")
+
+
 @pytest.mark.parametrize("architecture", ["LlamaForCausalLM", "MistralForCausalLM", "MixtralForCausalLM"])
 @pytest.mark.parametrize("release", ["0.9.0", "0.16.0", "1.2.1"])
 def test_known_releases(release, architecture):
