@@ -32,6 +32,7 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.checkpoint._decod
 )
 from ansible_collections.tritonops.trtllm.plugins.module_utils.checkpoint._format import (
     checkpoint_config,
+    engine_warnings,
     release_problems,
     tensor_names,
     unsupported,
@@ -120,6 +121,8 @@ class Conversion:
     routes: list[Route]
     # The number of finite values that became infinite, by source tensor.
     overflowed: dict[str, int] = field(default_factory=dict)
+    # What engines compute differently from the model.
+    warnings: list[str] = field(default_factory=list)
 
     @property
     def total_bytes(self) -> int:
@@ -148,7 +151,13 @@ def prepare(request: Request) -> Conversion:
         sizes.append(len(head) + sum(tensor_bytes(target.dtype, target.shape) for target in targets))
         for target in targets:
             moves.add(rank, target, offsets[target.name])
-    return Conversion(checkpoint_config(decoder, cut, dtype, request.release), heads, sizes, moves.routes(stored))
+    return Conversion(
+        checkpoint_config(decoder, cut, dtype, request.release),
+        heads,
+        sizes,
+        moves.routes(stored),
+        warnings=engine_warnings(decoder, decoder.positions),
+    )
 
 
 def _read_json(path: str) -> t.Any:

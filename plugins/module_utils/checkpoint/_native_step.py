@@ -98,6 +98,8 @@ class NativeStep(ArtifactStep):
             if missing:
                 raise ArtifactError(missing_required_lib(library), exception=missing)
         conversion = prepare(Request(params["src"], params["release"], params["dtype"], self._cut))
+        for text in conversion.warnings:
+            self._module.warn(f"{params['src']}: {text}")
         progress = draft.begin()
         try:
             check_space(draft.payload, conversion.total_bytes, "the checkpoint")
