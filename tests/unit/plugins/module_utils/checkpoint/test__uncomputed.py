@@ -18,6 +18,7 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.checkpoint._uncom
         ("residual_multiplier", 0.22),
         ("logits_scaling", 8.0),
         ("scale_emb", 12),
+        ("scale_embedding", True),
         ("attn_logit_softcapping", 50.0),
         ("final_logit_softcapping", 30.0),
         ("clip_qkv", 8.0),
