@@ -58,7 +58,7 @@ _EXPERTS = ("num_local_experts", "num_experts", "n_routed_experts", "moe_num_exp
 _EXPERTS_PER_TOKEN = ("num_experts_per_tok", "num_experts_per_token", "moe_topk", "top_k_experts")
 _EXPERT_WIDTH = "moe_intermediate_size"
 # Activations of a gated MLP that upstream's layers have.
-_ACTIVATIONS = ("silu", "gelu", "gelu_new", "gelu_fast", "gelu_pytorch_tanh", "relu")
+_ACTIVATIONS = ("silu", "gelu", "gelu_new", "gelu_fast", "relu")
 # No count in any model is larger: a larger number means that the file is damaged.
 MAX_COUNT = 10**9
 _REPR = Repr()
