@@ -37,6 +37,7 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.checkpoint._decod
 )
 from ansible_collections.tritonops.trtllm.plugins.module_utils.checkpoint._format import (
     checkpoint_config,
+    engine_warnings,
     release_problems,
     tensor_names,
     unsupported,
@@ -155,6 +156,8 @@ class Conversion:
     has_untied_head: bool = False
     # The number of finite values that became infinite, by source tensor.
     overflowed: dict[str, int] = field(default_factory=dict)
+    # What engines compute differently from the model.
+    warnings: list[str] = field(default_factory=list)
 
     @property
     def total_bytes(self) -> int:
@@ -190,6 +193,7 @@ def prepare(request: Request) -> Conversion:
         sizes,
         routes.found,
         has_untied_head=has_head and decoder.tied and not is_tied,
+        warnings=engine_warnings(decoder, decoder.positions),
     )
 
 

@@ -108,6 +108,8 @@ class NativeStep(ArtifactStep):
             if missing:
                 raise ArtifactError(missing_required_lib(library), exception=missing)
         conversion = self._prepare()
+        for text in conversion.warnings:
+            self._module.warn(f"{self._params['src']}: {text}")
         progress = draft.begin()
         # With verify the next run will probably compare checksums, too.
         hashed = self._params["checksums"] or self._params["verify"]

@@ -9,18 +9,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
+from ansible_collections.tritonops.trtllm.plugins.module_utils.checkpoint._decoder import (
+    ARCHITECTURES,
+    Decoder,
+    describe,
+)
+from ansible_collections.tritonops.trtllm.plugins.module_utils.checkpoint._format import engine_warnings
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.catalogue._catalogue import Catalogue
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.catalogue._vulnerabilities import older
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._commands import STREAM_MODEL, llmapi_limits
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._gpu_fit import Sized
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._host_facts import HostFacts
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.request._refusal import counted, hint
-from ansible_collections.tritonops.trtllm.plugins.plugin_utils.request._spec import TENSORRT_LLM, Spec
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils.request._spec import TENSORRT_LLM, Spec, served_by
+
+WINDOW = "sliding_window"
+WINDOW_PARAMETER = "max_attention_window_size"
 
 
 def warnings(spec: Spec, host: HostFacts, sized: Sized, catalogue: Catalogue) -> list[str]:
-    found = [*_server_warnings(spec), *_limit_warnings(spec), *_model_warnings(spec)]
+    found = [*_server_warnings(spec), *_limit_warnings(spec), *_model_warnings(spec, catalogue)]
     return [*found, *_host_warnings(spec, host, catalogue), *_size_warnings(spec, host, sized)]
 
 
@@ -66,7 +76,8 @@ def _limit_warnings(spec: Spec) -> Iterator[str]:
         )
 
 
-def _model_warnings(spec: Spec) -> Iterator[str]:
+def _model_warnings(spec: Spec, catalogue: Catalogue) -> Iterator[str]:
+    yield from _computation_warnings(spec, catalogue)
     if spec.profile == "llmapi":
         known = [*spec.release["llmapi"]["model_yaml"], "triton_config"]
         for name in spec.repository_parameters.get(TENSORRT_LLM, {}):
@@ -81,6 +92,31 @@ def _model_warnings(spec: Spec) -> Iterator[str]:
             f"trtllm_tokenizer {tokenizer.repository or tokenizer.path} (kind: {tokenizer.kind}) does not match the "
             f"weights of {spec.model.name} (kind: {spec.model.kind}), which were not trained with its chat format"
         )
+
+
+def _computation_warnings(spec: Spec, catalogue: Catalogue) -> Iterator[str]:
+    """What may not be computed, or not as the model does."""
+    architecture, release = spec.model.architecture, spec.release
+    if spec.profile == "llmapi" and architecture not in release["llmapi"]["architectures"]:
+        listed = served_by(architecture, catalogue)
+        other = f"; it is for {', '.join(listed)}" if listed else ""
+        yield (
+            f"trtllm_model.architecture {architecture} is not among those that the catalogue lists for TensorRT-LLM "
+            f"{release['release']}{other}: the server may not start, and the memory that it needs is only estimated"
+        )
+    if not spec.engine_dir and architecture in ARCHITECTURES:
+        yield from _attention_warnings(spec, describe(spec.model.config))
+
+
+def _attention_warnings(spec: Spec, decoder: Decoder) -> Iterator[str]:
+    # With Qwen2 only some layers have the window.
+    has_parameter = spec.profile == "engine" and decoder.architecture != "Qwen2ForCausalLM"
+    if has_parameter and spec.repository_parameters.get(TENSORRT_LLM, {}).get(WINDOW_PARAMETER):
+        decoder = replace(decoder, full_attention={})
+    remedy = f", or set trtllm_repository_parameters.{TENSORRT_LLM}.{WINDOW_PARAMETER}" if has_parameter else ""
+    for found in engine_warnings(decoder, spec.limits.max_seq_len):
+        other = remedy if WINDOW in found else ""
+        yield f"trtllm_limits.max_seq_len {spec.limits.max_seq_len}: {found}; lower it{other}"
 
 
 def _host_warnings(spec: Spec, host: HostFacts, catalogue: Catalogue) -> Iterator[str]:

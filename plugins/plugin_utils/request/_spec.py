@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
@@ -41,6 +41,7 @@ from ansible_collections.tritonops.trtllm.plugins.plugin_utils.request._refusal 
     hint,
     is_plain,
     not_a_mapping,
+    shown,
 )
 
 PROFILES = ("engine", "llmapi")
@@ -76,7 +77,10 @@ MOST_STOP_TIMEOUT = 3600
 
 @dataclass(frozen=True)
 class Model:
-    """The model to serve: a repository on a hub at a revision, and its shape. `dtype` is the data type of its files."""
+    """The model to serve: a repository on a hub at a revision, and its shape. `dtype` is the data type of its files.
+
+    `config` is its config.json, or what is known of it.
+    """
 
     name: str
     repository: str
@@ -86,6 +90,10 @@ class Model:
     kind: str
     dtype: str
     quantization: str
+    config: Mapping[str, Any] = field(default_factory=dict)
+
+
+_MODEL_KEYS = [item.name for item in fields(Model)]
 
 
 @dataclass(frozen=True)
@@ -210,6 +218,11 @@ class Spec:
     repository_overrides: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     @property
+    def converts(self) -> bool:
+        """Whether an engine is built from the weights."""
+        return self.profile == "engine" and not self.engine_dir
+
+    @property
     def models(self) -> list[str]:
         """The Triton models of the repository."""
         return list(self.release["placeholders"]) if self.profile == "engine" else [TENSORRT_LLM]
@@ -268,7 +281,7 @@ class Reader(Checker):
             if not self._is_preset(preset):
                 return None
             known = self.catalogue.models[preset]
-            entry = {**{item.name: known.get(item.name, "") for item in fields(Model)}, **entry}
+            entry = {**{name: known.get(name, {} if name == "config" else "") for name in _MODEL_KEYS}, **entry}
         return entry
 
     def _model_message(self, given: Any) -> str:
@@ -304,7 +317,7 @@ class Reader(Checker):
             **entry,
         }
         given = entry.pop("shape", None)
-        names = [item.name for item in fields(Model) if item.name != "shape"]
+        names = [name for name in _MODEL_KEYS if name not in ("shape", "config")]
         shape = None
         if given is None and described:
             shape = self._shape_of_config(config, entry.get("architecture"))
@@ -314,11 +327,19 @@ class Reader(Checker):
         else:
             shape = self._shape(given)
         for key in entry:
-            self.choice(f"model.{key}", key, [item.name for item in fields(Model)] + ["preset", "config"], "key")
+            self.choice(f"model.{key}", key, [*_MODEL_KEYS, "preset"], "key")
         texts = {name: self._model_text(name, entry.get(name)) for name in names}
         if shape is None or not all(texts[name] or name == "quantization" for name in names):
             return None
-        return Model(shape=shape, **texts)
+        # `quantization` has the others.
+        stated = {
+            key: value for key, value in (config.items() if described else ()) if key not in _decoder.QUANTIZATION
+        }
+        known = {**(_config_of(shape) if given else {}), **stated, "architectures": [texts["architecture"]]}
+        is_read = texts["architecture"] in _decoder.ARCHITECTURES
+        if given and stated and is_read and self._decoder(known) is None:
+            return None
+        return Model(shape=shape, config=known, **texts)
 
     def _model_text(self, name: str, value: Any) -> str:
         variable = f"model.{name}"
@@ -334,19 +355,26 @@ class Reader(Checker):
 
     def _shape_of_config(self, config: Mapping[str, Any], architecture: Any) -> Shape | None:
         """With the given architecture, which may differ from that in config.json."""
-        if architecture not in _decoder.ARCHITECTURES:
-            # A value that is not a string is refused elsewhere.
-            if architecture and isinstance(architecture, str):
-                known = ", ".join(_decoder.ARCHITECTURES)
-                message = f"must be one of {known}, unless trtllm_model.shape is set"
-                self.refuse("model.architecture", architecture, message)
+        if not architecture or not isinstance(architecture, str):
+            # Refused elsewhere.
             return None
+        if architecture not in _decoder.ARCHITECTURES and self._converts():
+            release = shown(self.get("release", self.catalogue.newest("engine"))).strip("'")
+            message = unconvertible(architecture, release, _decoder.ARCHITECTURES, self.catalogue)
+            self.refuse("model.architecture", architecture, message)
+            return None
+        decoder = self._decoder({**config, "architectures": [architecture]})
+        return _shape_of(decoder) if decoder else None
+
+    def _decoder(self, config: Mapping[str, Any]) -> _decoder.Decoder | None:
         try:
-            return _shape_of(_decoder.describe({**config, "architectures": [architecture]}))
+            return _decoder.describe(config)
         except _decoder.ConfigError as exc:
-            for problem in exc.problems:
-                self.refuse("model.config", None, problem)
+            self.refuse("model.config", None, f"{exc}; correct it, or set trtllm_model.shape")
             return None
+
+    def _converts(self) -> bool:
+        return self.get("profile", "engine") == "engine" and not self.get("engine_dir", "")
 
     def _shape(self, given: Any) -> Shape | None:
         if given is None:
@@ -582,6 +610,38 @@ def _described(config: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in found.items() if value}
 
 
+def unconvertible(architecture: str, release: str, known: Iterable[str], catalogue: Catalogue) -> str:
+    """Why a model cannot be converted for this version, and what serves it without conversion."""
+    served = served_by(architecture, catalogue)
+    other = f"serves it with TensorRT-LLM {', '.join(served)}" if served else "may serve it"
+    converted = f"this collection converts {', '.join(known)}"
+    return f"cannot be converted for TensorRT-LLM {release}: {converted}; trtllm_profile llmapi {other}"
+
+
+def served_by(architecture: str, catalogue: Catalogue) -> list[str]:
+    """The versions whose LLM API is known to serve the architecture."""
+    apis = {name: entry["llmapi"] for name, entry in catalogue.releases.items() if "llmapi" in entry}
+    return [name for name, api in apis.items() if architecture in api["architectures"]]
+
+
+def _config_of(shape: Shape) -> dict[str, Any]:
+    """What a shape says about config.json. A preset has the rest."""
+    experts = {"num_local_experts": shape.experts, "num_experts_per_tok": shape.experts_per_token}
+    return {
+        "num_hidden_layers": shape.layers,
+        "num_attention_heads": shape.heads,
+        "num_key_value_heads": shape.kv_heads,
+        "hidden_size": shape.hidden,
+        "head_dim": shape.head_dim,
+        "intermediate_size": shape.ffn,
+        "vocab_size": shape.vocab,
+        "max_position_embeddings": shape.max_positions,
+        "tie_word_embeddings": shape.tied_embeddings,
+        "sliding_window": None,
+        **(experts if shape.experts else {}),
+    }
+
+
 def _shape_of(decoder: _decoder.Decoder) -> Shape:
     return Shape(
         layers=decoder.layers,
@@ -590,7 +650,7 @@ def _shape_of(decoder: _decoder.Decoder) -> Shape:
         hidden=decoder.hidden,
         ffn=decoder.ffn,
         vocab=decoder.vocab,
-        max_positions=decoder.max_positions,
+        max_positions=decoder.positions,
         experts=decoder.experts,
         experts_per_token=decoder.experts_per_token,
         head_size=decoder.head_size,

@@ -12,6 +12,8 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from ansible_collections.tritonops.trtllm.plugins.module_utils.checkpoint._decoder import ARCHITECTURES
+from ansible_collections.tritonops.trtllm.plugins.module_utils.checkpoint._format import config_problems
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.catalogue._catalogue import Catalogue, Release
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._commands import planned_flags
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._converter import (
@@ -26,6 +28,7 @@ from ansible_collections.tritonops.trtllm.plugins.plugin_utils.request._spec imp
     ParallelismRequest,
     Spec,
     placeholders,
+    unconvertible,
 )
 
 Refuse = Callable[[str, Any, str], None]
@@ -34,7 +37,7 @@ Refuse = Callable[[str, Any, str], None]
 def check_spec(spec: Spec, catalogue: Catalogue) -> list[Refusal]:
     checker = Checker()
     for check in (
-        *(_check_release, _check_image, _check_precision, _check_converter, _check_parallelism),
+        *(_check_release, _check_config, _check_image, _check_precision, _check_converter, _check_parallelism),
         *(_check_limits, _check_parameters, _check_arguments),
     ):
         check(spec, catalogue, checker.refuse)
@@ -47,13 +50,18 @@ def _check_release(spec: Spec, catalogue: Catalogue, refuse: Refuse) -> None:
         able = [name for name, entry in catalogue.releases.items() if spec.profile in entry["profiles"]]
         refuse("profile", spec.profile, f"TensorRT-LLM {release} does not support it; {able[0]} to {able[-1]} do")
         return
-    known = spec.release["convert"]["scripts"] if spec.profile == "engine" else spec.release["llmapi"]["architectures"]
-    if architecture not in known:
-        verb = "convert" if spec.profile == "engine" else "serve"
-        message = f"TensorRT-LLM {release} cannot {verb} it; supported are {', '.join(known)}"
-        refuse("model.architecture", architecture, message)
+    known = spec.release["convert"]["scripts"]
+    if spec.converts and architecture not in known:
+        refuse("model.architecture", architecture, unconvertible(architecture, release, known, catalogue))
     if spec.engine_dir and spec.profile == "llmapi":
         refuse("engine_dir", spec.engine_dir, "profile llmapi serves weights: remove it, or use trtllm_profile engine")
+
+
+def _check_config(spec: Spec, _catalogue: Catalogue, refuse: Refuse) -> None:
+    """What the converter or the engine would refuse, or compute wrongly."""
+    if spec.converts and spec.model.architecture in ARCHITECTURES:
+        for problem in config_problems(spec.model.config, spec.release["release"]):
+            refuse("model", spec.model.name, f"config.json: {problem}")
 
 
 def _check_image(spec: Spec, catalogue: Catalogue, refuse: Refuse) -> None:

@@ -252,6 +252,15 @@ def test_overflow_is_reported_now_and_later(run, overflowing, dest):
     assert (predicted["changed"], predicted["overflowed"], predicted.get("warnings", [])) == (True, {}, [])
 
 
+def test_a_window_that_engines_do_not_compute_is_reported(run, tmp_path):
+    config = {**LLAMA, "architectures": ["MistralForCausalLM"], "max_position_embeddings": 512}
+    for window, expected in ((256, ["config.json has sliding_window 256"]), (512, []), (None, [])):
+        src = write_model(tmp_path / f"window{window}", {**config, "sliding_window": window}, random_tensors(config))
+        warnings = run(src=str(src)).get("warnings", [])
+        assert [text in str(warning) for text, warning in zip(expected, warnings)] == [True] * len(expected)
+        assert len(warnings) == len(expected)
+
+
 def test_check_mode_reports_overflow_of_an_existing_checkpoint(run, overflowing):
     run(src=overflowing, dtype="float16")
     assert run(src=overflowing, dtype="float16", check=True)["overflowed"] == {"model.norm.weight": 4}

@@ -33,7 +33,8 @@ def test_needs_for_the_gpus_of_the_tutorials_host() -> None:
     memory = gpus.pop("memory_mib")
     assert gpus == {
         "count": 8,
-        "compute_capability": "",
+        "compute_capability": "7.0",
+        "compute_capability_most": "9.0",
         "driver": "525",
         "driver_listed": "545.23.08",
         "executable": "nvidia-smi",
@@ -65,6 +66,9 @@ def test_insufficient_memory_is_waived_once() -> None:
 
 def test_needs_include_compute_capability_and_driver() -> None:
     assert needs(precision="bfloat16")["gpus"]["compute_capability"] == "8.0"
+    assert needs(precision="float16")["gpus"]["compute_capability"] == "7.5"
+    stricter = {"compute_capability": "8.0", "compute_capability_most": "8.0"}
+    assert stricter.items() <= needs(preflight_gpus=stricter)["gpus"].items()
     assert needs()["gpus"]["driver"] == "580"
 
 
