@@ -73,13 +73,15 @@ options:
       - C(weights) contains C(endpoint), C(path) and C(offline). C(tokenizer) is the name of a preset or a mapping with
         C(repository) and C(revision), or C(path), if it is not the tokenizer of the weights.
       - C(converter) is V(native) (the default if it supports the model) or V(upstream), the script of the TensorRT-LLM
-        version.
+        version. C(convert_options) and C(build_options) map further options of that script and of C(trtllm-build) to
+        their values. Options that the version does not have, and those that the plan sets, are refused.
       - C(server) contains C(address), C(http_port), C(grpc_port), C(metrics_port), C(shm_size),
         C(ulimits), C(closed_apis) and C(arguments).
       - C(streaming) and C(gpus_required) are booleans (true by default). C(engine_dir) is the folder of an existing
         engine.
       - C(repository_parameters) maps Triton models to placeholders and their values, or with V(llmapi) to keys of
-        C(model.yaml). C(repository_overrides) maps Triton models to fields of their configuration.
+        C(model.yaml). C(repository_overrides) maps Triton models to fields of their configuration. Values that
+        contradict the other variables or the engine are refused.
       - C(gpus) is how many GPUs of the host the deployment gets, or a list of their indexes; by default those that no
         other deployment uses.
       - C(deployments) maps the names of further deployments to options like these.

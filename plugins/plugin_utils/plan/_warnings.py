@@ -12,6 +12,10 @@ from collections.abc import Iterator
 
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.catalogue._catalogue import Catalogue
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.catalogue._vulnerabilities import older
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._agreement import (
+    required_build_options,
+    reuses_blocks,
+)
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._commands import llmapi_limits
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._gpu_fit import Sized
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._host_facts import HostFacts
@@ -20,7 +24,7 @@ from ansible_collections.tritonops.trtllm.plugins.plugin_utils.request._spec imp
 
 
 def warnings(spec: Spec, host: HostFacts, sized: Sized, catalogue: Catalogue) -> list[str]:
-    found = [*_server_warnings(spec), *_limit_warnings(spec), *_model_warnings(spec)]
+    found = [*_server_warnings(spec), *_limit_warnings(spec), *_engine_warnings(spec), *_model_warnings(spec)]
     return [*found, *_host_warnings(spec, host, catalogue), *_size_warnings(spec, host, sized)]
 
 
@@ -63,6 +67,19 @@ def _limit_warnings(spec: Spec) -> Iterator[str]:
             f"trtllm_limits.max_batch_size is not set: the engine is built for {limits.max_batch_size}, not for 1, the "
             f"default of trtllm-build {release}"
         )
+
+
+def _engine_warnings(spec: Spec) -> Iterator[str]:
+    if spec.profile != "engine":
+        return
+    if spec.limits.max_beam_width > 1 and reuses_blocks(spec):
+        yield (
+            f"trtllm_limits.max_beam_width {spec.limits.max_beam_width}: the KV cache of earlier prompts is not reused,"
+            " because TensorRT-LLM cannot do so with several beams"
+        )
+    needed = required_build_options(spec) if spec.engine_dir else {}
+    for flag, value in needed.items():
+        yield f"trtllm_engine_dir: the repository parameters need an engine that was built with {flag} {value}"
 
 
 def _model_warnings(spec: Spec) -> Iterator[str]:

@@ -13,12 +13,14 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.catalogue._catalogue import Catalogue, Release
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._agreement import check_agreement
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._commands import planned_flags
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._converter import (
     choose,
     needs_other_precision,
     obstacle,
 )
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._options import check_options
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._sizing import PRECISIONS, legal_tensor_sizes
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.request._refusal import Checker, Refusal, hint
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.request._spec import (
@@ -38,6 +40,9 @@ def check_spec(spec: Spec, catalogue: Catalogue) -> list[Refusal]:
         *(_check_limits, _check_parameters, _check_arguments),
     ):
         check(spec, catalogue, checker.refuse)
+    if spec.profile in spec.release["profiles"]:
+        check_options(spec, checker.refuse)
+        check_agreement(spec, checker.refuse)
     return checker.refusals
 
 
