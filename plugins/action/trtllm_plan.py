@@ -76,7 +76,8 @@ class ActionModule(ActionBase):
         except InputError as exc:
             raise AnsibleActionFail(str(exc)) from exc
         hosts = {
-            name: _host(variables.of(name), known, arguments["bundles"].get(name)) for name, known in facts.items()
+            name: _host(variables.of(name), known, arguments["bundles"].get(name), arguments["host_shape"] is not None)
+            for name, known in facts.items()
         }
         fleet = plan_fleet(hosts, catalogue, arguments["deployment"])
         own = {name: fleet["hosts"][name] for name in arguments["hosts"]}
@@ -89,7 +90,7 @@ class ActionModule(ActionBase):
         result["changed"] = any(written)
         if arguments["show"]:
             # The plans of a fleet are large, and they have just been printed.
-            table = plan_table(own)
+            table = plan_table(own, verbose=Display().verbosity > 0)
             Display().display(f"{table}\n")
             result["table"] = table.splitlines()
         else:
@@ -144,7 +145,7 @@ class _Variables:
         return {**of_roles, **{name: variables[name] if name in READ else None for name in names}, **self._common}
 
 
-def _host(variables: Mapping[str, Any], facts: Any, bundle: Mapping[str, Any] | None) -> Host:
+def _host(variables: Mapping[str, Any], facts: Any, bundle: Mapping[str, Any] | None, assumed: bool = False) -> Host:
     docker_source = variables.get("trtllm_docker_source") or DOCKER_SOURCE
     variables, secrets = without_secrets(variables)
     unencrypted = unencrypted_token(variables)
@@ -160,11 +161,12 @@ def _host(variables: Mapping[str, Any], facts: Any, bundle: Mapping[str, Any] | 
             docker=variables["docker_vendor_url"] if docker_source == "vendor" else "",
             nvidia_ctk=variables["nvidia_ctk_repository_url"],
         ),
+        assumed=assumed,
     )
 
 
 def _with_tokens(entries: list[dict[str, Any]], hosts: Mapping[str, Host]) -> list[dict[str, Any]]:
-    return [{**entry, "token_file": hosts[entry["hosts"][0]].token_file or ""} for entry in entries]
+    return [{**entry, "token_file": hosts[entry["hosts"][0]].token.readable or ""} for entry in entries]
 
 
 def _warnings(plans: Mapping[str, Mapping[str, Any]]) -> list[str]:

@@ -25,18 +25,13 @@ from ansible_collections.tritonops.trtllm.plugins.plugin_utils.request._spec imp
 
 def warnings(spec: Spec, host: HostFacts, sized: Sized, catalogue: Catalogue) -> list[str]:
     found = [*_server_warnings(spec), *_limit_warnings(spec), *_engine_warnings(spec), *_model_warnings(spec)]
-    return [*found, *_host_warnings(spec, host, catalogue), *_size_warnings(spec, host, sized)]
+    return [*found, *_host_warnings(host, catalogue), *_size_warnings(spec, host, sized)]
 
 
 def _server_warnings(spec: Spec) -> Iterator[str]:
     if spec.server.exposed:
         yield (
             f"trtllm_server.address {spec.server.address}: Triton has no authentication; put a gateway in front of it"
-        )
-    if spec.streaming:
-        yield (
-            "streaming is on (trtllm_streaming): send streaming requests to generate_stream; generate accepts only "
-            "requests that do not stream"
         )
     for model, fields in spec.repository_overrides.items():
         if "KIND_GPU" in str(fields):
@@ -53,20 +48,13 @@ def _limit_warnings(spec: Spec) -> Iterator[str]:
             f"trtllm_limits.max_num_tokens {limits.max_num_tokens}: the server rejects longer prompts, although "
             f"max_input_len is {limits.max_input_len}, unless chunked context is enabled"
         )
-    if limits.max_batch_size == 1:
+    if limits.max_batch_size == 1 and "max_batch_size" in spec.explicit_limits:
         yield "trtllm_limits.max_batch_size 1: in-flight batching serves one request at a time"
     if spec.profile == "llmapi":
         unknown = [name for name in llmapi_limits(limits) if name not in spec.release["llmapi"]["model_yaml"]]
         dropped = ", ".join(name for name in unknown if name in spec.explicit_limits)
         if dropped:
             yield f"trtllm_limits: not supported in model.yaml of TensorRT-LLM {release} and ignored: {dropped}"
-        return
-    default = spec.release["build"]["flags"]["--max_batch_size"].get("default")
-    if default == 1 and "max_batch_size" not in spec.explicit_limits:
-        yield (
-            f"trtllm_limits.max_batch_size is not set: the engine is built for {limits.max_batch_size}, not for 1, the "
-            f"default of trtllm-build {release}"
-        )
 
 
 def _engine_warnings(spec: Spec) -> Iterator[str]:
@@ -99,13 +87,10 @@ def _model_warnings(spec: Spec) -> Iterator[str]:
         )
 
 
-def _host_warnings(spec: Spec, host: HostFacts, catalogue: Catalogue) -> Iterator[str]:
+def _host_warnings(host: HostFacts, catalogue: Catalogue) -> Iterator[str]:
     if not host.gpus:
         yield "this host has no GPU: the image must have a backend that needs none"
         return
-    if not host.driver:
-        listed = spec.known_image.get("driver") or "an unknown version"
-        yield f"the host's driver is not known, so it was not checked; the image was built for {listed}"
     toolkit = [entry for entry in catalogue.vulnerabilities if entry["component"] == "nvidia_container_toolkit"]
     have = host.container_toolkit
     found = [entry["id"] for entry in toolkit if have and older(have, entry["fixed_in"])]
@@ -117,7 +102,8 @@ def _size_warnings(spec: Spec, host: HostFacts, sized: Sized) -> Iterator[str]:
     budget = sized.budget
     if host.gpus and budget is None:
         yield "the GPUs' memory is not known, so it was not checked whether the model fits"
-    if budget and 1 <= budget.sequences < spec.limits.max_batch_size:
+    chosen = "max_batch_size" not in spec.explicit_limits and "max_seq_len" not in spec.explicit_limits
+    if budget and not chosen and 1 <= budget.sequences < spec.limits.max_batch_size:
         yield (
             f"trtllm_limits.max_batch_size {spec.limits.max_batch_size}: the KV cache holds "
             f"{counted(budget.sequences, 'sequence')} of {spec.limits.max_seq_len} tokens; others wait or are paused"

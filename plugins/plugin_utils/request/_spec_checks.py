@@ -154,12 +154,18 @@ def _mixes(asked: ParallelismRequest) -> bool:
 
 
 def _check_limits(spec: Spec, _catalogue: Catalogue, refuse: Refuse) -> None:
-    limits, most = spec.limits, spec.model.shape.max_positions
-    if limits.max_seq_len > most:
+    """A limit that was chosen depends on those that were set, so one of these is refused."""
+    limits, most, given = spec.limits, spec.model.shape.max_positions, spec.explicit_limits
+    if limits.max_seq_len > most and "max_seq_len" in given:
         refuse("limits.max_seq_len", limits.max_seq_len, f"{spec.model.name} supports at most {most} positions")
-    if limits.max_input_len >= limits.max_seq_len:
+    elif limits.max_seq_len > most:
+        message = f"{spec.model.name} supports at most {most} positions for the prompt and the answer"
+        refuse("limits.max_input_len", limits.max_input_len, message)
+    if limits.max_input_len >= limits.max_seq_len and "max_input_len" in given:
         message = f"must be less than max_seq_len, {limits.max_seq_len}, which includes the prompt and the answer"
         refuse("limits.max_input_len", limits.max_input_len, message)
+    elif limits.max_input_len >= limits.max_seq_len:
+        refuse("limits.max_seq_len", limits.max_seq_len, "must be at least 2: it includes the prompt and the answer")
     if limits.max_num_tokens < limits.max_batch_size:
         message = f"must be at least max_batch_size, {limits.max_batch_size}: a step generates one token per sequence"
         refuse("limits.max_num_tokens", limits.max_num_tokens, message)

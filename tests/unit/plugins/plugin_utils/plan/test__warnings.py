@@ -8,12 +8,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._host_facts import facts_of_shape
 from ansible_collections.tritonops.trtllm.tests.unit.support.planning import CATALOGUE, IMAGE, accepted, host, warned
 
 
 def test_an_older_driver_of_the_same_cuda_is_warned_of() -> None:
     assert warned("the driver is 580.95, but the image was built for 590.44.01", host(driver_version="580.95"))
-    assert warned("driver is not known, so it was not checked", host(driver_version=None))
     assert not warned("driver", host(driver_version="590.44.01"))
 
 
@@ -29,22 +29,19 @@ def test_a_batch_of_one_is_warned_of() -> None:
     assert not warned("serves one request at a time")
 
 
-@pytest.mark.parametrize("release", CATALOGUE.releases)
-def test_a_build_default_of_batch_one_is_warned_of(release: str) -> None:
-    default = "max_batch_size is not set: the engine is built for 8"
-    assert warned(default, release=release, image=IMAGE) is (release in ("0.8.0", "0.9.0", "0.10.0"))
-    assert not warned(default, release=release, image=IMAGE, limits={"max_batch_size": 8})
-
-
 def test_instances_on_gpus_give_a_warning() -> None:
     overrides = {"tensorrt_llm": {"instance_group": [{"count": 1, "kind": "KIND_GPU"}]}}
     assert warned("KIND_GPU", repository_overrides=overrides)
     assert not warned("KIND_GPU", repository_overrides={"tensorrt_llm": {"instance_group": [{"kind": "KIND_CPU"}]}})
 
 
-def test_streaming_is_warned_of() -> None:
-    assert warned("trtllm_streaming")
-    assert not warned("trtllm_streaming", streaming=False)
+@pytest.mark.parametrize("release", CATALOGUE.releases)
+@pytest.mark.parametrize("shape", ["BM.GPU4.8", "VM.GPU.A10.1"])
+@pytest.mark.parametrize("profile", ["engine", "llmapi"])
+def test_defaults_are_not_warned_of(release: str, profile: str, shape: str) -> None:
+    if profile in CATALOGUE.releases[release]["profiles"]:
+        facts = facts_of_shape(CATALOGUE.shapes[shape])
+        assert accepted(facts, release=release, profile=profile, image=IMAGE, model="mistral-7b")["warnings"] == []
 
 
 @pytest.mark.parametrize(
