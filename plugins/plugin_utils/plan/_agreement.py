@@ -76,9 +76,11 @@ Problems = Iterator["tuple[str, Any, str]"]
 
 
 def stated(spec: Spec) -> Iterator[Stated]:
-    """The repository parameters, and the same values in fields of the configuration. Null leaves a default."""
+    """The repository parameters, and the same values in fields of the configuration. Null leaves upstream's default."""
+    defaults = {"max_beam_width": 1, **spec.release["runtime_defaults"]}
     for model, values in spec.repository_parameters.items():
-        for name, value in values.items():
+        for name, given in values.items():
+            value = defaults.get(name) if given is None else given
             if value is not None:
                 yield Stated(f"repository_parameters.{model}.{name}", model, name, value)
     for model, fields in spec.repository_overrides.items():
@@ -154,9 +156,9 @@ def _streaming(spec: Spec) -> Problems:
 def _cache_fraction(spec: Spec) -> Problems:
     """`read_spec` uses the parameter as the limit, unless the limit is set too."""
     found, limit = cache_fraction_of(spec.repository_parameters, spec.profile), spec.limits.kv_cache_fraction
-    entries = [Stated(found[0], TENSORRT_LLM, "", found[1])] if found else []
-    name = "kv_cache_free_gpu_mem_fraction"
-    entries += [entry for entry in stated(spec) if entry.name == name and "overrides" in entry.variable]
+    entries = [entry for entry in stated(spec) if entry.name == "kv_cache_free_gpu_mem_fraction"]
+    if found and spec.profile == "llmapi":
+        entries.append(Stated(found[0], TENSORRT_LLM, "", found[1]))
     for entry in entries:
         if not entry.states(limit):
             yield entry.variable, entry.value, f"the plan has {limit}: use trtllm_limits.kv_cache_fraction instead"
@@ -195,6 +197,15 @@ def required_build_options(spec: Spec) -> dict[str, str]:
 def _is_on(spec: Spec, name: str) -> bool:
     entry = _of_engine(spec).get(name)
     return entry is not None and entry.states(True)
+
+
+def chunk_parameter(spec: Spec) -> str:
+    """The parameter with which a prompt can be longer than a step."""
+    return "enable_chunked_context" if spec.profile == "engine" else "enable_chunked_prefill"
+
+
+def takes_chunks(spec: Spec) -> bool:
+    return _is_on(spec, chunk_parameter(spec))
 
 
 def reuses_blocks(spec: Spec) -> bool:

@@ -13,6 +13,7 @@ from dataclasses import asdict, replace
 
 from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._artifact import artifact_key
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.catalogue._catalogue import Catalogue
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._agreement import takes_chunks
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._gpu_fit import load_of
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._host_facts import HostFacts
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._sizing import (
@@ -91,6 +92,7 @@ def _chosen_for(spec: Spec, host: HostFacts, memory: int | None) -> str:
             "parallelism": asdict(spec.parallelism_request),
             "limits": {name: getattr(spec.limits, name) for name in sorted(spec.explicit_limits)},
             "cache": [spec.limits.kv_cache_fraction, load_of(spec, 0).tokens_per_block, load_of(spec, 0).most_tokens],
+            "chunks": takes_chunks(spec),
             "gpus": [len(host.gpus), memory],
         }
     )
@@ -101,13 +103,14 @@ def _chosen(spec: Spec, memory: int | None, gpus: int) -> Limits:
     asked, explicit, load = spec.parallelism_request, spec.explicit_limits, load_of(spec, memory or 0)
     positions = spec.model.shape.max_positions
     longest = power_of_two(min(positions, load.most_tokens or positions))
-    candidates = list(_smallest(load, explicit, longest))
+    chunks = takes_chunks(spec)
+    candidates = list(_smallest(load, explicit, longest, chunks))
     found: list[tuple[int, Limits]] = []
     for limits in candidates if memory is not None else ():
         least = replace(load, limits=limits)
         parallelism = choose_parallelism(least, gpus, asked.tensor, asked.pipeline)
         if parallelism:
-            largest = _with_input(_largest(least, parallelism, explicit, longest), explicit)
+            largest = _with_input(_largest(least, parallelism, explicit, longest), explicit, chunks)
             found.append((replace(load, limits=largest).on(parallelism).sequences, largest))
             if found[-1][0] >= ENOUGH_SEQUENCES:
                 return largest
@@ -115,20 +118,22 @@ def _chosen(spec: Spec, memory: int | None, gpus: int) -> Limits:
         return max(found, key=lambda entry: entry[0])[1]
     if memory is not None:
         # It is refused, with the figures of the least.
-        return _with_input(candidates[-1], explicit)
+        return _with_input(candidates[-1], explicit, chunks)
     limits = candidates[0]
     if "max_batch_size" not in explicit:
         limits = replace(limits, max_batch_size=min(load.limits.max_batch_size, limits.max_num_tokens))
-    return _with_input(limits, explicit)
+    return _with_input(limits, explicit, chunks)
 
 
-def _smallest(load: Load, explicit: frozenset[str], longest: int) -> Iterator[Limits]:
+def _smallest(load: Load, explicit: frozenset[str], longest: int, chunks: bool) -> Iterator[Limits]:
     """The least that is worth serving, for less and less memory. What is set stays as it is."""
     limits = load.limits
     batch = limits.max_batch_size if "max_batch_size" in explicit else 1
     prompt = limits.max_input_len if "max_input_len" in explicit else 1
-    for step, tokens, length in ((step, *sizes) for step in dict.fromkeys((prompt, 1)) for sizes in _LEAST):
-        # A step has a token of each sequence, and a whole prompt if there is memory for that.
+    # A step has a whole prompt if there is memory for that.
+    steps = (1,) if chunks else tuple(dict.fromkeys((prompt, 1)))
+    for step, tokens, length in ((step, *sizes) for step in steps for sizes in _LEAST):
+        # It has a token of each sequence.
         tokens = max(min(tokens, _most_tokens(load.shape)), _at_least(batch), _at_least(step))
         # A sequence is longer than its prompt.
         length = min(max(length, _at_least(prompt + 1)), max(longest, prompt + 1))
@@ -166,12 +171,13 @@ def _most_tokens(shape: Shape) -> int:
     return power_of_two(_MOST_ELEMENTS // widest)
 
 
-def _with_input(limits: Limits, explicit: frozenset[str]) -> Limits:
-    """Half of a sequence, but not more than a step, which has a whole prompt by default."""
+def _with_input(limits: Limits, explicit: frozenset[str], chunks: bool) -> Limits:
+    """Half of a sequence, but not more than a step, unless prompts are processed in chunks."""
     if "max_input_len" in explicit:
         return limits
     half = power_of_two(max(1, limits.max_seq_len // 2))
-    return replace(limits, max_input_len=min(half, power_of_two(limits.max_num_tokens)))
+    step = half if chunks else power_of_two(limits.max_num_tokens)
+    return replace(limits, max_input_len=min(half, step))
 
 
 def power_of_two(number: int) -> int:

@@ -13,8 +13,10 @@ from collections.abc import Iterator
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.catalogue._catalogue import Catalogue
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.catalogue._vulnerabilities import older
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._agreement import (
+    chunk_parameter,
     required_build_options,
     reuses_blocks,
+    takes_chunks,
 )
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._commands import llmapi_limits
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._gpu_fit import Sized
@@ -43,10 +45,11 @@ def _server_warnings(spec: Spec) -> Iterator[str]:
 
 def _limit_warnings(spec: Spec) -> Iterator[str]:
     release, limits = spec.release["release"], spec.limits
-    if limits.max_num_tokens < limits.max_input_len:
+    if limits.max_num_tokens < limits.max_input_len and not takes_chunks(spec):
         yield (
             f"trtllm_limits.max_num_tokens {limits.max_num_tokens}: the server rejects longer prompts, although "
-            f"max_input_len is {limits.max_input_len}, unless chunked context is enabled"
+            f"max_input_len is {limits.max_input_len}: raise it, or set {chunk_parameter(spec)}: true in "
+            f"trtllm_repository_parameters.{TENSORRT_LLM}"
         )
     if limits.max_batch_size == 1 and "max_batch_size" in spec.explicit_limits:
         yield "trtllm_limits.max_batch_size 1: in-flight batching serves one request at a time"

@@ -190,6 +190,8 @@ def _check_parameters(spec: Spec, catalogue: Catalogue, refuse: Refuse) -> None:
                 refuse(
                     variable, value, "must be text, a number, true or false, or null to leave the placeholder unfilled"
                 )
+            if value is None and name in spec.release["placeholders"][model]["required_to_parse"]:
+                refuse(variable, value, "Triton cannot read the configuration if this is not filled: remove it")
             if name not in known:
                 refuse(
                     variable,

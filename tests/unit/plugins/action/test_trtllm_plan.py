@@ -113,7 +113,7 @@ def test_variables_of_one_host_are_not_taken_for_the_plays(tmp_path: Path) -> No
     fact = {"ansible.builtin.set_fact": {"trtllm_limits": {"max_batch_size": 3}}, "when": "inventory_hostname == 'a'"}
     played = Played(tmp_path, flat, {}, before=(fact,))
     assert [played.default(name)["precision"] for name in "ab"] == ["float32", "float16"]
-    assert [played.default(name)["limits"]["max_batch_size"] for name in "ab"] == [3, 64]
+    assert [played.default(name)["limits"]["max_batch_size"] for name in "ab"] == [3, 128]
 
 
 def test_an_unknown_variable_is_refused_with_other_problems(tmp_path: Path) -> None:

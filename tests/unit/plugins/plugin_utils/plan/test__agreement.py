@@ -86,6 +86,9 @@ def test_a_parameter_of_a_feature_needs_an_engine_with_it(values: dict[str, Any]
         ({"triton_max_batch_size": "64"}, {}, False),
         ({"triton_max_batch_size": 16}, {"max_batch_size": 8}, False),
         ({"triton_max_batch_size": "8"}, {"max_batch_size": 8}, True),
+        # Null leaves upstream's default, one beam.
+        ({"max_beam_width": None}, {"max_beam_width": 4}, False),
+        ({"max_beam_width": None}, {}, True),
     ],
 )
 def test_a_parameter_is_the_limit_of_the_engine(values: dict[str, Any], limits: dict[str, Any], agrees: bool) -> None:
@@ -163,6 +166,12 @@ def test_a_fraction_among_the_parameters_is_checked(fraction: Any) -> None:
     assert "at most 1" in said[f"{PARAMETERS}.kv_cache_config.free_gpu_memory_fraction"]
 
 
+def test_a_fraction_that_is_left_to_upstream_is_its_default() -> None:
+    assert accepted(**given(kv_cache_free_gpu_mem_fraction=None))
+    said = refused(limits={"kv_cache_fraction": 0.5}, **given(kv_cache_free_gpu_mem_fraction=None))
+    assert "the plan has 0.5" in said[f"{PARAMETERS}.kv_cache_free_gpu_mem_fraction"]
+
+
 def test_a_number_of_tokens_limits_the_cache() -> None:
     limits = {"max_seq_len": 4096}
     assert accepted(limits=limits, **given(max_tokens_in_paged_kv_cache=8192))["budget"]["gpu"]["kv_tokens"] == 8192
@@ -187,6 +196,7 @@ def test_beams_switch_off_the_reuse_of_blocks(release: str, filled: str | None) 
     assert parameters.get("enable_kv_cache_reuse") == filled
     assert warned("not reused", **request) is bool(filled)
     assert "remove one of them" in str(refused(**request, **given(enable_kv_cache_reuse=True)))
+    assert ("remove one of them" in str(refused(**request, **given(enable_kv_cache_reuse=None)))) is bool(filled)
 
 
 def test_the_llm_api_has_no_beams() -> None:
@@ -229,6 +239,8 @@ def test_streaming_has_one_source(profile: str, streaming: bool) -> None:
         ({"logits_datatype": "TYPE_FP16"}, "use trtllm_build_options.logits_dtype"),
         ({"cross_kv_cache_fraction": 0.5}, "has no encoder"),
         ({"gpu_device_ids": "0;1"}, "one instance"),
+        ({"triton_max_batch_size": None}, "cannot read the configuration"),
+        ({"logits_datatype": None}, "cannot read the configuration"),
     ],
 )
 def test_a_parameter_that_cannot_work_is_refused(values: dict[str, Any], words: str) -> None:

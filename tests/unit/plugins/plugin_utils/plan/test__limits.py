@@ -79,6 +79,18 @@ def test_what_is_set_stays_and_the_rest_is_chosen_for_it() -> None:
     assert limits(limits={"max_beam_width": 4})["max_seq_len"] == 4096
 
 
+@pytest.mark.parametrize(
+    ("profile", "name"), [("engine", "enable_chunked_context"), ("llmapi", "enable_chunked_prefill")]
+)
+def test_prompts_in_chunks_can_be_longer_than_a_step(profile: str, name: str) -> None:
+    request: dict[str, Any] = {"profile": profile, "limits": {"max_seq_len": 32768}}
+    assert limits(**request)["max_input_len"] == 8192
+    chunks = {"repository_parameters": {"tensorrt_llm": {name: True}}}
+    assert limits(**request, **chunks)["max_input_len"] == 16384
+    long = limits(profile=profile, limits={"max_input_len": 20000}, **chunks)
+    assert (long["max_num_tokens"], long["max_seq_len"]) == (8192, 32768)
+
+
 def test_set_limits_are_not_changed() -> None:
     given = {"max_batch_size": 3, "max_input_len": 7, "max_seq_len": 11, "max_num_tokens": 13}
     plan = accepted(limits=given)

@@ -84,7 +84,10 @@ def test_a_misspelt_argument_of_the_llm_api_gives_a_warning() -> None:
 
 def test_prompts_longer_than_a_step_give_a_warning() -> None:
     limits = {"max_input_len": 4096, "max_seq_len": 8192}
-    assert warned("max_num_tokens 2048", limits={**limits, "max_num_tokens": 2048})
+    for profile, name in (("engine", "enable_chunked_context"), ("llmapi", "enable_chunked_prefill")):
+        request: dict[str, Any] = {"profile": profile, "limits": {**limits, "max_num_tokens": 2048}}
+        assert warned("max_num_tokens 2048", **request) and warned(f"set {name}: true", **request)
+        assert not warned("max_num_tokens", **request, repository_parameters={"tensorrt_llm": {name: True}})
     assert not warned("max_num_tokens", limits=limits)
 
 
