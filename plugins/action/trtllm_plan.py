@@ -67,8 +67,11 @@ class ActionModule(ActionBase):
                 "plan_file": {"type": "path"},
                 "record_file": {"type": "path"},
             },
-            mutually_exclusive=[("host_facts", "host_facts_file", "host_shape")],
         )
+        sources = [name for name in ("host_facts", "host_facts_file", "host_shape") if arguments[name]]
+        if len(sources) > 1:
+            names = " and ".join(f"trtllm_{name}" for name in sources)
+            raise AnsibleActionFail(f"{names} are both set: plan with one of them, and remove the other")
         variables = _Variables(task_vars or {}, self._templar.template, arguments["request"])
         catalogue = load_catalogue()
         try:
@@ -76,8 +79,7 @@ class ActionModule(ActionBase):
         except InputError as exc:
             raise AnsibleActionFail(str(exc)) from exc
         hosts = {
-            name: _host(variables.of(name), known, arguments["bundles"].get(name), arguments["host_shape"] is not None)
-            for name, known in facts.items()
+            name: _host(variables.of(name), known, arguments["bundles"].get(name)) for name, known in facts.items()
         }
         fleet = plan_fleet(hosts, catalogue, arguments["deployment"])
         own = {name: fleet["hosts"][name] for name in arguments["hosts"]}
@@ -145,7 +147,7 @@ class _Variables:
         return {**of_roles, **{name: variables[name] if name in READ else None for name in names}, **self._common}
 
 
-def _host(variables: Mapping[str, Any], facts: Any, bundle: Mapping[str, Any] | None, assumed: bool = False) -> Host:
+def _host(variables: Mapping[str, Any], facts: Any, bundle: Mapping[str, Any] | None) -> Host:
     docker_source = variables.get("trtllm_docker_source") or DOCKER_SOURCE
     variables, secrets = without_secrets(variables)
     unencrypted = unencrypted_token(variables)
@@ -161,7 +163,6 @@ def _host(variables: Mapping[str, Any], facts: Any, bundle: Mapping[str, Any] | 
             docker=variables["docker_vendor_url"] if docker_source == "vendor" else "",
             nvidia_ctk=variables["nvidia_ctk_repository_url"],
         ),
-        assumed=assumed,
     )
 
 

@@ -110,8 +110,8 @@ options:
     type: path
   host_shape:
     description:
-      - Plan for new hosts of this shape (C(catalogue/shapes)), such as V(BM.GPU4.8). A missing token for a gated model
-        is only a warning then.
+      - Plan for new hosts of this shape (C(catalogue/shapes)), such as V(BM.GPU4.8). What is on them is not known, so a
+        missing token for a gated model is only a warning.
     type: str
   bundles:
     description:

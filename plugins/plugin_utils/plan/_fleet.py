@@ -72,7 +72,7 @@ class Host:
     """The inputs of a host's plan. `facts` are as `trtllm_host_info` returns them.
 
     `refusals` are for variables that belong to no deployment. `bundle`: the result of the role bundle, if there is one.
-    `stored`: the limits that were chosen for what other hosts serve. `assumed`: the facts are those of a shape.
+    `stored`: the limits that were chosen for what other hosts serve.
     """
 
     deployments: Deployments
@@ -82,7 +82,6 @@ class Host:
     bundle: Mapping[str, Any] | None = None
     vendors: Vendors = Vendors()
     stored: Stored = field(default_factory=dict)
-    assumed: bool = False
 
     @property
     def token(self) -> Token:
@@ -108,7 +107,12 @@ def plan_fleet(hosts: Mapping[str, Host], catalogue: Catalogue, only: str = "") 
     `only`: the deployment to act on. The others are included in the plan, but not checked.
     """
     hosts = _with_stored_limits(hosts)
-    plans = plan_equal_hosts_once(hosts, lambda host: plan_host(host, catalogue, only), _group_key, _effects)
+    plans = plan_equal_hosts_once(
+        hosts,
+        lambda host: plan_host(host, catalogue, only),
+        _group_key,
+        lambda host, plan: _effects(host, plan, catalogue),
+    )
     return {"hosts": plans, "artifacts": artifacts_of(plans, {name: host.known for name, host in hosts.items()})}
 
 
@@ -122,16 +126,16 @@ def _with_stored_limits(hosts: Mapping[str, Host]) -> Mapping[str, Host]:
 
 def _group_key(host: Host) -> dict[str, Any]:
     """Facts that the planner does not read, such as serial numbers of GPUs, do not change a plan."""
-    known = replace(host.known, disk_free=None, artifacts=frozenset(), serving={})
+    known = replace(host.known, disk_free=None, artifacts=frozenset(), serving={}, inspected=False)
     return {
         "deployments": {name: [entry.request, sorted(entry.own)] for name, entry in host.deployments.by_name.items()},
         "facts": repr(known),
-        "rest": [host.token_file, host.bundle, repr(host.vendors), host.assumed],
+        "rest": [host.token_file, host.bundle, repr(host.vendors)],
         "refusals": repr([*host.refusals, *host.deployments.refusals, *host.wrong_facts]),
     }
 
 
-def _effects(host: Host, plan: Plan) -> Any:
+def _effects(host: Host, plan: Plan, catalogue: Catalogue) -> Any:
     """How free disk space, artifacts and served releases affect the plan. A refusal may mention any of them."""
     known, made = host.known, plan["deployments"]
     if plan["refusals"]:
@@ -143,6 +147,7 @@ def _effects(host: Host, plan: Plan) -> Any:
         known.disk_free if known.disk_free is None or known.disk_free < room else "enough",
         known.artifacts & wanted,
         {name: _serves(release, made.get(name)) for name, release in known.serving.items()},
+        known.inspected and any(_missing_token(part["needs"], host, known, catalogue) for part in made.values()),
     )
 
 
@@ -229,14 +234,15 @@ def _plan(
         made["bundle"] = bundle_contents(made, with_config(request, host.token.readable))
     located = [{**entry, "variable": deployment.located(entry["variable"])} for entry in made["refusals"]]
     made = {**made, "refusals": located}
-    missing = None if host.bundle else _missing_token(made["needs"].get("hub"), host, known, catalogue)
-    if missing and host.assumed:
+    missing = None if host.bundle else _missing_token(made["needs"], host, known, catalogue)
+    if missing and not known.inspected:
         return {**made, "warnings": [*made["warnings"], f"{missing.variable}: {missing.message}"]}
     return _refused(made, [missing] if missing else [])
 
 
-def _missing_token(hub: Mapping[str, Any] | None, host: Host, known: HostFacts, catalogue: Catalogue) -> Refusal | None:
+def _missing_token(needs: Mapping[str, Any], host: Host, known: HostFacts, catalogue: Catalogue) -> Refusal | None:
     """Why the hub would not serve the weights that are still to be downloaded."""
+    hub = needs.get("hub")
     if not hub or f"weights/{PurePath(hub['dest']).name}" in known.artifacts:
         return None
     if host.token.problem:

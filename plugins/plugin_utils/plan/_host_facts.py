@@ -30,7 +30,8 @@ class Gpu:
 
 @dataclass(frozen=True)
 class HostFacts:
-    """Sizes in bytes; None or empty if not known. `artifacts` are folders in the root folder, such as weights/KEY.
+    """Sizes in bytes; None or empty if not known. `artifacts` are folders in the root folder, such as weights/KEY; they
+    are only known if it was `inspected`.
 
     `root_foreign` are names in a root folder that this collection did not create, `root_outdated` names of an earlier
     layout of this collection. `serving` is the release that each deployment serves, `limits` those that were chosen for
@@ -48,6 +49,7 @@ class HostFacts:
     root_foreign: tuple[str, ...] = ()
     root_outdated: tuple[str, ...] = ()
     limits: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    inspected: bool = False
 
     @property
     def gpu_memory(self) -> int | None:
@@ -110,6 +112,7 @@ def read_host_facts(raw: Any) -> tuple[HostFacts, list[Refusal]]:
         root_outdated=tuple(names("root_outdated")),
         serving=checker.texts("host_facts.deployments", raw.get("deployments") or {}),
         limits=_chosen_limits(raw.get("limits")),
+        inspected=raw.get("artifacts") is not None,
     )
     return facts, checker.refusals
 

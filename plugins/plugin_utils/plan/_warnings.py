@@ -21,8 +21,9 @@ from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._agreement i
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._commands import llmapi_limits
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._gpu_fit import Sized
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._host_facts import HostFacts
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._sizing import PRECISIONS
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.request._refusal import counted, hint
-from ansible_collections.tritonops.trtllm.plugins.plugin_utils.request._spec import TENSORRT_LLM, Spec
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils.request._spec import TENSORRT_LLM, Spec, is_commit
 
 
 def warnings(spec: Spec, host: HostFacts, sized: Sized, catalogue: Catalogue) -> list[str]:
@@ -82,7 +83,17 @@ def _model_warnings(spec: Spec) -> Iterator[str]:
                     f"trtllm_repository_parameters.{TENSORRT_LLM}.{name} is not a known key of model.yaml"
                     f"{hint(name, known)}; it is passed to LLM() unchanged"
                 )
-    tokenizer = spec.tokenizer
+    model, tokenizer = spec.model, spec.tokenizer
+    if not spec.weights.path and not is_commit(model.revision):
+        yield (
+            f"trtllm_model.revision {model.revision} is not a commit: what it names can change, and then hosts differ; "
+            "use the commit"
+        )
+    if model.quantization and PRECISIONS[spec.precision].weight_bytes > 1:
+        yield (
+            f"{model.name} is quantised ({model.quantization}), but its memory is calculated for {spec.precision}: the "
+            "KV cache has more room than shown"
+        )
     if tokenizer and tokenizer.kind != spec.model.kind:
         yield (
             f"trtllm_tokenizer {tokenizer.repository or tokenizer.path} (kind: {tokenizer.kind}) does not match the "

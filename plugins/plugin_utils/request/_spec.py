@@ -583,6 +583,10 @@ def _is_address(text: str) -> bool:
     return "%" not in text
 
 
+def is_commit(revision: str) -> bool:
+    return bool(_COMMIT.fullmatch(revision))
+
+
 def _not_waivable(name: str) -> str:
     if name in _RENAMED:
         return f"is now called {_RENAMED[name]}"

@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from ipaddress import ip_address
 from typing import Any
 
 from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._progress import human_bytes
@@ -121,8 +122,9 @@ def _remarks(plan: Plan, verbose: bool) -> Iterator[str]:
     known = plan["vulnerabilities"]
     if known:
         some = ", ".join([*known[:3], *(["…"] if len(known) > 3 else [])])
-        kept = "keep Triton on loopback, behind a gateway, with Docker 28 or later"
-        yield f"security  {counted(len(known), 'known CVE')} ({some}): {kept}"
+        exposed = not ip_address(plan["server"]["address"]).is_loopback
+        where = "only a gateway may reach Triton" if exposed else "keep Triton on loopback, behind a gateway"
+        yield f"security  {counted(len(known), 'known CVE')} ({some}): {where}, with Docker 28 or later"
     if plan["image_driver"]:
         yield f"driver    not known, so not checked; the image was built for {plan['image_driver']}"
     yield from _facts_of_version(f"notes     {len(plan['notes'])}", plan, "notes", verbose)

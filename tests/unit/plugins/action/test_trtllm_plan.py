@@ -182,11 +182,16 @@ def test_a_verbose_table_has_what_is_not_verified(tmp_path: Path) -> None:
     assert [line for line in played.result["table"] if line.startswith("- ")]
 
 
+def test_facts_have_one_source(tmp_path: Path) -> None:
+    played = Played(tmp_path, {"a": variables(**GOOD)}, {"host_shape": "BM.GPU4.8", "host_facts_file": "facts.json"})
+    assert "trtllm_host_facts_file and trtllm_host_shape are both set" in " ".join(played.said.split())
+
+
 def test_a_plan_by_shape_needs_no_token(tmp_path: Path) -> None:
     hosts = {"a": variables(model="llama-3.1-8b")}
     played = Played(tmp_path, hosts, {"host_shape": "BM.GPU4.8"})
     assert played.result["refused"] == [] and "trtllm_token_file: meta-llama/Llama-3.1-8B is a gated" in played.said
-    assert Played(tmp_path, hosts, {}).result["refused"] == ["a"]
+    assert Played(tmp_path, hosts, {"host_facts": {"a": host(artifacts=[])}}).result["refused"] == ["a"]
 
 
 def test_conversions_have_the_token_of_their_first_host(tmp_path: Path) -> None:

@@ -397,8 +397,10 @@ def test_hosts_are_planned_independently() -> None:
 GATED = {"model": "llama-3.1-8b"}
 
 
-def token_plan(token_file: Any, assumed: bool = False, facts: dict[str, Any] | None = None, **options: Any) -> Any:
-    planned = replace(host_of(facts, **{**GATED, **options}), token_file=token_file, assumed=assumed)
+def token_plan(token_file: Any, facts: dict[str, Any] | None = None, **options: Any) -> Any:
+    """The plan of a host without artifacts."""
+    facts = facts or host(artifacts=[])
+    planned = replace(host_of(facts, **{**GATED, **options}), token_file=token_file)
     return plan_fleet({"one": planned}, CATALOGUE)["hosts"]["one"]
 
 
@@ -431,14 +433,15 @@ def test_a_hub_that_is_not_asked_or_not_gated_needs_no_token(options: dict[str, 
 
 
 def test_weights_that_are_already_there_need_no_token() -> None:
-    key = token_plan(None, assumed=True)["deployments"]["default"]["artifacts"]["weights"]["key"]
+    key = token_plan(None, host())["deployments"]["default"]["artifacts"]["weights"]["key"]
     for path in (None, "/nowhere/token"):
         plan = token_plan(path, facts=host(artifacts=[f"weights/{key}"]))
         assert (plan["refusals"], plan["token_file"]) == ([], "")
 
 
 def test_a_plan_by_shape_only_warns() -> None:
-    plan = token_plan(None, assumed=True)
+    """The facts of a shape do not say which artifacts there are."""
+    plan = token_plan(None, host())
     assert plan["refusals"] == []
     (warning,) = plan["deployments"]["default"]["warnings"]
     assert warning.startswith("trtllm_token_file: meta-llama/Llama-3.1-8B is a gated model")

@@ -108,10 +108,14 @@ def test_less_memory_leaves_less() -> None:
     assert limits(gpus("NVIDIA X", 18 << 10, 1), **request)["max_batch_size"] == 8
 
 
-def test_tensors_of_a_step_are_small_enough_for_tensorrt() -> None:
-    wide = {**vars(shape_of("llama-3.1-8b")), "layers": 1, "ffn": 1 << 18}
-    model = {"repository": "me/wide", "revision": "main", "architecture": "LlamaForCausalLM", "shape": wide}
-    assert limits(gpus("NVIDIA X", 1 << 20), model=model)["max_num_tokens"] * 2 * wide["ffn"] < 2**31
+def test_tensors_are_small_enough_for_tensorrt() -> None:
+    def chosen(**changes: int) -> dict[str, Any]:
+        shape = {**vars(shape_of("llama-3.1-8b")), "layers": 1, **changes}
+        model = {"repository": "me/wide", "revision": "main", "architecture": "LlamaForCausalLM", "shape": shape}
+        return limits(gpus("NVIDIA X", 1 << 20), model=model)
+
+    assert chosen(ffn=1 << 18)["max_num_tokens"] == 2048
+    assert chosen(vocab=1 << 24)["max_batch_size"] == 64
 
 
 def test_without_known_gpus_there_are_small_limits() -> None:

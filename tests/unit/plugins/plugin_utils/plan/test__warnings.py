@@ -67,6 +67,22 @@ def test_limits_that_the_llm_api_has_not_are_warned_of() -> None:
     assert not warned("and ignored", profile="llmapi", limits={"max_seq_len": 4096})
 
 
+@pytest.mark.parametrize(("revision", "warns"), [("main", True), ("1" * 40, False), ("1" * 7, True)])
+def test_a_revision_that_can_change_is_warned_of(revision: str, warns: bool) -> None:
+    model = {"preset": "mixtral-8x7b-instruct", "revision": revision}
+    assert warned("is not a commit", model=model) is warns
+    # Nothing is downloaded from a hub.
+    assert not warned("is not a commit", model=model, weights={"path": "/srv/weights"})
+
+
+@pytest.mark.parametrize(
+    ("method", "warns"), [("awq", True), ("compressed-tensors", True), ("fp8", False), ("", False)]
+)
+def test_quantised_weights_whose_size_is_not_known_are_warned_of(method: str, warns: bool) -> None:
+    model = {"preset": "mixtral-8x7b-instruct", "quantization": method}
+    assert warned(f"is quantised ({method})", host("BM.GPU.H100.8"), profile="llmapi", model=model) is warns
+
+
 def test_a_placeholder_can_be_left_unfilled() -> None:
     plan = accepted(repository_parameters={"preprocessing": {"engine_dir": None}})
     assert "engine_dir" not in plan["model_repo"]["release"]["parameters"]["preprocessing"]

@@ -163,3 +163,11 @@ def test_a_driver_that_was_not_checked_is_no_warning() -> None:
     table = rows(host(driver_version=None))
     assert " ".join(table["driver"]) == "not known, so not checked; the image was built for 590.44.01"
     assert "driver" not in rows() and "warning" not in table
+
+
+@pytest.mark.parametrize(
+    ("address", "words"), [("127.0.0.1", "keep Triton on loopback"), ("10.0.0.1", "only a gateway may reach Triton")]
+)
+def test_advice_about_cves_fits_the_address(address: str, words: str) -> None:
+    table = rows(server={"address": address}, waive=["exposed_vulnerable_release"])
+    assert words in " ".join(table["security"])
