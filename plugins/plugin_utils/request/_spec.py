@@ -11,7 +11,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
@@ -62,6 +62,7 @@ _ULIMIT = re.compile(r"[a-z]{1,20}=-?[0-9]{1,19}(:-?[0-9]{1,19})?")
 # The APIs that neither clients nor the proof of a release need.
 _CLOSABLE = ("shared-memory", "trace", "logging", "model-config", "statistics")
 _ARGUMENT = re.compile(r"--[a-z0-9-]+=\S+")
+_FLAG = re.compile(r"--[A-Za-z][A-Za-z0-9_-]{0,99}")
 _SHM_SIZE = re.compile(r"[1-9][0-9]{0,14}[bkmgBKMG]?")
 _INSTRUCT = re.compile(r"instruct|chat|[-_]it$", re.IGNORECASE)
 _GPU_OPTIONS = options_of(Gpus)
@@ -191,6 +192,7 @@ class Spec:
     """A valid request. `explicit_limits` are the names of the limits that were set.
 
     `gpus` is how many of the host's GPUs it gets, or their indexes; None for those that no other deployment uses.
+    `build_options` and `convert_options` are further options of upstream's commands, by flag.
     """
 
     model: Model
@@ -216,6 +218,8 @@ class Spec:
     waived: frozenset[str]
     repository_parameters: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     repository_overrides: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    build_options: Mapping[str, Any] = field(default_factory=dict)
+    convert_options: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def converts(self) -> bool:
@@ -553,6 +557,26 @@ class Reader(Checker):
         elif not is_plain(value) or "\0" in str(value):
             self.refuse(variable, value, "must be text, a number, true or false, or lists or mappings of these")
 
+    def options(self, variable: str) -> Mapping[str, Any]:
+        """Options of a command by flag; their names can be written without the dashes."""
+        given, found = as_mapping(self.get(variable, {})), {}
+        if not isinstance(given, Mapping):
+            self.refuse(variable, given, "must be a mapping of options to values, such as {log_level: verbose}")
+            return {}
+        for name, value in given.items():
+            words = value if isinstance(value, (list, tuple)) else [value]
+            flag = f"--{name.lstrip('-')}" if isinstance(name, str) else ""
+            option = f"{variable}.{flag[2:]}"
+            if not _FLAG.fullmatch(flag):
+                self.refuse(variable, name, "must have the names of options as its keys")
+            elif not all(isinstance(word, (str, int, float)) and is_plain(word) for word in words):
+                self.refuse(option, value, "must be text, a number, true or false, or a list of these")
+            elif flag in found:
+                self.refuse(option, value, "is set twice")
+            else:
+                found[flag] = value
+        return found
+
     def expected_gpus(self) -> Gpus:
         """What is required of the GPUs in addition to what the plan needs."""
         given = as_mapping(self.get("preflight_gpus", {}))
@@ -585,6 +609,10 @@ def _is_address(text: str) -> bool:
     except ValueError:
         return False
     return "%" not in text
+
+
+def is_commit(revision: str) -> bool:
+    return bool(_COMMIT.fullmatch(revision))
 
 
 def _not_waivable(name: str) -> str:
@@ -668,11 +696,16 @@ def read_spec(request: Mapping[str, Any], catalogue: Catalogue) -> tuple[Spec | 
     reader.choice("precision", precision, PRECISIONS, "precision")
     limits = reader.section("limits", Limits)
     set_limits = as_mapping(reader.get("limits", {}))
+    explicit = frozenset(set_limits if isinstance(set_limits, Mapping) else ())
+    parameters = reader.per_model("repository_parameters")
+    stated = cache_fraction_of(parameters, profile)
+    if stated and "kv_cache_fraction" not in explicit:
+        limits = replace(limits, kv_cache_fraction=reader.fraction(*stated))
     rest: dict[str, Any] = {
         "root": reader.root(),
         "parallelism_request": reader.section("parallelism", ParallelismRequest),
         "limits": limits,
-        "explicit_limits": frozenset(set_limits if isinstance(set_limits, Mapping) else ()),
+        "explicit_limits": explicit,
         "image": reader.image(),
         "sources": reader.sources(),
         "server": reader.server(),
@@ -686,12 +719,24 @@ def read_spec(request: Mapping[str, Any], catalogue: Catalogue) -> tuple[Spec | 
         "engine_dir": reader.path("engine_dir"),
         "expected_gpus": reader.expected_gpus(),
         "waived": reader.waived(),
-        "repository_parameters": reader.per_model("repository_parameters"),
+        "repository_parameters": parameters,
         "repository_overrides": reader.per_model("repository_overrides"),
+        "build_options": reader.options("build_options"),
+        "convert_options": reader.options("convert_options"),
     }
     if reader.refusals or model is None or release is None:
         return None, reader.refusals
     return Spec(model=model, release=release, profile=profile, precision=precision, **rest), []
+
+
+def cache_fraction_of(parameters: Mapping[str, Mapping[str, Any]], profile: str) -> tuple[str, Any] | None:
+    """The variable and value of the repository parameter for the KV cache's share of memory, if it is set."""
+    of_llm_api = (TENSORRT_LLM, "kv_cache_config", "free_gpu_memory_fraction")
+    path = (TENSORRT_LLM, "kv_cache_free_gpu_mem_fraction") if profile == "engine" else of_llm_api
+    value: Any = parameters
+    for name in path:
+        value = value.get(name) if isinstance(value, Mapping) else None
+    return None if value is None else (".".join(("repository_parameters", *path)), value)
 
 
 def _natural_precision(model: Model | None, profile: str) -> str:
