@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import importlib.util
 import itertools
-import re
 import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -169,9 +168,8 @@ def answer(model: Any, request: InferenceRequest) -> list[InferenceResponse]:
     ]
 
 
-def read_config(path: Path, values: Mapping[str, str]) -> dict[str, Any]:
-    """A model's configuration, filled and as Triton gives it to the model."""
-    text = re.sub(r"\$\{(\w+)\}", lambda match: values.get(match[1], match[0]), path.read_text(encoding="utf-8"))
+def read_config(text: str) -> dict[str, Any]:
+    """A config.pbtxt as Triton gives it to the model."""
     config: dict[str, Any] = json_format.MessageToDict(
         text_format.Parse(text, ModelConfig()), preserving_proto_field_name=True
     )

@@ -15,7 +15,7 @@ import json
 import os
 import subprocess
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,8 @@ from .release import load_tables
 from .tensors import FINAL, Exchange, Format, InputError, Inputs, Place, Reply, Wishes
 
 TRUE = ("true", "1", "t", "y", "yes")
+ASSERTION = "[TensorRT-LLM][ERROR] Assertion failed: "
+FETCHING = "Encountered an error when fetching new request: "
 
 
 def parameter(config: Mapping[str, Any], name: str, default: str) -> str:
@@ -88,6 +90,20 @@ UNSUPPORTED = (
     "guided_decoding_guide",
     "lookahead_window_size",
     "mrope_rotary_cos_sin",
+)
+
+
+# Checks of single values, in upstream's order: input, value if it is missing, and what an error says.
+ASSERTIONS: tuple[tuple[str, float, Callable[[float], bool], str], ...] = (
+    ("beam_width", 1, lambda value: value > 0, "beamWidth > 0"),
+    ("runtime_top_k", 0, lambda value: value >= 0, "topK.value() >= 0"),
+    ("runtime_top_p", 1.0, lambda value: value <= 1, "topP.value() <= 1.f"),
+    ("temperature", 1.0, lambda value: value >= 0, "temperature.value() >= 0.f"),
+    ("min_tokens", 0, lambda value: value >= 0, "minTokens.value() >= 0"),
+    ("repetition_penalty", 1.0, lambda value: value > 0, "repetitionpenalty.value() > 0.f"),
+    ("len_penalty", 0.0, lambda value: value >= 0, "lengthPenalty.value() >= 0.f"),
+    ("num_return_sequences", 1, lambda value: value > 0, "numReturnSequences.value() > 0"),
+    ("request_output_len", 0, lambda value: value > 0, "mMaxNewTokens > 0"),
 )
 
 
@@ -177,11 +193,14 @@ class TritonPythonModel:
             self._submit(inputs, exchange, place)
 
     def _stop(self, request_id: str) -> None:
-        """A request with the same id ends with the tokens that it has; an id without a request is no error."""
+        """A request with the same id ends with the tokens that it has."""
         if not request_id:
             raise InputError(self._form.serving["stop_error"])
-        for exchange in self._exchanges:
-            exchange.stopped |= exchange.request_id == request_id
+        found = [exchange for exchange in self._exchanges if exchange.open and exchange.request_id == request_id]
+        for exchange in found:
+            exchange.stopped = True
+        if not found and self._form.serving["unknown_stop_error"]:
+            raise InputError(self._form.serving["unknown_stop_error"].format(id=request_id))
 
     def _check(self, inputs: Inputs, outputs: Sequence[str]) -> None:
         """Checks that upstream makes before the executor gets the request."""
@@ -192,9 +211,10 @@ class TritonPythonModel:
         if inputs.scalar("streaming", 0, False) and not self._decoupled:
             raise InputError("Streaming is only supported if model is deployed using decoupled mode.")
         if any(not inputs.prompt(row) for row in rows):
-            raise InputError("[TensorRT-LLM][ERROR] Assertion failed: !mInputTokenIds.empty()")
-        if any(inputs.scalar("request_output_len", row, 0) < 1 for row in rows):
-            raise InputError("[TensorRT-LLM][ERROR] Assertion failed: mMaxNewTokens > 0")
+            raise InputError(f"{ASSERTION}!mInputTokenIds.empty()")
+        for name, default, is_valid, assertion in ASSERTIONS:
+            if not all(is_valid(inputs.scalar(name, row, default)) for row in rows):
+                raise InputError(f"{ASSERTION}{assertion}")
         for name in self._form.serving["required_outputs"]:
             if name not in outputs:
                 raise InputError(
@@ -230,8 +250,8 @@ class TritonPythonModel:
                 self._generator.submit(request)
                 return
             except RequestError as refused:
-                error = f"Encountered an error when fetching new request: {refused}"
-        reply.on_update(Update(error=error))
+                error = f"{FETCHING}{refused}"
+        reply.on_update(Update(finished=True, error=error))
 
     def _value_error(self, inputs: Inputs, row: int) -> str | None:
         beams, end_id, vocab = inputs.scalar("beam_width", row, 1), inputs.scalar("end_id", row, -1), self._form.vocab
@@ -239,10 +259,7 @@ class TritonPythonModel:
             text: str = self._form.serving["beam_width_error"]
             return text.format(asked=beams, built=1)
         if not -1 <= end_id < vocab:
-            return (
-                "Encountered an error when fetching new request: [TensorRT-LLM][ERROR] Assertion failed: "
-                f"EndId ({end_id}) is not within acceptable range [-1, {vocab})."
-            )
+            return f"{FETCHING}{ASSERTION}EndId ({end_id}) is not within acceptable range [-1, {vocab})."
         return None
 
     def finalize(self) -> None:

@@ -245,7 +245,7 @@ class Reply:
 
     def _logits(self, generated: list[np.ndarray]) -> dict[str, np.ndarray]:
         arrays = {}
-        if self._wishes.context_logits:
+        if self._context_logits:
             arrays["context_logits"] = np.concatenate(self._context_logits)[None]
         if self._wishes.generation_logits:
             rows = np.stack(generated) if generated else np.zeros((0, self._form.vocab))

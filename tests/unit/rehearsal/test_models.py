@@ -18,8 +18,8 @@ from typing import Any
 import fake_triton
 import numpy as np
 import pytest
+from filled_templates import BACKEND, filled
 
-BACKEND = Path(__file__).parents[3] / "rehearsal/backend"
 PROMPT = [65, 66, 67]
 LENGTH = 4
 ALL = ("return_log_probs", "return_context_logits", "return_generation_logits")
@@ -55,23 +55,8 @@ class Repository:
     """The models of a version, with one transaction policy."""
 
     def __init__(self, version: str, decoupled: bool, built: Any):
-        self._folder = BACKEND / "all_models"
         self._version = version
-        self._values = {
-            "decoupled_mode": str(decoupled).lower(),
-            "triton_max_batch_size": "4",
-            "logits_datatype": "TYPE_FP32",
-            "encoder_input_features_data_type": "TYPE_FP16",
-            "prompt_embedding_table_data_type": "TYPE_FP16",
-            "triton_backend": "tensorrtllm",
-            "engine_dir": str(built.engine),
-            "tokenizer_dir": str(built.tokenizer),
-            "accumulate_tokens": "true",
-            "tensorrt_llm_model_name": "tensorrt_llm",
-            "skip_special_tokens": "true",
-            **dict.fromkeys(("max_queue_delay_microseconds", "max_queue_size"), "0"),
-            **{f"{name}_instance_count": "1" for name in ("preprocessing", "postprocessing", "bls")},
-        }
+        self._values = {"decoupled": decoupled, "engine": str(built.engine), "tokenizer": str(built.tokenizer)}
         self._configs: dict[str, Any] = {}
         fake_triton.served.clear()
 
@@ -81,13 +66,12 @@ class Repository:
 
     def config(self, name: str) -> Any:
         if name not in self._configs:
-            path = self._folder / self._version / name / "config.pbtxt"
-            self._configs[name] = fake_triton.read_config(path, self._values)
+            self._configs[name] = fake_triton.read_config(filled(self._version, name, **self._values))
         return self._configs[name]
 
     def load(self, name: str) -> Any:
         if name not in fake_triton.served:
-            model = fake_triton.load(self._folder / "models" / name / "1/model.py")
+            model = fake_triton.load(BACKEND / "all_models/models" / name / "1/model.py")
             arguments = {"model_config": json.dumps(self.config(name))}
             model.initialize({**arguments, "model_name": name, "model_version": "1"})
             fake_triton.served[name] = model
@@ -277,6 +261,12 @@ TOO_LONG = (
         ("1.2.1", flags("streaming"), "Streaming is only supported if model is deployed using decoupled mode."),
         ("1.2.1", {"request_output_len": [[0]]}, f"{ASSERTION}mMaxNewTokens > 0"),
         ("1.2.1", {"input_lengths": [[0]]}, f"{ASSERTION}!mInputTokenIds.empty()"),
+        ("1.2.1", {"beam_width": [[0]]}, f"{ASSERTION}beamWidth > 0"),
+        ("1.2.1", {"runtime_top_k": [[-1]]}, f"{ASSERTION}topK.value() >= 0"),
+        ("1.2.1", {"runtime_top_p": [[1.5]]}, f"{ASSERTION}topP.value() <= 1.f"),
+        ("1.2.1", {"temperature": [[-0.5]]}, f"{ASSERTION}temperature.value() >= 0.f"),
+        ("1.2.1", {"repetition_penalty": [[0]]}, f"{ASSERTION}repetitionpenalty.value() > 0.f"),
+        ("1.2.1", {"num_return_sequences": [[0]]}, f"{ASSERTION}numReturnSequences.value() > 0"),
         ("0.9.0", LONG, f"{OLD_PREFIX}{FETCHING}{TOO_LONG}"),
         ("1.2.1", LONG, f"{NEW_PREFIX}{FETCHING}{TOO_LONG}"),
         (
@@ -337,14 +327,25 @@ def test_a_stop_request_ends_the_request_with_its_id(
     send = running.sender.send
 
     def stop_and_send(*arguments: Any, **keywords: Any) -> None:
-        [stopped] = models.ask("tensorrt_llm", stop, request_id="7")
-        assert stopped.arrays() == {}
+        if not running.sender.responses:
+            [stopped] = models.ask("tensorrt_llm", stop, request_id="7")
+            assert stopped.arrays() == {}
         send(*arguments, **keywords)
 
     running.sender.send = stop_and_send  # type: ignore[method-assign]
     assert not any(response.has_error() for response in fake_triton.answer(llm, running))
     assert len(running.sender.responses) < 55
     assert models.error("tensorrt_llm", stop) == text
+
+
+def test_only_old_versions_complain_about_a_stop_request_without_a_request(
+    repository: Callable[..., Repository],
+) -> None:
+    stop = tokens(stop=[[True]])
+    text = "Received stop request for requestId 9 but it's not active (might be completed already)."
+    assert repository("0.9.0").error("tensorrt_llm", stop, request_id="9") == text
+    [response] = repository("1.2.1").ask("tensorrt_llm", stop, request_id="9")
+    assert response.arrays() == {}
 
 
 def label_sets(version: str) -> dict[str, tuple[str, str, list[str]]]:
@@ -586,7 +587,7 @@ def llmapi(built: Any, tmp_path: Path) -> Iterator[Callable[[bool], Any]]:
     def make(decoupled: bool) -> Any:
         (tmp_path / "model.yaml").write_text(f"model: {built.tokenizer}\ntriton_config: {{decoupled: {decoupled}}}\n")
         fake_triton.install(tmp_path)
-        config = fake_triton.read_config(folder / "config.pbtxt", {})
+        config = fake_triton.read_config((folder / "config.pbtxt").read_text(encoding="utf-8"))
         model = fake_triton.load(folder / "1/model.py")
         policy = {"model_transaction_policy": {"decoupled": decoupled}}
         model.initialize({"model_config": json.dumps({**config, **policy})})
