@@ -42,7 +42,12 @@ WINDOW_PARAMETER = "max_attention_window_size"
 
 
 def warnings(spec: Spec, host: HostFacts, sized: Sized, catalogue: Catalogue) -> list[str]:
-    found = [*_server_warnings(spec), *_limit_warnings(spec), *_engine_warnings(spec), *_model_warnings(spec, catalogue)]
+    found = [
+        *_server_warnings(spec),
+        *_limit_warnings(spec),
+        *_engine_warnings(spec),
+        *_model_warnings(spec, catalogue),
+    ]
     return [*found, *_host_warnings(host, catalogue), *_size_warnings(spec, host, sized)]
 
 
