@@ -18,7 +18,7 @@ from ansible_collections.tritonops.trtllm.tests.unit.support.playbook_run import
         ("verify", [], "Nothing is deployed on this host"),
         ("verify", ["chat"], "There is no release to prove: {}/deployments/chat/current does not exist or is broken."),
         ("rollback", [], "Nothing is deployed on this host"),
-        ("rollback", ["chat"], "There is no release to roll back to: {}/deployments/chat/previous does not exist or is"),
+        ("rollback", ["chat"], "There is no release to roll back to: {}/deployments/chat/previous does not exist"),
     ],
 )
 def test_a_host_without_a_release(tmp_path: Path, playbook: str, deployments: list[str], says: str) -> None:
