@@ -53,7 +53,7 @@ Stored = Mapping[str, Mapping[str, int]]
 
 def with_limits(spec: Spec, host: HostFacts, catalogue: Catalogue, stored: Stored) -> tuple[Spec, str]:
     """The spec with all limits, and the key of what they were chosen for; empty if none was left open."""
-    still_open = [name for name in OPEN if name not in spec.explicit_limits]
+    still_open = open_limits(spec)
     if not still_open:
         return spec, ""
     # What an existing engine was built for is not known.
@@ -65,6 +65,10 @@ def with_limits(spec: Spec, host: HostFacts, catalogue: Catalogue, stored: Store
     else:
         chosen = _chosen(spec, memory, len(host.gpus))
     return replace(spec, limits=chosen), key
+
+
+def open_limits(spec: Spec) -> list[str]:
+    return [name for name in OPEN if name not in spec.explicit_limits]
 
 
 def nominal_memory(host: HostFacts, catalogue: Catalogue) -> int | None:
