@@ -197,6 +197,16 @@ def test_another_request_gets_other_limits(other: dict[str, Any], monkeypatch: p
     assert accepted(facts, image=IMAGE, **other)["limits"] == accepted(image=IMAGE, **other)["limits"]
 
 
+def test_larger_gpus_of_the_same_name_get_other_limits(monkeypatch: pytest.MonkeyPatch) -> None:
+    small, large = (gpus("NVIDIA A100", mib) for mib in (40960, 81920))
+    recorded = {"default": _recorded(accepted(small))}
+    assert limits({**large, "limits": recorded}) == limits(large) != limits(small)
+    # A driver that reports a little less does not matter.
+    monkeypatch.setattr(_limits, "WANTED_SEQUENCES", 16)
+    again = limits({**gpus("NVIDIA A100", 40400), "limits": recorded})
+    assert again == {name: recorded["default"][name] for name in OPEN} != limits(small)
+
+
 def test_a_new_host_gets_the_engine_of_its_sister(monkeypatch: pytest.MonkeyPatch) -> None:
     old = host(**served())
     monkeypatch.setattr(_limits, "WANTED_SEQUENCES", 16)
