@@ -119,7 +119,7 @@ def read_host_facts(raw: Any) -> tuple[HostFacts, list[Refusal]]:
 
 def _chosen_limits(raw: Any) -> dict[str, Mapping[str, int]]:
     """From the records of releases. If one is damaged, limits are chosen again."""
-    found = {}
+    found: dict[str, Mapping[str, int]] = {}
     for chosen in raw.values() if isinstance(raw, Mapping) else ():
         key = chosen.get("chosen_for") if isinstance(chosen, Mapping) else None
         if isinstance(key, str):
