@@ -28,6 +28,7 @@ from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._agreement i
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._commands import llmapi_limits
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._gpu_fit import Sized
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._host_facts import HostFacts
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._limits import open_limits
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._sizing import PRECISIONS
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.request._refusal import counted, hint
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.request._spec import (
@@ -89,8 +90,12 @@ def _engine_warnings(spec: Spec) -> Iterator[str]:
             f"trtllm_limits.max_beam_width {spec.limits.max_beam_width}: the KV cache of earlier prompts is not reused,"
             " because TensorRT-LLM cannot do so with several beams"
         )
-    needed = required_build_options(spec) if spec.engine_dir else {}
-    for flag, value in needed.items():
+    if not spec.engine_dir:
+        return
+    still_open = ", ".join(open_limits(spec))
+    if still_open:
+        yield f"trtllm_limits without {still_open}: set those that the engine in trtllm_engine_dir was built for"
+    for flag, value in required_build_options(spec).items():
         yield f"trtllm_engine_dir: the repository parameters need an engine that was built with {flag} {value}"
 
 
