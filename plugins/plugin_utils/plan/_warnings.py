@@ -23,7 +23,7 @@ from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._commands im
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._gpu_fit import Sized
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._host_facts import HostFacts
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.request._refusal import counted, hint
-from ansible_collections.tritonops.trtllm.plugins.plugin_utils.request._spec import TENSORRT_LLM, Spec, served_by
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils.request._spec import TENSORRT_LLM, Spec, first_serving
 
 WINDOW = "sliding_window"
 WINDOW_PARAMETER = "max_attention_window_size"
@@ -97,8 +97,8 @@ def _computation_warnings(spec: Spec, catalogue: Catalogue) -> Iterator[str]:
     """What may not be computed, or not as the model does."""
     architecture, release = spec.model.architecture, spec.release
     if spec.profile == "llmapi" and architecture not in release["llmapi"]["architectures"]:
-        listed = served_by(architecture, catalogue)
-        other = f"; it is for {', '.join(listed)}" if listed else ""
+        first = first_serving(architecture, catalogue)
+        other = f", but for {first} and later" if first else ""
         yield (
             f"trtllm_model.architecture {architecture} is not among those that the catalogue lists for TensorRT-LLM "
             f"{release['release']}{other}: the server may not start, and the memory that it needs is only estimated"
