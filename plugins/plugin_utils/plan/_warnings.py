@@ -34,8 +34,8 @@ from ansible_collections.tritonops.trtllm.plugins.plugin_utils.request._refusal 
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.request._spec import (
     TENSORRT_LLM,
     Spec,
+    first_serving,
     is_commit,
-    served_by,
 )
 
 WINDOW = "sliding_window"
@@ -131,8 +131,8 @@ def _computation_warnings(spec: Spec, catalogue: Catalogue) -> Iterator[str]:
     """What may not be computed, or not as the model does."""
     architecture, release = spec.model.architecture, spec.release
     if spec.profile == "llmapi" and architecture not in release["llmapi"]["architectures"]:
-        listed = served_by(architecture, catalogue)
-        other = f"; it is for {', '.join(listed)}" if listed else ""
+        first = first_serving(architecture, catalogue)
+        other = f", but for {first} and later" if first else ""
         yield (
             f"trtllm_model.architecture {architecture} is not among those that the catalogue lists for TensorRT-LLM "
             f"{release['release']}{other}: the server may not start, and the memory that it needs is only estimated"
