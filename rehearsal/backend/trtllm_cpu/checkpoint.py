@@ -99,9 +99,14 @@ def moe_sizes(tp_size: int, moe_tp_size: int, moe_ep_size: int) -> tuple[int, in
 
 def read_whole(folder: Path, dtype: str) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """A Hugging Face folder as the checkpoint of one rank, in memory."""
-    config = prepare(Request(str(folder), VERSION, dtype, Cut())).config
+    return read_rank(folder, dtype, Cut(), 0)
+
+
+def read_rank(folder: Path, dtype: str, cut: Cut, rank: int) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """One rank of the checkpoint that a Hugging Face folder would be converted to, in memory."""
+    config = prepare(Request(str(folder), VERSION, dtype, cut)).config
     source = Source(folder)
-    found = {target.name: source.read(target) for target in targets(config, 0, HEAD in source)}
+    found = {target.name: source.read(target) for target in targets(config, rank, HEAD in source)}
     return config, found
 
 
