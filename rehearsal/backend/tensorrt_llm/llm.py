@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +20,9 @@ from trtllm_cpu.tokenizer import Tokenizer
 from .executor import Executor, InProcess, Job, Task
 from .llm_args import LlmArgs
 from .sampling_params import SamplingParams
+
+# The default of the LLM API's KV cache.
+TOKENS_PER_BLOCK = 32
 
 
 @dataclass
@@ -48,6 +52,7 @@ class RequestOutput:
         self._params = params
         self._tokenizer = llm.tokenizer
         self._streaming = streaming
+        self._arrived = self._first_token = time.monotonic_ns()
         self._stop_reasons = params.stop_reasons(llm.tokenizer, llm.end_ids)
         self._loop = asyncio.get_running_loop()
         self._updates: asyncio.Queue[Update] = asyncio.Queue()
@@ -57,6 +62,24 @@ class RequestOutput:
 
     def abort(self) -> None:
         self._cancel()
+
+    def perf_metrics(self) -> dict[str, float]:
+        """Requests never share blocks of the KV cache here, and there are no draft tokens."""
+        prompt_blocks = -(-len(self.prompt_token_ids) // TOKENS_PER_BLOCK)
+        return {
+            "kv_cache_reused_block": 0,
+            "kv_cache_hit_rate": 0.0,
+            "kv_cache_alloc_new_blocks": prompt_blocks,
+            "kv_cache_alloc_total_blocks": prompt_blocks,
+            "kv_cache_missed_block": prompt_blocks,
+            "arrival_time_ns": self._arrived,
+            "first_scheduled_time_ns": self._arrived + int(self.queue_seconds * 1e9),
+            "first_token_time_ns": self._first_token,
+            "last_token_time_ns": time.monotonic_ns(),
+            "acceptance_rate": 0.0,
+            "total_accepted_draft_tokens": 0,
+            "total_draft_tokens": 0,
+        }
 
     def add(self, update: Update) -> None:
         """Called by the generating thread."""
@@ -72,6 +95,8 @@ class RequestOutput:
         if update.error is not None:
             raise RequestError(update.error)
         output = self.outputs[0]
+        if not output.token_ids:
+            self._first_token = time.monotonic_ns()
         output.token_ids += update.tokens
         output.cumulative_logprob += sum(update.log_probs)
         output.logprobs += update.most_likely

@@ -188,7 +188,7 @@ SERVERS = [
     Special({"server": {"address": "gpu1.example"}}, ONE),
     Special({"server": {"address": "localhost"}}, ONE),
     Special({"root": "/data/trtllm/"}, ONE),
-    Special({"repository_parameters": {"tensorrt_llm": {"max_queue_size": 7, "logits_datatype": None}}}, SOME),
+    Special({"repository_parameters": {"tensorrt_llm": {"max_queue_size": 7, "kv_cache_onboard_blocks": None}}}, SOME),
     Special({"repository_parameters": {"tensorrt_llm": {"enable_trt_overlap": "True"}}}, SOME),
     Special({"repository_parameters": {"tensorrt_llm": {"max_queue_siz": 7, "max_beam_width": [1]}, "x": {}}}, ONE),
     Special(

@@ -5,10 +5,8 @@
 
 from __future__ import annotations
 
-import time
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
@@ -39,19 +37,6 @@ LABELS = {
 }
 
 
-@dataclass
-class Timing:
-    """When the tokens of a request came."""
-
-    arrived: float = field(default_factory=time.monotonic)
-    first: float = 0.0
-    last: float = 0.0
-
-    def token(self) -> None:
-        self.last = time.monotonic()
-        self.first = self.first or self.last
-
-
 class Metrics:
     def __init__(self, version: Version, arguments: Mapping[str, Any], served_name: str, cache: KvCache):
         self._prefix = version["metrics"]["prefix"]
@@ -80,33 +65,23 @@ class Metrics:
     def _labelled(self, name: str, **labels: Any) -> Any:
         return self._metrics[name].labels(**self._labels, **labels)
 
-    def finished(self, output: RequestOutput, timing: Timing) -> None:
+    def finished(self, output: RequestOutput) -> None:
         [completion] = output.outputs
         count = len(completion.token_ids)
-        seconds = timing.last - timing.arrived
+        timing = output.perf_metrics()
+        arrived, first, last = (timing[f"{name}_time_ns"] / 1e9 for name in ("arrival", "first_token", "last_token"))
         self._labelled("request_success_total", finished_reason=completion.finish_reason).inc()
-        self._labelled("e2e_request_latency_seconds").observe(seconds)
-        self._labelled("time_to_first_token_seconds").observe(timing.first - timing.arrived)
+        self._labelled("e2e_request_latency_seconds").observe(last - arrived)
+        self._labelled("time_to_first_token_seconds").observe(first - arrived)
         self._labelled("request_queue_time_seconds").observe(output.queue_seconds)
         if count > 1:
-            self._labelled("time_per_output_token_seconds").observe((timing.last - timing.first) / (count - 1))
+            self._labelled("time_per_output_token_seconds").observe((last - first) / (count - 1))
         if "prompt_tokens_total" in self._metrics:
             self._labelled("prompt_tokens_total").inc(len(output.prompt_token_ids))
             self._labelled("generation_tokens_total").inc(count)
             self._labelled("num_requests_completed_total").inc()
         self._begin_gauges()
-        self._requests.append(
-            {
-                "request_id": id(output),
-                "perf_metrics": {
-                    "timing_metrics": {
-                        "arrival_time": timing.arrived,
-                        "first_token_time": timing.first,
-                        "last_token_time": timing.last,
-                    }
-                },
-            }
-        )
+        self._requests.append({"request_id": id(output), "perf_metrics": timing})
 
     def _begin_gauges(self) -> None:
         """They are there once the first request is finished."""

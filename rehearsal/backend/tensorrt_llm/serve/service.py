@@ -18,7 +18,7 @@ from tensorrt_llm import LLM, RequestOutput
 
 from .chat_template import read_template, render, special_tokens
 from .kv_cache import KvCache
-from .metrics import Metrics, Timing
+from .metrics import Metrics
 from .parsers import Parser
 from .protocol import ChatRequest, CompletionRequest
 from .sampling import sampling_params
@@ -34,7 +34,6 @@ class Answer:
     prompt: int
     index: int
     output: RequestOutput
-    timing: Timing
 
     @property
     def text(self) -> str:
@@ -86,7 +85,7 @@ class Service:
             tasks += [(ids, replace(params, seed=(params.seed or 0) + choice)) for choice in range(request.n)]
         for index, (ids, params) in enumerate(tasks):
             output = self.llm.generate_async(ids, params, streaming=True)
-            answers.append(Answer(index // request.n, index, output, Timing()))
+            answers.append(Answer(index // request.n, index, output))
         return answers
 
     def _ids(self, prompt: str | list[int], request: ChatRequest | CompletionRequest) -> list[int]:
@@ -118,9 +117,8 @@ class Service:
         try:
             self.cache.check(len(output.prompt_token_ids) + output.max_tokens)
             async for _output in output:
-                answer.timing.token()
                 if output.finished:
-                    self.metrics.finished(output, answer.timing)
+                    self.metrics.finished(output)
                 queue.put_nowait(answer)
         except Exception as error:
             queue.put_nowait(error)

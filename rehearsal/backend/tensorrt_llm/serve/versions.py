@@ -13,15 +13,21 @@ import yaml
 from ansible_collections.tritonops.trtllm.plugins.module_utils.checkpoint import _layout
 from trtllm_cpu import VERSION
 
-VERSIONS = Path(_layout.__file__).parents[3] / "catalogue/serve"
+CATALOGUE = Path(_layout.__file__).parents[3] / "catalogue"
 
 Version = Mapping[str, Any]
 
 
 def load_version(name: str = VERSION) -> Version:
-    path = VERSIONS / f"{name}.yml"
+    folder = CATALOGUE / "serve"
+    path = folder / f"{name}.yml"
     if not path.is_file():
-        known = ", ".join(sorted(path.stem for path in VERSIONS.glob("*.yml")))
+        known = ", ".join(sorted(path.stem for path in folder.glob("*.yml")))
         raise SystemExit(f"trtllm-serve of TensorRT-LLM {name} cannot be rehearsed (versions: {known})")
-    version: Version = yaml.safe_load(path.read_text(encoding="utf-8"))
-    return version
+    version: Version = _read(path)
+    # a version that Triton's images have as well lists the architectures of the LLM API there
+    return version if "architectures" in version else {**_read(CATALOGUE / f"releases/{name}.yml")["llmapi"], **version}
+
+
+def _read(path: Path) -> Any:
+    return yaml.safe_load(path.read_text(encoding="utf-8"))
