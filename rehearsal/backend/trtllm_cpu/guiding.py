@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 from llguidance import LLMatcher, LLTokenizer, StructTag
-from llguidance.gbnf_to_lark import gbnf_to_lark
+from llguidance.gbnf_to_lark import GbnfToLarkError, gbnf_to_lark
 
 from .generation import RequestError
 
@@ -61,7 +61,7 @@ class Matched:
 def _compiled(grammar: Grammar) -> str:
     try:
         return _COMPILERS[grammar.kind](grammar.text)
-    except (ValueError, KeyError) as error:
+    except (ValueError, KeyError, StopIteration, GbnfToLarkError) as error:
         raise RequestError(f"The grammar cannot be used: {error}") from error
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 from ansible_collections.tritonops.trtllm.tests.unit.support.serve_process import PROJECT, Serve, serve
 from openai import BadRequestError, OpenAI
 
@@ -28,6 +29,13 @@ return_perf_metrics: true
 enable_iter_perf_stats: true
 perf_metrics_max_requests: 10
 max_num_tokens: 256
+"""
+# An explicit option takes precedence over max_num_tokens; a sequence of 8192 tokens does not fit into the cache.
+LATE_CONFIG = """
+return_perf_metrics: true
+enable_iter_perf_stats: true
+max_num_tokens: 9
+kv_cache_config: {max_tokens: 1024}
 """
 
 pytestmark = pytest.mark.skipif(not SMOLLM2.is_dir(), reason="the rehearsal's model is not made: rehearsal/bin/model")
@@ -48,7 +56,7 @@ def late(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve]:
     """The latest version."""
     folder = tmp_path_factory.mktemp("late")
     config = folder / "config.yml"
-    config.write_text("return_perf_metrics: true\nenable_iter_perf_stats: true\nmax_num_tokens: 9\n", encoding="utf-8")
+    config.write_text(LATE_CONFIG, encoding="utf-8")
     options = ("--served_model_name", "smol", "--max_num_tokens", "256", "--max_batch_size", "1")
     with serve(folder, SMOLLM2, "--config", str(config), *options, version="1.3.0rc29") as server:
         yield server
@@ -262,11 +270,31 @@ def test_a_late_version_differs(late: Serve) -> None:
 def test_an_aborted_stream_frees_its_slot(late: Serve) -> None:
     """The server has one slot."""
     for _attempt in range(3):
-        stream = late.client().completions.create(prompt="Once", max_tokens=4000, **ENDLESS, **GREEDY)
+        stream = late.client().completions.create(prompt="Once", max_tokens=1000, **ENDLESS, **GREEDY)
         next(iter(stream))
         stream.close()
     answer = late.client().with_options(timeout=20).completions.create(prompt="Once", max_tokens=2, **GREEDY)
     assert answer.choices[0].finish_reason == "length"
+
+
+def test_a_client_that_goes_away_frees_its_slot(late: Serve) -> None:
+    body = {**GREEDY, "prompt": "Once", "max_tokens": 1000, "ignore_eos": True}
+    with pytest.raises(requests.Timeout):
+        requests.post(f"{late.url}/v1/completions", json=body, timeout=0.5)
+    answer = late.client().with_options(timeout=8).completions.create(prompt="Once", max_tokens=2, **GREEDY)
+    assert answer.choices[0].finish_reason == "length"
+
+
+def test_a_sequence_that_the_cache_cannot_hold_fails_after_the_status(late: Serve) -> None:
+    body = {**GREEDY, "messages": QUESTION, "stream": True}
+    answer = late.post("/v1/chat/completions", body)
+    *chunks, error, done, _end = answer.text.split("\n\n")
+    assert (answer.status_code, len(chunks), done) == (200, 1, "data: [DONE]")
+    found = json.loads(error.removeprefix("data: "))["error"]
+    assert found["type"] == "server_error"
+    assert found["message"].startswith("KV_CACHE_MANAGER requires 256 KV cache blocks, which exceeds its GPU-primary")
+    assert late.post("/v1/chat/completions", {**body, "stream": False}).status_code == 400
+    assert 'request_error_total{engine_type="pytorch",http_code="500"' in late.get("/prometheus/metrics").text
 
 
 def test_requests_share_the_batch(client: OpenAI) -> None:

@@ -11,13 +11,12 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
-from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, StreamingResponse
 from pydantic import ValidationError
 from trtllm_cpu import log
 
 from . import chat, completions
-from .protocol import ChatRequest, CompletionRequest, Sampled, request_model
+from .protocol import ChatRequest, CompletionRequest, request_model
 from .service import Service, event
 
 Handler = Callable[[Request], Awaitable[Response]]
@@ -34,7 +33,6 @@ def make_app(service: Service) -> FastAPI:
     for method, path, handler in routes.all():
         if path in service.version["routes"]:
             app.add_api_route(path, handler, methods=[method])
-    app.add_exception_handler(RequestValidationError, routes.invalid)
     return app
 
 
@@ -46,6 +44,7 @@ def error_body(text: str, code: int, kind: str = "BadRequestError") -> dict[str,
 class Routes:
     def __init__(self, service: Service):
         self._service = service
+        self._models = {kind: request_model(kind, service.version) for kind in (ChatRequest, CompletionRequest)}
 
     def all(self) -> list[tuple[str, str, Handler]]:
         routes = [
@@ -110,10 +109,10 @@ class Routes:
         return await self._answer(http, CompletionRequest, lambda request: request.prompts, completions)
 
     async def _answer(
-        self, http: Request, kind: type[Sampled], prompts: Callable[[Any], list[Any]], answering: Any
+        self, http: Request, kind: type[Any], prompts: Callable[[Any], list[Any]], answering: Any
     ) -> Response:
         try:
-            request: Any = request_model(kind, self._service.version).model_validate_json(await http.body())
+            request: Any = self._models[kind].model_validate_json(await http.body())
         except ValidationError as error:
             return self._invalid(str(error))
         # upstream gives every other error this status, its own faults included
@@ -139,9 +138,6 @@ class Routes:
                 raise
             yield event({"error": {"message": str(error), "type": "server_error"}})
             yield "data: [DONE]\n\n"
-
-    async def invalid(self, _http: Request, error: Exception) -> Response:
-        return self._invalid(str(error))
 
     def _invalid(self, text: str) -> Response:
         full = self._service.version["validation_error"] == "full"
