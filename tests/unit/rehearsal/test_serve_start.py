@@ -176,6 +176,32 @@ def test_open_mpi_5_starts_no_workers_as_root(monkeypatch: pytest.MonkeyPatch, t
         start.check_machine(load_version("1.3.0rc29"), arguments("1.3.0rc29"))
 
 
+@pytest.mark.parametrize(
+    ("version", "words", "environment", "expected"),
+    [
+        ("1.2.1", (), "", False),
+        ("1.3.0rc29", (), "", True),
+        ("1.3.0rc29", ("--no-telemetry",), "", False),
+        ("1.3.0rc29", (), "TRTLLM_NO_USAGE_STATS", False),
+        ("1.3.0rc29", (), "DO_NOT_TRACK", False),
+    ],
+)
+def test_a_late_version_reports_its_usage_unless_that_is_off(
+    monkeypatch: pytest.MonkeyPatch, version: str, words: tuple[str, ...], environment: str, expected: bool
+) -> None:
+    if environment:
+        monkeypatch.setenv(environment, "1")
+    _result, [given] = parse(version, "/model", *words)
+    assert start.reports_usage(given, {}) is expected
+    assert start.reports_usage(given, {"telemetry_config": {"disabled": True}}) is False
+
+
+def test_a_length_beyond_the_models_is_cut_unless_it_is_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert [start.max_seq_len(wanted, 512) for wanted in (None, 256, 512, 1024)] == [512, 256, 512, 512]
+    monkeypatch.setenv("TLLM_ALLOW_LONG_MAX_MODEL_LEN", "1")
+    assert start.max_seq_len(1024, 512) == 1024
+
+
 MODEL = {"num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2, "hidden_size": 64}
 
 

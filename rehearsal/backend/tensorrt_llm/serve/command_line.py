@@ -32,7 +32,7 @@ UNSUPPORTED = {
     "--trust_remote_code": "no code of others is loaded",
     "--visual_gen_args": "only text models are there",
 }
-ONLY = {"--backend": ("pytorch",), "--max_beam_width": (1,), "--num_serve_frontends": (1,)}
+ONLY = {"--backend": "pytorch", "--generation-config": "trtllm", "--max_beam_width": 1, "--num_serve_frontends": 1}
 
 
 @dataclass(frozen=True)
@@ -101,6 +101,6 @@ def _refuse_unsupported(given: Given) -> None:
     for name, reason in UNSUPPORTED.items():
         if given.options.get(name):
             raise click.UsageError(f"{name} is an option of this version but cannot be honoured here: {reason}")
-    for name, values in ONLY.items():
-        if given.options.get(name, values[0]) not in values:
-            raise click.UsageError(f"{name} is an option of this version but can only be {values[0]} here")
+    for name, value in ONLY.items():
+        if given.options.get(name, value) != value:
+            raise click.UsageError(f"{name} is an option of this version but can only be {value} here")

@@ -40,6 +40,7 @@ CACHES = {
     "XDG_CACHE_HOME": "~/.cache",
     "FLASHINFER_WORKSPACE_BASE": "~/.cache",
 }
+NO_USAGE = ("TRTLLM_NO_USAGE_STATS", "TELEMETRY_DISABLED", "DO_NOT_TRACK")
 SHARED_MEMORY = 128 * 1024**2
 START_ERRORS = (ConfigError, ConversionError, WorkersError, TokenizerError, ValueError, OSError, yaml.YAMLError)
 
@@ -51,9 +52,14 @@ def main() -> None:
 
 def run(version: Version, given: Given) -> None:
     address = _bind(given.options["--host"], given.options["--port"])
+    if given.options.get("--report_addr"):
+        host, port = address.getsockname()[:2]
+        Path(given.options["--report_addr"]).write_text(f"{host}:{port}", encoding="utf-8")
     try:
         arguments = llm_arguments(version, given)
         check_machine(version, arguments)
+        if reports_usage(given, arguments):
+            log.info("Usage statistics are sent to NVIDIA (not here)")
         service = make_service(version, given, arguments)
     except START_ERRORS as error:
         log.error(f"{type(error).__name__}: {error}")
@@ -97,6 +103,12 @@ def check_machine(version: Version, arguments: Mapping[str, Any]) -> None:
         raise OSError("Error while creating shared memory segment /dev/shm/nccl-rehearsal (size 33030528)")
 
 
+def reports_usage(given: Given, arguments: Mapping[str, Any]) -> bool:
+    """Whether upstream's server would report its usage."""
+    disabled = bool((arguments.get("telemetry_config") or {}).get("disabled"))
+    return bool(given.options.get("--telemetry")) and not disabled and not any(map(os.environ.get, NO_USAGE))
+
+
 def single_process(ranks: int) -> bool:
     return ranks == 1 and os.environ.get("TLLM_WORKER_USE_SINGLE_PROCESS") == "1"
 
@@ -119,7 +131,7 @@ def make_service(version: Version, given: Given, arguments: dict[str, Any]) -> S
     parser = Parser(arguments["reasoning_parser"], given.options.get("--tool_parser"))
     name = given.options.get("--served_model_name") or (folder.resolve().name if folder.is_dir() else given.model)
     metrics = Metrics(version, arguments, name, cache)
-    length = cache.limit(version, arguments["max_seq_len"] or model["max_position_embeddings"])
+    length = cache.limit(version, max_seq_len(arguments["max_seq_len"], model["max_position_embeddings"]))
     llm = _load(arguments, length, metrics.step)
     return Service(
         llm,
@@ -132,6 +144,14 @@ def make_service(version: Version, given: Given, arguments: dict[str, Any]) -> S
         given.options.get("--chat_template"),
         bool(given.options.get("--allow_request_chat_template", True)),
     )
+
+
+def max_seq_len(wanted: int | None, of_model: int) -> int:
+    """What the model was made for, unless a shorter length is wanted, or a longer one explicitly allowed."""
+    if wanted is None or wanted <= of_model or os.environ.get("TLLM_ALLOW_LONG_MAX_MODEL_LEN"):
+        return wanted or of_model
+    log.warning(f"max_seq_len={wanted} is larger than the {of_model} positions of the model, and is cut to them")
+    return of_model
 
 
 def _read_config(folder: Path, version: Version) -> dict[str, Any]:
