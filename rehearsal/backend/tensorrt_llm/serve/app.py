@@ -10,9 +10,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
-from fastapi import FastAPI, Request, Response
-from fastapi.responses import JSONResponse, StreamingResponse
 from pydantic import ValidationError
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import Route
 from trtllm_cpu import log
 
 from . import chat, completions
@@ -22,18 +24,18 @@ from .service import Service, event
 Handler = Callable[[Request], Awaitable[Response]]
 
 
-def make_app(service: Service) -> FastAPI:
+def make_app(service: Service) -> Starlette:
     @asynccontextmanager
-    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
         yield
         service.llm.shutdown()
 
-    app = FastAPI(lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
-    routes = Routes(service)
-    for method, path, handler in routes.all():
-        if path in service.version["routes"]:
-            app.add_api_route(path, handler, methods=[method])
-    return app
+    routes = [
+        Route(path, handler, methods=[method])
+        for method, path, handler in Routes(service).all()
+        if path in service.version["routes"]
+    ]
+    return Starlette(routes=routes, lifespan=lifespan)
 
 
 def error_body(text: str, code: int, kind: str = "BadRequestError") -> dict[str, Any]:

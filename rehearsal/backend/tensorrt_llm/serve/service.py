@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from fastapi import Request
+from starlette.requests import Request
 
 from tensorrt_llm import LLM, RequestOutput
 
