@@ -49,7 +49,7 @@ class Routes:
         self._models = {kind: request_model(kind, service.version) for kind in (ChatRequest, CompletionRequest)}
 
     def all(self) -> list[tuple[str, str, Handler]]:
-        routes = [
+        routes: list[tuple[str, str, Handler]] = [
             ("GET", "/health", self.health),
             ("GET", "/health_generate", self.health_generate),
             ("GET", "/version", self.version),
