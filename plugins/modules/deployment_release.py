@@ -113,6 +113,11 @@ fallback:
       description: The previous release.
       type: str
       sample: ''
+enabled:
+  description: Whether O(unit) starts at boot.
+  returned: with O(state=current)
+  type: bool
+  sample: true
 proved:
   description: Whether the release passed its proof.
   returned: with O(state=current)
@@ -154,7 +159,7 @@ def shown(module: AnsibleModule, unit: str | None) -> dict[str, str]:
     if not unit:
         return {}
     _rc, out, _err = module.run_command(
-        ["systemctl", "show", "--property", "MainPID,NeedDaemonReload,FragmentPath", unit]
+        ["systemctl", "show", "--property", "MainPID,NeedDaemonReload,FragmentPath,UnitFileState", unit]
     )
     return dict(line.split("=", 1) for line in out.splitlines() if "=" in line)
 
@@ -173,6 +178,7 @@ def make_current(module: AnsibleModule, path: str, release: str) -> dict[str, t.
     found = {
         "fallback": fallback(path, before, release)._asdict(),
         "proved": is_proved(path, release),
+        "enabled": unit.get("UnitFileState") == "enabled",
         "reload": unit.get("NeedDaemonReload") == "yes",
         "running": runs(unit, os.path.join(path, RELEASES, release)),
     }

@@ -290,7 +290,7 @@ def test_the_unit_runs_a_release(
 ) -> None:
     asked = systemctl(f"echo MainPID={container(str(deployment.folder / 'releases' / runs))}")
     assert deployment.switch("a", unit=UNIT)["running"] is running
-    assert asked.read_text() == f"show --property MainPID,NeedDaemonReload,FragmentPath {UNIT}\n"
+    assert asked.read_text() == f"show --property MainPID,NeedDaemonReload,FragmentPath,UnitFileState {UNIT}\n"
 
 
 @pytest.mark.parametrize("answer", ["echo MainPID=0", "exit 1", "echo MainPID=4194304999"])
@@ -307,6 +307,17 @@ def test_whether_systemd_has_read_the_unit(
 ) -> None:
     systemctl(f"echo NeedDaemonReload={answer}; echo MainPID=0")
     assert deployment.switch("a", unit=UNIT)["reload"] is outdated
+
+
+@pytest.mark.parametrize(
+    ("answer", "enabled"),
+    [("enabled", True), ("disabled", False), ("enabled-runtime", False), ("masked", False), ("", False)],
+)
+def test_whether_the_unit_starts_at_boot(
+    deployment: Deployment, systemctl: t.Callable[[str], Path], answer: str, enabled: bool
+) -> None:
+    systemctl(f"echo UnitFileState={answer}; echo MainPID=0")
+    assert deployment.switch("a", unit=UNIT)["enabled"] is enabled
 
 
 def test_without_a_unit_systemctl_is_not_called(deployment: Deployment, systemctl: t.Callable[[str], Path]) -> None:
