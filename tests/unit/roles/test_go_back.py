@@ -42,7 +42,9 @@ def fixture_deployment(tmp_path: Path) -> Path:
     return folder
 
 
-def go_back(deployment: Path, fallback: str, fails: str = "nothing") -> str:
+def go_back(
+    deployment: Path, fallback: str, fails: str = "nothing", tasks_from: str = "go_back.yml", **more: Any
+) -> str:
     """The message of the failed run, and so of the role's last task."""
     programs = deployment.parents[2] / "bin"
     programs.mkdir()
@@ -52,13 +54,15 @@ def go_back(deployment: Path, fallback: str, fails: str = "nothing") -> str:
         "triton_service_root": str(deployment.parents[1]),
         "triton_service_release_dir": str(deployment / "releases/new"),
         "triton_service_container": {},
+        **more,
         "triton_service_deadline": 1,
         "triton_service_python": sys.executable,
         "ansible_python_interpreter": sys.executable,
         "__triton_service_switched": {"fallback": {"current": fallback, "previous": ""}},
+        "__triton_service_files": {"results": []},
         "__triton_service_cause": FIRST,
     }
-    role = {"name": "tritonops.trtllm.triton_service", "tasks_from": "go_back.yml"}
+    role = {"name": "tritonops.trtllm.triton_service", "tasks_from": tasks_from}
     tasks = [{"name": "Go back", "ansible.builtin.include_role": role}]
     play = {"name": "Play", "hosts": "localhost", "connection": "local", "gather_facts": False, "tasks": tasks}
     playbook = deployment.parents[2] / "play.yml"
@@ -121,3 +125,13 @@ def test_a_release_that_was_served_before_is_kept(deployment: Path) -> None:
     message = go_back(deployment, "new")
     assert message.startswith("new failed its proof, although it was already served") and message.endswith(FIRST)
     assert os.readlink(deployment / "current") == "releases/new"
+
+
+def test_a_unit_that_systemd_gave_up_on_is_started_again(deployment: Path) -> None:
+    """Nothing has changed, but its start counter would not let it start."""
+    (deployment / "releases/new/proved").touch()
+    served = json.loads((deployment / "releases/old/release.json").read_text())["triton_service"]
+    said = go_back(deployment, "", tasks_from="switch.yml", triton_service_endpoint=served["endpoint"])
+    assert "new failed its proof, although" in said
+    asked = (deployment.parents[2] / "bin/asked").read_text().splitlines()
+    assert "reset-failed trtllm@default.service" in asked
