@@ -101,7 +101,7 @@ options:
     default: false
   workers:
     description:
-      - Number of threads that read and write. The default is two for each available processor. More than 8 are not
+      - Number of threads that read and write. The default is four for each available processor. More than 8 are not
         used, because they only need more memory (with 8, about 350 MB).
       - For O(converter=native).
     type: int

@@ -25,8 +25,7 @@ from typing import NamedTuple
 from report import machine, table, write_section
 
 PROJECT = Path(__file__).resolve().parents[2]
-MODULE = "tritonops.trtllm.trtllm_checkpoint"
-PYTHON_MODULE = "ansible_collections.tritonops.trtllm.plugins.modules.trtllm_checkpoint"
+MODULE = "ansible_collections.tritonops.trtllm.plugins.modules.trtllm_checkpoint"
 RANKS = 8
 MODELS = {"mixtral": "Mixtral, hidden size 2048", "mistral": "Mistral, hidden size 5120"}
 # The longest permitted time, in times of the direct write.
@@ -64,16 +63,14 @@ def commands(model: Path, output: Path, size: int) -> dict[str, list[str | Path]
         """The command that Ansible runs on a host."""
         arguments = model.with_name(f"{'-'.join(options.values())}.json")
         arguments.write_text(json.dumps({"ANSIBLE_MODULE_ARGS": {**common, **options}}))
-        return [sys.executable, "-m", PYTHON_MODULE, arguments]
+        return [sys.executable, "-m", MODULE, arguments]
 
-    given = " ".join(f"{name}={value}" for name, value in {**common, "dtype": "bfloat16"}.items())
     return {
         "direct write": [sys.executable, Path(__file__).with_name("direct_write.py"), output, str(size), str(RANKS)],
         "`cp -r` of the model": ["cp", "-r", model, output],
         "module, bf16 to bf16": module(dtype="bfloat16"),
         "module, bf16 to fp16": module(dtype="float16"),
         "module, bf16 to bf16, checksums": module(dtype="bfloat16", checksums="true"),
-        "`ansible`, bf16 to bf16": ["ansible", "localhost", "-m", MODULE, "-a", given],
     }
 
 

@@ -52,6 +52,7 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.checkpoint._layou
     rank_targets,
 )
 from ansible_collections.tritonops.trtllm.plugins.module_utils.checkpoint._weight_files import (
+    CHUNK_BYTES,
     DTYPES,
     ITEM_BYTES,
     PAGE_BYTES,
@@ -313,11 +314,14 @@ def blocks(routes: t.Iterable[Route]) -> list[Block]:
 
 
 def _blocks(route: Route) -> t.Iterator[Block]:
-    """Blocks of about BLOCK_BYTES, which fill whole pages of the ranks' files if their rows are short enough."""
+    """Blocks of about BLOCK_BYTES, which fill whole chunks, or pages, of the ranks' files if their rows permit it."""
     first, end = route.rows
     step = max(1, BLOCK_BYTES // (route.width * max(route.element.itemsize, ITEM_BYTES[route.dtype])))
-    whole = PAGE_BYTES // math.gcd(PAGE_BYTES, route.row_bytes)
-    step -= step % whole if step > whole else 0
+    for unit in (CHUNK_BYTES, PAGE_BYTES):
+        whole = unit // math.gcd(unit, route.row_bytes)
+        if step >= whole:
+            step -= step % whole
+            break
     for top in range(first, end, step):
         yield Block(route, (top, min(top + step, end)), route.offset + (top - first) * route.row_bytes)
 

@@ -56,9 +56,9 @@ NATIVE_ARGUMENTS: dict[str, dict[str, t.Any]] = {
 
 
 def _default_workers() -> int:
-    """Two for each usable processor, because one of them waits for the disk."""
+    """Four for each usable processor, because most of them wait for the disk."""
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return 2 * (usable or 1)
+    return 4 * (usable or 1)
 
 
 class NativeStep(ArtifactStep):
