@@ -286,6 +286,15 @@ def test_the_llm_api(server: Callable[..., Server]) -> None:
     assert [shapes(event) for event in events] == [{"text_output": (1,)}] * 3
 
 
+@pytest.mark.parametrize("client", [http, grpc])
+def test_a_plain_request_to_the_llm_api(server: Callable[..., Server], client: Any) -> None:
+    plain = server("1.2.1", decoupled=False, llmapi=True)
+    arrays = {"text_input": np.array([PROMPT.encode()], np.object_), "return_finish_reason": np.array([True])}
+    result = plain.infer(client, "tensorrt_llm", {**arrays, "sampling_param_max_tokens": np.array([3], np.int32)})
+    assert shapes(result) == {"text_output": (1,), "finish_reason": (1,)}
+    assert result.as_numpy("finish_reason").tolist() == [b"length"]
+
+
 @pytest.mark.parametrize(("version", "families"), [("0.9.0", 5), ("1.2.1", 8)])
 def test_the_metrics_of_the_backend(server: Callable[..., Server], version: str, families: int) -> None:
     """tests/unit/rehearsal/test_models.py has their names."""
