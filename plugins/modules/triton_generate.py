@@ -72,7 +72,7 @@ options:
     default: 1
   timeout:
     description:
-      - Maximum time for the completion, in seconds.
+      - Maximum time for each completion, in seconds.
     type: float
     default: 120
   text_input_field:
@@ -216,7 +216,7 @@ def judge(params: t.Mapping[str, t.Any], answer: completion.Completion) -> Judge
         fault = f"{answer.tokens} tokens were returned, not {least} or more"
     if not fault and pattern and not re.search(pattern, answer.text):
         fault = f"the text does not match {pattern!r}"
-    return judgement._replace(fault=fault and f"{fault}; the text is: {answer.text!r}")
+    return judgement._replace(fault=fault)
 
 
 def check_pattern(pattern: str | None) -> None:
@@ -226,13 +226,13 @@ def check_pattern(pattern: str | None) -> None:
         raise ModuleFailure(f"pattern {pattern!r} is not a regular expression: {exc}") from exc
 
 
-def ask(client: TritonClient, request: completion.Request, log_patterns: LogPatterns) -> completion.Completion:
+def ask(params: t.Mapping[str, t.Any], request: completion.Request, log_patterns: LogPatterns) -> completion.Completion:
     try:
-        return completion.complete(client, request)
+        return completion.complete(TritonClient(params["url"], Deadline(params["timeout"])), request)
     except ModuleFailure as exc:
         known = explain(str(exc), log_patterns)
         remedy = f" Known cause: {known[0]['cause']} Remedy: {known[0]['remedy']}" if known else ""
-        message = f"model {request.model} of {client.url} returned no completion: {exc}.{remedy}"
+        message = f"model {request.model} of {params['url']} returned no completion: {exc}.{remedy}"
         raise ModuleFailure(message, explanations=known) from exc
 
 
@@ -245,25 +245,25 @@ def run(module: AnsibleModule) -> dict[str, t.Any]:
     names = ("text_input_field", "text_output_field", "max_tokens_field")
     stream_model = params["stream_model"]
     request = completion.Request(**{name: params[name] for name in fields + names}, deterministic=bool(stream_model))
-    client = TritonClient(params["url"], Deadline(params["timeout"]))
     results: dict[str, t.Any] = {}
 
-    def report(model: str, judgement: Judgement) -> None:
+    def report(model: str, judgement: Judgement, ending: str) -> None:
+        where = f"model {model} of {params['url']}"
         if judgement.fault:
-            message = f"model {model} of {client.url} returned an unexpected completion: {judgement.fault}"
+            message = f"{where} returned an unexpected completion: {judgement.fault}{ending}"
             raise ModuleFailure(message, explanations=[], **results)
         if judgement.warning:
-            module.warn(f"model {model} of {client.url} returned an unusual completion: {judgement.warning}")
+            module.warn(f"{where} returned an unusual completion: {judgement.warning}")
 
-    answer = ask(client, request, log_patterns)
+    answer = ask(params, request, log_patterns)
     results.update(facts(answer))
-    report(params["model"], judge(params, answer))
+    report(request.model, judge(params, answer), f"; the text is: {answer.text!r}")
     if stream_model:
-        streamed = ask(client, replace(request, model=stream_model, stream=True), log_patterns)
+        streamed = ask(params, replace(request, model=stream_model, stream=True), log_patterns)
         results["streamed"] = facts(streamed)
-        same = compare_answers(params["prompt"], answer.text, streamed.parts)
-        report(stream_model, same._replace(fault=same.fault and same.fault + WHOLE_STREAM))
-        report(stream_model, judge_answer(params["prompt"], streamed.text, streamed.cut)._replace(warning=""))
+        report(stream_model, compare_answers(request.prompt, answer.text, streamed.parts), WHOLE_STREAM)
+        fault = judge_answer(request.prompt, streamed.text, streamed.cut).fault
+        report(stream_model, Judgement(fault), f"; the text is: {streamed.text!r}{WHOLE_STREAM}")
     return {"changed": False, **results}
 
 

@@ -10,6 +10,7 @@ Triton runs in a container of the backend image, without a host; the model is th
 from __future__ import annotations
 
 import json
+import os
 import queue
 import re
 import shutil
@@ -57,12 +58,9 @@ class Server:
         with direct.open(f"http://{self.url(port)}/{path}", timeout=30) as answer:
             return str(answer.read().decode())
 
-    def generate(self, model: str, **fields: Any) -> dict[str, Any]:
-        found: dict[str, Any] = self.post(f"v2/models/{model}/generate", fields)
-        return found
-
-    def post(self, path: str, fields: Mapping[str, Any]) -> Any:
-        with direct.open(f"http://{self.url(8000)}/{path}", json.dumps(fields).encode(), timeout=60) as answer:
+    def generate(self, model: str, **fields: Any) -> Any:
+        url = f"http://{self.url(8000)}/v2/models/{model}/generate"
+        with direct.open(url, json.dumps(fields).encode(), timeout=60) as answer:
             return json.load(answer)
 
     def infer(self, client: Any, model: str, arrays: Mapping[str, np.ndarray], outputs: tuple[str, ...] = ()) -> Any:
@@ -231,6 +229,15 @@ def test_a_batch(server: Callable[..., Server], model: str) -> None:
     assert texts == {row: text_of(result) for row, [result] in enumerate(alone)}
 
 
+def test_several_sequences_of_a_prompt(server: Callable[..., Server]) -> None:
+    decoupled = server("1.2.1", decoupled=True)
+    asked = {**question(PROMPT), "num_return_sequences": np.array([[3]], np.int32)}
+    results = decoupled.stream("ensemble", asked, ("text_output", "sequence_index"))
+    assert sorted(int(result.as_numpy("sequence_index")[0, 0]) for result in results) == [0, 1, 2]
+    # without sampling parameters they are the same
+    assert {text_of(result) for result in results} == {text_of(*decoupled.stream("ensemble", question(PROMPT)))}
+
+
 def test_errors_over_http_and_grpc(server: Callable[..., Server]) -> None:
     plain, decoupled = server("1.2.1", decoupled=False), server("1.2.1", decoupled=True)
     for client in (http, grpc):
@@ -292,36 +299,26 @@ def test_the_metrics_of_the_backend(server: Callable[..., Server], version: str,
 
 
 @pytest.mark.parametrize(
-    ("version", "decoupled", "options"),
+    ("version", "model", "options"),
     [
-        ("0.9.0", True, ("-i", "grpc", "--streaming", "--async")),
-        ("1.2.1", True, ("-i", "grpc", "--streaming", "--async")),
-        ("1.2.1", False, ("-i", "http")),
+        ("0.9.0", "ensemble", ("-i", "grpc", "--streaming", "--async")),
+        ("1.2.1", "ensemble", ("-i", "grpc", "--streaming", "--async")),
+        ("1.2.1", "tensorrt_llm_bls", ("-i", "http")),
     ],
 )
 def test_the_load_generator(
-    server: Callable[..., Server], tmp_path: Path, version: str, decoupled: bool, options: tuple[str, ...]
+    server: Callable[..., Server], tmp_path: Path, version: str, model: str, options: tuple[str, ...]
 ) -> None:
-    served = server(version, decoupled)
-    rows = [
-        {"text_input": [prompt], "max_tokens": [6], **({"stream": [True]} if decoupled else {})}
-        for prompt in (PROMPT, OTHER)
-    ]
+    streaming = "--streaming" in options
+    served = server(version, decoupled=streaming)
+    rows = [{"text_input": [prompt], "max_tokens": [6], "stream": [streaming]} for prompt in (PROMPT, OTHER)]
     (tmp_path / "input.json").write_text(json.dumps({"data": rows}), encoding="utf-8")
-    command = ["docker", "run", "--rm", "--network", "host", "--volume", f"{tmp_path}:/work", "--workdir", "/work"]
-    command += ["tritonops/rehearsal-load:latest", "perf_analyzer", "-m", "ensemble", *options]
-    command += ["-u", served.url(8001 if "grpc" in options else 8000), "--input-data", "input.json"]
-    command += [
-        "--shape",
-        "text_input:1",
-        "--shape",
-        "max_tokens:1",
-        "--concurrency-range",
-        "2",
-        "--request-count",
-        "6",
-    ]
-    command += ["--profile-export-file", "/dev/stdout"]
+    command = ["docker", "run", "--rm", "--network", "host", "--user", f"{os.getuid()}:{os.getgid()}"]
+    command += ["--volume", f"{tmp_path}:/work", "--workdir", "/work", "tritonops/rehearsal-load:latest"]
+    command += ["perf_analyzer", "-m", model, *options, "-u", served.url(8001 if "grpc" in options else 8000)]
+    command += ["--input-data", "input.json", "--shape", "text_input:1", "--shape", "max_tokens:1"]
+    command += ["--concurrency-range", "2", "--request-count", "6", "--profile-export-file", "found.json"]
     done = subprocess.run(command, text=True, capture_output=True, check=False)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-    assert "Error" not in done.stderr, done.stderr
+    [experiment] = json.loads((tmp_path / "found.json").read_text(encoding="utf-8"))["experiments"]
+    assert [len(request["response_timestamps"]) for request in experiment["requests"]] == [6 if streaming else 1] * 6

@@ -76,11 +76,12 @@ Problems = Iterator["tuple[str, Any, str]"]
 
 
 def stated(spec: Spec) -> Iterator[Stated]:
-    """The repository parameters, and the same values in fields of the configuration. Null leaves upstream's default."""
+    """The repository parameters, and the same values in fields of the configuration. Null leaves the default."""
     defaults = {"max_beam_width": 1, **spec.release["runtime_defaults"]}
     for model, values in spec.repository_parameters.items():
         for name, given in values.items():
-            value = defaults.get(name) if given is None else given
+            # Upstream takes an empty text for an unset parameter.
+            value = defaults.get(name) if given in (None, "") else given
             if value is not None:
                 yield Stated(f"repository_parameters.{model}.{name}", model, name, value)
     for model, fields in spec.repository_overrides.items():

@@ -46,6 +46,8 @@ _LEAST = ((8192, 2048), (4096, 2048), (2048, 2048), (2048, 1024))
 # TensorRT counts the elements of a tensor with 32 bits.
 _MOST_ELEMENTS = 2**31 - 1
 _UNNAMED_STEP = 2 * GIB
+# GPUs with the same name and another size differ by at least as much.
+_SIZES_APART = 8 * GIB
 
 Stored = Mapping[str, Mapping[str, int]]
 """Limits that were chosen in earlier runs, by what they were chosen for."""
@@ -53,18 +55,22 @@ Stored = Mapping[str, Mapping[str, int]]
 
 def with_limits(spec: Spec, host: HostFacts, catalogue: Catalogue, stored: Stored) -> tuple[Spec, str]:
     """The spec with all limits, and the key of what they were chosen for; empty if none was left open."""
-    still_open = [name for name in OPEN if name not in spec.explicit_limits]
+    still_open = open_limits(spec)
     if not still_open:
         return spec, ""
     # What an existing engine was built for is not known.
     memory = None if spec.engine_dir else nominal_memory(host, catalogue)
-    key = _chosen_for(spec, host, memory)
+    key = _chosen_for(spec, host)
     earlier = stored.get(key, {})
     if all(name in earlier for name in still_open):
         chosen = replace(spec.limits, **{name: earlier[name] for name in still_open})
     else:
         chosen = _chosen(spec, memory, len(host.gpus))
     return replace(spec, limits=chosen), key
+
+
+def open_limits(spec: Spec) -> list[str]:
+    return [name for name in OPEN if name not in spec.explicit_limits]
 
 
 def nominal_memory(host: HostFacts, catalogue: Catalogue) -> int | None:
@@ -81,11 +87,12 @@ def nominal_memory(host: HostFacts, catalogue: Catalogue) -> int | None:
     return max(found // _UNNAMED_STEP, 1) * _UNNAMED_STEP
 
 
-def _chosen_for(spec: Spec, host: HostFacts, memory: int | None) -> str:
-    model = spec.model
+def _chosen_for(spec: Spec, host: HostFacts) -> str:
+    """From what the user and the host determine: additions to the catalogue must not change it."""
+    size = ((host.gpu_memory or 0) + _SIZES_APART // 2) // _SIZES_APART
     return artifact_key(
         {
-            "model": [model.repository, model.revision, asdict(model.shape)],
+            "model": [spec.model.repository, spec.model.revision],
             "release": spec.release["release"],
             "profile": spec.profile,
             "precision": spec.precision,
@@ -93,7 +100,8 @@ def _chosen_for(spec: Spec, host: HostFacts, memory: int | None) -> str:
             "limits": {name: getattr(spec.limits, name) for name in sorted(spec.explicit_limits)},
             "cache": [spec.limits.kv_cache_fraction, load_of(spec, 0).tokens_per_block, load_of(spec, 0).most_tokens],
             "chunks": takes_chunks(spec),
-            "gpus": [len(host.gpus), memory],
+            "engine_dir": spec.engine_dir,
+            "gpus": [len(host.gpus), host.gpus[0].name if host.gpus else "", size],
         }
     )
 

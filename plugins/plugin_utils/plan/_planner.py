@@ -29,8 +29,8 @@ from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._host_checks
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._host_facts import HostFacts, read_host_facts
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._limits import (
     CHOSEN_FOR,
-    OPEN,
     Stored,
+    open_limits,
     with_limits,
 )
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._preflight_needs import (
@@ -217,7 +217,7 @@ class _Planner:
             "precision": spec.precision,
             "parallelism": {**asdict(self.parallelism), "world_size": self.parallelism.world_size},
             "limits": limits,
-            "chosen_limits": [name for name in OPEN if name not in spec.explicit_limits],
+            "chosen_limits": open_limits(spec),
             "gpus": len(self.host.gpus),
             "converter": {"name": self.convert["converter"], "reason": self.convert["reason"]},
             "server": {"address": launch["address"], "ports": launch["ports"]},

@@ -28,13 +28,14 @@ from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._agreement i
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._commands import llmapi_limits
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._gpu_fit import Sized
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._host_facts import HostFacts
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._limits import open_limits
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._sizing import PRECISIONS
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.request._refusal import counted, hint
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.request._spec import (
     TENSORRT_LLM,
     Spec,
+    first_serving,
     is_commit,
-    served_by,
 )
 
 WINDOW = "sliding_window"
@@ -89,8 +90,12 @@ def _engine_warnings(spec: Spec) -> Iterator[str]:
             f"trtllm_limits.max_beam_width {spec.limits.max_beam_width}: the KV cache of earlier prompts is not reused,"
             " because TensorRT-LLM cannot do so with several beams"
         )
-    needed = required_build_options(spec) if spec.engine_dir else {}
-    for flag, value in needed.items():
+    if not spec.engine_dir:
+        return
+    still_open = ", ".join(open_limits(spec))
+    if still_open:
+        yield f"trtllm_limits without {still_open}: set those that the engine in trtllm_engine_dir was built for"
+    for flag, value in required_build_options(spec).items():
         yield f"trtllm_engine_dir: the repository parameters need an engine that was built with {flag} {value}"
 
 
@@ -126,8 +131,8 @@ def _computation_warnings(spec: Spec, catalogue: Catalogue) -> Iterator[str]:
     """What may not be computed, or not as the model does."""
     architecture, release = spec.model.architecture, spec.release
     if spec.profile == "llmapi" and architecture not in release["llmapi"]["architectures"]:
-        listed = served_by(architecture, catalogue)
-        other = f"; it is for {', '.join(listed)}" if listed else ""
+        first = first_serving(architecture, catalogue)
+        other = f", but for {first} and later" if first else ""
         yield (
             f"trtllm_model.architecture {architecture} is not among those that the catalogue lists for TensorRT-LLM "
             f"{release['release']}{other}: the server may not start, and the memory that it needs is only estimated"

@@ -640,34 +640,34 @@ def _described(config: Mapping[str, Any]) -> dict[str, Any]:
 
 def unconvertible(architecture: str, release: str, known: Iterable[str], catalogue: Catalogue) -> str:
     """Why a model cannot be converted for this version, and what serves it without conversion."""
-    served = served_by(architecture, catalogue)
-    other = f"serves it with TensorRT-LLM {', '.join(served)}" if served else "may serve it"
+    first = first_serving(architecture, catalogue)
+    other = f"serves it with TensorRT-LLM {first} and later" if first else "may serve it"
     converted = f"this collection converts {', '.join(known)}"
     return f"cannot be converted for TensorRT-LLM {release}: {converted}; trtllm_profile llmapi {other}"
 
 
-def served_by(architecture: str, catalogue: Catalogue) -> list[str]:
-    """The versions whose LLM API is known to serve the architecture."""
+def first_serving(architecture: str, catalogue: Catalogue) -> str:
+    """The first version whose LLM API is known to serve the architecture; empty if there is none."""
     apis = {name: entry["llmapi"] for name, entry in catalogue.releases.items() if "llmapi" in entry}
-    return [name for name, api in apis.items() if architecture in api["architectures"]]
+    return next((name for name, api in apis.items() if architecture in api["architectures"]), "")
 
 
 def _config_of(shape: Shape) -> dict[str, Any]:
-    """What a shape says about config.json. A preset has the rest."""
-    experts = {"num_local_experts": shape.experts, "num_experts_per_tok": shape.experts_per_token}
-    return {
+    """What a shape says about config.json. A preset has the rest. No model has larger numbers than MAX_COUNT."""
+    counts = {
         "num_hidden_layers": shape.layers,
         "num_attention_heads": shape.heads,
         "num_key_value_heads": shape.kv_heads,
         "hidden_size": shape.hidden,
-        "head_dim": shape.head_dim,
         "intermediate_size": shape.ffn,
         "vocab_size": shape.vocab,
         "max_position_embeddings": shape.max_positions,
-        "tie_word_embeddings": shape.tied_embeddings,
-        "sliding_window": None,
-        **(experts if shape.experts else {}),
+        "num_local_experts": shape.experts,
+        "num_experts_per_tok": shape.experts_per_token,
+        "head_dim": shape.head_size,
     }
+    found = {key: min(count, _decoder.MAX_COUNT) for key, count in counts.items() if count}
+    return {**found, "tie_word_embeddings": shape.tied_embeddings, "sliding_window": None}
 
 
 def _shape_of(decoder: _decoder.Decoder) -> Shape:

@@ -85,7 +85,7 @@ ONE = ("1.2.1",)
 BY_LLMAPI = {"profile": "llmapi"}
 SMALL_HOST = {"model": "llama-3.1-8b", "shape": "VM.GPU.A10.1"}
 # A model of each architecture in the catalogue.
-ARCHITECTURES = ("llama-3.1-8b", "mistral-7b", "mixtral-8x7b", "qwen2.5-7b-instruct")
+ARCHITECTURES = ("llama-3-8b-instruct", "mistral-7b", "mixtral-8x7b", "qwen2.5-7b-instruct")
 
 DIMENSIONS = {"layers": 2, "heads": 4, "kv_heads": 2, "hidden": 64, "ffn": 128, "vocab": 100, "max_positions": 4096}
 # A model that fits on one GPU, and one that fits on none.

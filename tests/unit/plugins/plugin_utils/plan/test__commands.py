@@ -65,7 +65,7 @@ def assert_flags(argv: list[str], known: dict[str, dict[str, Any]]) -> None:
 
 
 @pytest.mark.parametrize("release", RELEASES)
-@pytest.mark.parametrize("model", ["mixtral-8x7b", "llama-3.1-8b", "mistral-7b", "qwen2.5-7b-instruct"])
+@pytest.mark.parametrize("model", ["mixtral-8x7b", "llama-3-8b-instruct", "mistral-7b", "qwen2.5-7b-instruct"])
 def test_the_script_matches_the_architecture(release: str, model: str) -> None:
     scripts = CATALOGUE.releases[release]["convert"]["scripts"]
     architecture = CATALOGUE.models[model]["architecture"]

@@ -22,6 +22,7 @@ from ansible_collections.tritonops.trtllm.tests.unit.support.planning import (
     host_of,
     plan_for,
     shape_of,
+    warned,
 )
 
 MIB = 1 << 20
@@ -122,8 +123,14 @@ def test_without_known_gpus_there_are_small_limits() -> None:
     small = {"max_batch_size": 8, "max_input_len": 1024, "max_seq_len": 2048, "max_num_tokens": 8192}
     assert limits(host("rehearsal"), model="smollm2-135m-instruct", gpus_required=False) == small
     assert limits({"gpus": [{"name": "NVIDIA GB10"}]}, model="tinyllama-1.1b-chat") == small
-    # What an existing engine was built for is not known.
-    assert limits(engine_dir="/srv/engine", image=IMAGE) == small
+
+
+def test_the_limits_of_an_existing_engine_must_be_set() -> None:
+    """What it was built for is not known."""
+    engine = {"engine_dir": "/srv/engine", "image": IMAGE}
+    assert limits(**engine) == limits(host("rehearsal"), model="smollm2-135m-instruct", gpus_required=False)
+    assert warned("trtllm_limits without max_input_len, max_seq_len", limits={"max_batch_size": 4}, **engine)
+    assert not warned("trtllm_limits", limits=limits(), **engine)
 
 
 # --- the same limits for all hosts and runs ---------------------------------------------------------------------------
@@ -188,6 +195,16 @@ def test_another_request_gets_other_limits(other: dict[str, Any], monkeypatch: p
     facts = host(**served())
     monkeypatch.setattr(_limits, "WANTED_SEQUENCES", 16)
     assert accepted(facts, image=IMAGE, **other)["limits"] == accepted(image=IMAGE, **other)["limits"]
+
+
+def test_larger_gpus_of_the_same_name_get_other_limits(monkeypatch: pytest.MonkeyPatch) -> None:
+    small, large = (gpus("NVIDIA A100", mib) for mib in (40960, 81920))
+    recorded = {"default": _recorded(accepted(small))}
+    assert limits({**large, "limits": recorded}) == limits(large) != limits(small)
+    # A driver that reports a little less does not matter.
+    monkeypatch.setattr(_limits, "WANTED_SEQUENCES", 16)
+    again = limits({**gpus("NVIDIA A100", 40400), "limits": recorded})
+    assert again == {name: recorded["default"][name] for name in OPEN} != limits(small)
 
 
 def test_a_new_host_gets_the_engine_of_its_sister(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -463,7 +463,7 @@ def test_of_a_model_that_is_not_converted_only_the_architecture_is_named(release
     (refusal,) = plan_for(release=release, model=described(config))["refusals"]
     assert (refusal["variable"], refusal["value"]) == ("trtllm_model.architecture", config["architectures"][0])
     assert f"cannot be converted for TensorRT-LLM {release}: this collection converts Llama" in refusal["message"]
-    assert ("serves it with TensorRT-LLM 1.0.0, 1.1.0" in refusal["message"]) is ("Qwen3ForCausalLM" in str(config))
+    assert ("serves it with TensorRT-LLM 1.0.0 and later" in refusal["message"]) is ("Qwen3ForCausalLM" in str(config))
 
 
 def test_the_llm_api_serves_models_whose_values_are_nested() -> None:
@@ -476,7 +476,8 @@ def test_the_llm_api_serves_models_whose_values_are_nested() -> None:
 def test_the_llm_api_serves_architectures_of_its_version_without_a_warning() -> None:
     request = {"profile": "llmapi", "model": described(QWEN3_MOE)}
     assert not warned("Qwen3MoeForCausalLM", release="1.2.1", **request)
-    assert warned("Qwen3MoeForCausalLM is not among those that the catalogue lists", release="0.21.0", **request)
+    warning = "Qwen3MoeForCausalLM is not among those that the catalogue lists for TensorRT-LLM 0.21.0, but for 1.0.0"
+    assert warned(warning, release="0.21.0", **request)
 
 
 def test_the_size_of_a_mixture_is_that_of_all_its_experts() -> None:
@@ -523,6 +524,13 @@ def test_what_no_engine_computes_is_refused_by_the_plan(release: str, change: di
 def test_a_preset_is_refused_where_its_rotary_scaling_is_not_computed(release: str) -> None:
     plan = plan_for(model="llama-3.1-8b", release=release)
     assert bool(plan["refusals"]) is (release in ("0.9.0", "0.11.0"))
+
+
+@pytest.mark.parametrize("profile", ["engine", "llmapi"])
+def test_a_shape_may_have_any_numbers(profile: str) -> None:
+    huge = {**TINY, "max_positions": 2**40, "hidden": 2**40, "ffn": 2**40, "vocab": 2**40}
+    found = plan_for(profile=profile, model={**OWN, "shape": huge})["refusals"]
+    assert {refusal["check"] for refusal in found} == {"gpu_memory", "disk_space"}
 
 
 def test_a_shape_is_checked_like_a_config_json() -> None:
