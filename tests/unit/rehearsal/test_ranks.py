@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import queue
@@ -21,6 +20,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from ansible_collections.tritonops.trtllm.tests.unit.support.mpi import MPI, needs_mpi
 from trtllm_cpu import ranks
 from trtllm_cpu.checkpoint import read_whole
 from trtllm_cpu.engine import read_config, read_weights
@@ -450,17 +450,13 @@ else:
 MPI.Finalize()
 """
 
-needs_mpi = pytest.mark.skipif(
-    not (shutil.which("mpirun") and importlib.util.find_spec("mpi4py")), reason="needs mpirun and mpi4py"
-)
-
 
 def mpirun(world_size: int, *arguments: str) -> subprocess.CompletedProcess[str]:
     path = os.pathsep.join(
         [str(PROJECT / "rehearsal/backend"), str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")]
     )
-    environment = {**os.environ, "PYTHONPATH": path, "OMPI_MCA_mpi_yield_when_idle": "1", "OPENBLAS_NUM_THREADS": "1"}
-    command = ["mpirun", "--allow-run-as-root", "--oversubscribe", "-n", str(world_size), sys.executable, "-c", RANK]
+    environment = {**os.environ, **MPI, "PYTHONPATH": path}
+    command = ["mpirun", "-n", str(world_size), sys.executable, "-c", RANK]
     return subprocess.run(
         [*command, *arguments], env=environment, capture_output=True, text=True, timeout=300, check=False
     )

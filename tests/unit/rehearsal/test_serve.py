@@ -273,7 +273,7 @@ def test_an_aborted_stream_frees_its_slot(late: Serve) -> None:
         stream = late.client().completions.create(prompt="Once", max_tokens=1000, **ENDLESS, **GREEDY)
         next(iter(stream))
         stream.close()
-    answer = late.client().with_options(timeout=20).completions.create(prompt="Once", max_tokens=2, **GREEDY)
+    answer = late.client().with_options(timeout=12).completions.create(prompt="Once", max_tokens=2, **GREEDY)
     assert answer.choices[0].finish_reason == "length"
 
 
@@ -281,7 +281,7 @@ def test_a_client_that_goes_away_frees_its_slot(late: Serve) -> None:
     body = {**GREEDY, "prompt": "Once", "max_tokens": 1000, "ignore_eos": True}
     with pytest.raises(requests.Timeout):
         requests.post(f"{late.url}/v1/completions", json=body, timeout=0.5)
-    answer = late.client().with_options(timeout=8).completions.create(prompt="Once", max_tokens=2, **GREEDY)
+    answer = late.client().with_options(timeout=12).completions.create(prompt="Once", max_tokens=2, **GREEDY)
     assert answer.choices[0].finish_reason == "length"
 
 

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import json
 import os
 import shutil
@@ -18,14 +17,13 @@ from typing import Any
 
 import pytest
 import requests
+from ansible_collections.tritonops.trtllm.tests.unit.support.mpi import needs_mpi
 from ansible_collections.tritonops.trtllm.tests.unit.support.serve_process import PROJECT, Serve, serve
 
 TINY_MIXTRAL = PROJECT / "rehearsal/mixtral/tiny-mixtral"
 SMOLLM2 = PROJECT / ".cache/rehearsal/models/HuggingFaceTB/SmolLM2-135M-Instruct"
 
-pytestmark = pytest.mark.skipif(
-    not (shutil.which("orted") and importlib.util.find_spec("mpi4py")), reason="needs Open MPI and mpi4py"
-)
+pytestmark = needs_mpi
 
 
 def recorded(name: str) -> dict[str, Any]:

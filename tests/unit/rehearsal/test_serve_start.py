@@ -231,6 +231,7 @@ def test_a_small_cache_cuts_the_length_or_fails_later() -> None:
         ("deepseek-r1", "<think>a</think>b", True, "a", "b"),
         ("deepseek-r1", "only thoughts", True, "only thoughts", ""),
         ("nano-v3", "a</think>b", True, "a", "b"),
+        ("qwen3_5", "an answer without thoughts", True, "an answer without thoughts", ""),
     ],
 )
 def test_reasoning_is_separated(parser: str | None, text: str, finished: bool, reasoning: str, content: str) -> None:

@@ -17,22 +17,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import requests
+from ansible_collections.tritonops.trtllm.tests.unit.support.mpi import MPI
 from openai import OpenAI
 
 PROJECT = Path(__file__).parents[3]
 # One rank in the server's own process, without MPI: upstream's switch.
 ALONE = {"TLLM_WORKER_USE_SINGLE_PROCESS": "1"}
-# More ranks than processors, on one host; the last is where the package openmpi is installed.
-MPI = {
-    "OMPI_ALLOW_RUN_AS_ROOT": "1",
-    "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
-    "OMPI_MCA_btl_tcp_if_include": "lo",
-    "OMPI_MCA_btl_vader_single_copy_mechanism": "none",
-    "OMPI_MCA_mpi_yield_when_idle": "1",
-    "OMPI_MCA_rmaps_base_oversubscribe": "1",
-    "OPAL_PREFIX": sys.prefix,
-}
-START_SECONDS = 60
+START_SECONDS = 120
 
 
 @dataclass

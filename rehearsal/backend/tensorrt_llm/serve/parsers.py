@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 # Whether an answer begins with reasoning that has no opening tag.
-REASONING = {"deepseek-r1": True, "nano-v3": True, "qwen3": False}
+REASONING = {"deepseek-r1": True, "nano-v3": True, "qwen3": False, "qwen3_5": True}
 TOOLS = ("qwen3",)
 OPEN, CLOSE = "<think>", "</think>"
 CALL = re.compile(r"<tool_call>\s*(\{.*?\})\s*</tool_call>", re.DOTALL)
