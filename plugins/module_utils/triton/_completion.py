@@ -148,7 +148,9 @@ def _count(events: t.Sequence[t.Mapping[str, t.Any]], request: Request, parts: t
 
 
 def _is_cumulative(lists: t.Sequence[list[t.Any]]) -> bool:
-    return all(len(new) > len(old) and new[: len(old)] == old for old, new in zip(lists, lists[1:]))
+    # The last event of a stream can repeat the whole list. Equal lists of one element each are separate.
+    grows = len(lists[-1]) > len(lists[0])
+    return grows and all(new[: len(old)] == old for old, new in zip(lists, lists[1:]))
 
 
 def _listed(output: t.Any) -> list[t.Any]:
