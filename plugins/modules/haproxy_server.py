@@ -53,6 +53,11 @@ options:
       - HAProxy's stats socket, which must have the level C(admin).
     type: path
     default: /run/trtllm-gateway/haproxy.sock
+  states_file:
+    description:
+      - The file from which HAProxy reads the states when it starts.
+    type: path
+    default: /etc/trtllm/gateway/states.map
 seealso:
   - module: tritonops.trtllm.haproxy_map
 author:
@@ -121,6 +126,7 @@ def main() -> None:
             "state": {"type": "str", "choices": list(STATES), "required": True},
             "wait": {"type": "int", "default": 0},
             "socket": {"type": "path", "default": "/run/trtllm-gateway/haproxy.sock"},
+            "states_file": {"type": "path", "default": "/etc/trtllm/gateway/states.map"},
         },
         supports_check_mode=True,
     )

@@ -52,12 +52,12 @@ def ensure_map(module: AnsibleModule) -> dict[str, t.Any]:
     problems = entry_problems(given)
     if problems:
         raise ModuleFailure("\n".join(problems))
-    before = _read(path)
+    before = read_file(path)
     old = read_text(before)
     entries = given if module.params["purge"] else {**old, **given}
     text = as_text(entries)
     if text != before and not module.check_mode:
-        _write(module, path, text)
+        write_file(module, path, text)
     attributes = {**module.load_file_common_arguments(module.params), "path": path}
     changed = text != before
     if not module.check_mode or os.path.exists(path):
@@ -83,7 +83,7 @@ def _apply(module: AnsibleModule, path: str, entries: t.Mapping[str, str]) -> tu
     return True, True
 
 
-def _read(path: str) -> str:
+def read_file(path: str) -> str:
     try:
         with open(path, encoding="utf-8") as stream:
             return stream.read()
@@ -91,7 +91,7 @@ def _read(path: str) -> str:
         return ""
 
 
-def _write(module: AnsibleModule, path: str, text: str) -> None:
+def write_file(module: AnsibleModule, path: str, text: str) -> None:
     handle, candidate = tempfile.mkstemp(dir=module.tmpdir)
     with os.fdopen(handle, "w", encoding="utf-8") as stream:
         stream.write(text)

@@ -24,6 +24,9 @@ TIMEOUT = 10
 MAX_ANSWER = 64 << 20
 # A command with its payload must fit in HAProxy's buffer, which has 16 KiB by default.
 BATCH = 8 << 10
+# srv_admin_state in `show servers state`.
+FORCED_MAINT = 0x01
+FORCED_DRAIN = 0x08
 _NOT_RUNNING = {errno.ENOENT, errno.ECONNREFUSED}
 
 
@@ -32,10 +35,15 @@ class HAProxyError(Exception):
 
 
 class Server(t.NamedTuple):
-    """A server of a backend. `status` is HAProxy's, such as UP, DRAIN or DOWN; `in_flight` includes queued requests."""
+    """A server of a backend.
+
+    `state` is the administrative state: `ready`, `drain` or `maint`. `status` is HAProxy's, such as `UP`, `DRAIN` or `DOWN`.
+    `in_flight` is the number of requests, with those that wait in the server's queue.
+    """
 
     backend: str
     name: str
+    state: str
     status: str
     in_flight: int
 
@@ -104,16 +112,33 @@ class Runtime:
 
     def servers(self) -> list[Server]:
         # -1: all proxies; 4: servers.
-        answer = self.run("show stat -1 4 -1")
-        rows = csv.DictReader(io.StringIO(answer.lstrip("# ")))
+        statistics = csv.DictReader(io.StringIO(self.run("show stat -1 4 -1").lstrip("# ")))
+        states = self._administrative_states()
         return [
-            Server(row["pxname"], row["svname"], row["status"], int(row["scur"] or 0) + int(row["qcur"] or 0))
-            for row in rows
+            Server(
+                row["pxname"],
+                row["svname"],
+                states.get((row["pxname"], row["svname"]), "ready"),
+                row["status"],
+                int(row["scur"] or 0) + int(row["qcur"] or 0),
+            )
+            for row in statistics
         ]
+
+    def _administrative_states(self) -> dict[tuple[str, str], str]:
+        """The state of each server, by backend and name."""
+        # The first line is the version of the format, the second one has the columns.
+        lines = self.run("show servers state").splitlines()[1:]
+        rows = csv.DictReader([line.lstrip("# ") for line in lines], delimiter=" ")
+        return {(row["be_name"], row["srv_name"]): _state(int(row["srv_admin_state"])) for row in rows}
 
     def set_state(self, server: Server, state: str) -> None:
         """Set a server's administrative state: `ready`, `drain` or `maint`."""
         self.change(f"set server {server.backend}/{server.name} state {state}")
+
+
+def _state(flags: int) -> str:
+    return "maint" if flags & FORCED_MAINT else "drain" if flags & FORCED_DRAIN else "ready"
 
 
 def _batches(entries: t.Mapping[str, str]) -> t.Iterator[str]:

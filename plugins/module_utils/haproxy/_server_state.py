@@ -12,6 +12,12 @@ import time
 import typing as t
 
 from ansible_collections.tritonops.trtllm.plugins.module_utils._module import ModuleFailure
+from ansible_collections.tritonops.trtllm.plugins.module_utils.haproxy._map_file import (
+    as_text,
+    read_file,
+    read_text,
+    write_file,
+)
 from ansible_collections.tritonops.trtllm.plugins.module_utils.haproxy._runtime import Runtime, Server
 
 if t.TYPE_CHECKING:
@@ -23,28 +29,37 @@ IDLE_READINGS = 2
 PAUSE = 0.5
 
 
-def state_of(server: Server) -> str:
-    """The administrative state, from HAProxy's status, such as `UP`, `UP 1/2`, `DRAIN`, `MAINT` or `DOWN`."""
-    words = server.status.split()
-    return {"DRAIN": "drain", "MAINT": "maint"}.get(words[0] if words else "", "ready")
-
-
 def ensure_state(module: AnsibleModule) -> dict[str, t.Any]:
     runtime = Runtime(module.params["socket"])
     state: str = module.params["state"]
     servers = _servers(runtime, module.params["host"], module.params["deployment"])
-    outdated = [server for server in servers if state_of(server) != state]
+    outdated = [server for server in servers if server.state != state]
+    # First the file, so that a reload in between does not lose the state.
+    kept = _keep(module, {server.name for server in servers}, state)
+    waited = 0.0
     if not module.check_mode:
         for server in outdated:
             runtime.set_state(server, state)
-    waited = _wait(module, runtime) if module.params["wait"] and not module.check_mode else 0.0
-    servers = _servers(runtime, module.params["host"], module.params["deployment"])
+        waited = _wait(module, runtime) if module.params["wait"] else 0.0
+        servers = _servers(runtime, module.params["host"], module.params["deployment"])
     return {
-        "changed": bool(outdated),
+        "changed": bool(outdated) or kept,
         "waited_seconds": round(waited, 1),
         "in_flight": sum(server.in_flight for server in servers),
-        "servers": [{**server._asdict(), "state": state_of(server)} for server in servers],
+        "servers": [server._asdict() for server in servers],
     }
+
+
+def _keep(module: AnsibleModule, names: t.Collection[str], state: str) -> bool:
+    """Write the state to the file that HAProxy reads when it starts. Returns whether the file changes."""
+    path: str = module.params["states_file"]
+    before = read_text(read_file(path))
+    after = {name: kept for name, kept in before.items() if name not in names}
+    if state != "ready":
+        after.update({name: state for name in names})
+    if after != before and not module.check_mode:
+        write_file(module, path, as_text(after))
+    return after != before
 
 
 def _servers(runtime: Runtime, host: str, deployment: str) -> list[Server]:

@@ -211,8 +211,31 @@ local function catalogue(models, list)
     return '{"object":"list","data":[' .. table.concat(entries, ",") .. "]}"
 end
 
+-- Servers that were taken out of rotation stay out after a reload.
+local function restore_states(path)
+    local states = {}
+    for line in io.lines(path) do
+        local name, state = line:match("^(%S+) (%l+)$")
+        states[name or ""] = state
+    end
+    for _, backend in pairs(core.backends) do
+        for name, server in pairs(backend.servers) do
+            if states[name] == "drain" then
+                server:set_drain()
+            elseif states[name] == "maint" then
+                server:set_maint()
+            end
+        end
+    end
+end
+
 if core then
-    local served = {...}
+    local states_file = ...
+    local served = {select(2, ...)}
+
+    core.register_init(function()
+        restore_states(states_file)
+    end)
 
     core.register_action("read_request", {"http-req"}, function(txn)
         local ok, result = pcall(read, txn.f:req_body() or "")
