@@ -12,8 +12,8 @@ import hashlib
 import re
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
-from datetime import datetime, timezone
+from dataclasses import asdict, dataclass, fields, replace
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 PREFIX = "sk-"
@@ -62,10 +62,35 @@ def read_keys(content: Any) -> tuple[list[ApiKey], list[str]]:
         wrong = _problems(entry)
         problems += [f"key {number}: {problem}" for problem in wrong]
         if not wrong:
-            keys.append(ApiKey(**{**entry, "models": tuple(entry.get("models") or (ALL_MODELS,))}))
+            # YAML reads a date without quotes as a date.
+            plain = {"models": tuple(entry.get("models") or (ALL_MODELS,)), "expires": str(entry.get("expires") or "")}
+            keys.append(ApiKey(**{**entry, **plain}))
     hashes = [key.hash for key in keys]
     problems += [f"{key.name}: another key has the same hash" for key in keys if hashes.count(key.hash) > 1]
     return keys, problems
+
+
+def ensure_key(
+    keys: Sequence[ApiKey], name: str, settings: Mapping[str, Any], rotate: bool, overlap: int, now: datetime
+) -> tuple[list[ApiKey], str]:
+    """The keys with those of the name changed, or with a new one, which is returned as well; empty if none is issued.
+
+    `settings` are fields of `ApiKey`. With `rotate`, other keys of the name expire after `overlap` seconds.
+    """
+    own = [replace(key, **settings) for key in keys if key.name == name]
+    others = [key for key in keys if key.name != name]
+    if own and not rotate:
+        return [replace(key, **settings) if key.name == name else key for key in keys], ""
+    secret = new_secret()
+    issued = replace(own[-1] if own else ApiKey(name, "", **settings), hash=hash_of(secret))
+    end = now + timedelta(seconds=overlap)
+    return [*others, *(_expire(key, end) for key in own), issued], secret
+
+
+def _expire(key: ApiKey, end: datetime) -> ApiKey:
+    """The key, with an end of its validity that is not later than this."""
+    earlier = seconds(key.expires)
+    return key if earlier and earlier <= end.timestamp() else replace(key, expires=f"{end:%Y-%m-%dT%H:%M:%SZ}")
 
 
 def as_content(keys: Iterable[ApiKey]) -> list[dict[str, Any]]:
