@@ -11,6 +11,7 @@
 
 local MAX_DEPTH = 100
 local MAX_NUMBER = 1000000000
+local MAX_COPIES = 1000000
 
 -- Keys whose values are positive whole numbers. The last one is the name of Triton's LLM API model.
 local LIMITS = {max_tokens = true, max_completion_tokens = true, sampling_param_max_tokens = true}
@@ -188,9 +189,13 @@ local function read(text)
     if stream and stream ~= "true" and stream ~= "false" then
         refuse("stream must be true or false")
     end
+    local copies = math.max(largest(text, found, COPIES), 1) * prompts(text, found)
+    if copies > MAX_COPIES then
+        refuse("n and the number of prompts are too large")
+    end
     return {
         model = model_name(text, found),
-        copies = math.max(largest(text, found, COPIES), 1) * prompts(text, found),
+        copies = copies,
         limit = largest(text, found, LIMITS),
     }
 end
