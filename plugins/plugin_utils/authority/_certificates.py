@@ -83,6 +83,8 @@ def issue(authority: Authority, wanted: Wanted, now: datetime) -> bytes:
     builder = _builder(subject, issuer, key.public_key(), now, wanted.days)
     builder = builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
     builder = builder.add_extension(_usage(sign_certificates=False), critical=True)
+    issuer_key = x509.AuthorityKeyIdentifier.from_issuer_public_key(authority.key.public_key())
+    builder = builder.add_extension(issuer_key, critical=False)
     builder = builder.add_extension(x509.ExtendedKeyUsage(PURPOSES[wanted.purpose]), critical=False)
     builder = builder.add_extension(
         x509.SubjectAlternativeName([_alternative(name) for name in wanted.names]), critical=False
@@ -124,6 +126,7 @@ def _builder(
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - CLOCK_SKEW)
         .not_valid_after(now + timedelta(days=days))
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
     )
 
 
