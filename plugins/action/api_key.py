@@ -10,6 +10,7 @@ Its documentation is in the module of the same name.
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 from datetime import datetime, timezone
 from pathlib import Path
@@ -70,7 +71,8 @@ class ActionModule(ActionBase):
             after, secret = ensure_key(
                 before, arguments["name"], given, arguments["rotate"], arguments["overlap"], now
             )
-        content = as_content(after)
+        # Ansible's strings have tags, which YAML cannot represent.
+        content = json.loads(json.dumps(as_content(after)))
         _checked(content, path)
         if after != before and not self._task.check_mode:
             _write(path, HEAD + yaml.safe_dump(content, sort_keys=False))
