@@ -68,9 +68,7 @@ class ActionModule(ActionBase):
             if "models" in given:
                 given["models"] = tuple(given["models"])
             now = datetime.now(timezone.utc)
-            after, secret = ensure_key(
-                before, arguments["name"], given, arguments["rotate"], arguments["overlap"], now
-            )
+            after, secret = ensure_key(before, arguments["name"], given, arguments["rotate"], arguments["overlap"], now)
         # Ansible's strings have tags, which YAML cannot represent.
         content = json.loads(json.dumps(as_content(after)))
         _checked(content, path)

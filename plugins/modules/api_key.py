@@ -10,10 +10,10 @@ module: api_key
 short_description: Issue, change or revoke an API key of the gateway
 version_added: 0.1.0
 description:
-  - Edits a file on the control node that contains the hash, the models and the limits of each key. The file does not contain the
-    keys themselves, and they cannot be calculated from it.
-  - Use M(tritonops.trtllm.haproxy_map) with the filter P(tritonops.trtllm.api_key_records#filter) to apply the file to a gateway.
-    The playbook C(tritonops.trtllm.keys) does both.
+  - Edits a file on the control node that contains the hash, the models and the limits of each key. The file does not
+    contain the keys themselves, and they cannot be calculated from it.
+  - Use M(tritonops.trtllm.haproxy_map) with the filter P(tritonops.trtllm.api_key_records#filter) to apply the file
+    to a gateway. The playbook C(tritonops.trtllm.keys) does both.
 extends_documentation_fragment:
   - tritonops.trtllm.attributes
 attributes:
@@ -58,8 +58,8 @@ options:
     default: 86400
   models:
     description:
-      - Names of the models (OpenAI's API) and deployments (Triton) that the key may use. V(*) stands for all. A new key may use
-        all by default.
+      - Names of the models (OpenAI's API) and deployments (Triton) that the key may use. V(*) stands for all. A new
+        key may use all by default.
     type: list
     elements: str
   requests_per_minute:
@@ -68,8 +68,8 @@ options:
     type: int
   tokens_per_minute:
     description:
-      - Number of tokens that requests may reserve in a minute. A request reserves the largest number of tokens that it allows for
-        all its answers. V(0) is no limit, which is the default of a new key.
+      - Number of tokens that requests may reserve in a minute. A request reserves the largest number of tokens that
+        it allows for all its answers. V(0) is no limit, which is the default of a new key.
     type: int
   at_once:
     description:
@@ -77,8 +77,8 @@ options:
     type: int
   expires:
     description:
-      - When the key expires, as a date or a time in UTC, such as V(2027-06-30) or V(2027-06-30T12:00:00Z). Empty for never, which is
-        the default of a new key.
+      - When the key expires, as a date or a time in UTC, such as V(2027-06-30) or V(2027-06-30T12:00:00Z). Empty for
+        never, which is the default of a new key.
     type: str
 author:
   - tritonops.trtllm contributors (@tritonops)

@@ -10,9 +10,10 @@ module: certificate
 short_description: Issue a certificate of the collection's authority
 version_added: 0.1.0
 description:
-  - Creates a private key and its certificate, both in one file, as HAProxy reads them. They are signed with the authority's key on
-    the control node. The private key is only written to the host.
-  - The certificate is issued again if it has other names or another purpose, is of another authority, or expires soon.
+  - Creates a private key and its certificate, both in one file, as HAProxy reads them. They are signed with the
+    authority's key on the control node. The private key is only written to the host.
+  - The certificate is issued again if it has other names or another purpose, is of another authority, or expires
+    soon.
   - Creates the authority if it does not exist. A second control node needs a copy of its folder.
 extends_documentation_fragment:
   - tritonops.trtllm.attributes
@@ -29,7 +30,8 @@ attributes:
 options:
   authority:
     description:
-      - Folder on the control node with the authority's C(ca.key) and C(ca.pem). C(ca.key) may be encrypted with Ansible Vault.
+      - Folder on the control node with the authority's C(ca.key) and C(ca.pem). C(ca.key) may be encrypted with
+        Ansible Vault.
     type: path
     required: true
   name:
@@ -39,8 +41,8 @@ options:
     required: true
   purpose:
     description:
-      - The organizational unit (OU), which host endpoints check. V(server) is for hosts, V(gateway) may send requests, and
-        V(monitoring) may read metrics.
+      - The organizational unit (OU), which host endpoints check. V(server) is for hosts, V(gateway) may send
+        requests, and V(monitoring) may read metrics.
     type: str
     choices: [server, gateway, monitoring]
     required: true

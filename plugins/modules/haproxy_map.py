@@ -10,8 +10,8 @@ module: haproxy_map
 short_description: Manage a map file of HAProxy, and apply it without a reload
 version_added: "0.1.0"
 description:
-  - Writes the map file, and replaces the entries of a running HAProxy over its stats socket. All entries change at once, so that
-    every request sees either the old ones or the new ones. No connection is closed.
+  - Writes the map file, and replaces the entries of a running HAProxy over its stats socket. All entries change at
+    once, so that every request sees either the old ones or the new ones. No connection is closed.
   - If HAProxy does not run, only the file is written. HAProxy reads it when it starts.
 extends_documentation_fragment:
   - tritonops.trtllm.attributes

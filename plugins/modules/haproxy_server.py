@@ -10,8 +10,8 @@ module: haproxy_server
 short_description: Drain a host at the gateway, or put it back in rotation
 version_added: "0.1.0"
 description:
-  - Sets the administrative state of a host's servers in a running HAProxy of the role P(tritonops.trtllm.gateway#role), over its
-    stats socket, and can wait until the host has no request under way.
+  - Sets the administrative state of a host's servers in a running HAProxy of the role
+    P(tritonops.trtllm.gateway#role), over its stats socket, and can wait until the host has no request under way.
   - The state survives a reload and a restart of HAProxy.
 extends_documentation_fragment:
   - tritonops.trtllm.attributes

@@ -12,7 +12,7 @@ import pytest
 from testinfra.host import Host
 
 ASK = "curl --silent --show-error --cacert /etc/trtllm/gateway/ca.pem --header 'Authorization: Bearer sk-test' "
-CHAT = ASK + "--no-buffer --data '{\"model\": \"chat\"}' https://localhost/v1/chat/completions"
+CHAT = ASK + '--no-buffer --data \'{"model": "chat"}\' https://localhost/v1/chat/completions'
 STREAM = "".join(f"{number:02}\n" for number in range(30))
 
 
@@ -38,8 +38,14 @@ def test_others_can_read_no_secret(host: Host, instance: str) -> None:
 
 
 def test_a_stream_outlives_a_reload_and_even_a_stop(host: Host) -> None:
-    for command in ("reload trtllm-haproxy@gateway", "reload trtllm-haproxy@endpoint", "restart trtllm-haproxy@gateway"):
-        done = host.check_output(f"({CHAT}; echo rc=$?) > /tmp/stream & sleep 1; systemctl {command}; wait; cat /tmp/stream")
+    for command in (
+        "reload trtllm-haproxy@gateway",
+        "reload trtllm-haproxy@endpoint",
+        "restart trtllm-haproxy@gateway",
+    ):
+        done = host.check_output(
+            f"({CHAT}; echo rc=$?) > /tmp/stream & sleep 1; systemctl {command}; wait; cat /tmp/stream"
+        )
         assert done == f"{STREAM}rc=0", command
 
 

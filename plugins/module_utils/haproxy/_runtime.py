@@ -37,7 +37,7 @@ class HAProxyError(Exception):
 class Server(t.NamedTuple):
     """A server of a backend.
 
-    `state` is the administrative state: `ready`, `drain` or `maint`. `status` is HAProxy's, such as `UP`, `DRAIN` or `DOWN`.
+    `state` is the administrative state: `ready`, `drain` or `maint`. `status` is HAProxy's, such as `UP` or `DOWN`.
     `in_flight` is the number of requests, with those that wait in the server's queue.
     """
 

@@ -56,7 +56,7 @@ def _keep(module: AnsibleModule, names: t.Collection[str], state: str) -> bool:
     before = read_text(read_file(path))
     after = {name: kept for name, kept in before.items() if name not in names}
     if state != "ready":
-        after.update({name: state for name in names})
+        after.update(dict.fromkeys(names, state))
     if after != before and not module.check_mode:
         write_file(module, path, as_text(after))
     return after != before

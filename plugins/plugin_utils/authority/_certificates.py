@@ -6,8 +6,8 @@
 
 """X.509 certificates of the collection's own authority, by the library cryptography. No I/O.
 
-A certificate has a name (CN) and a purpose (OU), which the host endpoint checks: `server` for hosts and gateways, `gateway` for
-clients that may send requests, `monitoring` for clients that may read metrics.
+A certificate has a name (CN) and a purpose (OU), which the host endpoint checks: `server` for hosts and gateways,
+`gateway` for clients that may send requests, `monitoring` for clients that may read metrics.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ PURPOSES = {
 
 @dataclass(frozen=True)
 class Wanted:
-    """What a certificate must be. `names` are DNS names and IP addresses; `days` and `renew_days` are days of validity."""
+    """What a certificate must be. `names` are DNS names and IP addresses."""
 
     name: str
     purpose: str

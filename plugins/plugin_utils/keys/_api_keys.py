@@ -28,7 +28,7 @@ _LIMITS = ("requests_per_minute", "tokens_per_minute", "at_once")
 
 @dataclass(frozen=True)
 class ApiKey:
-    """A limit of 0 is no limit. `models` are names in the API or names of deployments; `expires` is a date or a time in UTC.
+    """A limit of 0 is no limit. `models` are names in the API, or of deployments. `expires` is a date or a time in UTC.
 
     Keys with the same name share their limits, so that a key can be replaced while the old one still works.
     """

@@ -268,7 +268,13 @@ class Fleet:
         (folder / "rotation.map").write_text("")
         health = {"chat": "/health", "triton": "/v2/health/ready"}
         deployments = [
-            {"name": name, "port": server.port, "health": health[name], "metrics_port": server.port, "metrics": "/metrics"}
+            {
+                "name": name,
+                "port": server.port,
+                "health": health[name],
+                "metrics_port": server.port,
+                "metrics": "/metrics",
+            }
             for (of_host, name), server in self.models.items()
             if of_host == host
         ]

@@ -247,7 +247,11 @@ def test_a_removed_gateway_is_refused_at_once_on_an_open_connection(
     with httpx2.Client(verify=fleet.context(certificate)) as client:
         assert client.get(url, headers=headers).status_code == 200
         run_module(
-            haproxy_map, capsys, path=str(folder / "clients.map"), socket=str(folder / "socket"), entries={"other": "yes"}
+            haproxy_map,
+            capsys,
+            path=str(folder / "clients.map"),
+            socket=str(folder / "socket"),
+            entries={"other": "yes"},
         )
         assert client.get(url, headers=headers).status_code == 403
 

@@ -152,7 +152,9 @@ REFUSED = {
 @pytest.mark.parametrize("text", ACCEPTED, ids=range(len(ACCEPTED)))
 def test_valid_bodies_reach_the_server_unchanged(fleet: Fleet, text: str) -> None:
     assert fleet.chat(text).status_code == 200
-    sent = [entry for host in fleet.HOSTS for entry in fleet.models[host, "chat"].requests if entry["text"] == text.encode()]
+    sent = [
+        entry for host in fleet.HOSTS for entry in fleet.models[host, "chat"].requests if entry["text"] == text.encode()
+    ]
     assert len(sent) == 1
     assert "authorization" not in sent[0]["headers"] and sent[0]["headers"]["x-request-id"]
 
@@ -267,7 +269,9 @@ def test_expired_and_revoked_keys(fleet: Fleet) -> None:
     assert code(fleet.chat('{"model": "chat"}', secret)) == (401, "invalid_api_key")
 
 
-@pytest.mark.parametrize("value", ["", "Bearer", "Bearer x", "Basic sk-unlimited", "Bearer sk-unlimited x", "sk-unlimited,"])
+@pytest.mark.parametrize(
+    "value", ["", "Bearer", "Bearer x", "Basic sk-unlimited", "Bearer sk-unlimited x", "sk-unlimited,"]
+)
 def test_other_authorization_is_refused(fleet: Fleet, value: str) -> None:
     response = fleet.request("GET", "/v1/models", Authorization=value)
     assert code(response) == (401, "invalid_api_key")
@@ -314,9 +318,7 @@ def raw(fleet: Fleet, *parts: bytes, pause: float = 0.0) -> bytes:
                 return answer
 
 
-HEAD = (
-    b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer sk-unlimited\r\n"
-)
+HEAD = b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer sk-unlimited\r\n"
 BODY = b'{"model": "chat"}'
 
 

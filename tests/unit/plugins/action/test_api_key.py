@@ -37,7 +37,9 @@ def test_a_key_is_issued_once_and_stored_as_its_hash(tmp_path: Path) -> None:
 
 
 def test_a_revoked_key_is_gone(tmp_path: Path) -> None:
-    revoked, again = Tasks(tmp_path).run(key(tmp_path), key(tmp_path, state="absent"), key(tmp_path, state="absent"))[1:]
+    revoked, again = Tasks(tmp_path).run(key(tmp_path), key(tmp_path, state="absent"), key(tmp_path, state="absent"))[
+        1:
+    ]
     assert revoked["changed"] and not again["changed"] and entries(tmp_path) == []
 
 

@@ -15,7 +15,12 @@ from ansible_collections.tritonops.trtllm.tests.unit.support.tasks import Tasks
 
 
 def certificate(folder: Path, **options: Any) -> dict[str, Any]:
-    own = {"authority": str(folder / "authority"), "name": "gpu1", "purpose": "server", "dest": str(folder / "host.pem")}
+    own = {
+        "authority": str(folder / "authority"),
+        "name": "gpu1",
+        "purpose": "server",
+        "dest": str(folder / "host.pem"),
+    }
     return {"tritonops.trtllm.certificate": {**own, **options}}
 
 
@@ -57,9 +62,7 @@ def test_check_mode_creates_nothing(tmp_path: Path) -> None:
     assert result["changed"] and not (tmp_path / "authority").exists() and not (tmp_path / "host.pem").exists()
     Tasks(tmp_path).run(certificate(tmp_path))
     before = (tmp_path / "host.pem").read_bytes()
-    same, other = Tasks(tmp_path).run(
-        certificate(tmp_path), certificate(tmp_path, name="gpu2"), options=("--check",)
-    )
+    same, other = Tasks(tmp_path).run(certificate(tmp_path), certificate(tmp_path, name="gpu2"), options=("--check",))
     assert not same["changed"] and other["changed"] and (tmp_path / "host.pem").read_bytes() == before
 
 
@@ -68,7 +71,9 @@ def test_the_key_may_be_encrypted_with_vault(tmp_path: Path) -> None:
     (tmp_path / "password").write_text("hunter2")
     vault = Path(sys.executable).with_name("ansible-vault")
     password = f"--vault-password-file={tmp_path / 'password'}"
-    subprocess.run([str(vault), "encrypt", password, str(tmp_path / "authority/ca.key")], check=True, capture_output=True)
+    subprocess.run(
+        [str(vault), "encrypt", password, str(tmp_path / "authority/ca.key")], check=True, capture_output=True
+    )
     (result,) = Tasks(tmp_path).run(certificate(tmp_path, name="gpu2"), options=(password,))
     assert result["reason"] == "has other names"
     (failed,) = Tasks(tmp_path).run(certificate(tmp_path))

@@ -74,7 +74,9 @@ def test_wrong_entries_are_refused(entry: Any, problem: str) -> None:
 def test_all_problems_are_reported_at_once() -> None:
     assert len(read_keys([{"at_once": -1}, {"name": "a", "hash": HASH, "x": 1}])[1]) == 4
     assert read_keys({"name": "a"})[1] == ["the file must contain a list of keys"]
-    assert read_keys([{"name": n, "hash": HASH} for n in "ab"])[1] == [f"{n}: another key has the same hash" for n in "ab"]
+    assert read_keys([{"name": n, "hash": HASH} for n in "ab"])[1] == [
+        f"{n}: another key has the same hash" for n in "ab"
+    ]
 
 
 def test_a_new_key_is_random_and_known_by_its_hash_only() -> None:
