@@ -203,29 +203,31 @@ class Fleet:
         self.ca.write_bytes(certificate)
         self.models = {(host, name): ModelServer() for host in self.HOSTS for name in ("chat", "triton")}
         self.ports = {host: free_port() for host in self.HOSTS}
-        self.port, self.metrics_port = free_port(), free_port()
+        self.port = free_port()
+        self._metrics_ports: dict[str, int] = {}
         self.endpoints = {host: self.endpoint(host) for host in self.HOSTS}
-        self.gateway = HAProxy(self._gateway_folder(), self.gateway_text())
-        wait_for(lambda: all(server.status == "UP" for server in self.gateway.runtime.servers()))
+        self.gateway = self.start_gateway("gateway1", self.port)
 
     def certificate(self, path: Path, name: str, purpose: str, days: int = 400) -> Path:
         path.write_bytes(issue(self.authority, Wanted(name, purpose, (name, "localhost"), days, 0), self.now))
         return path
 
-    def _gateway_folder(self) -> Path:
-        folder = self.folder / "gateway"
+    def start_gateway(self, name: str, port: int, **options: Any) -> HAProxy:
+        folder = self.folder / name
         folder.mkdir()
-        self.certificate(folder / "client.pem", "gateway1", "gateway")
+        self.certificate(folder / "client.pem", name, "gateway")
         self.certificate(folder / "certificate.pem", "api", "server")
         (folder / "ca.pem").write_bytes(self.ca.read_bytes())
         (folder / "request.lua").write_text((ROLES / "gateway/files/request.lua").read_text())
         (folder / "states.map").write_text("")
-        role = self.gateway_role()
+        role = self.gateway_role(folder, gateway_name=name, gateway_port=port, **options)
         (folder / "routes.map").write_text(as_text(role["__gateway_routes"]))
         (folder / "keys.map").write_text(as_text(map_entries([ApiKey("all", hash_of(self.KEY))])))
-        return folder
+        gateway = HAProxy(folder, rendered(role))
+        wait_for(lambda: all(server.status == "UP" for server in gateway.runtime.servers()))
+        return gateway
 
-    def gateway_role(self, **options: Any) -> Role:
+    def gateway_role(self, folder: Path, **options: Any) -> Role:
         routes = [
             {
                 "name": name,
@@ -243,28 +245,26 @@ class Fleet:
         return Role(
             "gateway",
             "debian-12",
-            inventory_hostname="gateway1",
             ansible_managed="managed",
             gateway_routes=routes,
             gateway_addresses=["127.0.0.1"],
-            gateway_port=self.port,
-            gateway_metrics_port=self.metrics_port,
+            gateway_metrics_port=self.metrics_port(folder.name),
             gateway_body_bytes=BODY_BYTES,
-            __gateway_folder=str(self.folder / "gateway"),
-            __gateway_socket=str(self.folder / "gateway/socket"),
+            __gateway_folder=str(folder),
+            __gateway_socket=str(folder / "socket"),
             __gateway_request_timeout=2,
             **options,
         )
 
-    def gateway_text(self, **options: Any) -> str:
-        return rendered(self.gateway_role(**options))
+    def metrics_port(self, gateway: str) -> int:
+        return self._metrics_ports.setdefault(gateway, free_port())
 
     def endpoint(self, host: str) -> HAProxy:
         folder = self.folder / host
         folder.mkdir()
         self.certificate(folder / "certificate.pem", host, "server")
         (folder / "ca.pem").write_bytes(self.ca.read_bytes())
-        (folder / "clients.map").write_text("gateway1 yes\nprometheus yes\n")
+        (folder / "clients.map").write_text("gateway1 yes\ngateway2 yes\nprometheus yes\n")
         (folder / "rotation.map").write_text("")
         health = {"chat": "/health", "triton": "/v2/health/ready"}
         deployments = [
@@ -290,9 +290,10 @@ class Fleet:
         )
         return HAProxy(folder, rendered(role))
 
-    def set_keys(self, *keys: ApiKey) -> None:
+    def set_keys(self, *keys: ApiKey, gateway: HAProxy | None = None) -> None:
         entries = map_entries([ApiKey("all", hash_of(self.KEY)), *keys])
-        self.gateway.runtime.replace_map(str(self.folder / "gateway/keys.map"), entries)
+        gateway = gateway or self.gateway
+        gateway.runtime.replace_map(str(gateway.folder / "keys.map"), entries)
 
     # --- clients ----------------------------------------------------------------------------------------------------
 
@@ -310,13 +311,15 @@ class Fleet:
         http = httpx2.Client(verify=self.context())
         return openai.OpenAI(base_url=f"{self.url}/v1", api_key=key, max_retries=0, http_client=http, timeout=60)
 
-    def request(self, method: str, path: str, content: Any = None, key: str = KEY, **headers: str) -> httpx2.Response:
+    def request(
+        self, method: str, path: str, content: Any = None, key: str = KEY, port: int = 0, **headers: str
+    ) -> httpx2.Response:
         with httpx2.Client(verify=self.context()) as client:
-            headers = {"Authorization": f"Bearer {key}", **headers}
-            return client.request(method, f"{self.url}{path}", content=content, headers=headers, timeout=30)
+            url, headers = f"https://localhost:{port or self.port}{path}", {"Authorization": f"Bearer {key}", **headers}
+            return client.request(method, url, content=content, headers=headers, timeout=30)
 
-    def chat(self, text: str | bytes, key: str = KEY, **headers: str) -> httpx2.Response:
-        return self.request("POST", "/v1/chat/completions", text, key, **headers)
+    def chat(self, text: str | bytes, key: str = KEY, port: int = 0) -> httpx2.Response:
+        return self.request("POST", "/v1/chat/completions", text, key, port)
 
     @contextmanager
     def streams(self, count: int, tokens: int) -> Iterator[list[str]]:

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import re
+import shutil
 import socket
 import threading
 import time
@@ -22,7 +24,8 @@ from ansible_collections.tritonops.trtllm.plugins.plugin_utils.authority._certif
     new_authority,
     read_authority,
 )
-from ansible_collections.tritonops.trtllm.tests.unit.gateway.fleet import Fleet, wait_for
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils.keys._api_keys import ApiKey, hash_of
+from ansible_collections.tritonops.trtllm.tests.unit.gateway.fleet import Fleet, HAProxy, free_port, wait_for
 from ansible_collections.tritonops.trtllm.tests.unit.support.module_run import failure, run_module
 
 CHAT = '{"model": "chat", "max_tokens": 2}'
@@ -44,7 +47,7 @@ class Gateway:
 
     def __init__(self, fleet: Fleet, capsys: pytest.CaptureFixture[str]) -> None:
         self.capsys = capsys
-        folder = fleet.folder / "gateway"
+        folder = fleet.gateway.folder
         self.options = {"socket": str(folder / "socket"), "states_file": str(folder / "states.map")}
 
     def set(self, host: str, state: str, **options: Any) -> dict[str, Any]:
@@ -108,7 +111,7 @@ def test_an_unknown_host_is_named(fleet: Fleet, gateway: Gateway) -> None:
 def test_check_mode_changes_nothing(fleet: Fleet, gateway: Gateway) -> None:
     assert gateway.set("gpu1", "drain", check=True)["changed"]
     assert {server.state for server in fleet.gateway.runtime.servers()} == {"ready"}
-    assert (fleet.folder / "gateway/states.map").read_text() == ""
+    assert (fleet.gateway.folder / "states.map").read_text() == ""
 
 
 def test_a_reload_cuts_no_stream(fleet: Fleet) -> None:
@@ -203,6 +206,62 @@ def test_the_queue_is_bounded(fleet: Fleet) -> None:
     assert sorted(answers) == [200] * 6 + [503] * 6
 
 
+# --- several gateways -----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def other(fleet: Fleet, request: pytest.FixtureRequest) -> Iterator[HAProxy]:
+    """A second gateway. The first one is restarted, because both have the options of the test."""
+    fleet.gateway.stop()
+    peers = {name: {"name": name, "address": "127.0.0.1", "port": free_port()} for name in ("gateway1", "gateway2")}
+    own = {
+        name: {
+            "gateway_peers": [peer for peer in peers.values() if peer["name"] != name],
+            "gateway_peer_address": "127.0.0.1",
+            "gateway_peer_port": peers[name]["port"],
+        }
+        for name in peers
+    }
+    options = {name: {**(own[name] if request.param == "peers" else {"gateway_share": 2})} for name in peers}
+    shutil.rmtree(fleet.gateway.folder)
+    fleet.gateway = fleet.start_gateway("gateway1", fleet.port, **options["gateway1"])
+    second = fleet.start_gateway("gateway2", free_port(), **options["gateway2"])
+    yield second
+    second.stop()
+
+
+def port_of(gateway: HAProxy) -> int:
+    return int(re.findall(r"bind 127\.0\.0\.1:(\d+) ssl .* alpn", gateway.config.read_text())[0])
+
+
+@pytest.mark.parametrize("other", ["peers"], indirect=True)
+def test_a_standby_continues_with_the_counters(fleet: Fleet, other: HAProxy) -> None:
+    key = ApiKey("search", hash_of("sk-search"), tokens_per_minute=100)
+    for gateway in (fleet.gateway, other):
+        fleet.set_keys(key, gateway=gateway)
+    text = '{"model": "chat", "max_tokens": 40}'
+    assert [fleet.chat(text, "sk-search").status_code for _ in range(2)] == [200, 200]
+    time.sleep(1)
+    assert fleet.chat(text, "sk-search", port_of(other)).status_code == 429
+
+
+@pytest.mark.parametrize("other", ["share"], indirect=True)
+def test_two_active_gateways_enforce_the_limit_together(fleet: Fleet, other: HAProxy) -> None:
+    key = ApiKey("search", hash_of("sk-search"), requests_per_minute=6, tokens_per_minute=1000)
+    for gateway in (fleet.gateway, other):
+        fleet.set_keys(key, gateway=gateway)
+    answers = [
+        fleet.chat(CHAT, "sk-search", port).status_code for port in (fleet.port, port_of(other)) for _ in range(5)
+    ]
+    assert answers == [200, 200, 200, 429, 429] * 2
+
+
+def test_weights_share_the_requests_of_a_model(fleet: Fleet) -> None:
+    fleet.gateway.runtime.change("set server chat/gpu1:chat weight 0")
+    assert [fleet.chat(CHAT).status_code for _ in range(6)] == [200] * 6
+    assert served_by(fleet, "gpu1") == 0
+
+
 # --- who may reach a host ---------------------------------------------------------------------------------------------
 
 
@@ -272,7 +331,7 @@ def test_a_renewed_certificate_needs_a_reload_only(fleet: Fleet) -> None:
 
     before = served()
     with fleet.streams(4, 40):
-        fleet.certificate(fleet.folder / "gateway/certificate.pem", "api", "server", days=500)
+        fleet.certificate(fleet.gateway.folder / "certificate.pem", "api", "server", days=500)
         fleet.gateway.reload()
         # The old process accepts connections until the new one has started.
         wait_for(lambda: served()["serialNumber"] != before["serialNumber"])
