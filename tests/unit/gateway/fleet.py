@@ -63,8 +63,9 @@ class ModelServer(ThreadingHTTPServer):
     # A burst of connections must not be refused.
     request_queue_size = 128
 
-    def __init__(self) -> None:
+    def __init__(self, token_seconds: float) -> None:
         super().__init__(("127.0.0.1", 0), _Answer)
+        self.token_seconds = token_seconds
         self.requests: list[dict[str, Any]] = []
         self.status = 200
         threading.Thread(target=self.serve_forever, daemon=True).start()
@@ -79,6 +80,8 @@ class ModelServer(ThreadingHTTPServer):
 
 class _Answer(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    # Otherwise a part can wait for the acknowledgement of the one before it.
+    disable_nagle_algorithm = True
     server: ModelServer
 
     def log_message(self, *arguments: Any) -> None:
@@ -117,7 +120,7 @@ class _Answer(BaseHTTPRequestHandler):
         self.end_headers()
         for token in tokens:
             self._event(json.dumps(_completion(body, delta={"content": token})))
-            time.sleep(TOKEN_SECONDS)
+            time.sleep(self.server.token_seconds)
         self._event("[DONE]")
         self.wfile.write(b"0\r\n\r\n")
 
@@ -193,7 +196,7 @@ class Fleet:
     HOSTS = ("gpu1", "gpu2")
     KEY = "sk-unlimited"
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, token_seconds: float = TOKEN_SECONDS) -> None:
         self.folder = folder
         now = datetime.now(timezone.utc)
         self.now = now
@@ -201,7 +204,7 @@ class Fleet:
         self.authority = read_authority(key, certificate)
         self.ca = folder / "ca.pem"
         self.ca.write_bytes(certificate)
-        self.models = {(host, name): ModelServer() for host in self.HOSTS for name in ("chat", "triton")}
+        self.models = {(host, name): ModelServer(token_seconds) for host in self.HOSTS for name in ("chat", "triton")}
         self.ports = {host: free_port() for host in self.HOSTS}
         self.port = free_port()
         self._metrics_ports: dict[str, int] = {}
