@@ -67,8 +67,11 @@ class ActionModule(ActionBase):
                 "plan_file": {"type": "path"},
                 "record_file": {"type": "path"},
             },
-            mutually_exclusive=[("host_facts", "host_facts_file", "host_shape")],
         )
+        sources = [name for name in ("host_facts", "host_facts_file", "host_shape") if arguments[name]]
+        if len(sources) > 1:
+            names = " and ".join(f"trtllm_{name}" for name in sources)
+            raise AnsibleActionFail(f"{names} are both set: plan with one of them, and remove the other")
         variables = _Variables(task_vars or {}, self._templar.template, arguments["request"])
         catalogue = load_catalogue()
         try:
@@ -89,7 +92,7 @@ class ActionModule(ActionBase):
         result["changed"] = any(written)
         if arguments["show"]:
             # The plans of a fleet are large, and they have just been printed.
-            table = plan_table(own)
+            table = plan_table(own, verbose=Display().verbosity > 0)
             Display().display(f"{table}\n")
             result["table"] = table.splitlines()
         else:
@@ -164,7 +167,7 @@ def _host(variables: Mapping[str, Any], facts: Any, bundle: Mapping[str, Any] | 
 
 
 def _with_tokens(entries: list[dict[str, Any]], hosts: Mapping[str, Host]) -> list[dict[str, Any]]:
-    return [{**entry, "token_file": hosts[entry["hosts"][0]].token_file or ""} for entry in entries]
+    return [{**entry, "token_file": hosts[entry["hosts"][0]].token.readable or ""} for entry in entries]
 
 
 def _warnings(plans: Mapping[str, Mapping[str, Any]]) -> list[str]:

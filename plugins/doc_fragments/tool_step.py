@@ -52,7 +52,8 @@ options:
     type: int
   timeout:
     description:
-      - Seconds after which the tool is stopped and the module fails. Without a limit, a tool that hangs keeps the GPUs.
+      - Seconds after which the tool or converter is stopped and the module fails. Without a limit, a tool that hangs
+        keeps the GPUs, and a converter that waits for a dead file server never ends.
     type: int
     default: 21600
   docker_host:

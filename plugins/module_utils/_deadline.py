@@ -4,13 +4,18 @@
 
 # PRIVATE to the collection: may change without notice.
 
-"""A limit on the total time of a request. The timeout of a socket starts again with every byte that arrives."""
+"""Limits on the total time of a request, and of a module. The timeout of a socket starts again with every byte."""
 
 from __future__ import annotations
 
+import os
+import sys
 import threading
 import typing as t
 from concurrent.futures import Future
+from contextlib import contextmanager
+
+from ansible_collections.tritonops.trtllm.plugins.module_utils._module import ModuleFailure
 
 Result = t.TypeVar("Result")
 
@@ -32,3 +37,31 @@ def within(seconds: float, call: t.Callable[[], Result]) -> Result:
     if not future.done():
         raise TimeoutError(f"no complete response within {seconds:g} s")
     return future.result()
+
+
+def check_timeout(seconds: int) -> None:
+    if seconds < 1:
+        raise ModuleFailure(f"timeout: {seconds} is not a positive number of seconds")
+
+
+@contextmanager
+def ending_within(seconds: float, fail: t.Callable[[], t.Any]) -> t.Iterator[None]:
+    """End the process with `fail`, which prints the error, if the body does not end in time.
+
+    Nothing is waited for: a thread that reads from a dead file server only ends with its process.
+    """
+
+    def end() -> None:
+        try:
+            fail()
+        finally:
+            sys.stdout.flush()
+            os._exit(1)
+
+    timer = threading.Timer(seconds, end)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()

@@ -9,6 +9,9 @@
 from __future__ import annotations
 
 import typing as t
+from contextlib import nullcontext
+
+from ansible_collections.tritonops.trtllm.plugins.module_utils.host._lease import LeaseError, kept
 
 if t.TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
@@ -28,16 +31,20 @@ def run_module(
     failure: str,
     remedy: str = "",
     errors: tuple[type[Exception], ...] = (OSError,),
+    renews_lease: bool = True,
 ) -> None:
     """End the module with what `work` returns.
 
     `failure` says what could not be done if one of `errors`, whose own words follow, comes from the system; `remedy`
-    says what to change.
+    says what to change. `renews_lease` is whether the module renews the lease of the host for its run.
     """
     try:
-        results = work(module)
+        with kept() if renews_lease else nullcontext():
+            results = work(module)
     except ModuleFailure as exc:
         module.fail_json(msg=str(exc), **exc.details)
+    except LeaseError as exc:
+        module.fail_json(msg=str(exc))
     except errors as exc:
         module.fail_json(msg=f"{failure}: {exc}{remedy and f'. {remedy}'}")
     module.exit_json(**results)

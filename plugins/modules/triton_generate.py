@@ -10,8 +10,10 @@ module: triton_generate
 short_description: Request a completion from a Triton server
 version_added: "0.1.0"
 description:
-  - Sends a prompt to the generate extension of a Triton server, and fails unless it returns tokens and the expected
+  - Sends a prompt to the generate extension of a Triton server, and fails unless it returns an answer and the expected
     text.
+  - It is no answer if the text is empty, only repeats the prompt or one token, only has special tokens, or has
+    characters that could not be decoded. A text that repeats a phrase is a warning.
   - It changes nothing, so it does the same in check mode.
 requirements:
   - requests
@@ -51,6 +53,14 @@ options:
       - Whether to request a stream of events (C(generate_stream)), which decoupled models support.
     type: bool
     default: false
+  stream_model:
+    description:
+      - Also request the completion as a stream from this model, deterministically, and fail unless both texts agree.
+      - Their spaces must agree throughout, and their words in the first 16 tokens. Other words later are a warning,
+        because a server that reuses its KV cache can return them.
+      - Use V(tensorrt_llm_bls), with C(accumulate_tokens), for the model V(ensemble), which decodes each token of a
+        stream alone and so loses spaces.
+    type: str
   pattern:
     description:
       - A regular expression that the text must contain.
@@ -62,7 +72,7 @@ options:
     default: 1
   timeout:
     description:
-      - Maximum time for the completion, in seconds.
+      - Maximum time for each completion, in seconds.
     type: float
     default: 120
   text_input_field:
@@ -91,6 +101,7 @@ EXAMPLES = r"""
   tritonops.trtllm.triton_generate:
     prompt: What is cloud computing?
     max_tokens: 64
+    stream_model: tensorrt_llm_bls
     pattern: (?i)cloud
   register: completion
 
@@ -150,6 +161,13 @@ response:
     model_name: ensemble
     model_version: "1"
     text_output: Cloud computing is a technology that lets people use computers of others.
+streamed:
+  description: The same results, from RV(text) to RV(response), of the stream.
+  returned: when the server answered, with O(stream_model)
+  type: dict
+  sample:
+    text: Cloud computing is a technology that lets people use computers of others.
+    first_token_seconds: 0.152
 explanations:
   description: The known failures that match the server's error message.
   returned: failure
@@ -160,13 +178,20 @@ explanations:
 
 import re
 import typing as t
+from dataclasses import replace
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from ansible_collections.tritonops.trtllm.plugins.module_utils._module import ModuleFailure, run_module
 from ansible_collections.tritonops.trtllm.plugins.module_utils.docker._log_patterns import (
     LOG_PATTERNS_ARGUMENT,
+    LogPatterns,
     explain,
     log_patterns_of,
+)
+from ansible_collections.tritonops.trtllm.plugins.module_utils.release._answer import (
+    Judgement,
+    compare_answers,
+    judge_answer,
 )
 from ansible_collections.tritonops.trtllm.plugins.module_utils.triton import _completion as completion
 from ansible_collections.tritonops.trtllm.plugins.module_utils.triton._http import (
@@ -175,18 +200,23 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.triton._http impo
     TritonClient,
 )
 
+WHOLE_STREAM = ". A stream whose tokens are decoded as a whole comes from tensorrt_llm_bls with accumulate_tokens: true"
+
 
 def facts(answer: completion.Completion) -> dict[str, t.Any]:
-    return {**vars(answer), "tokens_per_second": answer.tokens_per_second}
+    names = ("text", "tokens", "counted_by", "latency_seconds", "tokens_per_second", "first_token_seconds", "events")
+    return {name: getattr(answer, name) for name in (*names, "response")}
 
 
-def complaint(params: t.Mapping[str, t.Any], answer: completion.Completion) -> str | None:
-    """Why the answer is not as requested; None if it is."""
-    if answer.tokens < params["min_tokens"]:
-        return f"{answer.tokens} tokens were returned, not {params['min_tokens']} or more; the text is: {answer.text!r}"
-    if params["pattern"] and not re.search(params["pattern"], answer.text):
-        return f"the text does not match {params['pattern']!r}; it is: {answer.text!r}"
-    return None
+def judge(params: t.Mapping[str, t.Any], answer: completion.Completion) -> Judgement:
+    """Whether it is an answer, and the one that was asked for."""
+    judgement = judge_answer(params["prompt"], answer.text, answer.cut)
+    fault, least, pattern = judgement.fault, params["min_tokens"], params["pattern"]
+    if not fault and answer.tokens < least:
+        fault = f"{answer.tokens} tokens were returned, not {least} or more"
+    if not fault and pattern and not re.search(pattern, answer.text):
+        fault = f"the text does not match {pattern!r}"
+    return judgement._replace(fault=fault)
 
 
 def check_pattern(pattern: str | None) -> None:
@@ -196,6 +226,16 @@ def check_pattern(pattern: str | None) -> None:
         raise ModuleFailure(f"pattern {pattern!r} is not a regular expression: {exc}") from exc
 
 
+def ask(params: t.Mapping[str, t.Any], request: completion.Request, log_patterns: LogPatterns) -> completion.Completion:
+    try:
+        return completion.complete(TritonClient(params["url"], Deadline(params["timeout"])), request)
+    except ModuleFailure as exc:
+        known = explain(str(exc), log_patterns)
+        remedy = f" Known cause: {known[0]['cause']} Remedy: {known[0]['remedy']}" if known else ""
+        message = f"model {request.model} of {params['url']} returned no completion: {exc}.{remedy}"
+        raise ModuleFailure(message, explanations=known) from exc
+
+
 def run(module: AnsibleModule) -> dict[str, t.Any]:
     if REQUESTS_IMPORT_ERROR:
         raise ModuleFailure(missing_required_lib("requests"), exception=REQUESTS_IMPORT_ERROR)
@@ -203,18 +243,28 @@ def run(module: AnsibleModule) -> dict[str, t.Any]:
     check_pattern(params["pattern"])
     fields = ("model", "prompt", "max_tokens", "stream", "parameters")
     names = ("text_input_field", "text_output_field", "max_tokens_field")
-    request = completion.Request(**{name: params[name] for name in fields + names})
-    where = f"model {params['model']} of {params['url']}"
-    try:
-        answer = completion.complete(TritonClient(params["url"], Deadline(params["timeout"])), request)
-    except ModuleFailure as exc:
-        known = explain(str(exc), log_patterns)
-        remedy = f" Known cause: {known[0]['cause']} Remedy: {known[0]['remedy']}" if known else ""
-        raise ModuleFailure(f"{where} returned no completion: {exc}.{remedy}", explanations=known) from exc
-    wrong = complaint(params, answer)
-    if wrong:
-        raise ModuleFailure(f"{where} returned an unexpected completion: {wrong}", explanations=[], **facts(answer))
-    return {"changed": False, **facts(answer)}
+    stream_model = params["stream_model"]
+    request = completion.Request(**{name: params[name] for name in fields + names}, deterministic=bool(stream_model))
+    results: dict[str, t.Any] = {}
+
+    def report(model: str, judgement: Judgement, ending: str) -> None:
+        where = f"model {model} of {params['url']}"
+        if judgement.fault:
+            message = f"{where} returned an unexpected completion: {judgement.fault}{ending}"
+            raise ModuleFailure(message, explanations=[], **results)
+        if judgement.warning:
+            module.warn(f"{where} returned an unusual completion: {judgement.warning}")
+
+    answer = ask(params, request, log_patterns)
+    results.update(facts(answer))
+    report(request.model, judge(params, answer), f"; the text is: {answer.text!r}")
+    if stream_model:
+        streamed = ask(params, replace(request, model=stream_model, stream=True), log_patterns)
+        results["streamed"] = facts(streamed)
+        report(stream_model, compare_answers(request.prompt, answer.text, streamed.parts), WHOLE_STREAM)
+        fault = judge_answer(request.prompt, streamed.text, streamed.cut).fault
+        report(stream_model, Judgement(fault), f"; the text is: {streamed.text!r}{WHOLE_STREAM}")
+    return {"changed": False, **results}
 
 
 def main() -> None:
@@ -227,6 +277,7 @@ def main() -> None:
             "max_tokens": {"type": "int", "default": 64, "no_log": False},
             "parameters": {"type": "dict", "default": {}},
             "stream": {"type": "bool", "default": False},
+            "stream_model": {"type": "str"},
             "pattern": {"type": "str"},
             "min_tokens": {"type": "int", "default": 1, "no_log": False},
             "timeout": {"type": "float", "default": 120},

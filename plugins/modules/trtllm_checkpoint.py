@@ -20,6 +20,8 @@ description:
     backend image instead, without network or privileges.
   - The checkpoint is written to O(dest) with C(.partial) appended, verified (configuration, header of each rank's file)
     and renamed. A second run with the same inputs does nothing. After an interrupted run, the next one starts again.
+    It is not created if O(src) changes meanwhile.
+  - Check mode fails for a model that O(converter=native) would refuse, if O(src) exists already.
 
 extends_documentation_fragment:
   - tritonops.trtllm.attributes
@@ -39,7 +41,7 @@ options:
     description:
       - The converter to use.
       - V(native) is the converter of this collection, for Llama, Mistral, Mixtral and Qwen2 in float16, bfloat16 and
-        float32, without quantisation, for TensorRT-LLM 0.9.0 and later.
+        float32, without quantisation, for TensorRT-LLM 0.9.0 to 1.2, the last one with engines.
       - V(upstream) is the converter of the TensorRT-LLM version, for everything else. It needs O(image) and O(command).
     type: str
     choices: [native, upstream]
@@ -99,13 +101,15 @@ options:
     default: false
   workers:
     description:
-      - Number of threads that read and write. The default is two for each available processor, but at most 8.
+      - Number of threads that read and write. The default is two for each available processor. More than 8 are not
+        used, because they only need more memory (with 8, about 350 MB).
       - For O(converter=native).
     type: int
   checksums:
     description:
-      - Whether to record the sha256 of the written files, which O(verify) compares. This reads the files again and
-        takes about as long as the conversion. It is always done with O(converter=upstream) and with O(verify).
+      - Whether to record the sha256 of the written files, which O(verify) compares. The files are hashed while they are
+        written, which needs more processor time than the conversion. It is always done with O(converter=upstream) and
+        with O(verify).
       - For O(converter=native).
     type: bool
     default: false
@@ -238,9 +242,12 @@ tool_log:
   sample: /opt/trtllm/checkpoint/5d0c1f6b2a8e9734.partial/tool.log
 """
 
+import typing as t
+
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible_collections.tritonops.trtllm.plugins.module_utils._deadline import check_timeout, ending_within
+from ansible_collections.tritonops.trtllm.plugins.module_utils._module import run_module
 from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._artifact import ArtifactError
-from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._step import ArtifactStep, run_step
 from ansible_collections.tritonops.trtllm.plugins.module_utils.backend._tool_step import (
     TOOL_ARGUMENTS,
     ToolSpec,
@@ -276,15 +283,26 @@ UPSTREAM = ToolSpec(
 )
 
 
-def make_step(module: AnsibleModule) -> ArtifactStep:
+def create(module: AnsibleModule) -> dict[str, t.Any]:
     if module.params["converter"] == "upstream":
-        return ToolStep(UPSTREAM, module)
+        return ToolStep(UPSTREAM, module).result()
     misplaced = [name for name in ("image", "command", "backend_files") if module.params[name]]
     if misplaced:
         raise ArtifactError(
             f"{', '.join(misplaced)}: only for converter upstream; do not set it, or set converter to upstream"
         )
-    return NativeStep(module, check_checkpoint)
+    check_timeout(module.params["timeout"])
+    with ending_within(module.params["timeout"], lambda: fail_late(module)):
+        return NativeStep(module, check_checkpoint).result()
+
+
+def fail_late(module: AnsibleModule) -> None:
+    src, dest, timeout = (module.params[name] for name in ("src", "dest", "timeout"))
+    module.fail_json(
+        msg=f"the checkpoint {dest} was not finished within {timeout} seconds. If the disks are only slow, increase"
+        f" timeout (engine_build_timeout). Otherwise check that the file systems of {src} and {dest} respond, and that"
+        " no other run creates it. The next run starts again"
+    )
 
 
 def main() -> None:
@@ -300,7 +318,7 @@ def main() -> None:
         required_if=[("converter", "upstream", ("image", "command"))],
         supports_check_mode=True,
     )
-    run_step(module, lambda: make_step(module))
+    run_module(module, create, f"cannot create {module.params['dest']}")
 
 
 if __name__ == "__main__":

@@ -244,6 +244,15 @@ host_facts:
       type: dict
       sample:
         default: mixtral-8x7b-instruct-1.2.1-0f1e2d3c
+    limits:
+      description:
+        - The limits of these releases, by name of the deployment, so that a later plan does not choose others.
+      type: dict
+      sample:
+        default:
+          max_batch_size: 64
+          max_seq_len: 16384
+          chosen_for: 9a3f0c2b7d51e846
 gpu_error:
   description: Output of C(nvidia-smi) if it failed; V(null) if it works or is not installed.
   returned: always
@@ -261,6 +270,7 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._room impo
 from ansible_collections.tritonops.trtllm.plugins.module_utils.gpu._nvidia_smi import query_gpus
 from ansible_collections.tritonops.trtllm.plugins.module_utils.host._host import (
     artifacts,
+    chosen_limits,
     current_releases,
     memory_total,
 )
@@ -305,6 +315,7 @@ def look(module: AnsibleModule) -> dict[str, t.Any]:
         "root_outdated": outdated_names(root),
         "artifacts": artifacts(root),
         "deployments": current_releases(root),
+        "limits": chosen_limits(root),
     }
     return {"changed": False, "host_facts": facts, "gpu_error": smi["error"]}
 

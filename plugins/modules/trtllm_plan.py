@@ -61,9 +61,10 @@ options:
         V(int4_weight_only), or V(fp8) for FP8 weights. The default of V(llmapi) is the data type of the weights.
       - C(parallelism) contains C(tensor), C(pipeline), C(moe_tensor) and C(moe_expert), as numbers of GPUs. Those that
         are not set are chosen.
-      - C(limits) contains C(max_batch_size) (8 sequences), C(max_input_len) (1024 tokens), C(max_seq_len) (2048
-        tokens), C(max_num_tokens) (8192 tokens per step), C(max_beam_width) (1), and C(kv_cache_fraction) (0.9 of free
-        GPU memory).
+      - C(limits) contains C(max_batch_size) (sequences), C(max_input_len), C(max_seq_len) and C(max_num_tokens) (tokens
+        of a prompt, a sequence and a step), C(max_beam_width) (1), and C(kv_cache_fraction) (0.9 of free GPU memory).
+        Of the first four, those that are not set are chosen for the memory of the GPUs. Without known GPUs they are 8,
+        1024, 2048 and 8192.
       - C(image) contains C(source) (V(registry), V(archive), V(build)), C(reference), C(digest), C(archive), C(layout),
         C(tag_moved) (V(refuse), V(keep)) and C(registry_auth_file); by default the version's newest image from NGC. Its
         C(build) contains C(cuda_architectures), C(jobs), C(args), C(network) and C(timeout); the defaults of the first
@@ -73,13 +74,15 @@ options:
       - C(weights) contains C(endpoint), C(path) and C(offline). C(tokenizer) is the name of a preset or a mapping with
         C(repository) and C(revision), or C(path), if it is not the tokenizer of the weights.
       - C(converter) is V(native) (the default if it supports the model) or V(upstream), the script of the TensorRT-LLM
-        version.
+        version. C(convert_options) and C(build_options) map further options of that script and of C(trtllm-build) to
+        their values. Options that the version does not have, and those that the plan sets, are refused.
       - C(server) contains C(address), C(http_port), C(grpc_port), C(metrics_port), C(shm_size),
         C(ulimits), C(closed_apis) and C(arguments).
       - C(streaming) and C(gpus_required) are booleans (true by default). C(engine_dir) is the folder of an existing
         engine.
       - C(repository_parameters) maps Triton models to placeholders and their values, or with V(llmapi) to keys of
-        C(model.yaml). C(repository_overrides) maps Triton models to fields of their configuration.
+        C(model.yaml). C(repository_overrides) maps Triton models to fields of their configuration. Values that
+        contradict the other variables or the engine are refused.
       - C(gpus) is how many GPUs of the host the deployment gets, or a list of their indexes; by default those that no
         other deployment uses.
       - C(deployments) maps the names of further deployments to options like these.
@@ -107,7 +110,8 @@ options:
     type: path
   host_shape:
     description:
-      - Plan for new hosts of this shape (C(catalogue/shapes)), such as V(BM.GPU4.8).
+      - Plan for new hosts of this shape (C(catalogue/shapes)), such as V(BM.GPU4.8). What is on them is not known, so a
+        missing token for a gated model is only a warning.
     type: str
   bundles:
     description:
@@ -168,12 +172,18 @@ hosts:
       description: The root folder.
       type: str
       sample: /opt/trtllm
+    token_file:
+      description: Absolute path of the file with the hub's token; empty if there is none, or if it cannot be read.
+      type: str
+      sample: /home/me/.config/hf_token
     deployments:
       description:
         - The plan of each deployment, by name.
         - If C(refusals) of a deployment is not empty, only C(needs) can be used besides it.
         - The keys C(trtllm_backend), C(model_weights), C(engine_build), C(model_repo) and C(triton_service) contain the
           options of the role of that name, without the role's name.
+        - C(chosen_limits) are the names of the C(limits) that were not set. C(unverified) are facts about the
+          TensorRT-LLM version that could not be read at their source.
         - C(steps) is what a run would do, in order. C(budget) contains the use of each GPU, of disks and of memory in
           bytes.
       type: dict
@@ -221,7 +231,7 @@ table:
 conversions:
   description:
     - Each checkpoint that the plans need, once. C(hosts) are the hosts that need it. C(release), C(weights) and
-      C(checkpoint) are as in their plans, and C(token_file) is the first host's C(trtllm_token_file).
+      C(checkpoint) are as in their plans, and C(token_file) is that of the first host.
     - Hosts that need no checkpoint share an entry without C(checkpoint.dest).
   returned: success
   type: list

@@ -15,6 +15,8 @@ state=$cache/rehearsal
 base_image=tritonops/debian:bookworm
 host_image=tritonops/rehearsal-host:bookworm
 backend_image=tritonops/rehearsal-backend
+serve_image=tritonops/rehearsal-serve
+load_image=tritonops/rehearsal-load:latest
 # The default TensorRT-LLM version.
 default_release=1.2.1
 result=unchanged

@@ -2,11 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The cost of converting a Mixtral-shaped model for eight ranks, compared with `cp -r` of the model.
+"""The cost of converting models for eight ranks, compared with writing as many bytes past the page cache.
 
-All commands run alternately in the same run, with a warm cache, each as a process including its start. The module's
-output is on disk when it ends, that of `cp` is not. Results are medians; memory is that of the largest process.
-`--write` writes the table to docs/benchmarks.md.
+One model has rows of whole pages, the other has not. All commands run alternately in the same run, with a warm cache,
+each as a process including its start. Results are minima, because other work on the machine can only add to them;
+memory is that of the largest process. `--write` writes the table to docs/benchmarks.md.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ import argparse
 import json
 import os
 import shutil
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -28,6 +27,10 @@ from report import machine, table, write_section
 PROJECT = Path(__file__).resolve().parents[2]
 MODULE = "tritonops.trtllm.trtllm_checkpoint"
 PYTHON_MODULE = "ansible_collections.tritonops.trtllm.plugins.modules.trtllm_checkpoint"
+RANKS = 8
+MODELS = {"mixtral": "Mixtral, hidden size 2048", "mistral": "Mistral, hidden size 5120"}
+# The longest permitted time, in times of the direct write.
+LIMITS = {"module, bf16 to bf16": 1.25, "module, bf16 to fp16": 2.0, "module, bf16 to bf16, checksums": 2.5}
 
 
 class Cost(NamedTuple):
@@ -53,72 +56,80 @@ def cost(command: list[str | Path]) -> Cost:
     return Cost(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024)
 
 
-def commands(model: Path, output: Path) -> dict[str, list[str | Path]]:
-    def arguments(dtype: str) -> dict[str, str]:
-        return {"src": str(model), "dest": str(output), "release": "0.17.0", "dtype": dtype, "tp_size": "8"}
+def commands(model: Path, output: Path, size: int) -> dict[str, list[str | Path]]:
+    """What is compared; `size` is that of the checkpoint."""
+    common = {"src": str(model), "dest": str(output), "release": "0.17.0", "tp_size": str(RANKS)}
 
-    def native(dtype: str) -> list[str | Path]:
-        given = " ".join(f"{name}={value}" for name, value in arguments(dtype).items())
-        return ["ansible", "localhost", "-m", MODULE, "-a", given]
+    def module(**options: str) -> list[str | Path]:
+        """The command that Ansible runs on a host."""
+        arguments = model.with_name(f"{'-'.join(options.values())}.json")
+        arguments.write_text(json.dumps({"ANSIBLE_MODULE_ARGS": {**common, **options}}))
+        return [sys.executable, "-m", PYTHON_MODULE, arguments]
 
-    # The command that Ansible runs on a host.
-    alone = model.with_name("arguments.json")
-    alone.write_text(json.dumps({"ANSIBLE_MODULE_ARGS": arguments("bfloat16")}))
+    given = " ".join(f"{name}={value}" for name, value in {**common, "dtype": "bfloat16"}.items())
     return {
+        "direct write": [sys.executable, Path(__file__).with_name("direct_write.py"), output, str(size), str(RANKS)],
         "`cp -r` of the model": ["cp", "-r", model, output],
-        "module alone, bf16 to bf16": [sys.executable, "-m", PYTHON_MODULE, alone],
-        "`ansible`, bf16 to bf16": native("bfloat16"),
-        "`ansible`, bf16 to fp16": native("float16"),
+        "module, bf16 to bf16": module(dtype="bfloat16"),
+        "module, bf16 to fp16": module(dtype="float16"),
+        "module, bf16 to bf16, checksums": module(dtype="bfloat16", checksums="true"),
+        "`ansible`, bf16 to bf16": ["ansible", "localhost", "-m", MODULE, "-a", given],
     }
 
 
-def measure(folder: Path, size: int, rounds: int) -> list[list[str]]:
+def measure(folder: Path, name: str, size: int, rounds: int) -> list[list[str]]:
     model, output = folder / "model", folder / "output"
     # In another process, because the kernel counts this process's memory for its children.
-    subprocess.run([sys.executable, Path(__file__).with_name("mixtral_model.py"), model, str(size)], check=True)
-    bytes_in = bytes_below(model)
-    costs: dict[str, list[Cost]] = {what: [] for what in commands(model, output)}
-    bytes_out: dict[str, int] = {}
-    subprocess.run(["cp", "-r", model, output], check=True)
+    subprocess.run([sys.executable, Path(__file__).with_name("random_model.py"), name, model, str(size)], check=True)
+    # Unmeasured, for its size and to warm the cache.
+    subprocess.run(
+        commands(model, output, 0)["module, bf16 to bf16"], cwd=PROJECT, check=True, stdout=subprocess.DEVNULL
+    )
+    written = bytes_below(output)
+    costs: dict[str, list[Cost]] = {what: [] for what in commands(model, output, written)}
     for _round in range(rounds):
-        for what, command in commands(model, output).items():
+        for what, command in commands(model, output, written).items():
             shutil.rmtree(output)
             # The next command must not wait for data that this one has not written to disk yet.
             os.sync()
             costs[what].append(cost(command))
-            bytes_out[what] = bytes_below(output)
-            print(f"{bytes_in / 1e9:.1f} GB, {what}: {costs[what][-1]}", file=sys.stderr, flush=True)
+            print(f"{MODELS[name]}, {what}: {costs[what][-1]}", file=sys.stderr, flush=True)
+    least = {
+        what: Cost(*(fold(values) for fold, values in zip((min, min, max), zip(*found))))
+        for what, found in costs.items()
+    }
+    sizes = dict.fromkeys(costs, written) | {"`cp -r` of the model": bytes_below(model)}
     shutil.rmtree(output)
     shutil.rmtree(model)
-    middle = {what: Cost(*(statistics.median(values) for values in zip(*found))) for what, found in costs.items()}
-    copied = next(iter(middle.values())).wall
+    direct = least["direct write"].wall
     return [
         [
-            f"{bytes_in / 1e9:.1f}",
+            MODELS[name],
             what,
-            f"{bytes_out[what] / 1e9:.1f}",
-            f"{found.wall:.1f}",
+            f"{sizes[what] / 1e9:.1f}",
+            f"{found.wall:.2f}",
             f"{found.cpu:.1f}",
             f"{found.memory / (1 << 20):.0f}",
-            f"{found.wall / copied:.2f}",
+            f"{found.wall / direct:.2f}",
+            f"{LIMITS.get(what, '')}",
         ]
-        for what, found in middle.items()
+        for what, found in least.items()
     ]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--sizes", type=float, nargs="+", default=[1, 2, 4], help="sizes of the model in GB")
-    parser.add_argument("--rounds", type=int, default=3, help="number of runs of each command")
-    parser.add_argument("--folder", type=Path, help="working folder; needs 2.5 times the largest size")
+    parser.add_argument("--size", type=float, default=4, help="size of each model in GB")
+    parser.add_argument("--rounds", type=int, default=5, help="number of runs of each command")
+    parser.add_argument("--folder", type=Path, help="working folder; needs 2.5 times the size")
     parser.add_argument("--write", action="store_true", help="write the table to docs/benchmarks.md")
     arguments = parser.parse_args()
     rows = []
     with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
-        for size in arguments.sizes:
-            rows += measure(Path(folder), int(size * 1e9), arguments.rounds)
-    head = ["model, GB", "what", "written, GB", "wall, s", "CPU, s", "peak memory, MiB", "ratio to cp"]
-    text = f"{table(head, rows)}\n\nOn {machine()}; median of {arguments.rounds}, warm cache, 8 ranks."
+        for name in MODELS:
+            rows += measure(Path(folder), name, int(arguments.size * 1e9), arguments.rounds)
+    head = ["model", "what", "written, GB", "wall, s", "CPU, s", "peak memory, MiB", "ratio to direct write", "limit"]
+    text = f"{table(head, rows)}\n\nOn {machine()}; minimum of {arguments.rounds}, warm cache, {RANKS} ranks."
     print(text)
     if arguments.write:
         write_section("convert", text)

@@ -17,8 +17,8 @@ CONTROL_ONLY = {
     *("add_host", "assert", "debug", "fail", "group_by", "meta", "pause", "set_fact", "set_stats"),
     "validate_argument_spec",
 }
-# The planner runs on the control node, with facts from an earlier task.
-PLANNER = "tritonops.trtllm.trtllm_plan"
+# Actions of this collection that only run on the control node.
+OWN_CONTROL_ONLY = {"tritonops.trtllm.show", "tritonops.trtllm.trtllm_plan"}
 _RECAP = re.compile(r"^(\S+)\s+: ((?:\w+=\d+\s*)+)$", re.MULTILINE)
 
 
@@ -68,7 +68,7 @@ def check_idle(numbers: dict[str, dict[str, int]], results: str) -> None:
 def is_on_host(action: str, delegated: bool) -> bool:
     """Whether a module ran on the host itself."""
     name = action.rpartition("ansible.builtin.")[2]
-    alone = name in CONTROL_ONLY or name.startswith(("include_", "import_")) or action == PLANNER
+    alone = name in CONTROL_ONLY or name.startswith(("include_", "import_")) or action in OWN_CONTROL_ONLY
     return not (alone or delegated)
 
 

@@ -17,10 +17,16 @@ from xdist.scheduler import LoadScopeScheduling
 
 
 class ByHost(LoadScopeScheduling):
-    """The tests of the site share a host, so one process runs them all in order. Each scenario has its own host."""
+    """The tests of the site share a host, so one process runs them all in order. Each scenario has its own host.
+
+    Those of another file share what they start.
+    """
 
     def _split_scope(self, nodeid: str) -> str:
-        return "site" if nodeid.startswith("tests/integration/") else nodeid
+        file = nodeid.partition("::")[0]
+        if file.endswith("/test_scenarios.py"):
+            return nodeid
+        return "site" if file.startswith("tests/integration/") else file
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByHost:

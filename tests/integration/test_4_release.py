@@ -6,14 +6,44 @@
 
 from __future__ import annotations
 
+import json
+
 from site_under_test import Site
 
 LARGER_QUEUE = {"trtllm_repository_parameters": {"tensorrt_llm": {"max_queue_size": "16"}}}
 NOWHERE = {"trtllm_repository_overrides": {"tensorrt_llm": {"parameters": {"gpt_model_path": "/nowhere"}}}}
 
 
+LEASE = "/run/trtllm-lease.json"
+OWNER = {"run": "ansible-local-4711a", "user": "bob", "node": "control-2", "pid": 4711, "place": "elsewhere"}
+
+
 def running(site: Site) -> str:
     return str(site.container()["Mounts"][0]["Source"])
+
+
+def starts(site: Site) -> int:
+    """How often the service was started."""
+    return site.read("journalctl", "--unit", site.unit, "--output", "cat", "--grep", "^Started ").count("Started ")
+
+
+def let_bob_acquire_the_lease(site: Site, ago: float) -> None:
+    now = float(site.read("cat", "/proc/uptime").split()[0])
+    boot = site.read("cat", "/proc/sys/kernel/random/boot_id").strip()
+    lease = {"owner": OWNER, "boot": boot, "acquired": now - ago, "renewed": now - ago, "expiry": 1800}
+    site.run("sh", "-c", f"echo '{json.dumps(lease)}' > {LEASE}")
+
+
+def test_a_host_that_another_control_node_changes_is_left_alone(site: Site) -> None:
+    before = starts(site)
+    let_bob_acquire_the_lease(site, ago=60)
+    for playbook in ("site", "rollback", "teardown"):
+        played = site.play(playbook)
+        assert played.returncode != 0
+        assert "bob on control-2 (process 4711) is changing this host" in " ".join(played.output.split())
+    assert site.json(LEASE)["owner"] == OWNER and starts(site) == before
+    # Whoever only reads does not have to wait.
+    assert site.play("verify").returncode == 0
 
 
 def test_a_release_that_cannot_be_proved_is_rolled_back(site: Site) -> None:
@@ -28,9 +58,16 @@ def test_a_release_that_cannot_be_proved_is_rolled_back(site: Site) -> None:
 
 
 def test_a_new_release_can_be_rolled_back(site: Site) -> None:
-    before = site.served()
-    played = site.play("site", variables=LARGER_QUEUE)
-    assert played.returncode == 0
+    """Two runs serve the new release at once: one is refused, and the other restarts the service."""
+    before, started = site.served(), starts(site)
+    let_bob_acquire_the_lease(site, ago=3600)
+    processes = [site.start("site", variables=LARGER_QUEUE) for _control_node in range(2)]
+    ended = [(" ".join(process.communicate()[0].split()), process.returncode) for process in processes]
+    (refused, failed), (done, succeeded) = sorted(ended, key=lambda run: run[1] == 0)
+    assert failed != 0 == succeeded, ended
+    assert "is changing this host" in refused
+    assert "lease of bob on control-2 (process 4711) on this host was taken over: it was not renewed for" in done
+    assert starts(site) == started + 1 and not site.exists(LEASE)
     after = site.served()
     assert after != before
     assert "max_queue_size: 16" in site.read("cat", f"{after}/model_repository/tensorrt_llm/config.pbtxt")

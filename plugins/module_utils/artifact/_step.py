@@ -53,6 +53,9 @@ class ArtifactStep:
         """Write the files of the draft and publish it."""
         raise NotImplementedError
 
+    def foresee(self) -> None:
+        """In check mode, raise what make() would raise before it changes anything."""
+
     def extra_results(self, artifact: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
         """Results that only this kind of step has."""
         return {}
@@ -63,6 +66,8 @@ class ArtifactStep:
             self._dest, self._inputs, self.make, self._params["verify"], self._module.check_mode, self.sources()
         )
         was_made = outcome.changed and not self._module.check_mode
+        if outcome.changed and not was_made:
+            self.foresee()
         # In check mode, an older artifact says nothing about the one that would be created.
         artifact = (outcome.artifact if was_made or not outcome.changed else None) or {}
         return {
@@ -81,6 +86,13 @@ class ArtifactStep:
         src = self._params["src"]
         if not os.path.isdir(src):
             raise ArtifactError(f"the source {src} no longer exists: create it again first")
+
+    def _check_inputs(self) -> None:
+        """Before the artifact is published: it must not get the key of a source that it was not made from."""
+        if canonical(self.inputs()) != self._inputs:
+            raise ArtifactError(
+                f"the source {self._params['src']} changed meanwhile: wait until nothing writes to it, and run again"
+            )
 
 
 def run_step(module: AnsibleModule, make_step: t.Callable[[], ArtifactStep]) -> None:

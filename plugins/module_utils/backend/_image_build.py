@@ -17,6 +17,7 @@ import typing as t
 from dataclasses import dataclass
 from datetime import datetime, timezone
 
+from ansible_collections.tritonops.trtllm.plugins.module_utils._deadline import check_timeout
 from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._artifact import (
     ArtifactError,
     Draft,
@@ -112,8 +113,7 @@ class BuildRequest:
         }
 
     def check(self) -> None:
-        if self.timeout < 1:
-            raise ArtifactError(f"timeout: {self.timeout} is not a positive number of seconds")
+        check_timeout(self.timeout)
         if self.cuda_architectures and not dockerfile.ARCHITECTURES.fullmatch(self.cuda_architectures):
             raise ArtifactError(
                 f"cuda_architectures: {self.cuda_architectures!r} does not have the form 80-real or 80-real;90-real"

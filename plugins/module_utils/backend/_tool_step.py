@@ -17,6 +17,7 @@ import typing as t
 from dataclasses import dataclass
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible_collections.tritonops.trtllm.plugins.module_utils._deadline import check_timeout
 from ansible_collections.tritonops.trtllm.plugins.module_utils._secrets import refuse_secrets
 from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._artifact import (
     ArtifactError,
@@ -94,8 +95,7 @@ class ToolStep(ArtifactStep):
 
     def __init__(self, spec: ToolSpec, module: AnsibleModule) -> None:
         refuse_secrets(module, "env", module.params["env"], "a container's environment")
-        if module.params["timeout"] < 1:
-            raise ArtifactError(f"timeout: {module.params['timeout']} is not a positive number of seconds")
+        check_timeout(module.params["timeout"])
         self._spec = spec
         self._log_patterns = log_patterns_of(module)
         super().__init__(module, module.params["command"], module.params["world_size"])
@@ -139,6 +139,7 @@ class ToolStep(ArtifactStep):
         # The tool is not trusted: its output is neither read nor changed before this check.
         check_tree(draft.payload, f"the output of {self._command_name}", reserved=(TOOL_LOG,))
         self._check(draft.payload, log)
+        self._check_inputs()
         shutil.copyfile(log, os.path.join(draft.payload, TOOL_LOG))
         record = {"command": params["command"], "image": params["image"], "release": params["release"]}
         return draft.publish(record, progress)

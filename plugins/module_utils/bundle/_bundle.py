@@ -37,7 +37,7 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._artifac
 )
 from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._progress import Progress
 from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._untrusted import check_names, open_regular
-from ansible_collections.tritonops.trtllm.plugins.module_utils.bundle._writable import changeable
+from ansible_collections.tritonops.trtllm.plugins.module_utils.bundle._writable import changeable, is_being_written
 
 FORMAT = 1
 MANIFEST = "manifest.json"
@@ -46,6 +46,8 @@ SIGNATURE = "manifest.json.asc"
 UNLISTED = frozenset([MANIFEST, SIGNATURE])
 # The bundle can be the root of a file system, which has this folder.
 NOT_OURS = "lost+found"
+# Of a manifest and of its signature, in bytes. A manifest has about 150 for each file.
+LARGEST_MANIFEST = 16 << 20
 # A bundle on a failed disk has thousands of wrong files.
 MOST_SHOWN = 20
 
@@ -152,12 +154,15 @@ def read_manifest(path: str) -> dict[str, t.Any]:
 def _manifest_content(path: str) -> bytes:
     name = os.path.join(path, MANIFEST)
     try:
-        return _read(name)
+        content = _read(name, LARGEST_MANIFEST + 1)
     except OSError as exc:
         raise BundleError(
             f"{path} is not a bundle: {name} cannot be read ({exc.strerror or exc}). Set the folder that bundle.yml"
             " wrote, which only exists when it is complete"
         ) from exc
+    if len(content) > LARGEST_MANIFEST:
+        raise BundleError(f"{name} is larger than {LARGEST_MANIFEST >> 20} MiB, so it is not a manifest: copy it again")
+    return content
 
 
 def parsed_manifest(path: str, content: bytes) -> dict[str, t.Any]:
@@ -182,9 +187,9 @@ def _is_entry(entry: t.Any) -> bool:
     return isinstance(entry, dict) and isinstance(entry.get("size"), int) and isinstance(entry.get("sha256"), str)
 
 
-def _read(name: str) -> bytes:
+def _read(name: str, limit: int = -1) -> bytes:
     with open_regular(name) as stream:
-        return stream.read()
+        return stream.read(limit)
 
 
 def presence_problems(path: str, files: t.Mapping[str, t.Mapping[str, t.Any]]) -> list[str]:
@@ -249,6 +254,7 @@ def check(path: str, checksum: str | None, record: str | None) -> Checked:
     known = _recorded(record, digest)
     now = stamps(path, present)
     unread = [name for name in present if now[name] != known.get(name)]
+    _check_writing(path, unread)
     digests = _hashed(path, unread, sum(files[name]["size"] for name in unread), record)
     wrong += [
         f"{name} has been changed: its sha256 is {digests[name]}" for name in unread if _differs(name, digests, files)
@@ -268,6 +274,16 @@ def _check_writers(path: str) -> None:
         raise BundleError(
             f"others than root can change the bundle {path}:\n{_shown(problems)}\nGive it to root (chown -R root:root"
             f" {path}; chmod -R go-w {path}), in a folder that only root can change, or mount it read-only."
+        )
+
+
+def _check_writing(path: str, names: t.Iterable[str]) -> None:
+    """A program that opened a file before it was given to root can still write to it after it was verified."""
+    problems = [f"{name} is open for writing" for name in names if is_being_written(os.path.join(path, name))]
+    if problems:
+        raise BundleError(
+            f"programs can write to the bundle {path}:\n{_shown(problems)}\nWait until the bundle is copied, or end the"
+            f" programs (fuser --verbose FILE shows them), and run again."
         )
 
 

@@ -8,11 +8,13 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
 import stat
 import typing as t
 
-from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._untrusted import foreign_access
+from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._untrusted import foreign_access, open_regular
 
 MAX_LINKS = 40
 
@@ -21,6 +23,19 @@ def changeable(path: str) -> list[str]:
     """How others could change the content of path, or put another folder in its place."""
     above = [folder for folder in folders_on_the_way(os.path.abspath(path)) if folder != os.path.realpath(path)]
     return [problem for problem in (_problem(folder, is_above=True) for folder in above) if problem] + _below(path)
+
+
+def is_being_written(path: str) -> bool:
+    """Whether a program has the file open for writing, or mapped. Only the kernel knows about all of them.
+
+    It refuses a lease for such a file. Some file systems, such as NFS, have no leases.
+    """
+    with open_regular(path) as stream:
+        try:
+            fcntl.fcntl(stream, fcntl.F_SETLEASE, fcntl.F_RDLCK)
+        except OSError as exc:
+            return exc.errno == errno.EAGAIN
+    return False
 
 
 def folders_on_the_way(path: str) -> t.Iterator[str]:

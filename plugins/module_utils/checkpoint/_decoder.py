@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import math
 import typing as t
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from reprlib import Repr
 
 from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._artifact import ArtifactError
+from ansible_collections.tritonops.trtllm.plugins.module_utils.checkpoint import _rotary
+from ansible_collections.tritonops.trtllm.plugins.module_utils.checkpoint._uncomputed import uncomputed
 
 Shape = t.Tuple[int, ...]
 
@@ -22,8 +24,19 @@ Shape = t.Tuple[int, ...]
 _COMMON = {"hidden_act": "silu", "rms_norm_eps": 1e-6, "rope_theta": 10000.0}
 _DEFAULTS: dict[str, dict[str, t.Any]] = {
     "LlamaForCausalLM": {**_COMMON, "max_position_embeddings": 2048},
-    "MistralForCausalLM": {**_COMMON, "max_position_embeddings": 131072, "num_key_value_heads": 8},
-    "Qwen2ForCausalLM": {**_COMMON, "max_position_embeddings": 32768, "num_key_value_heads": 32},
+    "MistralForCausalLM": {
+        **_COMMON,
+        "max_position_embeddings": 131072,
+        "num_key_value_heads": 8,
+        "sliding_window": 4096,
+    },
+    "Qwen2ForCausalLM": {
+        **_COMMON,
+        "max_position_embeddings": 32768,
+        "num_key_value_heads": 32,
+        "sliding_window": 4096,
+        "max_window_layers": 28,
+    },
     "MixtralForCausalLM": {
         **_COMMON,
         "max_position_embeddings": 131072,
@@ -35,6 +48,17 @@ _DEFAULTS: dict[str, dict[str, t.Any]] = {
     },
 }
 ARCHITECTURES = tuple(_DEFAULTS)
+QUANTIZATION = ("quantization_config", "compression_config")
+# Null means none, only a missing key means the default of the class.
+_NULLABLE = ("num_key_value_heads", "sliding_window")
+# The configuration of the language model in that of a model with several parts.
+_NESTED = ("text_config", "language_config", "llm_config")
+# The number of experts, and of those for a token, in the architectures that only the LLM API serves.
+_EXPERTS = ("num_local_experts", "num_experts", "n_routed_experts", "moe_num_experts")
+_EXPERTS_PER_TOKEN = ("num_experts_per_tok", "num_experts_per_token", "moe_topk", "top_k_experts")
+_EXPERT_WIDTH = "moe_intermediate_size"
+# Activations of a gated MLP that upstream's layers have.
+_ACTIVATIONS = ("silu", "gelu", "gelu_new", "gelu_fast", "relu")
 # No count in any model is larger: a larger number means that the file is damaged.
 MAX_COUNT = 10**9
 _REPR = Repr()
@@ -63,7 +87,12 @@ class ConfigError(ConversionError):
 
 @dataclass(frozen=True)
 class Decoder:
-    """Sizes are in elements. `experts` is 0 for a dense model; `ffn` is the width of one expert."""
+    """Sizes are in elements. `experts` is 0 for a dense model; `ffn` is the width of one expert.
+
+    `stated_experts` is the number in config.json, where the architecture may have no experts.
+    `full_attention`: by key of config.json, the length up to which the model has full attention, which is what engines
+    compute.
+    """
 
     architecture: str
     layers: int
@@ -83,30 +112,55 @@ class Decoder:
     experts: int
     experts_per_token: int
     tied: bool
+    stated_experts: int = 0
+    full_attention: t.Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def positions(self) -> int:
+        """`max_positions` with what the rotary scaling adds."""
+        return _rotary.positions(self.rotary_scaling, self.max_positions)
 
 
 def read_decoder(config: t.Any) -> Decoder:
-    """The model that config.json describes; ConversionError lists every reason why it cannot be converted."""
+    """The model that config.json describes; ConfigError lists every reason why it cannot be converted."""
     if not isinstance(config, t.Mapping):
         raise ConversionError("config.json is not a JSON object")
     problems = _unsupported(config)
+    if architecture_of(config) not in ARCHITECTURES:
+        raise ConfigError(problems)
+    decoder, reader = _read(config)
+    problems += [*reader.problems, *reader.uncomputed]
     if problems:
-        raise ConversionError("; ".join(problems))
-    return describe(config)
+        raise ConfigError(problems)
+    return decoder
 
 
 def describe(config: t.Mapping[str, t.Any]) -> Decoder:
-    """The model that config.json describes, if its architecture is in ARCHITECTURES; ConfigError lists all problems."""
-    architecture = architecture_of(config)
-    settings = {**_DEFAULTS[architecture], **{key: value for key, value in config.items() if value is not None}}
-    # Null means the number of heads, only a missing key means the default of the class.
-    if config.get("num_key_value_heads", 0) is None:
-        settings.pop("num_key_value_heads", None)
-    reader = _Reader(settings)
-    decoder = reader.decoder(architecture)
+    """The model that config.json describes, computed or not; ConfigError lists the values that are missing or wrong.
+
+    If its architecture is not in ARCHITECTURES, only the sizes are read, and are right only approximately.
+    """
+    decoder, reader = _read(config)
     if reader.problems:
         raise ConfigError(reader.problems)
     return decoder
+
+
+def _read(config: t.Mapping[str, t.Any]) -> tuple[Decoder, _Reader]:
+    architecture, given = architecture_of(config), settings_of(config)
+    stated = {key: value for key, value in given.items() if value is not None}
+    settings = {**(_DEFAULTS[architecture] if architecture in ARCHITECTURES else _COMMON), **stated}
+    for key in _NULLABLE:
+        if given.get(key, 0) is None:
+            settings.pop(key, None)
+    reader = _Reader(settings)
+    return reader.decoder(architecture), reader
+
+
+def settings_of(config: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """The settings of the language model, which may be nested."""
+    parts = (config[name] for name in _NESTED if isinstance(config.get(name), t.Mapping))
+    return {**config, **next(parts, {})}
 
 
 def architecture_of(config: t.Mapping[str, t.Any]) -> t.Any:
@@ -117,68 +171,93 @@ def architecture_of(config: t.Mapping[str, t.Any]) -> t.Any:
 
 def dtype_of(config: t.Mapping[str, t.Any]) -> t.Any:
     """The dtype of the stored weights; None if config.json does not have it. transformers 5 renamed the key."""
-    return config.get("torch_dtype") or config.get("dtype")
+    settings = settings_of(config)
+    return settings.get("torch_dtype") or settings.get("dtype")
 
 
 def quantization_of(config: t.Mapping[str, t.Any]) -> t.Any:
     """The quantisation method; None if the weights are not quantised. compressed-tensors had a key of its own."""
-    quantization = config.get("quantization_config") or config.get("compression_config")
+    quantization = next((config[key] for key in QUANTIZATION if config.get(key)), None)
     if isinstance(quantization, t.Mapping):
         return quantization.get("quant_method") or "unknown"
     return quantization or None
 
 
 def _unsupported(config: t.Mapping[str, t.Any]) -> list[str]:
-    problems, architecture, quantization = [], architecture_of(config), quantization_of(config)
+    """The architecture alone if it is not supported, because other keys then mean something else."""
+    architecture, quantization = architecture_of(config), quantization_of(config)
     if architecture not in ARCHITECTURES:
-        problems.append(
-            f"config.json: architectures[0] is {quoted(architecture)}; this converter supports"
-            f" {', '.join(ARCHITECTURES)}. Use converter upstream if the release supports the model"
-        )
+        return [
+            f"architectures[0] is {quoted(architecture)}; this converter supports {', '.join(ARCHITECTURES)}."
+            " Use converter upstream if the release supports the model"
+        ]
+    problems = []
     if quantization:
         problems.append(
-            f"config.json: the weights are quantised ({quoted(quantization)}); this converter writes float16, bfloat16"
-            " and float32. Use weights that are not quantised, converter upstream, or the profile llmapi"
+            f"the weights are quantised ({quoted(quantization)}); this converter writes float16, bfloat16 and float32."
+            " Use weights that are not quantised, or the profile llmapi"
         )
-    if config.get("mlp_bias"):
-        problems.append("config.json: mlp_bias is not supported; use converter upstream for such a model")
+    for name in uncomputed(config):
+        other = "the profile llmapi, or " if name == "mlp_bias" else ""
+        problems.append(
+            f"{name} is {quoted(config[name])}, which no engine of {architecture} computes: use {other}another model"
+        )
     return problems
 
 
 class _Reader:
-    """Reads one config.json and collects all problems."""
+    """Reads one config.json and collects all problems: values that are missing or wrong, and what is not computed."""
 
     def __init__(self, config: t.Mapping[str, t.Any]) -> None:
         self.problems: list[str] = []
+        self.uncomputed: list[str] = []
         self._config = config
         # transformers 5 moved the rotary settings into one mapping.
         parameters = config.get("rope_parameters")
         self._rope: dict[str, t.Any] = parameters if isinstance(parameters, dict) else {}
 
     def decoder(self, architecture: str) -> Decoder:
-        config = self._config
-        mixture, bias = architecture == "MixtralForCausalLM", self._flag("attention_bias") or self._flag("bias")
+        config, known = self._config, architecture in ARCHITECTURES
+        bias = self._flag("attention_bias") or self._flag("bias")
         heads, hidden = self._count("num_attention_heads"), self._count("hidden_size")
+        experts, chosen = self._experts(architecture)
+        positions = self._count("max_position_embeddings")
+        scaling = self._rotary_scaling(positions) if known else None
+        layers, longest = self._count("num_hidden_layers"), _rotary.positions(scaling, positions)
         return Decoder(
             architecture=architecture,
-            layers=self._count("num_hidden_layers"),
+            layers=layers,
             heads=heads,
             kv_heads=self._count("num_key_value_heads") if "num_key_value_heads" in config else heads,
             head_size=self._count("head_dim") if "head_dim" in config else self._head_size(hidden, heads),
             hidden=hidden,
-            ffn=self._count("intermediate_size"),
+            ffn=self._count(_EXPERT_WIDTH if experts and config.get(_EXPERT_WIDTH) else "intermediate_size"),
             vocab=self._count("vocab_size"),
-            max_positions=self._count("max_position_embeddings"),
+            max_positions=positions,
             epsilon=self._number("rms_norm_eps", config["rms_norm_eps"]),
-            hidden_act=self._text("hidden_act"),
+            hidden_act=self._activation(architecture) if known else "",
             rotary_base=self._number("rope_theta", self._rope.get("rope_theta") or config["rope_theta"]),
-            rotary_scaling=self._rotary_scaling(),
+            rotary_scaling=scaling,
             qkv_bias=architecture == "Qwen2ForCausalLM" or bias,
             dense_bias=architecture != "Qwen2ForCausalLM" and bias,
-            experts=self._count("num_local_experts") if mixture else 0,
-            experts_per_token=self._count("num_experts_per_tok") if mixture else 0,
+            experts=experts,
+            experts_per_token=chosen,
             tied=self._flag("tie_word_embeddings"),
+            stated_experts=self._count("num_local_experts") if config.get("num_local_experts") else 0,
+            full_attention=self._full_attention(architecture, layers, longest) if known else {},
         )
+
+    def _experts(self, architecture: str) -> tuple[int, int]:
+        """The number of experts and of those for a token, 0 for a dense model."""
+        pairs = (_EXPERTS, _EXPERTS_PER_TOKEN)
+        names = [next((name for name in known if self._config.get(name)), known[0]) for known in pairs]
+        is_dense = architecture in ARCHITECTURES or not all(name in self._config for name in names)
+        if architecture != "MixtralForCausalLM" and is_dense:
+            return 0, 0
+        experts, chosen = map(self._count, names)
+        if chosen > experts > 0:
+            self.problems.append(f"{names[1]} {chosen} is more than {names[0]} {experts}")
+        return experts, chosen
 
     def _count(self, key: str) -> int:
         value = self._config.get(key)
@@ -212,21 +291,54 @@ class _Reader:
         self.problems.append(f"{key} must be true or false, not {quoted(value)}")
         return False
 
-    def _text(self, key: str) -> str:
-        value = self._config.get(key)
+    def _activation(self, architecture: str) -> str:
+        # The checkpoint of a mixture always says swiglu, which is silu.
+        known = ("silu",) if architecture == "MixtralForCausalLM" else _ACTIVATIONS
+        value = self._config.get("hidden_act")
         if isinstance(value, str):
+            if value not in known:
+                self.uncomputed.append(f"hidden_act must be one of {', '.join(known)}, not {quoted(value)}")
             return value
-        self.problems.append(f"{key} must be a string, not {quoted(value)}")
+        self.problems.append(f"hidden_act must be a string, not {quoted(value)}")
         return ""
 
-    def _rotary_scaling(self) -> dict[str, t.Any] | None:
-        scaling = self._config.get("rope_scaling")
-        if scaling is None and self._rope.get("rope_type", "default") != "default":
-            scaling = {key: value for key, value in self._rope.items() if key != "rope_theta"}
-        if scaling is not None and not isinstance(scaling, dict):
-            self.problems.append(f"rope_scaling must be a mapping, not {quoted(scaling)}")
-            return None
-        return scaling or None
+    def _rotary_scaling(self, positions: int) -> dict[str, t.Any] | None:
+        given = self._config.get("rope_scaling")
+        name = "rope_parameters" if given is None else "rope_scaling"
+        scaling, problems = _rotary.normalised(self._rope if given is None else given, positions)
+        parts = [part for part in (self._rope, given) if isinstance(part, dict)]
+        if any(part.get("partial_rotary_factor") not in (None, 1) for part in parts):
+            problems.append("partial_rotary_factor is not computed by TensorRT-LLM")
+        self.uncomputed += [f"{name} {problem}" for problem in problems]
+        return {key: value for key, value in (scaling or {}).items() if key != "rope_theta"} or None
+
+    def _full_attention(self, architecture: str, layers: int, longest: int) -> dict[str, int]:
+        """Without windows that the model's positions do not exceed."""
+        found = {"sliding_window": self._window(architecture, layers)}
+        chunks = self._config.get("dual_chunk_attention_config")
+        if chunks:
+            original = chunks.get("original_max_position_embeddings") if isinstance(chunks, dict) else None
+            found["dual_chunk_attention_config"] = original if isinstance(original, int) and original > 0 else 1
+        return {name: length for name, length in found.items() if 0 < length < longest}
+
+    def _window(self, architecture: str, layers: int) -> int:
+        """The sliding window, 0 if no layer uses it."""
+        given = self._config.get("layer_types")
+        kinds = given if isinstance(given, list) else []
+        unknown = [kind for kind in kinds if kind not in ("full_attention", "sliding_attention")]
+        if unknown:
+            self.uncomputed.append(f"layer_types: {quoted(unknown[0])} is not computed by TensorRT-LLM")
+        if not self._config.get("sliding_window"):
+            return 0
+        window = self._count("sliding_window")
+        if kinds:
+            return window if "sliding_attention" in kinds else 0
+        first = self._config.get("max_window_layers", 0)
+        if architecture == "Qwen2ForCausalLM" and (
+            not self._flag("use_sliding_window") or not isinstance(first, int) or first >= layers
+        ):
+            return 0
+        return window
 
 
 def source_tensors(decoder: Decoder, has_head: bool) -> dict[str, Shape]:

@@ -16,11 +16,19 @@ from __future__ import annotations
 import re
 import typing as t
 
-from ansible_collections.tritonops.trtllm.plugins.module_utils.checkpoint._decoder import ARCHITECTURES, Decoder, quoted
+from ansible_collections.tritonops.trtllm.plugins.module_utils.checkpoint import _rotary
+from ansible_collections.tritonops.trtllm.plugins.module_utils.checkpoint._decoder import (
+    ARCHITECTURES,
+    ConfigError,
+    Decoder,
+    quoted,
+    read_decoder,
+)
 from ansible_collections.tritonops.trtllm.plugins.module_utils.checkpoint._layout import Cut, TensorNames
 from ansible_collections.tritonops.trtllm.plugins.module_utils.host._version import version
 
-FIRST = (0, 9)
+# Upstream's later versions have no TensorRT engines.
+FIRST, LAST = (0, 9), (1, 2)
 _RELEASE = re.compile(r"v?([0-9]{1,9}(?:\.[0-9]{1,9})+)(?:\.?(?:dev|rc|post)[0-9]{1,10})?")
 # Architectures that were supported later than FIRST.
 _FIRST_BY_ARCHITECTURE = {"Qwen2ForCausalLM": (0, 11)}
@@ -99,6 +107,8 @@ def unsupported(release: str, architecture: str) -> str:
     number = release_number(release)
     if number < FIRST:
         return f"the checkpoint format of release {release} is not supported, only that of 0.9.0 and later"
+    if number[:2] > LAST:
+        return f"release {release} has no TensorRT engines: use release 1.2 or earlier, or the profile llmapi"
     if architecture not in ARCHITECTURES:
         return f"{architecture} is not among {', '.join(ARCHITECTURES)}"
     first = _FIRST_BY_ARCHITECTURE.get(architecture, FIRST)
@@ -118,23 +128,65 @@ def native_inputs(source: str, release: str, dtype: str, cut: Cut) -> dict[str, 
     return inputs
 
 
-def release_problems(decoder: Decoder, cut: Cut, release: str) -> list[str]:
-    """Properties of the model, and of how it is sharded, that the runtime of the release does not support."""
-    number = release_number(release)
-    problems = []
-    if number < (0, 11) and cut.moe_tp_size > 1 and cut.moe_ep_size > 1:
-        problems.append(
-            f"release {release} cannot combine tensor and expert parallelism: moe_tp_size or moe_ep_size must be 1"
-        )
+def config_problems(config: t.Mapping[str, t.Any], release: str) -> list[str]:
+    """Why an engine of this release cannot compute the model that config.json describes, whatever converts it."""
+    try:
+        decoder = read_decoder(config)
+    except ConfigError as exc:
+        return list(exc.problems)
+    return [*_expert_problems(decoder), *_engine_problems(decoder, release)]
+
+
+def _expert_problems(decoder: Decoder) -> list[str]:
+    if decoder.experts or decoder.stated_experts < 2:
+        return []
+    return [f"num_local_experts is {decoder.stated_experts}, but {decoder.architecture} has no experts"]
+
+
+def _engine_problems(decoder: Decoder, release: str) -> list[str]:
+    """Properties of the model that engines of the release do not support."""
+    number, problems = release_number(release), []
     if number < (0, 12) and decoder.head_size * decoder.heads != decoder.hidden:
         problems.append(
             f"head_dim {decoder.head_size} times {decoder.heads} heads is not hidden_size: use release 0.12.0 or later"
         )
+    remedy = _rotary.unsupported(decoder.rotary_scaling, number)
+    if remedy:
+        kind = _rotary.type_of(decoder.rotary_scaling or {})
+        computed = ", ".join(_rotary.computed(number))
+        problems.append(f"rope_scaling {quoted(kind)}: engines of release {release} compute {computed}; {remedy}")
+    return problems
+
+
+def engine_warnings(decoder: Decoder, longest: int) -> list[str]:
+    """What TensorRT-LLM computes differently in sequences of up to this length."""
+    found = [
+        f"config.json has {key} {length}, but TensorRT-LLM computes full attention: answers differ from the model's in"
+        f" sequences of more than {length} tokens"
+        for key, length in decoder.full_attention.items()
+        if longest > length
+    ]
+    scaling, positions = decoder.rotary_scaling or {}, decoder.max_positions
+    if _rotary.type_of(scaling) == "dynamic" and longest > positions:
+        found.append(
+            f"config.json has rope_scaling dynamic: in sequences of more than {positions} tokens, the KV cache keeps"
+            " keys that were scaled for shorter ones, so answers may differ from the model's"
+        )
+    return found
+
+
+def release_problems(decoder: Decoder, cut: Cut, release: str) -> list[str]:
+    """Properties of the model, and of how it is sharded, that the runtime of the release does not support."""
+    number = release_number(release)
+    problems = _engine_problems(decoder, release)
+    # Otherwise the layout refuses moe_ep_size.
+    problems += _expert_problems(decoder) if cut.moe_ep_size == 1 else []
+    if number < (0, 11) and cut.moe_tp_size > 1 and cut.moe_ep_size > 1:
+        problems.append(
+            f"release {release} cannot combine tensor and expert parallelism: moe_tp_size or moe_ep_size must be 1"
+        )
     if cut.share_embedding and not (0, 14) <= number < (0, 17):
         problems.append(f"use_embedding_sharing needs release 0.14 to 0.16, not {release}: leave it out")
-    scaling = decoder.rotary_scaling or {}
-    if number < (0, 12) and "type" not in scaling and "rope_type" in scaling:
-        problems.append(f"rope_scaling {quoted(scaling['rope_type'])}: use release 0.12.0 or later")
     return problems
 
 
@@ -163,7 +215,7 @@ def checkpoint_config(decoder: Decoder, cut: Cut, dtype: str, release: str) -> d
         "dtype": dtype,
         "logits_dtype": "float32",
         "vocab_size": decoder.vocab,
-        "max_position_embeddings": decoder.max_positions,
+        "max_position_embeddings": _table_positions(decoder),
         "hidden_size": decoder.hidden,
         "num_hidden_layers": decoder.layers,
         "num_attention_heads": decoder.heads,
@@ -192,8 +244,17 @@ def checkpoint_config(decoder: Decoder, cut: Cut, dtype: str, release: str) -> d
     }
 
 
+def _table_positions(decoder: Decoder) -> int:
+    """The length of the rotary tables, which must cover all positions. Dynamic scaling depends on the original one."""
+    is_fixed = _rotary.type_of(decoder.rotary_scaling or {}) in ("linear", "yarn")
+    return decoder.positions if is_fixed else decoder.max_positions
+
+
 def _rotary_scaling(decoder: Decoder, number: tuple[int, ...]) -> dict[str, t.Any] | None:
     scaling = decoder.rotary_scaling
+    if scaling and number < (0, 12):
+        # The only key that these releases read.
+        return {"type": _rotary.type_of(scaling), **scaling}
     # As the transformers version of these releases changes it.
     if scaling and "type" in scaling and number >= (0, 14) and decoder.architecture == "LlamaForCausalLM":
         return {"rope_type": scaling["type"], **scaling}

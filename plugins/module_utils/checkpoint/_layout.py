@@ -40,9 +40,9 @@ class Cut:
     ) -> Cut:
         """With the missing size for experts calculated from the other; without both, each expert is split."""
         if moe_ep_size is None:
-            moe_ep_size = tp_size // moe_tp_size if moe_tp_size else 1
+            moe_ep_size = max(1, tp_size // moe_tp_size) if moe_tp_size else 1
         if moe_tp_size is None:
-            moe_tp_size = tp_size // moe_ep_size if moe_ep_size else tp_size
+            moe_tp_size = max(1, tp_size // moe_ep_size) if moe_ep_size else tp_size
         return cls(tp_size, pp_size, moe_tp_size, moe_ep_size, **rest)
 
     @property
@@ -154,10 +154,10 @@ def cut_problems(decoder: Decoder, cut: Cut) -> list[str]:
         problems.append(
             f"num_key_value_heads {decoder.kv_heads} and tp_size {tp_size}: one must be a multiple of the other"
         )
-    if cut.moe_tp_size * cut.moe_ep_size != tp_size:
+    if not decoder.experts and (cut.moe_tp_size, cut.moe_ep_size) != (tp_size, 1):
+        problems.append(f"{decoder.architecture} has no experts: leave moe_tp_size and moe_ep_size unset")
+    elif cut.moe_tp_size * cut.moe_ep_size != tp_size:
         problems.append(f"moe_tp_size {cut.moe_tp_size} times moe_ep_size {cut.moe_ep_size} is not tp_size {tp_size}")
-    elif cut.moe_ep_size > 1 and not decoder.experts:
-        problems.append(f"moe_ep_size is {cut.moe_ep_size}, but {decoder.architecture} has no experts")
     return problems
 
 

@@ -6,22 +6,27 @@
 
 """Writes a TensorRT-LLM checkpoint from the tensors of a Hugging Face folder, without a GPU.
 
-The source is read once: each block of rows is mapped, cast, and written to its place in every rank's file. Each worker
-has one block in memory at a time, whatever the size of the model and the number of ranks.
+All ranks' files of a pipeline stage have the same layout and are written at the same time, from the beginning to the
+end: each block of a source tensor is read, cast, and written to the same offset in the file of every rank that has a
+part of it. Each worker has one block in memory at a time, whatever the size of the model and the number of ranks.
 """
 
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
+import math
 import mmap
 import os
+import re
 import traceback
 import typing as t
+from collections import deque
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
-from threading import Lock, local
+from threading import Condition, Lock, local
 
 from ansible_collections.tritonops.trtllm.plugins.module_utils.checkpoint._decoder import (
     ConversionError,
@@ -32,6 +37,7 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.checkpoint._decod
 )
 from ansible_collections.tritonops.trtllm.plugins.module_utils.checkpoint._format import (
     checkpoint_config,
+    engine_warnings,
     release_problems,
     tensor_names,
     unsupported,
@@ -40,7 +46,8 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.checkpoint._layou
     EMBEDDING,
     HEAD,
     Cut,
-    Target,
+    Piece,
+    Span,
     cut_problems,
     rank_targets,
 )
@@ -48,10 +55,12 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.checkpoint._weigh
     DTYPES,
     ITEM_BYTES,
     PAGE_BYTES,
+    SourceFiles,
     StoredTensor,
     listed,
     make_head,
     open_weights,
+    refuse_lfs_pointer,
     tensor_bytes,
 )
 
@@ -71,6 +80,21 @@ BLOCK_BYTES = 8 << 20
 IGNORED = ".rotary_emb.inv_freq"
 
 
+# What to do about tensors that the model of config.json does not have, by their names.
+_UNKNOWN = (
+    (re.compile(r"[._]lora_"), "merge the adapter into the model first, with merge_and_unload() of PEFT"),
+    (
+        re.compile(r"\.self_attn\.._proj\.bias$"),
+        "set attention_bias in config.json if all projections of the attention have a bias",
+    ),
+    (
+        re.compile(r"\.(scales?|zeros|qweight|qzeros|g_idx|(weight|input)_scale\w*)$"),
+        "use weights that are not quantised",
+    ),
+    (re.compile(""), "an engine would not compute them: use the profile llmapi"),
+)
+
+
 @dataclass(frozen=True)
 class Request:
     """What to convert. As upstream, `dtype` auto keeps 16-bit weights as they are and makes 32-bit ones float16."""
@@ -82,32 +106,42 @@ class Request:
 
 
 @dataclass(frozen=True)
-class Move:
-    """Where a part of a source tensor goes: into a rank's file, row by row, from byte `offset`."""
-
-    rank: int
-    offset: int
-    rows: tuple[int, int]
-    columns: tuple[int, int]
-
-
-@dataclass(frozen=True)
 class Route:
-    """All the places that one source tensor goes to, converted to `dtype`."""
+    """Rows of a source tensor, and where they go: to one offset in the files of several ranks of a stage.
 
-    name: str
+    `columns` are those that each rank gets, by its number; all ranks get equally many.
+    """
+
     stored: StoredTensor
+    name: str
     dtype: str
-    moves: list[Move]
+    stage: int
+    offset: int
+    rows: Span
+    columns: dict[int, Span] = field(default_factory=dict, compare=False)
 
     @property
     def element(self) -> t.Any:
         return ELEMENTS[DTYPES[self.stored.code]]
 
     @property
-    def matrix(self) -> tuple[int, int]:
-        shape = self.stored.shape
-        return (shape[0], 1) if len(shape) == 1 else (shape[0], shape[1])
+    def width(self) -> int:
+        """The number of columns of the source; a vector is a matrix of one column."""
+        return self.stored.shape[1] if len(self.stored.shape) > 1 else 1
+
+    @property
+    def row_bytes(self) -> int:
+        """The size of a row in each rank's file."""
+        first, last = next(iter(self.columns.values()))
+        return (last - first) * ITEM_BYTES[self.dtype]
+
+
+class Block(t.NamedTuple):
+    """Rows of a route that are read at once, and their offset in the ranks' files."""
+
+    route: Route
+    rows: Span
+    offset: int
 
 
 @dataclass
@@ -118,8 +152,12 @@ class Conversion:
     heads: list[bytes]
     sizes: list[int]
     routes: list[Route]
+    # Whether the model's config.json says that its head is the embedding, while its files have another one.
+    has_untied_head: bool = False
     # The number of finite values that became infinite, by source tensor.
     overflowed: dict[str, int] = field(default_factory=dict)
+    # What engines compute differently from the model.
+    warnings: list[str] = field(default_factory=list)
 
     @property
     def total_bytes(self) -> int:
@@ -138,23 +176,33 @@ def prepare(request: Request) -> Conversion:
     if problems:
         raise ConversionError(f"{request.src} cannot be converted: " + "; ".join(problems))
     dtype = _chosen_dtype(request.dtype, described, stored)
-    cut = _with_sharing(request, stored)
+    is_tied = has_head and (decoder.tied or request.cut.share_embedding) and _are_equal(stored[EMBEDDING], stored[HEAD])
+    cut = _with_sharing(request.cut, is_tied or not has_head)
     names = tensor_names(request.release)
-    ranks = [rank_targets(decoder, cut, rank, dtype, has_head, names) for rank in range(cut.world_size)]
-    heads, sizes, moves = [], [], _Moves()
-    for rank, targets in enumerate(ranks):
+    heads, sizes, routes = [], [], _Routes(stored, cut.tp_size)
+    for rank in range(cut.world_size):
+        targets = rank_targets(decoder, cut, rank, dtype, has_head, names)
         head, offsets = make_head({target.name: (target.dtype, target.shape) for target in targets})
         heads.append(head)
         sizes.append(len(head) + sum(tensor_bytes(target.dtype, target.shape) for target in targets))
         for target in targets:
-            moves.add(rank, target, offsets[target.name])
-    return Conversion(checkpoint_config(decoder, cut, dtype, request.release), heads, sizes, moves.routes(stored))
+            routes.add(rank, target.pieces, target.dtype, offsets[target.name])
+    return Conversion(
+        checkpoint_config(decoder, cut, dtype, request.release),
+        heads,
+        sizes,
+        routes.found,
+        has_untied_head=has_head and decoder.tied and not is_tied,
+        warnings=engine_warnings(decoder, decoder.positions),
+    )
 
 
 def _read_json(path: str) -> t.Any:
     try:
         with open(path, encoding="utf-8") as stream:
-            return json.load(stream, parse_constant=_refuse)
+            text = stream.read()
+        refuse_lfs_pointer(path, text)
+        return json.loads(text, parse_constant=_refuse)
     except FileNotFoundError as exc:
         raise ConversionError(f"{path} does not exist: src must be the folder of a Hugging Face model") from exc
     except OSError as exc:
@@ -186,13 +234,24 @@ def _source_problems(decoder: Decoder, stored: t.Mapping[str, StoredTensor], has
     problems = []
     if missing:
         problems.append(f"its files lack {listed(missing)}: is a file missing?")
-    if unknown:
-        problems.append(f"unknown tensors {listed(unknown)}: use converter upstream for such a model")
+    problems += _unknown_problems(unknown)
     if wrong:
         problems.append(listed(wrong))
     if alien:
-        problems.append(f"not float32, float16 or bfloat16: {listed(alien)}; use converter upstream for such weights")
+        problems.append(
+            f"not float32, float16 or bfloat16: {listed(alien)}: use weights that are not quantised, or the profile"
+            " llmapi"
+        )
     return problems
+
+
+def _unknown_problems(names: t.Iterable[str]) -> list[str]:
+    """Upstream's converter ignores tensors that it does not know, so it is not the remedy."""
+    by_remedy: dict[str, list[str]] = {}
+    for name in names:
+        remedy = next(remedy for pattern, remedy in _UNKNOWN if pattern.search(name))
+        by_remedy.setdefault(remedy, []).append(name)
+    return [f"unknown tensors {listed(found)}: {remedy}" for remedy, found in by_remedy.items()]
 
 
 def _chosen_dtype(wanted: str, config: t.Mapping[str, t.Any], stored: t.Mapping[str, StoredTensor]) -> str:
@@ -203,16 +262,11 @@ def _chosen_dtype(wanted: str, config: t.Mapping[str, t.Any], stored: t.Mapping[
     return "float16" if own == "float32" else own
 
 
-def _with_sharing(request: Request, stored: t.Mapping[str, StoredTensor]) -> Cut:
+def _with_sharing(cut: Cut, is_tied: bool) -> Cut:
     """Share the embedding only if that is possible: each rank has the same rows of both tables, and they are equal."""
-    cut = request.cut
-    if not cut.share_embedding:
-        return cut
     same_rows = cut.tp_size == 1 or (cut.use_parallel_embedding and cut.embedding_sharding_dim == 0)
-    possible = same_rows and cut.pp_size == 1
-    return replace(
-        cut, share_embedding=possible and (HEAD not in stored or _are_equal(stored[EMBEDDING], stored[HEAD]))
-    )
+    possible = same_rows and cut.pp_size == 1 and is_tied
+    return replace(cut, share_embedding=cut.share_embedding and possible)
 
 
 def _are_equal(one: StoredTensor, other: StoredTensor) -> bool:
@@ -230,95 +284,153 @@ def _are_equal(one: StoredTensor, other: StoredTensor) -> bool:
     return True
 
 
-class _Moves:
-    """Collects, for each source tensor, where it goes in the targets of all ranks."""
+class _Routes:
+    """Collects the routes of all targets of all ranks."""
 
-    def __init__(self) -> None:
-        self._moves: dict[str, list[Move]] = {}
-        self._dtypes: dict[str, str] = {}
+    def __init__(self, stored: t.Mapping[str, StoredTensor], tp_size: int) -> None:
+        self._stored = stored
+        self._tp_size = tp_size
+        self._found: dict[Route, Route] = {}
 
-    def add(self, rank: int, target: Target, offset: int) -> None:
-        for piece in target.pieces:
-            self._moves.setdefault(piece.source, []).append(Move(rank, offset, piece.rows, piece.columns))
-            self._dtypes[piece.source] = target.dtype
-            offset += piece.elements * ITEM_BYTES[target.dtype]
+    @property
+    def found(self) -> list[Route]:
+        return list(self._found)
 
-    def routes(self, stored: t.Mapping[str, StoredTensor]) -> list[Route]:
-        """Sorted by position in the source files, because sequential reads are fastest."""
-        routes = [Route(name, stored[name], self._dtypes[name], moves) for name, moves in self._moves.items()]
-        return sorted(routes, key=lambda route: (route.stored.path, route.stored.offset))
+    def add(self, rank: int, pieces: t.Iterable[Piece], dtype: str, offset: int) -> None:
+        """Add the pieces of a target that begins at `offset` in the file of the rank."""
+        for piece in pieces:
+            if piece.elements:
+                stage = rank // self._tp_size
+                route = Route(self._stored[piece.source], piece.source, dtype, stage, offset, piece.rows)
+                self._found.setdefault(route, route).columns[rank] = piece.columns
+            offset += piece.elements * ITEM_BYTES[dtype]
 
 
-def convert(conversion: Conversion, folder: str, on_bytes: t.Callable[[int], None], workers: int) -> None:
-    """Write config.json and every rank's file to the folder; `on_bytes` gets the size of each write."""
+def blocks(routes: t.Iterable[Route]) -> list[Block]:
+    """All rows of the routes, in the order of the ranks' files, which are all written at the same time."""
+    found = [block for route in routes for block in _blocks(route)]
+    return sorted(found, key=lambda block: (block.route.stage, block.offset))
+
+
+def _blocks(route: Route) -> t.Iterator[Block]:
+    """Blocks of about BLOCK_BYTES, which fill whole pages of the ranks' files if their rows are short enough."""
+    first, end = route.rows
+    step = max(1, BLOCK_BYTES // (route.width * max(route.element.itemsize, ITEM_BYTES[route.dtype])))
+    whole = PAGE_BYTES // math.gcd(PAGE_BYTES, route.row_bytes)
+    step -= step % whole if step > whole else 0
+    for top in range(first, end, step):
+        yield Block(route, (top, min(top + step, end)), route.offset + (top - first) * route.row_bytes)
+
+
+def convert(
+    conversion: Conversion, folder: str, on_bytes: t.Callable[[int], None], workers: int, hashed: bool = False
+) -> dict[str, str]:
+    """Write config.json and every rank's file to the folder; `on_bytes` gets the size of each write.
+
+    Returns the SHA-256 of each rank's file if `hashed` is set. ConversionError if the source changes meanwhile.
+    """
     with open(os.path.join(folder, "config.json"), "w", encoding="utf-8") as stream:
         json.dump(conversion.config, stream, indent=4)
+    work = blocks(conversion.routes)
+    paths = rank_paths(folder, len(conversion.heads))
+    digests = [_OrderedDigest(head) for head in conversion.heads] if hashed else []
+    for block in work:
+        for rank in block.route.columns if hashed else ():
+            digests[rank].expect(block.offset)
     with ExitStack() as files:
-        paths = rank_paths(folder, len(conversion.heads))
+        source = files.enter_context(SourceFiles(route.stored for route in conversion.routes))
         outputs = [
             files.enter_context(OutputFile(path, head, size))
             for path, head, size in zip(paths, conversion.heads, conversion.sizes)
         ]
-        writer = _Writer(conversion, outputs, on_bytes)
-        with ThreadPoolExecutor(workers) as pool:
-            futures = [pool.submit(writer.write, route, *span) for route in conversion.routes for span in blocks(route)]
-            finished, pending = wait(futures, return_when=FIRST_EXCEPTION)
-            for future in pending:
-                future.cancel()
-            for future in finished:
-                future.result()
+        _run(_Writer(conversion, source, outputs, digests, on_bytes), work, workers)
+        source.check()
+    return {os.path.basename(path): digest.result(size) for path, digest, size in zip(paths, digests, conversion.sizes)}
 
 
 def rank_paths(folder: str, world_size: int) -> list[str]:
     return [os.path.join(folder, f"rank{rank}.safetensors") for rank in range(world_size)]
 
 
-def blocks(route: Route) -> t.Iterator[tuple[int, int]]:
-    """Spans of rows of about BLOCK_BYTES, in multiples of 64 rows, so that most writes consist of whole pages."""
-    height, width = route.matrix
-    step = max(1, BLOCK_BYTES // (width * route.element.itemsize))
-    step -= step % 64 if step > 64 else 0
-    for first in range(0, height, step):
-        yield first, min(first + step, height)
+def _run(writer: _Writer, work: t.Sequence[Block], workers: int) -> None:
+    with ThreadPoolExecutor(workers) as pool:
+        # In this order, because a block waits until those before it have been hashed.
+        futures = [pool.submit(writer.write, block) for block in work]
+        try:
+            finished = wait(futures, return_when=FIRST_EXCEPTION).done
+        finally:
+            for future in futures:
+                future.cancel()
+            writer.give_up()
+        for future in finished:
+            future.result()
 
 
 class _Writer:
     """Writes blocks of source tensors to the ranks' files. Thread-safe."""
 
-    def __init__(self, conversion: Conversion, outputs: list[OutputFile], on_bytes: t.Callable[[int], None]) -> None:
+    def __init__(
+        self,
+        conversion: Conversion,
+        source: SourceFiles,
+        outputs: t.Sequence[OutputFile],
+        digests: t.Sequence[_OrderedDigest],
+        on_bytes: t.Callable[[int], None],
+    ) -> None:
         self._conversion = conversion
+        self._source = source
         self._outputs = outputs
+        self._digests = digests
         self._on_bytes = on_bytes
         self._mutex = Lock()
-        self._scratch = _Scratch()
+        self._memory = _Memory()
 
-    def write(self, route: Route, first: int, last: int) -> None:
-        source = map_rows(route, first, last)
-        values = self._cast(route, source)
+    def write(self, block: Block) -> None:
         # As integers, because numpy does not export a buffer of bfloat16.
-        raw = values.view(np.dtype(f"u{values.itemsize}"))
+        values = self._values(block)
+        values = values.view(np.dtype(f"u{values.itemsize}"))
         written = 0
-        for move in route.moves:
-            top, bottom = max(first, move.rows[0]), min(last, move.rows[1])
-            if top < bottom:
-                part = self._scratch.copy(raw[top - first : bottom - first, slice(*move.columns)])
-                row_bytes = len(part) // (bottom - top)
-                self._outputs[move.rank].write(part, move.offset + (top - move.rows[0]) * row_bytes)
-                written += len(part)
+        for rank, columns in block.route.columns.items():
+            part = self._aligned(values[:, slice(*columns)], block.offset)
+            self._outputs[rank].write(part, block.offset)
+            if self._digests:
+                self._digests[rank].update(part, block.offset)
+            written += len(part)
         self._on_bytes(written)
 
-    def _cast(self, route: Route, source: t.Any) -> t.Any:
+    def give_up(self) -> None:
+        """Let no thread wait for a block that will never be written."""
+        for digest in self._digests:
+            digest.give_up()
+
+    def _values(self, block: Block) -> t.Any:
+        """The rows of the source, cast to the data type of the target."""
+        route, (first, last) = block.route, block.rows
+        shape = (last - first, route.width)
+        source = self._memory.array("source", shape, route.element, block.offset)
+        offset = route.stored.offset + first * route.width * source.itemsize
+        self._source.read(route.stored.path, offset, memoryview(source.view(np.uint8).reshape(-1)))
         wanted = ELEMENTS[route.dtype]
         if source.dtype == wanted:
             return source
+        values = self._memory.array("cast", shape, wanted, block.offset)
         with np.errstate(over="ignore", invalid="ignore"):
-            values = source.astype(wanted)
+            np.copyto(values, source, casting="unsafe")
         if route.dtype == "float16":
             self._count_overflow(route.name, source, values)
         return values
 
+    def _aligned(self, part: t.Any, offset: int) -> memoryview:
+        """The bytes of the part, row by row, in memory aligned to pages like their place in the file."""
+        if not (part.flags.c_contiguous and (part.ctypes.data - offset) % PAGE_BYTES == 0):
+            values, part = part, self._memory.array("part", part.shape, part.dtype, offset)
+            np.copyto(part, values)
+        return memoryview(part.reshape(-1).view(np.uint8))
+
     def _count_overflow(self, name: str, source: t.Any, values: t.Any) -> None:
-        infinite = (values.view(np.uint16) & 0x7FFF) == 0x7C00
+        bits = values.view(np.uint16)
+        infinite = bits == 0x7C00
+        infinite |= bits == 0xFC00
         if infinite.any():
             count = int(np.isfinite(source[infinite].astype(np.float32)).sum())
             if not count:
@@ -327,32 +439,58 @@ class _Writer:
                 self._conversion.overflowed[name] = self._conversion.overflowed.get(name, 0) + count
 
 
-def map_rows(route: Route, first: int, last: int) -> t.Any:
-    """Rows of a source tensor, mapped from its file. The mapping is closed with the last reference to the array."""
-    width = route.matrix[1]
-    row_bytes = width * route.element.itemsize
-    start = route.stored.offset + first * row_bytes
-    before = start % mmap.ALLOCATIONGRANULARITY
-    length = before + (last - first) * row_bytes
-    with open(route.stored.path, "rb") as stream:
-        window = mmap.mmap(stream.fileno(), length, access=mmap.ACCESS_READ, offset=start - before)
-    window.madvise(mmap.MADV_WILLNEED)
-    return np.frombuffer(window, route.element, (last - first) * width, before).reshape(last - first, width)
-
-
-class _Scratch(local):
-    """Page-aligned memory for each thread, which O_DIRECT requires."""
+class _Memory(local):
+    """Memory of each thread, which is used again for every block."""
 
     def __init__(self) -> None:
-        self._memory = mmap.mmap(-1, BLOCK_BYTES)
+        self._maps: dict[str, mmap.mmap] = {}
 
-    def copy(self, values: t.Any) -> memoryview:
-        """The bytes of an array, row by row; valid until the next copy."""
-        if values.nbytes > len(self._memory):
-            self._memory = mmap.mmap(-1, values.nbytes)
-        room = np.frombuffer(self._memory, values.dtype, values.size)
-        np.copyto(room.reshape(values.shape), values)
-        return memoryview(self._memory)[: values.nbytes]
+    def array(self, use: str, shape: tuple[int, int], element: t.Any, offset: int) -> t.Any:
+        """An array that begins as many bytes after the beginning of a page as `offset`; valid until the next one."""
+        count, phase = shape[0] * shape[1], offset % PAGE_BYTES
+        size = phase + count * element.itemsize
+        if size > len(self._maps.get(use, b"")):
+            self._maps[use] = mmap.mmap(-1, size + -size % PAGE_BYTES, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+        return np.frombuffer(self._maps[use], element, count, phase).reshape(shape)
+
+
+class _OrderedDigest:
+    """The SHA-256 of a file whose parts come from several threads. Bytes between them are zero.
+
+    Each thread waits until the parts before its own have been hashed, so that no part must be kept or read again.
+    """
+
+    def __init__(self, head: bytes) -> None:
+        self._hash = hashlib.sha256(head)
+        self._end = len(head)
+        self._expected: deque[int] = deque()
+        self._turn = Condition()
+        self._is_given_up = False
+
+    def expect(self, offset: int) -> None:
+        """Announce a part, in the order of the file."""
+        self._expected.append(offset)
+
+    def update(self, part: memoryview, offset: int) -> None:
+        with self._turn:
+            self._turn.wait_for(lambda: self._is_given_up or self._expected[0] == offset)
+            if self._is_given_up:
+                return
+            self._hash.update(bytes(offset - self._end))
+            self._hash.update(part)
+            self._end = offset + len(part)
+            self._expected.popleft()
+            self._turn.notify_all()
+
+    def give_up(self) -> None:
+        with self._turn:
+            self._is_given_up = True
+            self._turn.notify_all()
+
+    def result(self, size: int) -> str:
+        """The digest of the whole file, of which all parts have been hashed."""
+        self._hash.update(bytes(size - self._end))
+        return self._hash.hexdigest()
 
 
 class OutputFile:
@@ -380,15 +518,28 @@ class OutputFile:
         if self._direct is not None:
             os.close(self._direct)
 
-    def write(self, part: bytes | memoryview, offset: int) -> None:
-        if self._direct is not None and not offset % PAGE_BYTES and not len(part) % PAGE_BYTES:
-            try:
-                return write_all(self._direct, part, offset)
-            except OSError as exc:
-                # A file system may require a larger alignment than pages.
-                if exc.errno != errno.EINVAL:
-                    raise
-        return write_all(self._cached, part, offset)
+    def write(self, part: memoryview, offset: int) -> None:
+        """Write memory that is aligned to pages like its place in the file."""
+        start = min(-offset % PAGE_BYTES, len(part))
+        end = len(part) - (offset + len(part)) % PAGE_BYTES
+        if start < end and self._write_direct(part[start:end], offset + start):
+            write_all(self._cached, part[:start], offset)
+            write_all(self._cached, part[end:], offset + end)
+        else:
+            write_all(self._cached, part, offset)
+
+    def _write_direct(self, pages: memoryview, offset: int) -> bool:
+        """Whether the pages could be written past the page cache."""
+        if self._direct is None:
+            return False
+        try:
+            write_all(self._direct, pages, offset)
+        except OSError as exc:
+            # A file system may require a larger alignment than pages.
+            if exc.errno != errno.EINVAL:
+                raise
+            return False
+        return True
 
 
 def write_all(file: int, part: bytes | memoryview, offset: int) -> None:

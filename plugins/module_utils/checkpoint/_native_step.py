@@ -27,6 +27,7 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.checkpoint._forma
 from ansible_collections.tritonops.trtllm.plugins.module_utils.checkpoint._layout import Cut
 from ansible_collections.tritonops.trtllm.plugins.module_utils.checkpoint._native_converter import (
     MISSING_LIBRARY,
+    Conversion,
     Request,
     convert,
     prepare,
@@ -36,7 +37,7 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.checkpoint._weigh
     listed,
 )
 
-# More workers only compete for the disk.
+# More workers only compete for the disk, and each needs up to 30 MB of memory.
 MAX_WORKERS = 8
 
 NATIVE_ARGUMENTS: dict[str, dict[str, t.Any]] = {
@@ -57,7 +58,7 @@ NATIVE_ARGUMENTS: dict[str, dict[str, t.Any]] = {
 def _default_workers() -> int:
     """Two for each usable processor, because one of them waits for the disk."""
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return min(MAX_WORKERS, 2 * (usable or 1))
+    return 2 * (usable or 1)
 
 
 class NativeStep(ArtifactStep):
@@ -81,9 +82,10 @@ class NativeStep(ArtifactStep):
                 f"world_size {params['world_size']} is not tp_size {params['tp_size']} times pp_size"
                 f" {params['pp_size']}: set these two, world_size is only for converter upstream"
             )
-        self._workers: int = _default_workers() if params["workers"] is None else params["workers"]
-        if self._workers < 1:
-            raise ArtifactError(f"workers must be at least 1, not {self._workers}")
+        workers = _default_workers() if params["workers"] is None else params["workers"]
+        if workers < 1:
+            raise ArtifactError(f"workers must be at least 1, not {workers}")
+        self._workers = min(MAX_WORKERS, workers)
         super().__init__(module, [], self._cut.world_size)
 
     def inputs(self) -> dict[str, t.Any]:
@@ -91,22 +93,33 @@ class NativeStep(ArtifactStep):
         source = source_key(params["src"], may_be_absent=self._module.check_mode)
         return native_inputs(source, params["release"], params["dtype"], self._cut)
 
-    def make(self, draft: Draft) -> dict[str, t.Any]:
+    def foresee(self) -> None:
+        # An earlier task may be going to create the source or install the library.
+        if os.path.isdir(self._params["src"]) and not MISSING_SAFETENSORS:
+            self._prepare()
+
+    def _prepare(self) -> Conversion:
         params = self._params
+        return prepare(Request(params["src"], params["release"], params["dtype"], self._cut))
+
+    def make(self, draft: Draft) -> dict[str, t.Any]:
         self._check_source()
         for library, missing in (("ml_dtypes", MISSING_LIBRARY), ("safetensors", MISSING_SAFETENSORS)):
             if missing:
                 raise ArtifactError(missing_required_lib(library), exception=missing)
-        conversion = prepare(Request(params["src"], params["release"], params["dtype"], self._cut))
+        conversion = self._prepare()
+        for text in conversion.warnings:
+            self._module.warn(f"{self._params['src']}: {text}")
         progress = draft.begin()
+        # With verify the next run will probably compare checksums, too.
+        hashed = self._params["checksums"] or self._params["verify"]
         try:
             check_space(draft.payload, conversion.total_bytes, "the checkpoint")
             progress.start("convert", total=conversion.total_bytes)
-            convert(conversion, draft.payload, progress.advance, self._workers)
+            draft.digests = convert(conversion, draft.payload, progress.advance, self._workers, hashed)
             self._check(draft.payload, self._world_size)
-            record = {"release": params["release"], "overflowed": conversion.overflowed}
-            # With verify the next run will probably compare checksums, too.
-            return draft.publish(record, progress, hashed=params["checksums"] or params["verify"])
+            self._check_inputs()
+            return draft.publish(self._record(conversion), progress, hashed)
         except Exception as exc:
             # An incomplete checkpoint cannot be continued, and would only fill the disk.
             remove(draft.partial)
@@ -115,6 +128,13 @@ class NativeStep(ArtifactStep):
                 raise ArtifactError(message) from exc
             raise
 
+    def _record(self, conversion: Conversion) -> dict[str, t.Any]:
+        return {
+            "release": self._params["release"],
+            "overflowed": conversion.overflowed,
+            "has_untied_head": conversion.has_untied_head,
+        }
+
     def extra_results(self, artifact: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
         overflowed: dict[str, int] = artifact.get("overflowed", {})
         if overflowed:
@@ -122,5 +142,11 @@ class NativeStep(ArtifactStep):
             self._module.warn(
                 f"{self._dest}: values beyond the range of float16 (65504) became infinite: {counts}."
                 " The model will not work well; convert with dtype bfloat16 or float32"
+            )
+        if artifact.get("has_untied_head"):
+            self._module.warn(
+                f"{self._params['src']}: config.json has tie_word_embeddings, but lm_head.weight is stored and differs"
+                " from the embedding. The checkpoint has the stored one, as upstream's converter would write it;"
+                " transformers would use the embedding. Remove lm_head.weight or tie_word_embeddings from the model"
             )
         return {"overflowed": overflowed}

@@ -16,6 +16,7 @@ import json
 import os
 import traceback
 import typing as t
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._untrusted import UntrustedError, check_names
@@ -36,19 +37,101 @@ CODES = {"float32": "F32", "float16": "F16", "bfloat16": "BF16"}
 DTYPES = {code: dtype for dtype, code in CODES.items()}
 ITEM_BYTES = {"float32": 4, "float16": 2, "bfloat16": 2}
 PAGE_BYTES = 4096
+# How a file begins that `git clone` without Git LFS leaves in place of a large one.
+LFS_POINTER = "version https://git-lfs.github.com/spec/"
 # Names listed in one message.
 MAX_LISTED = 5
 LONGEST = 200
 
 
+class Identity(t.NamedTuple):
+    """What differs after a file was written to or replaced."""
+
+    device: int
+    inode: int
+    size: int
+    modified_ns: int
+
+    @classmethod
+    def of(cls, status: os.stat_result) -> Identity:
+        return cls(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+
+
 @dataclass(frozen=True)
 class StoredTensor:
-    """`offset` is in bytes from the beginning of the file; `code` is safetensors' name of the dtype."""
+    """`offset` is in bytes from the beginning of the file; `code` is safetensors' name of the dtype.
+
+    `identity` is that of the file when its header was read.
+    """
 
     path: str
     code: str
     shape: Shape
     offset: int
+    identity: Identity
+
+
+class SourceFiles:
+    """The files of these tensors, each opened once. They must not change until check(). Thread-safe.
+
+    They are read, not mapped: the kernel ends a process that accesses a mapping beyond the end of a truncated file.
+    """
+
+    def __init__(self, tensors: t.Iterable[StoredTensor]) -> None:
+        self._identities = {tensor.path: tensor.identity for tensor in tensors}
+        self._handles: dict[str, int] = {}
+        self._closing = ExitStack()
+
+    def __enter__(self) -> SourceFiles:
+        with self._closing as closing:
+            for path in self._identities:
+                with _reported(path):
+                    self._handles[path] = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+                closing.callback(os.close, self._handles[path])
+            self.check()
+            self._closing = closing.pop_all()
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self._closing.close()
+
+    def read(self, path: str, offset: int, room: memoryview) -> None:
+        """Fill the memory with the bytes of the file from this offset on."""
+        with _reported(path):
+            while room:
+                count = os.preadv(self._handles[path], [room], offset)
+                if not count:
+                    raise _changed([path])
+                room, offset = room[count:], offset + count
+
+    def check(self) -> None:
+        """Refuse files that were written to or replaced since their headers were read."""
+        changed = []
+        for path, identity in self._identities.items():
+            with _reported(path):
+                found = {Identity.of(os.fstat(self._handles[path])), Identity.of(os.stat(path))}
+            if found != {identity}:
+                changed.append(path)
+        if changed:
+            raise _changed(changed)
+
+
+@contextmanager
+def _reported(path: str) -> t.Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError as exc:
+        raise _changed([path]) from exc
+    except OSError as exc:
+        raise ConversionError(
+            f"{path} cannot be read ({exc.strerror or exc}): check the disk or the server that it is on"
+        ) from exc
+
+
+def _changed(paths: t.Sequence[str]) -> ConversionError:
+    return ConversionError(
+        f"{listed(paths)} changed during the conversion: wait until the download or copy is complete, and run it again"
+    )
 
 
 def open_weights(folder: str) -> dict[str, StoredTensor]:
@@ -94,7 +177,9 @@ def _weight_paths(folder: str) -> list[str]:
 def _indexed_paths(folder: str, index: str) -> list[str]:
     try:
         with open(index, encoding="utf-8") as stream:
-            names = sorted(set(json.load(stream)["weight_map"].values()))
+            text = stream.read()
+        refuse_lfs_pointer(index, text)
+        names = sorted(set(json.loads(text)["weight_map"].values()))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as exc:
         raise ConversionError(
             f"{index} is not an index of safetensors files ({clipped(repr(exc))}): download it again"
@@ -115,6 +200,9 @@ def read_head(path: str, remedy: str = "download it again") -> dict[str, StoredT
     try:
         # Opened here as well, because the library reports an unreadable file like a damaged one.
         with open(path, "rb") as stream:
+            identity = Identity.of(os.fstat(stream.fileno()))
+            refuse_lfs_pointer(path, stream.read(len(LFS_POINTER)).decode("latin-1"))
+            stream.seek(0)
             with safe_open(path, framework="numpy"):
                 length = int.from_bytes(stream.read(8), "little")
             head: dict[str, t.Any] = json.loads(stream.read(length))
@@ -124,21 +212,30 @@ def read_head(path: str, remedy: str = "download it again") -> dict[str, StoredT
         raise ConversionError(f"{path} cannot be read ({exc.strerror or exc}): correct its permissions") from exc
     start = 8 + length
     return {
-        name: StoredTensor(path, entry["dtype"], tuple(entry["shape"]), start + entry["data_offsets"][0])
+        name: StoredTensor(path, entry["dtype"], tuple(entry["shape"]), start + entry["data_offsets"][0], identity)
         for name, entry in head.items()
         if name != "__metadata__"
     }
+
+
+def refuse_lfs_pointer(path: str, beginning: str) -> None:
+    """Raise ConversionError if the file begins like a pointer of Git LFS."""
+    if beginning.startswith(LFS_POINTER):
+        raise ConversionError(
+            f"{path} is a Git LFS pointer, not the file itself: run git lfs pull in its folder, or download the model"
+            " with another tool"
+        )
 
 
 def make_head(tensors: t.Mapping[str, tuple[str, Shape]]) -> tuple[bytes, dict[str, int]]:
     """The header of a file with these tensors (dtype, shape), and the offset of each in the file.
 
     As in files of the library, tensors with wider elements come first, so that every tensor is aligned. The header is
-    padded to whole pages, which are faster to write and to map.
+    padded to whole pages, and tensors of whole pages come before the others, which would unalign all that follow.
     """
     fields: dict[str, t.Any] = {}
     end = 0
-    for name in sorted(tensors, key=lambda name: (-ITEM_BYTES[tensors[name][0]], name)):
+    for name in sorted(tensors, key=lambda name: (-ITEM_BYTES[tensors[name][0]], _has_tail(*tensors[name]), name)):
         dtype, shape = tensors[name]
         start, end = end, end + tensor_bytes(dtype, shape)
         fields[name] = {"dtype": CODES[dtype], "shape": list(shape), "data_offsets": [start, end]}
@@ -146,6 +243,10 @@ def make_head(tensors: t.Mapping[str, tuple[str, Shape]]) -> tuple[bytes, dict[s
     text += b" " * (-(8 + len(text)) % PAGE_BYTES)
     head = len(text).to_bytes(8, "little") + text
     return head, {name: len(head) + int(entry["data_offsets"][0]) for name, entry in fields.items()}
+
+
+def _has_tail(dtype: str, shape: Shape) -> bool:
+    return tensor_bytes(dtype, shape) % PAGE_BYTES != 0
 
 
 def tensor_bytes(dtype: str, shape: Shape) -> int:

@@ -61,21 +61,11 @@ def read_components(listed: t.Iterable[t.Mapping[str, t.Any]]) -> Components:
     return Components(found)
 
 
-def loopback_reachable(runtimes: t.Sequence[Runtime], found: Components, system: System) -> t.Iterator[Finding]:
-    return _unfixed(("docker",), runtimes, found, system)
-
-
 def container_runtime_too_old(runtimes: t.Sequence[Runtime], found: Components, system: System) -> t.Iterator[Finding]:
-    return _unfixed(("runc", "containerd"), runtimes, found, system)
-
-
-def _unfixed(
-    names: t.Sequence[str], runtimes: t.Sequence[Runtime], found: Components, system: System
-) -> t.Iterator[Finding]:
     where = f"{system.name} {system.version}"
     for entry in runtimes:
         component = found.by_name.get(entry.component)
-        if entry.component not in names or component is None or is_fixed(entry, component, where):
+        if component is None or is_fixed(entry, component, where):
             continue
         package = (entry.packages or {}).get(where) if component.package else ""
         needed = " or ".join([*entry.fixed_in, *([f"the package {package}"] if package else [])])
@@ -111,7 +101,4 @@ def _debian_rank(letter: str) -> int:
     return ord(letter) if letter.isalpha() else ord(letter) + 256
 
 
-CHECKS = (
-    Check(loopback_reachable, "runtimes", (Components, System)),
-    Check(container_runtime_too_old, "runtimes", (Components, System)),
-)
+CHECKS = (Check(container_runtime_too_old, "runtimes", (Components, System)),)

@@ -164,14 +164,24 @@ def gpu_memory(need: Gpus, models: GpuModels) -> t.Iterator[Finding]:
 
 
 def gpu_capability(need: Gpus, models: GpuModels) -> t.Iterator[Finding]:
-    least = version(need.compute_capability)
-    old = [gpu for gpu in models.gpus if version(gpu.get("compute_capability") or need.compute_capability) < least]
+    least, most = need.compute_capability, need.compute_capability_most
+    known = [gpu for gpu in models.gpus if gpu.get("compute_capability")]
+    old = [gpu for gpu in known if version(gpu["compute_capability"]) < version(least)]
+    new = [gpu for gpu in known if most and version(gpu["compute_capability"]) > version(most)]
     if old:
-        have = min((gpu["compute_capability"] for gpu in old), key=version)
         yield error(
-            f"compute capability of {_indexes(old)}: {have}, but {need.compute_capability} is needed",
+            f"compute capability of {_indexes(old)}: {_oldest(old)}, but {least} is needed",
             "use newer GPUs, or another precision or model in O(gpus)",
         )
+    if new:
+        yield error(
+            f"compute capability of {_indexes(new)}: {_oldest(new)}, but at most {most} is supported",
+            "use older GPUs, or a later TensorRT-LLM version",
+        )
+
+
+def _oldest(gpus: t.Sequence[Gpu]) -> str:
+    return str(min((gpu["compute_capability"] for gpu in gpus), key=version))
 
 
 def _indexes(gpus: t.Sequence[Gpu]) -> str:

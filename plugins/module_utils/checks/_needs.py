@@ -71,6 +71,7 @@ class Gpus:
     name: str = field(default="", metadata=_option("str"))
     memory_mib: int = field(default=0, metadata=_option("int"))
     compute_capability: str = field(default="", metadata=_option("str"))
+    compute_capability_most: str = field(default="", metadata=_option("str"))
     driver: str = field(default="", metadata=_option("str"))
     driver_listed: str = field(default="", metadata=_option("str"))
     executable: str = field(default="nvidia-smi", metadata=_option("str"))

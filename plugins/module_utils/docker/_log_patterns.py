@@ -75,9 +75,17 @@ def _line_at(text: str, position: int) -> str:
     return text[start : end if end >= 0 else len(text)].strip()
 
 
+# A healthy server starts with many warnings. Some of them, such as about a missing key, are errors of another server.
+_WARNING = re.compile(
+    r"^.*?(?:\bW\d{4} \d\d:\d\d:|\[WARNING\]|\[TRT(?:-LLM)?\](?: \[RANK \d+\])? \[W\]|\bWARNING: |\w+Warning: ).*$",
+    re.MULTILINE,
+)
+
+
 def explain(log: str, known: LogPatterns) -> list[dict[str, str]]:
     """Every known failure in a log, earliest first; follow-ups only if nothing else is found."""
-    matches = [(pattern, pattern.regex.search(log)) for pattern in known if pattern.regex]
+    errors = _WARNING.sub(lambda line: " " * len(line.group()), log)
+    matches = [(pattern, pattern.regex.search(errors)) for pattern in known if pattern.regex]
     found = sorted(((match.start(), pattern) for pattern, match in matches if match), key=lambda hit: hit[0])
     causes = [hit for hit in found if not hit[1].follow_up]
     return [pattern.explanation(_line_at(log, position)) for position, pattern in causes or found]
@@ -102,7 +110,9 @@ def failure_text(what: str, log: str, path: str, known: LogPatterns) -> str:
 _END = r"\s*(?:\\n|\"?$)"
 _E_LINE = r"^E\d{4} [\d:.]+\s+\d+ \S+\] "
 # Errors that every server without a GPU logs, without consequences.
-_HARMLESS = r"(?!\"?(?:CudaDriverHelper has not been initialized|unable to create stream for ))"
+_HARMLESS = (
+    r"(?!\"?(?:CudaDriverHelper has not been initialized|unable to create stream for |failed to enable peer access))"
+)
 _REASONS: tuple[t.Pattern[str], ...] = tuple(
     re.compile(expression, re.MULTILINE)
     for expression in (

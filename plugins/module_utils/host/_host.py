@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import typing as t
@@ -66,6 +67,20 @@ def current_releases(root: str) -> dict[str, str]:
     """The id of the current release by deployment; empty if there is none."""
     targets = {name: os.path.realpath(os.path.join(root, DEPLOYMENTS, name, CURRENT)) for name in deployments(root)}
     return {name: os.path.basename(target) if is_release(target) else "" for name, target in targets.items()}
+
+
+def chosen_limits(root: str) -> dict[str, t.Any]:
+    """The limits of the current release by deployment, as in its record; left out if there are none."""
+    found = {}
+    for name, release in current_releases(root).items():
+        record = os.path.join(root, DEPLOYMENTS, name, RELEASES, release, RELEASE_JSON)
+        try:
+            limits = json.loads(read_text(record))["limits"] if release else None
+        except (ValueError, KeyError, TypeError, RecursionError):
+            limits = None
+        if limits:
+            found[name] = limits
+    return found
 
 
 def _folders(path: str) -> list[str]:

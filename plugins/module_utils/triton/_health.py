@@ -71,9 +71,11 @@ class HealthError(ModuleFailure):
     def message(self, explanations: t.Sequence[t.Mapping[str, str]]) -> str:
         parts = [f"{self}: {self.reason}" if self.reason else str(self)]
         if explanations:
-            parts.append(f"Known cause ({explanations[0]['id']}): {explanations[0]['cause']}")
-            parts.append(f"Remedy: {explanations[0]['remedy']}")
-        if self.log and not explanations:
+            first = explanations[0]
+            # A known failure elsewhere in the log may have nothing to do with the server's own reason.
+            certainty = "Known" if not self.reason or first["line"] in self.reason else "Possible"
+            parts += [f"{certainty} cause ({first['id']}): {first['cause']}", f"Remedy: {first['remedy']}"]
+        if self.log:
             parts.append("Last lines of the log:\n" + "\n".join(self.log[-SHOWN_LINES:]))
         return " ".join(part if part.endswith((".", "\n")) else f"{part}." for part in parts)
 

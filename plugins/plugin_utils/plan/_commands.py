@@ -12,6 +12,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.catalogue._catalogue import Release
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._agreement import (
+    logits_type,
+    required_build_options,
+    reuses_blocks,
+)
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._options import build_words, convert_words
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._sizing import PRECISIONS, Limits, Parallelism
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.request._spec import (
     TENSORRT_LLM,
@@ -25,6 +31,8 @@ ENGINE_DIR = f"{MODEL_REPOSITORY}/tensorrt_llm/1"
 TOKENIZER_DIR = "/release/tokenizer"
 WEIGHTS_DIR = "/release/weights"
 TRITONSERVER = "/opt/tritonserver/bin/tritonserver"
+# The ensemble decodes each token of a stream alone, which loses spaces and characters.
+STREAM_MODEL = "tensorrt_llm_bls"
 PORTS = ("grpc", "http", "metrics")
 # The start script of a release replaces it by a new random text at each start.
 ADMIN_KEY = "@ADMIN_KEY@"
@@ -39,7 +47,7 @@ def convert_argv(spec: Spec, parallelism: Parallelism, examples: str) -> list[st
         argv += ["--use_weight_only", "--weight_only_precision", precision.weight_only]
     argv += _moe_flags(spec, parallelism)
     # Each worker holds a copy of the model, so several exhaust 40 GB GPUs and the host's memory.
-    return [*argv, "--workers", "1"]
+    return [*argv, "--workers", "1", *convert_words(spec)]
 
 
 def _moe_flags(spec: Spec, parallelism: Parallelism) -> list[str]:
@@ -61,7 +69,7 @@ def build_argv(spec: Spec, workers: int) -> list[str]:
     else:
         argv += ["--max_output_len", str(limits.max_seq_len - limits.max_input_len)]
     argv += ["--max_num_tokens", str(limits.max_num_tokens), "--max_beam_width", str(limits.max_beam_width)]
-    return [*argv, "--workers", str(workers)]
+    return [*argv, "--workers", str(workers), *build_words(spec, required_build_options(spec))]
 
 
 def launch_argv(
@@ -129,10 +137,14 @@ def _placeholder_values(spec: Spec) -> dict[str, str]:
         "preprocessing_instance_count": "1",
         "postprocessing_instance_count": "1",
         "bls_instance_count": "1",
+        # Decodes the tokens of a stream as a whole.
+        "accumulate_tokens": str(spec.streaming),
         "tensorrt_llm_model_name": TENSORRT_LLM,
         "max_beam_width": str(limits.max_beam_width),
         "kv_cache_free_gpu_mem_fraction": str(limits.kv_cache_fraction),
-        "logits_datatype": "TYPE_FP32",
+        "logits_datatype": logits_type(spec),
+        # Upstream cannot reuse blocks with several beams, and the server would not start.
+        **({"enable_kv_cache_reuse": "False"} if spec.limits.max_beam_width > 1 and reuses_blocks(spec) else {}),
         "encoder_input_features_data_type": "TYPE_FP16",
         "prompt_embedding_table_data_type": "TYPE_FP16",
     }

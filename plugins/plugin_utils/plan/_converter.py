@@ -22,7 +22,8 @@ OPTIONS = ("dtype", "tp_size", "pp_size", "moe_tp_size", "moe_ep_size")
 
 def obstacle(spec: Spec) -> str:
     """Why the native converter cannot be used; empty if it can."""
-    return _precision_obstacle(spec) or _format_obstacle(spec)
+    options = "trtllm_convert_options are those of upstream's converter" if spec.convert_options else ""
+    return _precision_obstacle(spec) or options or _format_obstacle(spec)
 
 
 def needs_other_precision(spec: Spec) -> bool:

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import count
+from pathlib import PurePath
 from typing import Any
 
 from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._needs import Disk, Hub, Needs, Source, read
@@ -24,6 +25,7 @@ from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._bundle impo
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._gpu_allocation import Allocation, allocate
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._host_checks import LARGER_DISK, recorded_facts
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._host_facts import HostFacts, read_host_facts
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._limits import Stored
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._plan_groups import plan_equal_hosts_once
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._planner import ALL_GPUS, make_plan
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._preflight_needs import (
@@ -33,13 +35,18 @@ from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._preflight_n
 )
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._sections import Preflight, as_options
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.request._deployments import Deployment, Deployments
-from ansible_collections.tritonops.trtllm.plugins.plugin_utils.request._files import InputError, with_config
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils.request._files import (
+    InputError,
+    Token,
+    token_of,
+    with_config,
+)
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.request._refusal import (
     Refusal,
     as_mapping,
     refusal_message,
 )
-from ansible_collections.tritonops.trtllm.plugins.plugin_utils.request._spec import Reader, Server
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils.request._spec import Reader, Server, Weights
 
 Plan = Mapping[str, Any]
 FIRST_PORT, PORTS_APART = Server.http_port, 10
@@ -65,14 +72,20 @@ class Host:
     """The inputs of a host's plan. `facts` are as `trtllm_host_info` returns them.
 
     `refusals` are for variables that belong to no deployment. `bundle`: the result of the role bundle, if there is one.
+    `stored`: the limits that were chosen for what other hosts serve.
     """
 
     deployments: Deployments
     facts: Any
-    token_file: str | None = None
+    token_file: Any = None
     refusals: Sequence[Refusal] = ()
     bundle: Mapping[str, Any] | None = None
     vendors: Vendors = Vendors()
+    stored: Stored = field(default_factory=dict)
+
+    @property
+    def token(self) -> Token:
+        return token_of(self.token_file)
 
     @property
     def known(self) -> HostFacts:
@@ -84,7 +97,8 @@ class Host:
 
     @cached_property
     def _read(self) -> tuple[HostFacts, list[Refusal]]:
-        return read_host_facts(self.facts)
+        known, wrong = read_host_facts(self.facts)
+        return replace(known, limits={**self.stored, **known.limits}), wrong
 
 
 def plan_fleet(hosts: Mapping[str, Host], catalogue: Catalogue, only: str = "") -> dict[str, Any]:
@@ -92,13 +106,27 @@ def plan_fleet(hosts: Mapping[str, Host], catalogue: Catalogue, only: str = "") 
 
     `only`: the deployment to act on. The others are included in the plan, but not checked.
     """
-    plans = plan_equal_hosts_once(hosts, lambda host: plan_host(host, catalogue, only), _group_key, _effects)
+    hosts = _with_stored_limits(hosts)
+    plans = plan_equal_hosts_once(
+        hosts,
+        lambda host: plan_host(host, catalogue, only),
+        _group_key,
+        lambda host, plan: _effects(host, plan, catalogue),
+    )
     return {"hosts": plans, "artifacts": artifacts_of(plans, {name: host.known for name, host in hosts.items()})}
+
+
+def _with_stored_limits(hosts: Mapping[str, Host]) -> Mapping[str, Host]:
+    """A new host gets the limits, and so the engine, that hosts like it already have."""
+    stored: dict[str, Mapping[str, int]] = {}
+    for host in hosts.values():
+        stored.update({key: limits for key, limits in host.known.limits.items() if key not in stored})
+    return {name: replace(host, stored=stored) for name, host in hosts.items()} if stored else hosts
 
 
 def _group_key(host: Host) -> dict[str, Any]:
     """Facts that the planner does not read, such as serial numbers of GPUs, do not change a plan."""
-    known = replace(host.known, disk_free=None, artifacts=frozenset(), serving={})
+    known = replace(host.known, disk_free=None, artifacts=frozenset(), serving={}, inspected=False)
     return {
         "deployments": {name: [entry.request, sorted(entry.own)] for name, entry in host.deployments.by_name.items()},
         "facts": repr(known),
@@ -107,7 +135,7 @@ def _group_key(host: Host) -> dict[str, Any]:
     }
 
 
-def _effects(host: Host, plan: Plan) -> Any:
+def _effects(host: Host, plan: Plan, catalogue: Catalogue) -> Any:
     """How free disk space, artifacts and served releases affect the plan. A refusal may mention any of them."""
     known, made = host.known, plan["deployments"]
     if plan["refusals"]:
@@ -119,6 +147,7 @@ def _effects(host: Host, plan: Plan) -> Any:
         known.disk_free if known.disk_free is None or known.disk_free < room else "enough",
         known.artifacts & wanted,
         {name: _serves(release, made.get(name)) for name, release in known.serving.items()},
+        known.inspected and any(_missing_token(part["needs"], host, known, catalogue) for part in made.values()),
     )
 
 
@@ -150,6 +179,7 @@ def plan_host(host: Host, catalogue: Catalogue, only: str = "") -> dict[str, Any
     # A bundle contains the vendors' packages.
     sources = [] if host.bundle else host.vendors.sources(bool(known.gpus))
     return {
+        "token_file": host.token.readable or "",
         "root": next((plan["needs"]["root"] for plan in plans.values()), ""),
         "deployments": selected,
         "gpus": _gpu_report(known, allocation, plans),
@@ -187,12 +217,12 @@ def _plan(
     share = len(given) / len(known.gpus) if known.gpus else 1.0
 
     def plan(request: Mapping[str, Any]) -> dict[str, Any]:
-        return make_plan(request, facts, catalogue, deployment.name, devices, share)
+        return make_plan(request, facts, catalogue, deployment.name, devices, share, known.limits)
 
     def plan_with_config(request: Mapping[str, Any]) -> dict[str, Any]:
         """If the model's shape cannot be read, this is one refusal among others."""
         try:
-            return plan(with_config(request, host.token_file))
+            return plan(with_config(request, host.token.readable))
         except InputError as exc:
             made = plan(request)
             others = [entry for entry in made["refusals"] if not entry["variable"].startswith("trtllm_model")]
@@ -201,9 +231,33 @@ def _plan(
     request = deployment.request if whole else _without_count(deployment.request, catalogue)
     made = bundled_plan(request, host.bundle, plan_with_config) if host.bundle else plan_with_config(request)
     if not made["refusals"] and not host.bundle:
-        made["bundle"] = bundle_contents(made, with_config(request, host.token_file))
+        made["bundle"] = bundle_contents(made, with_config(request, host.token.readable))
     located = [{**entry, "variable": deployment.located(entry["variable"])} for entry in made["refusals"]]
-    return {**made, "refusals": located}
+    made = {**made, "refusals": located}
+    missing = None if host.bundle else _missing_token(made["needs"], host, known, catalogue)
+    if missing and not known.inspected:
+        return {**made, "warnings": [*made["warnings"], f"{missing.variable}: {missing.message}"]}
+    return _refused(made, [missing] if missing else [])
+
+
+def _missing_token(needs: Mapping[str, Any], host: Host, known: HostFacts, catalogue: Catalogue) -> Refusal | None:
+    """Why the hub would not serve the weights that are still to be downloaded."""
+    hub = needs.get("hub")
+    if not hub or f"weights/{PurePath(hub['dest']).name}" in known.artifacts:
+        return None
+    if host.token.problem:
+        return Refusal("trtllm_token_file", host.token.path, host.token.problem)
+    repository = hub["repository"]
+    # Mirrors have rules of their own, which preflight finds out.
+    if host.token.path or hub["endpoint"].rstrip("/") != Weights.endpoint or not _is_gated(repository, catalogue):
+        return None
+    page = f"{Weights.endpoint}/{repository}"
+    message = f"{repository} is a gated model: accept its licence at {page}, and set this to a file with your token"
+    return Refusal("trtllm_token_file", None, message)
+
+
+def _is_gated(repository: str, catalogue: Catalogue) -> bool:
+    return any(model["repository"] == repository and model.get("gated") for model in catalogue.models.values())
 
 
 def _with_gpus(facts: Mapping[str, Any], known: HostFacts, indexes: Sequence[int]) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._agreement import most_cached_tokens
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._host_facts import HostFacts
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._sizing import (
     PRECISIONS,
@@ -59,8 +60,11 @@ def size(spec: Spec, host: HostFacts) -> Sized:
 
 
 def load_of(spec: Spec, gpu_memory: int) -> Load:
-    block = spec.release["runtime_defaults"]["tokens_per_block"]
-    return Load(spec.model.shape, PRECISIONS[spec.precision], spec.limits, gpu_memory, block)
+    """The engine's KV cache has the blocks that it was built for."""
+    block = spec.build_options.get("--tokens_per_block", spec.release["runtime_defaults"]["tokens_per_block"])
+    limited = most_cached_tokens(spec)
+    precision = PRECISIONS[spec.precision]
+    return Load(spec.model.shape, precision, spec.limits, gpu_memory, int(block), limited[2] if limited else None)
 
 
 def _largest(load: Load, gpus: int, wanted: Parallelism, tensor: int | None, pipeline: int | None) -> Parallelism:

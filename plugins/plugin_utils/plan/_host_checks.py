@@ -147,8 +147,10 @@ def _ways_to_fit(case: Case, _remedy: str) -> list[Advice]:
     return ways_to_fit(case.spec, case.host, case.sized) if case.sized else []
 
 
-def _other_precision(case: Case, _remedy: str) -> list[Advice]:
+def _precision_or_version(case: Case, _remedy: str) -> list[Advice]:
     spec, least = case.spec, capability_needed(case.spec)
+    if case.host.capability and not _supports(spec.release, case.host):
+        return _version_for_the_gpus(case)
     if least is None or case.host.capability is None or case.host.capability >= least:
         return []
     if spec.model.quantization == "fp8":
@@ -157,6 +159,25 @@ def _other_precision(case: Case, _remedy: str) -> list[Advice]:
     dtype = dtype_of(spec)
     others = "float16" if dtype == "bfloat16" else "float16 or bfloat16"
     return [Advice("trtllm_precision", spec.precision, f"use {others}", f"for {dtype}")]
+
+
+def _version_for_the_gpus(case: Case) -> list[Advice]:
+    """The newest version that supports all GPUs of the host."""
+    release, supported = case.spec.release["release"], case.spec.release["compute_capability"]
+    works = [
+        name
+        for name, entry in case.catalogue.releases.items()
+        if case.spec.profile in entry["profiles"] and _supports(entry, case.host)
+    ]
+    other = f"use trtllm_release {works[-1]} or other GPUs" if works else "use other GPUs: no version supports these"
+    up_to = f"to {supported['most']}" if "most" in supported else "or later"
+    return [Advice("trtllm_release", release, other, f"TensorRT-LLM {release} supports {supported['least']} {up_to}")]
+
+
+def _supports(release: Release, host: HostFacts) -> bool:
+    least, most = (version(release["compute_capability"].get(bound, "")) for bound in ("least", "most"))
+    known = [gpu.capability for gpu in host.gpus if gpu.capability]
+    return all(least <= capability and (not most or capability <= most) for capability in known)
 
 
 def _version_for_the_driver(case: Case, _remedy: str) -> list[Advice]:
@@ -197,7 +218,7 @@ _ADVICE: Mapping[str, Callable[[Case, str], list[Advice]]] = {
         (_gpus.gpu_absent, _a_gpu),
         (_gpus.gpu_count, _fewer_gpus),
         (_gpus.gpu_memory, _ways_to_fit),
-        (_gpus.gpu_capability, _other_precision),
+        (_gpus.gpu_capability, _precision_or_version),
         (_gpus.driver_too_old, _version_for_the_driver),
     )
 }

@@ -30,10 +30,12 @@ class Gpu:
 
 @dataclass(frozen=True)
 class HostFacts:
-    """Sizes in bytes; None or empty if not known. `artifacts` are folders in the root folder, such as weights/KEY.
+    """Sizes in bytes; None or empty if not known. `artifacts` are folders in the root folder, such as weights/KEY; they
+    are only known if it was `inspected`.
 
     `root_foreign` are names in a root folder that this collection did not create, `root_outdated` names of an earlier
-    layout of this collection. `serving` is the release that each deployment serves.
+    layout of this collection. `serving` is the release that each deployment serves, `limits` those that were chosen for
+    them, by what they were chosen for.
     """
 
     gpus: tuple[Gpu, ...] = ()
@@ -46,6 +48,8 @@ class HostFacts:
     serving: Mapping[str, str] = field(default_factory=dict)
     root_foreign: tuple[str, ...] = ()
     root_outdated: tuple[str, ...] = ()
+    limits: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    inspected: bool = False
 
     @property
     def gpu_memory(self) -> int | None:
@@ -107,8 +111,20 @@ def read_host_facts(raw: Any) -> tuple[HostFacts, list[Refusal]]:
         root_foreign=tuple(names("root_foreign")),
         root_outdated=tuple(names("root_outdated")),
         serving=checker.texts("host_facts.deployments", raw.get("deployments") or {}),
+        limits=_chosen_limits(raw.get("limits")),
+        inspected=raw.get("artifacts") is not None,
     )
     return facts, checker.refusals
+
+
+def _chosen_limits(raw: Any) -> dict[str, Mapping[str, int]]:
+    """From the records of releases. If one is damaged, limits are chosen again."""
+    found: dict[str, Mapping[str, int]] = {}
+    for chosen in raw.values() if isinstance(raw, Mapping) else ():
+        key = chosen.get("chosen_for") if isinstance(chosen, Mapping) else None
+        if isinstance(key, str):
+            found[key] = {name: value for name, value in chosen.items() if type(value) is int and 0 < value < 2**31}
+    return found
 
 
 def _gpus(raw: Any, checker: Checker) -> tuple[Gpu, ...]:

@@ -27,6 +27,12 @@ from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._converter i
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._gpu_fit import Sized, size
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._host_checks import Case, check_host
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._host_facts import HostFacts, read_host_facts
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._limits import (
+    CHOSEN_FOR,
+    Stored,
+    open_limits,
+    with_limits,
+)
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._preflight_needs import (
     DOCKER_ROOT,
     archive_of,
@@ -82,13 +88,14 @@ def make_plan(
     name: str = DEFAULT_DEPLOYMENT,
     devices: Sequence[str] = ALL_GPUS,
     share: float = 1.0,
+    stored: Stored | None = None,
 ) -> dict[str, Any]:
     """What a run would do for a deployment, or all the reasons why it cannot.
 
     `request`: the `trtllm_*` variables without their prefix. `host_facts`: as `trtllm_host_info` returns them, but only
     with the GPUs of this deployment, which are `devices` in Docker; missing facts are not known. `share`: the fraction
-    of the host's memory that the deployment may use. If the result has `refusals`, only `needs` can be used besides
-    them.
+    of the host's memory that the deployment may use. `stored`: limits that other hosts chose earlier. If the result has
+    `refusals`, only `needs` can be used besides them.
     """
     if not isinstance(request, Mapping):
         wrong = Refusal("trtllm_request", request, "must be a mapping of variables")
@@ -97,6 +104,7 @@ def make_plan(
     host, wrong_facts = read_host_facts(host_facts)
     if spec is None:
         return _refused([*refusals, *wrong_facts], known_needs(request, host, catalogue, name))
+    spec, chosen_for = with_limits(spec, host, catalogue, {**(stored or {}), **host.limits})
     refusals, exposed = [*check_spec(spec, catalogue), *wrong_facts], exposure(spec, catalogue)
     if refusals:
         needs = replace(known_needs(request, host, catalogue, name), gpus=gpu_needs(spec, host, None))
@@ -105,7 +113,7 @@ def make_plan(
         on_host = [] if wrong_facts else check_host(judgeable, Case(spec, host, catalogue, None)).refusals
         return _refused([*refusals, *_not_waived([*on_host, *exposed], spec)], needs)
     sized = size(spec, host)
-    planner = _Planner(name, list(devices) if host.gpus else [], spec, host, catalogue, sized, share)
+    planner = _Planner(name, list(devices) if host.gpus else [], spec, host, catalogue, sized, share, chosen_for)
     needs = planner.preflight_needs()
     verdict = check_host(needs, Case(spec, host, catalogue, planner.sized))
     found = [*verdict.refusals, *exposed]
@@ -141,6 +149,7 @@ class _Planner:
         catalogue: Catalogue,
         sized: Sized,
         share: float,
+        chosen_for: str,
     ) -> None:
         self.name = name
         self.devices = devices
@@ -149,6 +158,7 @@ class _Planner:
         self.catalogue = catalogue
         self.sized = sized
         self.share = share
+        self.chosen_for = chosen_for
         self.sources = {name: self._source(name) for name in spec.release["sources"]}
         self.layout = spec.release["layout"][self._layout_name()]
         self.image = self._image()
@@ -182,6 +192,7 @@ class _Planner:
         release_id = f"{spec.model.name}-{spec.release['release']}-{artifact_key(release_inputs)[:8]}"
         model = {"name": spec.model.name, "repository": spec.model.repository, "revision": spec.model.revision}
         release_dir = f"{spec.root}/{self._releases}/{release_id}"
+        limits = asdict(spec.limits)
         service = self._triton_service(release_dir, launch, list(repository))
         manifest = {
             "id": release_id,
@@ -191,6 +202,8 @@ class _Planner:
             "model": model,
             **release_inputs,
             "run": self.image["run"],
+            # For later plans.
+            "limits": {**limits, **({CHOSEN_FOR: self.chosen_for} if self.chosen_for else {})},
             # For verify and rollback.
             "triton_service": {
                 name: as_options(part) for name, part in (("endpoint", service.endpoint), ("proof", service.proof))
@@ -203,7 +216,8 @@ class _Planner:
             "model": model,
             "precision": spec.precision,
             "parallelism": {**asdict(self.parallelism), "world_size": self.parallelism.world_size},
-            "limits": asdict(spec.limits),
+            "limits": limits,
+            "chosen_limits": open_limits(spec),
             "gpus": len(self.host.gpus),
             "converter": {"name": self.convert["converter"], "reason": self.convert["reason"]},
             "server": {"address": launch["address"], "ports": launch["ports"]},
@@ -214,6 +228,9 @@ class _Planner:
             "warnings": [*waived, *warnings(spec, self.host, self.sized, self.catalogue)],
             "vulnerabilities": [entry["id"] for entry in vulnerabilities(spec, self.catalogue)],
             "notes": list(spec.release["notes"]),
+            "unverified": list(spec.release["unverified"]),
+            # The version that the image was built for, if it could not be compared with the host's.
+            "image_driver": self._driver_to_check(),
             "refusals": [],
             "needs": as_options(self.preflight_needs()),
             "trtllm_backend": as_options(self._trtllm_backend()),
@@ -568,8 +585,14 @@ class _Planner:
 
     def _proof(self) -> sections.Proof:
         if self.spec.profile == "engine":
-            return sections.Proof("ensemble", "max_tokens")
-        return sections.Proof(commands.TENSORRT_LLM, self.spec.release["llmapi"]["max_tokens_input"])
+            model, stream_model, field = "ensemble", commands.STREAM_MODEL, "max_tokens"
+        else:
+            model = stream_model = commands.TENSORRT_LLM
+            field = self.spec.release["llmapi"]["max_tokens_input"]
+        return sections.Proof(model, field, stream_model if self.spec.streaming else None)
+
+    def _driver_to_check(self) -> str:
+        return str(self.spec.known_image.get("driver") or "") if self.host.gpus and not self.host.driver else ""
 
     # --- size and steps ----------------------------------------------------------------------------------------------
 

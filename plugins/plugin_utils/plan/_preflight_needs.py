@@ -165,7 +165,8 @@ def gpu_needs(spec: Spec, host: HostFacts, sized: Sized | None) -> Gpus | None:
     """
     if not host.gpus and not spec.gpus_required:
         return None
-    image, expected = spec.known_image, spec.expected_gpus
+    image, expected, supported = spec.known_image, spec.expected_gpus, spec.release["compute_capability"]
+    for_dtype = dotted(capability_needed(spec) or ())
     count, memory = expected.count, expected.memory_mib
     if sized:
         count = max(count, sized.parallelism.world_size)
@@ -175,7 +176,8 @@ def gpu_needs(spec: Spec, host: HostFacts, sized: Sized | None) -> Gpus | None:
         expected,
         count=count,
         memory_mib=memory,
-        compute_capability=expected.compute_capability or dotted(capability_needed(spec) or ()),
+        compute_capability=max(expected.compute_capability, supported["least"], for_dtype, key=version),
+        compute_capability_most=expected.compute_capability_most or supported.get("most", ""),
         driver=expected.driver or str(driver_needed(image) or ""),
         driver_listed=expected.driver_listed or str(image.get("driver") or ""),
     )

@@ -179,10 +179,14 @@ class Endpoint:
 
 @dataclass(frozen=True)
 class Proof:
-    """The Triton model to send the prompt to, and the name of its input for the number of tokens."""
+    """The Triton models to send the prompt to, and the name of their input for the number of tokens.
+
+    `stream_model` is the one to stream from, None without streaming.
+    """
 
     model: str
     max_tokens_field: str
+    stream_model: str | None
 
 
 @dataclass(frozen=True)

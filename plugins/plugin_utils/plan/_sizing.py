@@ -148,13 +148,14 @@ class GpuBudget:
 
 @dataclass(frozen=True)
 class Load:
-    """What must fit on GPUs with `memory` bytes each."""
+    """What must fit on GPUs with `memory` bytes each. `most_tokens`: of the KV cache; None for no limit."""
 
     shape: Shape
     precision: Precision
     limits: Limits
     memory: int
     tokens_per_block: int = 1
+    most_tokens: int | None = None
 
     def on(self, parallelism: Parallelism) -> GpuBudget:
         weights = weight_bytes(self.shape, self.precision, parallelism)
@@ -162,6 +163,8 @@ class Load:
         free = max(0, self.memory - RUNTIME_BYTES - weights - activations)
         kv_cache = int(free * self._kv_cache_fraction)
         per_token = kv_bytes_per_token(self.shape, self.precision, parallelism)
+        if self.most_tokens:
+            kv_cache = min(kv_cache, self.most_tokens * per_token)
         kv_tokens = kv_cache // (per_token * self.tokens_per_block) * self.tokens_per_block
         return GpuBudget(
             memory=self.memory,

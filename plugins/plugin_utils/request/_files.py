@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from http.client import HTTPException
 from pathlib import Path
@@ -22,7 +23,7 @@ from ansible.module_utils.urls import open_url
 from ansible_collections.tritonops.trtllm.plugins.module_utils._deadline import within
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.catalogue._catalogue import Catalogue
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._host_facts import facts_of_shape
-from ansible_collections.tritonops.trtllm.plugins.plugin_utils.request._refusal import Refusal, as_mapping, hint
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils.request._refusal import Refusal, as_mapping, hint, shown
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.request._spec import Weights
 from yaml import YAMLError
 
@@ -94,6 +95,36 @@ def saved_facts(path: str | None) -> Mapping[str, Any]:
 
 def _unwrapped(facts: Any) -> Any:
     return facts.get("host_facts", facts) if isinstance(facts, Mapping) else facts
+
+
+@dataclass(frozen=True)
+class Token:
+    """The file on the control node with the hub's token. `problem`: why it cannot be read; empty if it can."""
+
+    path: str = ""
+    problem: str = ""
+
+    @property
+    def readable(self) -> str | None:
+        """Its absolute path; None if there is no token."""
+        return str(Path(self.path).expanduser().absolute()) if self.path and not self.problem else None
+
+
+def token_of(given: Any) -> Token:
+    """From the variable, whose path can be relative to the current folder."""
+    if not given:
+        return Token()
+    return Token(given, _token_problem(given)) if isinstance(given, str) else Token(shown(given), "must be a path")
+
+
+@lru_cache(maxsize=None)
+def _token_problem(path: str) -> str:
+    remedy = "correct it, or create the file on the control node"
+    try:
+        empty = not Path(path).expanduser().read_bytes().strip()
+    except (OSError, ValueError, RuntimeError) as exc:
+        return f"cannot be read: {exc}; {remedy}"
+    return f"is empty: {remedy}" if empty else ""
 
 
 def with_config(request: Mapping[str, Any], token_file: str | None) -> Mapping[str, Any]:

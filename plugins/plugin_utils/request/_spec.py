@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, fields
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
@@ -41,6 +41,7 @@ from ansible_collections.tritonops.trtllm.plugins.plugin_utils.request._refusal 
     hint,
     is_plain,
     not_a_mapping,
+    shown,
 )
 
 PROFILES = ("engine", "llmapi")
@@ -61,6 +62,7 @@ _ULIMIT = re.compile(r"[a-z]{1,20}=-?[0-9]{1,19}(:-?[0-9]{1,19})?")
 # The APIs that neither clients nor the proof of a release need.
 _CLOSABLE = ("shared-memory", "trace", "logging", "model-config", "statistics")
 _ARGUMENT = re.compile(r"--[a-z0-9-]+=\S+")
+_FLAG = re.compile(r"--[A-Za-z][A-Za-z0-9_-]{0,99}")
 _SHM_SIZE = re.compile(r"[1-9][0-9]{0,14}[bkmgBKMG]?")
 _INSTRUCT = re.compile(r"instruct|chat|[-_]it$", re.IGNORECASE)
 _GPU_OPTIONS = options_of(Gpus)
@@ -76,7 +78,10 @@ MOST_STOP_TIMEOUT = 3600
 
 @dataclass(frozen=True)
 class Model:
-    """The model to serve: a repository on a hub at a revision, and its shape. `dtype` is the data type of its files."""
+    """The model to serve: a repository on a hub at a revision, and its shape. `dtype` is the data type of its files.
+
+    `config` is its config.json, or what is known of it.
+    """
 
     name: str
     repository: str
@@ -86,6 +91,10 @@ class Model:
     kind: str
     dtype: str
     quantization: str
+    config: Mapping[str, Any] = field(default_factory=dict)
+
+
+_MODEL_KEYS = [item.name for item in fields(Model)]
 
 
 @dataclass(frozen=True)
@@ -183,6 +192,7 @@ class Spec:
     """A valid request. `explicit_limits` are the names of the limits that were set.
 
     `gpus` is how many of the host's GPUs it gets, or their indexes; None for those that no other deployment uses.
+    `build_options` and `convert_options` are further options of upstream's commands, by flag.
     """
 
     model: Model
@@ -208,6 +218,13 @@ class Spec:
     waived: frozenset[str]
     repository_parameters: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     repository_overrides: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    build_options: Mapping[str, Any] = field(default_factory=dict)
+    convert_options: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def converts(self) -> bool:
+        """Whether an engine is built from the weights."""
+        return self.profile == "engine" and not self.engine_dir
 
     @property
     def models(self) -> list[str]:
@@ -268,7 +285,7 @@ class Reader(Checker):
             if not self._is_preset(preset):
                 return None
             known = self.catalogue.models[preset]
-            entry = {**{item.name: known.get(item.name, "") for item in fields(Model)}, **entry}
+            entry = {**{name: known.get(name, {} if name == "config" else "") for name in _MODEL_KEYS}, **entry}
         return entry
 
     def _model_message(self, given: Any) -> str:
@@ -304,7 +321,7 @@ class Reader(Checker):
             **entry,
         }
         given = entry.pop("shape", None)
-        names = [item.name for item in fields(Model) if item.name != "shape"]
+        names = [name for name in _MODEL_KEYS if name not in ("shape", "config")]
         shape = None
         if given is None and described:
             shape = self._shape_of_config(config, entry.get("architecture"))
@@ -314,11 +331,19 @@ class Reader(Checker):
         else:
             shape = self._shape(given)
         for key in entry:
-            self.choice(f"model.{key}", key, [item.name for item in fields(Model)] + ["preset", "config"], "key")
+            self.choice(f"model.{key}", key, [*_MODEL_KEYS, "preset"], "key")
         texts = {name: self._model_text(name, entry.get(name)) for name in names}
         if shape is None or not all(texts[name] or name == "quantization" for name in names):
             return None
-        return Model(shape=shape, **texts)
+        # `quantization` has the others.
+        stated = {
+            key: value for key, value in (config.items() if described else ()) if key not in _decoder.QUANTIZATION
+        }
+        known = {**(_config_of(shape) if given else {}), **stated, "architectures": [texts["architecture"]]}
+        is_read = texts["architecture"] in _decoder.ARCHITECTURES
+        if given and stated and is_read and self._decoder(known) is None:
+            return None
+        return Model(shape=shape, config=known, **texts)
 
     def _model_text(self, name: str, value: Any) -> str:
         variable = f"model.{name}"
@@ -334,19 +359,26 @@ class Reader(Checker):
 
     def _shape_of_config(self, config: Mapping[str, Any], architecture: Any) -> Shape | None:
         """With the given architecture, which may differ from that in config.json."""
-        if architecture not in _decoder.ARCHITECTURES:
-            # A value that is not a string is refused elsewhere.
-            if architecture and isinstance(architecture, str):
-                known = ", ".join(_decoder.ARCHITECTURES)
-                message = f"must be one of {known}, unless trtllm_model.shape is set"
-                self.refuse("model.architecture", architecture, message)
+        if not architecture or not isinstance(architecture, str):
+            # Refused elsewhere.
             return None
+        if architecture not in _decoder.ARCHITECTURES and self._converts():
+            release = shown(self.get("release", self.catalogue.newest("engine"))).strip("'")
+            message = unconvertible(architecture, release, _decoder.ARCHITECTURES, self.catalogue)
+            self.refuse("model.architecture", architecture, message)
+            return None
+        decoder = self._decoder({**config, "architectures": [architecture]})
+        return _shape_of(decoder) if decoder else None
+
+    def _decoder(self, config: Mapping[str, Any]) -> _decoder.Decoder | None:
         try:
-            return _shape_of(_decoder.describe({**config, "architectures": [architecture]}))
+            return _decoder.describe(config)
         except _decoder.ConfigError as exc:
-            for problem in exc.problems:
-                self.refuse("model.config", None, problem)
+            self.refuse("model.config", None, f"{exc}; correct it, or set trtllm_model.shape")
             return None
+
+    def _converts(self) -> bool:
+        return self.get("profile", "engine") == "engine" and not self.get("engine_dir", "")
 
     def _shape(self, given: Any) -> Shape | None:
         if given is None:
@@ -525,6 +557,26 @@ class Reader(Checker):
         elif not is_plain(value) or "\0" in str(value):
             self.refuse(variable, value, "must be text, a number, true or false, or lists or mappings of these")
 
+    def options(self, variable: str) -> Mapping[str, Any]:
+        """Options of a command by flag; their names can be written without the dashes."""
+        given, found = as_mapping(self.get(variable, {})), {}
+        if not isinstance(given, Mapping):
+            self.refuse(variable, given, "must be a mapping of options to values, such as {log_level: verbose}")
+            return {}
+        for name, value in given.items():
+            words = value if isinstance(value, (list, tuple)) else [value]
+            flag = f"--{name.lstrip('-')}" if isinstance(name, str) else ""
+            option = f"{variable}.{flag[2:]}"
+            if not _FLAG.fullmatch(flag):
+                self.refuse(variable, name, "must have the names of options as its keys")
+            elif not all(isinstance(word, (str, int, float)) and is_plain(word) for word in words):
+                self.refuse(option, value, "must be text, a number, true or false, or a list of these")
+            elif flag in found:
+                self.refuse(option, value, "is set twice")
+            else:
+                found[flag] = value
+        return found
+
     def expected_gpus(self) -> Gpus:
         """What is required of the GPUs in addition to what the plan needs."""
         given = as_mapping(self.get("preflight_gpus", {}))
@@ -559,6 +611,10 @@ def _is_address(text: str) -> bool:
     return "%" not in text
 
 
+def is_commit(revision: str) -> bool:
+    return bool(_COMMIT.fullmatch(revision))
+
+
 def _not_waivable(name: str) -> str:
     if name in _RENAMED:
         return f"is now called {_RENAMED[name]}"
@@ -582,6 +638,38 @@ def _described(config: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in found.items() if value}
 
 
+def unconvertible(architecture: str, release: str, known: Iterable[str], catalogue: Catalogue) -> str:
+    """Why a model cannot be converted for this version, and what serves it without conversion."""
+    first = first_serving(architecture, catalogue)
+    other = f"serves it with TensorRT-LLM {first} and later" if first else "may serve it"
+    converted = f"this collection converts {', '.join(known)}"
+    return f"cannot be converted for TensorRT-LLM {release}: {converted}; trtllm_profile llmapi {other}"
+
+
+def first_serving(architecture: str, catalogue: Catalogue) -> str:
+    """The first version whose LLM API is known to serve the architecture; empty if there is none."""
+    apis = {name: entry["llmapi"] for name, entry in catalogue.releases.items() if "llmapi" in entry}
+    return next((name for name, api in apis.items() if architecture in api["architectures"]), "")
+
+
+def _config_of(shape: Shape) -> dict[str, Any]:
+    """What a shape says about config.json. A preset has the rest. No model has larger numbers than MAX_COUNT."""
+    counts = {
+        "num_hidden_layers": shape.layers,
+        "num_attention_heads": shape.heads,
+        "num_key_value_heads": shape.kv_heads,
+        "hidden_size": shape.hidden,
+        "intermediate_size": shape.ffn,
+        "vocab_size": shape.vocab,
+        "max_position_embeddings": shape.max_positions,
+        "num_local_experts": shape.experts,
+        "num_experts_per_tok": shape.experts_per_token,
+        "head_dim": shape.head_size,
+    }
+    found = {key: min(count, _decoder.MAX_COUNT) for key, count in counts.items() if count}
+    return {**found, "tie_word_embeddings": shape.tied_embeddings, "sliding_window": None}
+
+
 def _shape_of(decoder: _decoder.Decoder) -> Shape:
     return Shape(
         layers=decoder.layers,
@@ -590,7 +678,7 @@ def _shape_of(decoder: _decoder.Decoder) -> Shape:
         hidden=decoder.hidden,
         ffn=decoder.ffn,
         vocab=decoder.vocab,
-        max_positions=decoder.max_positions,
+        max_positions=decoder.positions,
         experts=decoder.experts,
         experts_per_token=decoder.experts_per_token,
         head_size=decoder.head_size,
@@ -608,11 +696,16 @@ def read_spec(request: Mapping[str, Any], catalogue: Catalogue) -> tuple[Spec | 
     reader.choice("precision", precision, PRECISIONS, "precision")
     limits = reader.section("limits", Limits)
     set_limits = as_mapping(reader.get("limits", {}))
+    explicit = frozenset(set_limits if isinstance(set_limits, Mapping) else ())
+    parameters = reader.per_model("repository_parameters")
+    stated = cache_fraction_of(parameters, profile)
+    if stated and "kv_cache_fraction" not in explicit:
+        limits = replace(limits, kv_cache_fraction=reader.fraction(*stated))
     rest: dict[str, Any] = {
         "root": reader.root(),
         "parallelism_request": reader.section("parallelism", ParallelismRequest),
         "limits": limits,
-        "explicit_limits": frozenset(set_limits if isinstance(set_limits, Mapping) else ()),
+        "explicit_limits": explicit,
         "image": reader.image(),
         "sources": reader.sources(),
         "server": reader.server(),
@@ -626,12 +719,24 @@ def read_spec(request: Mapping[str, Any], catalogue: Catalogue) -> tuple[Spec | 
         "engine_dir": reader.path("engine_dir"),
         "expected_gpus": reader.expected_gpus(),
         "waived": reader.waived(),
-        "repository_parameters": reader.per_model("repository_parameters"),
+        "repository_parameters": parameters,
         "repository_overrides": reader.per_model("repository_overrides"),
+        "build_options": reader.options("build_options"),
+        "convert_options": reader.options("convert_options"),
     }
     if reader.refusals or model is None or release is None:
         return None, reader.refusals
     return Spec(model=model, release=release, profile=profile, precision=precision, **rest), []
+
+
+def cache_fraction_of(parameters: Mapping[str, Mapping[str, Any]], profile: str) -> tuple[str, Any] | None:
+    """The variable and value of the repository parameter for the KV cache's share of memory, if it is set."""
+    of_llm_api = (TENSORRT_LLM, "kv_cache_config", "free_gpu_memory_fraction")
+    path = (TENSORRT_LLM, "kv_cache_free_gpu_mem_fraction") if profile == "engine" else of_llm_api
+    value: Any = parameters
+    for name in path:
+        value = value.get(name) if isinstance(value, Mapping) else None
+    return None if value is None else (".".join(("repository_parameters", *path)), value)
 
 
 def _natural_precision(model: Model | None, profile: str) -> str:

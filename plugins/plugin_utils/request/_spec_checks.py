@@ -12,13 +12,17 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from ansible_collections.tritonops.trtllm.plugins.module_utils.checkpoint._decoder import ARCHITECTURES
+from ansible_collections.tritonops.trtllm.plugins.module_utils.checkpoint._format import config_problems
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.catalogue._catalogue import Catalogue, Release
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._agreement import check_agreement
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._commands import planned_flags
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._converter import (
     choose,
     needs_other_precision,
     obstacle,
 )
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._options import check_options
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._sizing import PRECISIONS, legal_tensor_sizes
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.request._refusal import Checker, Refusal, hint
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.request._spec import (
@@ -26,6 +30,7 @@ from ansible_collections.tritonops.trtllm.plugins.plugin_utils.request._spec imp
     ParallelismRequest,
     Spec,
     placeholders,
+    unconvertible,
 )
 
 Refuse = Callable[[str, Any, str], None]
@@ -34,10 +39,13 @@ Refuse = Callable[[str, Any, str], None]
 def check_spec(spec: Spec, catalogue: Catalogue) -> list[Refusal]:
     checker = Checker()
     for check in (
-        *(_check_release, _check_image, _check_precision, _check_converter, _check_parallelism),
+        *(_check_release, _check_config, _check_image, _check_precision, _check_converter, _check_parallelism),
         *(_check_limits, _check_parameters, _check_arguments),
     ):
         check(spec, catalogue, checker.refuse)
+    if spec.profile in spec.release["profiles"]:
+        check_options(spec, checker.refuse)
+        check_agreement(spec, checker.refuse)
     return checker.refusals
 
 
@@ -47,13 +55,18 @@ def _check_release(spec: Spec, catalogue: Catalogue, refuse: Refuse) -> None:
         able = [name for name, entry in catalogue.releases.items() if spec.profile in entry["profiles"]]
         refuse("profile", spec.profile, f"TensorRT-LLM {release} does not support it; {able[0]} to {able[-1]} do")
         return
-    known = spec.release["convert"]["scripts"] if spec.profile == "engine" else spec.release["llmapi"]["architectures"]
-    if architecture not in known:
-        verb = "convert" if spec.profile == "engine" else "serve"
-        message = f"TensorRT-LLM {release} cannot {verb} it; supported are {', '.join(known)}"
-        refuse("model.architecture", architecture, message)
+    known = spec.release["convert"]["scripts"]
+    if spec.converts and architecture not in known:
+        refuse("model.architecture", architecture, unconvertible(architecture, release, known, catalogue))
     if spec.engine_dir and spec.profile == "llmapi":
         refuse("engine_dir", spec.engine_dir, "profile llmapi serves weights: remove it, or use trtllm_profile engine")
+
+
+def _check_config(spec: Spec, _catalogue: Catalogue, refuse: Refuse) -> None:
+    """What the converter or the engine would refuse, or compute wrongly."""
+    if spec.converts and spec.model.architecture in ARCHITECTURES:
+        for problem in config_problems(spec.model.config, spec.release["release"]):
+            refuse("model", spec.model.name, f"config.json: {problem}")
 
 
 def _check_image(spec: Spec, catalogue: Catalogue, refuse: Refuse) -> None:
@@ -149,12 +162,18 @@ def _mixes(asked: ParallelismRequest) -> bool:
 
 
 def _check_limits(spec: Spec, _catalogue: Catalogue, refuse: Refuse) -> None:
-    limits, most = spec.limits, spec.model.shape.max_positions
-    if limits.max_seq_len > most:
+    """A limit that was chosen depends on those that were set, so one of these is refused."""
+    limits, most, given = spec.limits, spec.model.shape.max_positions, spec.explicit_limits
+    if limits.max_seq_len > most and "max_seq_len" in given:
         refuse("limits.max_seq_len", limits.max_seq_len, f"{spec.model.name} supports at most {most} positions")
-    if limits.max_input_len >= limits.max_seq_len:
+    elif limits.max_seq_len > most:
+        message = f"{spec.model.name} supports at most {most} positions for the prompt and the answer"
+        refuse("limits.max_input_len", limits.max_input_len, message)
+    if limits.max_input_len >= limits.max_seq_len and "max_input_len" in given:
         message = f"must be less than max_seq_len, {limits.max_seq_len}, which includes the prompt and the answer"
         refuse("limits.max_input_len", limits.max_input_len, message)
+    elif limits.max_input_len >= limits.max_seq_len:
+        refuse("limits.max_seq_len", limits.max_seq_len, "must be at least 2: it includes the prompt and the answer")
     if limits.max_num_tokens < limits.max_batch_size:
         message = f"must be at least max_batch_size, {limits.max_batch_size}: a step generates one token per sequence"
         refuse("limits.max_num_tokens", limits.max_num_tokens, message)
@@ -179,6 +198,8 @@ def _check_parameters(spec: Spec, catalogue: Catalogue, refuse: Refuse) -> None:
                 refuse(
                     variable, value, "must be text, a number, true or false, or null to leave the placeholder unfilled"
                 )
+            if value is None and name in spec.release["placeholders"][model]["required_to_parse"]:
+                refuse(variable, value, "Triton cannot read the configuration if this is not filled: remove it")
             if name not in known:
                 refuse(
                     variable,

@@ -27,6 +27,8 @@ from ansible_collections.tritonops.trtllm.plugins.plugin_utils.request._refusal 
 COLLECTION = Path(__file__).resolve().parents[3]
 PREFIX = "trtllm_"
 HOST, INHERITED, MODEL = "host", "inherited", "model"
+# Whoever can write to the root folder can replace the scripts in it, which root runs.
+ROOT_MODES = ["0755", "0751", "0750", "0711", "0710", "0700"]
 
 ArgumentSpec = Mapping[str, Any]
 
@@ -109,9 +111,13 @@ VARIABLES: Mapping[str, Variable] = {
     ),
     "trtllm_git_auth_file": Variable("file on the control node with credentials for Git servers"),
     "trtllm_root": Variable("the root folder on the host", request=HOST),
+    "trtllm_root_mode": Variable("mode of the root folder", spec=lambda: {"type": "str", "choices": ROOT_MODES}),
+    "trtllm_root_group": Variable("group of the root folder", spec=lambda: {"type": "str"}),
     "trtllm_storage": Variable("root file system and local drives to prepare", spec=_options("storage")),
     "trtllm_weights": Variable("where the weights come from: a hub, or a folder on the host", request=INHERITED),
     "trtllm_converter": Variable("what converts the weights: `native` or `upstream`", request=MODEL),
+    "trtllm_convert_options": Variable("further options of upstream's converter, by name", request=MODEL),
+    "trtllm_build_options": Variable("further options of `trtllm-build`, by name", request=MODEL),
     "trtllm_tokenizer": Variable("a tokenizer other than that of the weights", request=MODEL),
     "trtllm_token_file": Variable("file on the control node with the hub's access token", plan=True),
     "trtllm_engine_dir": Variable("folder on the host with a TensorRT engine to serve", request=MODEL),
@@ -132,6 +138,7 @@ VARIABLES: Mapping[str, Variable] = {
     "trtllm_ca_bundle": Variable("CA bundle on the host for the hub and PyPI"),
     "trtllm_wheelhouse": Variable("folder on the host with Python wheels, instead of PyPI"),
     "trtllm_keep": Variable("what `teardown` keeps of the root folder"),
+    "trtllm_lease_wait": Variable("seconds to wait for another run that changes the host"),
     "trtllm_deployment": Variable("the deployment that a playbook acts on, if not all of the host"),
     "trtllm_hosts": Variable("the hosts, as a group or pattern; with `-e` only"),
     "trtllm_convert_host": Variable("the host on which `convert` runs"),

@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from ipaddress import ip_address
 from typing import Any
 
 from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._progress import human_bytes
@@ -17,14 +18,15 @@ from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._sizing impo
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.request._refusal import counted, refusal_line
 
 Plan = Mapping[str, Any]
+LIMITS = ("max_batch_size", "max_input_len", "max_seq_len", "max_num_tokens")
 ROW = "{:<11} {:<8} {:>9}  {}"
 
 
-def plan_table(hosts: Mapping[str, Plan]) -> str:
-    """The tables of the hosts' deployments, once for hosts with the same tables."""
+def plan_table(hosts: Mapping[str, Plan], verbose: bool = False) -> str:
+    """The tables of the hosts' deployments, once for hosts with the same tables. `verbose`: with notes and doubts."""
     hosts_by_table: dict[str, list[str]] = {}
     for host, plan in hosts.items():
-        hosts_by_table.setdefault("\n".join(_of_host(plan)), []).append(host)
+        hosts_by_table.setdefault("\n".join(_of_host(plan, verbose)), []).append(host)
     return "\n\n".join(f"{_hosts(hosts)}\n{table}" for table, hosts in hosts_by_table.items())
 
 
@@ -33,7 +35,7 @@ def _hosts(hosts: list[str], most: int = 5) -> str:
     return f"== {', '.join(hosts[:most])}{more}"
 
 
-def _of_host(host: Plan) -> Iterator[str]:
+def _of_host(host: Plan, verbose: bool) -> Iterator[str]:
     """Deployments have headings if there are several. If anything is refused, only the refusals are shown."""
     if host["refusals"]:
         yield "This cannot work:"
@@ -42,7 +44,7 @@ def _of_host(host: Plan) -> Iterator[str]:
     several = len(host["deployments"]) > 1
     for name, plan in host["deployments"].items():
         yield from ([f"-- deployment {name}"] if several else [])
-        yield from _lines(plan)
+        yield from _lines(plan, verbose)
         yield from ([""] if several else [])
     yield from _gpus(host["gpus"])
     for text in host["warnings"]:
@@ -57,7 +59,7 @@ def _gpus(gpus: Mapping[str, Any]) -> Iterator[str]:
         yield from ([f"GPUs      {', '.join([*used, *unused])}"] if used or unused else [])
 
 
-def _lines(plan: Plan) -> Iterator[str]:
+def _lines(plan: Plan, verbose: bool) -> Iterator[str]:
     yield _title(plan)
     yield ""
     yield ROW.format("what", "action", "size", "").rstrip()
@@ -66,7 +68,7 @@ def _lines(plan: Plan) -> Iterator[str]:
         yield ROW.format(step["what"], step["action"], size, _detail(step, plan)).rstrip()
     yield ""
     yield from _budget(plan)
-    yield from _remarks(plan)
+    yield from _remarks(plan, verbose)
 
 
 def _title(plan: Plan) -> str:
@@ -99,6 +101,7 @@ def _budget(plan: Plan) -> Iterator[str]:
             f"KV cache  {gpu['kv_tokens']} tokens of {gpu['kv_bytes_per_token'] / 1024:g} KiB: "
             f"{counted(gpu['sequences'], 'sequence')} of {plan['limits']['max_seq_len']} tokens at once"
         )
+    yield f"limits    {_limits(plan)}"
     yield f"disk      {human_bytes(budget['disk_missing'])} to write ({human_bytes(budget['disk_total'])} in total)"
     if plan["converter"]["name"]:
         yield f"convert   {plan['converter']['reason']}"
@@ -106,14 +109,35 @@ def _budget(plan: Plan) -> Iterator[str]:
         yield f"memory    {human_bytes(budget['host_memory'])} on the host while converting"
 
 
-def _remarks(plan: Plan) -> Iterator[str]:
+def _limits(plan: Plan) -> str:
+    chosen, limits = plan["chosen_limits"], plan["limits"]
+    sizes = ", ".join(f"{name} {limits[name]}" for name in LIMITS)
+    given = [name for name in LIMITS if name not in chosen]
+    if not chosen:
+        return f"{sizes} (set by trtllm_limits)"
+    return f"{sizes} (chosen by the plan{', except ' if given else ''}{', '.join(given)})"
+
+
+def _remarks(plan: Plan, verbose: bool) -> Iterator[str]:
     known = plan["vulnerabilities"]
     if known:
         some = ", ".join([*known[:3], *(["…"] if len(known) > 3 else [])])
-        kept = "keep Triton on loopback, behind a gateway, with Docker 28 or later"
-        yield f"security  {counted(len(known), 'known CVE')} ({some}): {kept}"
-    if plan["notes"]:
-        where = f"catalogue/releases/{plan['release']}.yml and catalogue/notes.yml"
-        yield f"notes     {len(plan['notes'])} about TensorRT-LLM {plan['release']} in {where}"
+        exposed = not ip_address(plan["server"]["address"]).is_loopback
+        where = "only a gateway may reach Triton" if exposed else "keep Triton on loopback, behind a gateway"
+        yield f"security  {counted(len(known), 'known CVE')} ({some}): {where}, with Docker 28 or later"
+    stream_model = plan["triton_service"]["proof"].get("stream_model")
+    if stream_model:
+        yield f"clients   stream from generate_stream of {stream_model}; generate rejects requests that stream"
+    if plan["image_driver"]:
+        yield f"driver    not known, so not checked; the image was built for {plan['image_driver']}"
+    yield from _facts_of_version(f"notes     {len(plan['notes'])}", plan, "notes", verbose)
+    doubts = counted(len(plan["unverified"]), "unverified fact")
+    yield from _facts_of_version(f"catalogue {doubts}", plan, "unverified", verbose)
     for text in plan["warnings"]:
         yield f"warning   {text}"
+
+
+def _facts_of_version(title: str, plan: Plan, facts: str, verbose: bool) -> Iterator[str]:
+    if plan[facts]:
+        yield f"{title} about TensorRT-LLM {plan['release']}{':' if verbose else ' (shown with -v)'}"
+        yield from (f"- {text}" for text in plan[facts] if verbose)

@@ -7,19 +7,22 @@ from __future__ import annotations
 
 import asyncio
 import json
-import threading
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from trtllm_cpu.checkpoint import read_whole
-from trtllm_cpu.generation import Generator, Limits, Request, RequestError, Update
-from trtllm_cpu.network import Llama
+from ansible_collections.tritonops.trtllm.plugins.module_utils.checkpoint._layout import Cut
+from trtllm_cpu.generation import Limits, RequestError, Update
 from trtllm_cpu.tokenizer import Tokenizer
 
+from .executor import Executor, InProcess, Job, Task
 from .llm_args import LlmArgs
 from .sampling_params import SamplingParams
+
+# The default of the LLM API's KV cache.
+TOKENS_PER_BLOCK = 32
 
 
 @dataclass
@@ -28,6 +31,8 @@ class CompletionOutput:
     text: str = ""
     token_ids: list[int] = field(default_factory=list)
     cumulative_logprob: float = 0.0
+    # for each token, if the request wants them: its log probability and those of the most likely tokens
+    logprobs: list[dict[int, float]] = field(default_factory=list)
     finish_reason: str | None = None
     stop_reason: str | int | None = None
 
@@ -35,24 +40,46 @@ class CompletionOutput:
 class RequestOutput:
     """The output of a request so far; iterating waits for the next token of a stream, or for the whole answer."""
 
-    def __init__(self, llm: LLM, prompt: str, params: SamplingParams, streaming: bool):
-        self.prompt = prompt
-        self.prompt_token_ids = llm.tokenizer.encode(prompt, params.add_special_tokens)
+    def __init__(self, llm: LLM, prompt: str | Sequence[int], params: SamplingParams, streaming: bool):
+        self.prompt = prompt if isinstance(prompt, str) else None
+        self.prompt_token_ids = (
+            llm.tokenizer.encode(prompt, params.add_special_tokens) if isinstance(prompt, str) else list(prompt)
+        )
         self.outputs = [CompletionOutput()]
         self.finished = False
+        self.queue_seconds = 0.0
+        self.max_tokens = params.max_tokens
         self._params = params
         self._tokenizer = llm.tokenizer
         self._streaming = streaming
-        self._aborted = False
+        self._arrived = self._first_token = time.monotonic_ns()
         self._stop_reasons = params.stop_reasons(llm.tokenizer, llm.end_ids)
         self._loop = asyncio.get_running_loop()
         self._updates: asyncio.Queue[Update] = asyncio.Queue()
 
-    def abort(self) -> None:
-        self._aborted = True
+    def begin(self, executor: Executor, task: Task) -> None:
+        self._cancel = executor.submit(task, self.add)
 
-    def is_aborted(self) -> bool:
-        return self._aborted
+    def abort(self) -> None:
+        self._cancel()
+
+    def perf_metrics(self) -> dict[str, float]:
+        """Requests never share blocks of the KV cache here, and there are no draft tokens."""
+        prompt_blocks = -(-len(self.prompt_token_ids) // TOKENS_PER_BLOCK)
+        return {
+            "kv_cache_reused_block": 0,
+            "kv_cache_hit_rate": 0.0,
+            "kv_cache_alloc_new_blocks": prompt_blocks,
+            "kv_cache_alloc_total_blocks": prompt_blocks,
+            "kv_cache_missed_block": prompt_blocks,
+            "arrival_time_ns": self._arrived,
+            "first_scheduled_time_ns": self._arrived + int(self.queue_seconds * 1e9),
+            "first_token_time_ns": self._first_token,
+            "last_token_time_ns": time.monotonic_ns(),
+            "acceptance_rate": 0.0,
+            "total_accepted_draft_tokens": 0,
+            "total_draft_tokens": 0,
+        }
 
     def add(self, update: Update) -> None:
         """Called by the generating thread."""
@@ -68,8 +95,12 @@ class RequestOutput:
         if update.error is not None:
             raise RequestError(update.error)
         output = self.outputs[0]
+        if not output.token_ids:
+            self._first_token = time.monotonic_ns()
         output.token_ids += update.tokens
         output.cumulative_logprob += sum(update.log_probs)
+        output.logprobs += update.most_likely
+        self.queue_seconds = update.queue_seconds
         self.finished = update.finished
         if update.finished:
             self._finish(output, ended=not update.tokens)
@@ -83,7 +114,7 @@ class RequestOutput:
             if tuple(output.token_ids[-len(ids) :]) == ids:
                 output.finish_reason, output.stop_reason = "stop", reason
                 if not self._params.include_stop_str_in_output:
-                    del output.token_ids[-len(ids) :]
+                    del output.token_ids[-len(ids) :], output.logprobs[-len(ids) :]
                 return
 
     def _text(self, ids: list[int]) -> str:
@@ -93,39 +124,46 @@ class RequestOutput:
 
 
 class LLM:
-    def __init__(self, model: str | Path, tokenizer: str | Path | None = None, **kwargs: Any):
+    """`start` starts what computes, and `cut` is the division into ranks, which only worker processes can have."""
+
+    def __init__(
+        self,
+        model: str | Path,
+        tokenizer: str | Path | None = None,
+        start: Callable[[Job], Executor] = InProcess.of,
+        cut: Cut | None = None,
+        **kwargs: Any,
+    ):
         self.args = LlmArgs.of({"model": model, "tokenizer": tokenizer, **kwargs})
         folder = Path(self.args.model)
-        self.tokenizer = Tokenizer(str(self.args.tokenizer or folder))
+        tokenizer_folder = str(self.args.tokenizer or folder)
+        self.tokenizer = Tokenizer(tokenizer_folder)
         self.end_ids = _end_ids(folder, self.tokenizer)
-        config, tensors = read_whole(folder, self.args.dtype)
-        length = self.args.max_seq_len or config["max_position_embeddings"]
-        self._generator = Generator(
-            Llama(config, tensors), Limits(length, self.args.max_num_tokens, self.args.max_batch_size)
-        )
-        self._thread = threading.Thread(target=self._generator.serve, name="generator", daemon=True)
-        self._thread.start()
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        self.vocab_size = config["vocab_size"]
+        self.max_seq_len = self.args.max_seq_len or config["max_position_embeddings"]
+        limits = Limits(self.max_seq_len, self.args.max_num_tokens, self.args.max_batch_size)
+        tokenizer_file = f"{tokenizer_folder}/tokenizer.json"
+        self.executor = start(Job(str(folder), self.args.dtype, cut or Cut(), limits, tokenizer_file, self.end_ids))
 
     def generate_async(
-        self, inputs: str, sampling_params: SamplingParams | None = None, streaming: bool = False
+        self,
+        inputs: str | Sequence[int],
+        sampling_params: SamplingParams | None = None,
+        streaming: bool = False,
     ) -> RequestOutput:
         """Must be called in a running event loop, which receives the answer."""
         params = sampling_params or SamplingParams()
         result = RequestOutput(self, inputs, params, streaming)
-        self._generator.submit(
-            Request(
-                result.prompt_token_ids,
-                params.max_tokens,
-                params.as_sampling(self.tokenizer, self.end_ids),
-                on_update=result.add,
-                is_cancelled=result.is_aborted,
-            )
+        sampling = params.as_sampling(self.tokenizer, self.end_ids)
+        result.begin(
+            self.executor,
+            Task(result.prompt_token_ids, params.max_tokens, sampling, params.logprobs, params.guided_decoding),
         )
         return result
 
     def shutdown(self) -> None:
-        self._generator.close()
-        self._thread.join()
+        self.executor.close()
 
 
 def _end_ids(folder: Path, tokenizer: Tokenizer) -> list[int]:

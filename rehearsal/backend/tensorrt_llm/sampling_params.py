@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+from trtllm_cpu.guiding import Grammar
 from trtllm_cpu.sampling import Sampling
 from trtllm_cpu.tokenizer import Tokenizer
 
@@ -19,12 +21,17 @@ class SamplingParams:
     temperature: float | None = None
     top_k: int | None = None
     top_p: float | None = None
+    min_p: float | None = None
     seed: int | None = None
     repetition_penalty: float | None = None
     presence_penalty: float | None = None
     frequency_penalty: float | None = None
     stop: str | Sequence[str] | None = None
+    stop_token_ids: Sequence[int] | None = None
     bad: str | Sequence[str] | None = None
+    embedding_bias: np.ndarray | None = None
+    logprobs: int | None = None
+    guided_decoding: Grammar | None = None
     end_id: int | None = None
     ignore_eos: bool = False
     best_of: int = 1
@@ -50,6 +57,14 @@ class SamplingParams:
             if getattr(self, name) != 1:
                 yield f"{name} is {getattr(self, name)}, but this build samples one sequence of a request"
 
+    @property
+    def _draws(self) -> bool:
+        return any(value is not None for value in (self.temperature, self.top_k, self.top_p))
+
+    @property
+    def is_greedy(self) -> bool:
+        return not self._draws or self.temperature == 0 or self.top_k == 1
+
     def end_ids(self, known: Sequence[int]) -> list[int]:
         if self.ignore_eos:
             return []
@@ -57,7 +72,8 @@ class SamplingParams:
 
     def stop_reasons(self, tokenizer: Tokenizer, known: Sequence[int]) -> dict[tuple[int, ...], str | int]:
         """Tokens that end an answer, with the reason to report; the generator handles the first end id itself."""
-        words: dict[tuple[int, ...], str | int] = {(token,): token for token in self.end_ids(known)[1:]}
+        ends = [*self.end_ids(known)[1:], *(self.stop_token_ids or [])]
+        words: dict[tuple[int, ...], str | int] = {(token,): token for token in ends}
         for text in _as_list(self.stop):
             ids = tokenizer.encode(text, add_special_tokens=False)
             if ids:
@@ -66,11 +82,11 @@ class SamplingParams:
 
     def as_sampling(self, tokenizer: Tokenizer, known: Sequence[int]) -> Sampling:
         """For the generator: without temperature, top_k and top_p greedy, with any of them sampled."""
-        draws = any(value is not None for value in (self.temperature, self.top_k, self.top_p))
         bad = (tokenizer.encode(text, add_special_tokens=False) for text in _as_list(self.bad))
         return Sampling(
             top_k=self.top_k or 0,
-            top_p=(self.top_p or 1.0) if draws else 0.0,
+            top_p=(self.top_p or 1.0) if self._draws else 0.0,
+            min_p=self.min_p or 0.0,
             temperature=1.0 if self.temperature is None else self.temperature,
             repetition_penalty=self.repetition_penalty or 1.0,
             presence_penalty=self.presence_penalty or 0.0,
@@ -80,6 +96,7 @@ class SamplingParams:
             end_id=next(iter(self.end_ids(known)), -1),
             bad_words=[ids for ids in bad if ids],
             stop_words=[list(ids) for ids in self.stop_reasons(tokenizer, known)],
+            bias=self.embedding_bias,
         )
 
 

@@ -11,7 +11,11 @@ from typing import Any
 
 import numpy as np
 from ansible_collections.tritonops.trtllm.plugins.module_utils.checkpoint._decoder import Decoder
-from ansible_collections.tritonops.trtllm.plugins.module_utils.checkpoint._format import tensor_names
+from ansible_collections.tritonops.trtllm.plugins.module_utils.checkpoint._format import (
+    LAST,
+    release_number,
+    tensor_names,
+)
 from ansible_collections.tritonops.trtllm.plugins.module_utils.checkpoint._layout import (
     HEAD,
     Cut,
@@ -99,9 +103,18 @@ def moe_sizes(tp_size: int, moe_tp_size: int, moe_ep_size: int) -> tuple[int, in
 
 def read_whole(folder: Path, dtype: str) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """A Hugging Face folder as the checkpoint of one rank, in memory."""
-    config = prepare(Request(str(folder), VERSION, dtype, Cut())).config
+    return read_rank(folder, dtype, Cut(), 0)
+
+
+def read_rank(folder: Path, dtype: str, cut: Cut, rank: int) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """One rank of the checkpoint that a Hugging Face folder would be converted to, in memory.
+
+    A version after the last one with checkpoints has the layout of that one.
+    """
+    release = VERSION if release_number(VERSION)[:2] <= LAST else "{}.{}.0".format(*LAST)
+    config = prepare(Request(str(folder), release, dtype, cut)).config
     source = Source(folder)
-    found = {target.name: source.read(target) for target in targets(config, 0, HEAD in source)}
+    found = {target.name: source.read(target) for target in targets(config, rank, HEAD in source)}
     return config, found
 
 

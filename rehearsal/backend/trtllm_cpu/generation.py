@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,7 +16,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from .network import Array, Chunk, Shape
-from .sampling import Sampler, Sampling, ends_with_any
+from .sampling import Sampler, Sampling, ends_with_any, most_likely
 
 # A long prompt is processed in parts of this size, so that other sequences do not wait for all of it.
 PREFILL_TOKENS = 512
@@ -50,8 +51,32 @@ class Update:
     tokens: list[int] = field(default_factory=list)
     log_probs: list[float] = field(default_factory=list)
     logits: list[np.ndarray] = field(default_factory=list)
+    most_likely: list[dict[int, float]] = field(default_factory=list)
+    queue_seconds: float = field(default=0.0, compare=False)
     finished: bool = False
     error: str | None = None
+
+
+class Guide(Protocol):
+    """What a sequence may contain."""
+
+    def allow(self, logits: np.ndarray) -> np.ndarray:
+        """The logits, with minus infinity for tokens that may not come next."""
+
+    def accept(self, token: int) -> None:
+        """The token was chosen."""
+
+
+@dataclass
+class Step:
+    """Counts of one pass through the network."""
+
+    seconds: float
+    waiting: int
+    contexts: int
+    context_tokens: int
+    generating: int
+    cached_tokens: int
 
 
 @dataclass
@@ -64,6 +89,9 @@ class Request:
     on_update: Callable[[Update], None]
     is_cancelled: Callable[[], bool] = lambda: False
     on_context_logits: Callable[[np.ndarray], None] | None = None
+    guide: Guide | None = None
+    # how many of the most likely tokens to report; None for no report
+    most_likely: int | None = None
 
 
 class RequestError(ValueError):
@@ -89,6 +117,8 @@ class Running:
         self.max_new_tokens = max_new_tokens
         self.tokens = list(request.prompt)
         self.sampler = Sampler(request.sampling)
+        self.arrived = time.monotonic()
+        self.queue_seconds = 0.0
 
     @property
     def generated(self) -> int:
@@ -107,24 +137,31 @@ class Running:
 
     def accept(self, logits: np.ndarray) -> Update:
         """Choose the next token; the end token itself is not part of the answer."""
-        sampling = self.request.sampling
+        sampling, guide = self.request.sampling, self.request.guide
+        if guide is not None:
+            logits = guide.allow(logits)
         token, log_prob = self.sampler.choose(logits, self.tokens, self.generated)
         if token == sampling.end_id:
-            return Update(finished=True)
+            return Update(finished=True, queue_seconds=self.queue_seconds)
+        if guide is not None:
+            guide.accept(token)
         self.tokens.append(token)
+        count = self.request.most_likely
+        likely = [] if count is None else [most_likely(logits, count, token)]
         done = self.generated >= self.max_new_tokens
         stopped = self.generated >= sampling.min_length and ends_with_any(
             self.tokens[len(self.request.prompt) :], sampling.stop_words
         )
-        return Update([token], [log_prob], [logits], finished=done or stopped)
+        return Update([token], [log_prob], [logits], likely, self.queue_seconds, finished=done or stopped)
 
 
 class Generator:
     """The queue of requests and the current batch."""
 
-    def __init__(self, network: Network, limits: Limits):
+    def __init__(self, network: Network, limits: Limits, on_step: Callable[[Step], None] | None = None):
         self._network = network
         self._limits = limits
+        self._on_step = on_step
         self._sequences = itertools.count()
         self._forgotten: list[int] = []
         self._waiting: deque[Running] = deque()
@@ -180,13 +217,27 @@ class Generator:
         forgotten, self._forgotten = self._forgotten, []
         if not planned and not forgotten:
             return
+        started = time.monotonic()
         logits = self._network.step([chunk for _running, chunk in planned], forgotten)
+        if self._on_step is not None and planned:
+            self._on_step(self._count(planned, time.monotonic() - started))
         for (running, chunk), rows in zip(planned, logits):
             running.computed += len(chunk.tokens)
             if running.generated == 0 and running.request.on_context_logits:
                 running.request.on_context_logits(rows)
             if running.pending == 0:
                 self._advance(running, rows[-1])
+
+    def _count(self, planned: Sequence[tuple[Running, Chunk]], seconds: float) -> Step:
+        contexts = [chunk for running, chunk in planned if running.generated == 0]
+        return Step(
+            seconds=seconds,
+            waiting=len(self._waiting),
+            contexts=len(contexts),
+            context_tokens=sum(len(chunk.tokens) for chunk in contexts),
+            generating=len(planned) - len(contexts),
+            cached_tokens=sum(running.computed + len(chunk.tokens) for running, chunk in planned),
+        )
 
     def _fail_running(self, reason: str) -> None:
         for running in list(self._running):
@@ -211,7 +262,9 @@ class Generator:
     def _fill_batch(self) -> None:
         with self._wake:
             while self._waiting and len(self._running) < self._limits.max_batch_size:
-                self._running.append(self._waiting.popleft())
+                running = self._waiting.popleft()
+                running.queue_seconds = time.monotonic() - running.arrived
+                self._running.append(running)
 
     def _plan(self) -> list[tuple[Running, Chunk]]:
         """Generating sequences come first, with one token each; prompts share the rest of the step."""

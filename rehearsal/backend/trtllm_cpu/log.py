@@ -16,6 +16,10 @@ def warning(text: str) -> None:
     _line("W", text)
 
 
+def error(text: str) -> None:
+    _line("E", text)
+
+
 def runtime(severity: str, text: str) -> None:
     print(f"[TensorRT-LLM][{severity}] {text}", flush=True)
 

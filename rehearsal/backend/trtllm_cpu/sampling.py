@@ -19,6 +19,7 @@ class Sampling:
 
     top_k: int = 0
     top_p: float = 0.0
+    min_p: float = 0.0
     temperature: float = 1.0
     repetition_penalty: float = 1.0
     presence_penalty: float = 0.0
@@ -50,7 +51,7 @@ class Sampler:
         return token, float(log_probs[token])
 
     def _draw(self, log_probs: np.ndarray) -> int:
-        ids = candidates(log_probs, self._sampling.top_k, self._sampling.top_p)
+        ids = candidates(log_probs, self._sampling.top_k, self._sampling.top_p, self._sampling.min_p)
         weights = np.exp(log_probs[ids].astype(np.float64))
         edges = np.cumsum(weights)
         place = int(np.searchsorted(edges, self._random.random() * edges[-1], side="right"))
@@ -62,8 +63,11 @@ def log_softmax(scores: np.ndarray) -> np.ndarray:
     return shifted - np.log(np.exp(shifted).sum())
 
 
-def candidates(log_probs: np.ndarray, top_k: int, top_p: float) -> np.ndarray:
-    """Ids that may be sampled, most likely first: the top k, of these the fewest that reach `top_p` together."""
+def candidates(log_probs: np.ndarray, top_k: int, top_p: float, min_p: float = 0.0) -> np.ndarray:
+    """Ids that may be sampled, most likely first: the top k, of these the fewest that reach `top_p` together.
+
+    Ids with less than `min_p` times the probability of the first are left out.
+    """
     count = min(top_k, len(log_probs)) if top_k > 0 else len(log_probs)
     # a stable sort keeps equal scores in the order of their ids, so sampling is reproducible
     ids = np.argsort(-log_probs, kind="stable")[:count]
@@ -71,7 +75,16 @@ def candidates(log_probs: np.ndarray, top_k: int, top_p: float) -> np.ndarray:
         probabilities = np.exp(log_probs[ids])
         held = np.cumsum(probabilities) / probabilities.sum()
         ids = ids[: int(np.searchsorted(held, top_p)) + 1]
+    if min_p > 0.0:
+        ids = ids[np.exp(log_probs[ids] - log_probs[ids[0]]) >= min_p]
     return ids
+
+
+def most_likely(logits: np.ndarray, count: int, chosen: int) -> dict[int, float]:
+    """The log probabilities of the chosen token and of the `count` most likely ones."""
+    log_probs = log_softmax(logits)
+    ids = [chosen, *candidates(log_probs, count, 1.0)] if count else [chosen]
+    return {int(token): float(log_probs[token]) for token in ids if np.isfinite(log_probs[token])}
 
 
 def adjust(logits: np.ndarray, tokens: Sequence[int], generated: int, sampling: Sampling) -> np.ndarray:

@@ -4,7 +4,8 @@
 """The Triton side of the backend named "tensorrtllm": requests in, responses out.
 
 `backends/tensorrtllm/model.py` is Triton's entry point. Names and shapes of the tensors are those of the tensorrt_llm
-model in the version's templates. Messages for rejected engines and requests are those of upstream's executor.
+model in the version's templates. Messages for rejected engines and requests are those of upstream. The executor of
+0.9.0 is closed source, so its checks of values are those of 1.2.1.
 """
 
 from __future__ import annotations
@@ -14,25 +15,24 @@ import json
 import os
 import subprocess
 import threading
-import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-import numpy as np
 import triton_python_backend_utils as pb_utils
 
 from . import VERSION, log, ranks
 from .engine import EngineError, check_version, check_world, read_config, read_weights
 from .generation import Generator, Limits, Request, RequestError, Update
+from .metrics import Cache, Observed, Reporter
 from .network import Llama
-from .sampling import Sampling, parse_word_list
+from .release import load_tables
+from .tensors import FINAL, Exchange, Format, InputError, Inputs, Place, Reply, Wishes
 
-FINAL = pb_utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL
 TRUE = ("true", "1", "t", "y", "yes")
-
-Scalar = TypeVar("Scalar", int, float, bool)
+ASSERTION = "[TensorRT-LLM][ERROR] Assertion failed: "
+FETCHING = "Encountered an error when fetching new request: "
 
 
 def parameter(config: Mapping[str, Any], name: str, default: str) -> str:
@@ -79,59 +79,6 @@ class Rank:
         return self.comm is not None and self.comm.Get_rank() > 0
 
 
-class Inputs:
-    """The input tensors of a request, with upstream's defaults for missing ones."""
-
-    def __init__(self, request: Any):
-        self._request = request
-
-    def array(self, name: str) -> np.ndarray | None:
-        tensor = pb_utils.get_input_tensor_by_name(self._request, name)
-        return None if tensor is None else tensor.as_numpy()
-
-    def row(self, name: str, index: int) -> np.ndarray | None:
-        array = self.array(name)
-        return None if array is None or array.size == 0 else array[index]
-
-    def scalar(self, name: str, index: int, default: Scalar) -> Scalar:
-        row = self.row(name, index)
-        return default if row is None else type(default)(row.reshape(-1)[0])
-
-    def renamed(self, name: str, old_name: str, index: int, default: Scalar) -> Scalar:
-        """An input with another name in older versions."""
-        return self.scalar(old_name if self.array(name) is None else name, index, default)
-
-    @property
-    def batch_size(self) -> int:
-        array = self.array("input_ids")
-        if array is None:
-            raise RequestError("input_ids is required")
-        return len(array)
-
-    def prompt(self, index: int) -> list[int]:
-        ids = self.row("input_ids", index)
-        length = self.scalar("input_lengths", index, 0)
-        return [] if ids is None else ids[:length].tolist()
-
-    def sampling(self, index: int) -> Sampling:
-        bias = self.row("embedding_bias", index)
-        return Sampling(
-            top_k=self.scalar("runtime_top_k", index, 0),
-            top_p=self.scalar("runtime_top_p", index, 0.0),
-            temperature=self.scalar("temperature", index, 1.0),
-            repetition_penalty=self.scalar("repetition_penalty", index, 1.0),
-            presence_penalty=self.scalar("presence_penalty", index, 0.0),
-            frequency_penalty=self.scalar("frequency_penalty", index, 0.0),
-            min_length=self.renamed("min_tokens", "min_length", index, 0),
-            random_seed=self.renamed("seed", "random_seed", index, 0),
-            end_id=self.scalar("end_id", index, -1),
-            bad_words=parse_word_list(self.row("bad_words_list", index)),
-            stop_words=parse_word_list(self.row("stop_words_list", index)),
-            # the tensors of a request are freed when execute() returns
-            bias=None if bias is None else bias.copy(),
-        )
-
-
 UNSUPPORTED = (
     "draft_input_ids",
     "encoder_input_features",
@@ -146,101 +93,24 @@ UNSUPPORTED = (
 )
 
 
+# Checks of single values, in upstream's order: input, value if it is missing, and what an error says.
+ASSERTIONS: tuple[tuple[str, float, Callable[[float], bool], str], ...] = (
+    ("beam_width", 1, lambda value: value > 0, "beamWidth > 0"),
+    ("runtime_top_k", 0, lambda value: value >= 0, "topK.value() >= 0"),
+    ("runtime_top_p", 1.0, lambda value: value <= 1, "topP.value() <= 1.f"),
+    ("temperature", 1.0, lambda value: value >= 0, "temperature.value() >= 0.f"),
+    ("min_tokens", 0, lambda value: value >= 0, "minTokens.value() >= 0"),
+    ("repetition_penalty", 1.0, lambda value: value > 0, "repetitionpenalty.value() > 0.f"),
+    ("len_penalty", 0.0, lambda value: value >= 0, "lengthPenalty.value() >= 0.f"),
+    ("num_return_sequences", 1, lambda value: value > 0, "numReturnSequences.value() > 0"),
+    ("request_output_len", 0, lambda value: value > 0, "mMaxNewTokens > 0"),
+)
+
+
 def refuse_unsupported(inputs: Inputs) -> None:
     given = [name for name in UNSUPPORTED if inputs.array(name) is not None]
     if given:
-        raise RequestError(f"not supported without a GPU: {', '.join(given)}")
-    for name in ("beam_width", "num_return_sequences"):
-        value = inputs.scalar(name, 0, 1)
-        if value != 1:
-            raise RequestError(f"{name} is {value}, but this engine was built for 1")
-
-
-# Additional outputs that a request may ask for.
-EXTRAS = ("return_perf_metrics", "return_num_input_tokens", "return_num_output_tokens")
-CACHE_STATS = ("kv_cache_alloc_new_blocks", "kv_cache_reused_blocks", "kv_cache_alloc_total_blocks")
-DRAFT_COUNTS = ("total_accepted_draft_tokens", "total_draft_tokens")
-
-
-class Reply:
-    """Collects the output of a sequence and sends it, each token immediately or everything at the end."""
-
-    def __init__(self, sender: Any, inputs: Inputs, index: int, logits_dtype: Any, exclude_input: bool):
-        self._sender = sender
-        self._index = index
-        self._logits_dtype = logits_dtype
-        self._streaming = inputs.scalar("streaming", index, False)
-        self._with_log_probs = inputs.scalar("return_log_probs", index, False)
-        self._with_logits = inputs.scalar("return_generation_logits", index, False)
-        self._wanted = [name for name in EXTRAS if inputs.scalar(name, index, False)]
-        self._prompt_tokens = len(inputs.prompt(index))
-        self._answer_tokens = 0
-        self._arrived = self._first_token = time.monotonic_ns()
-        self._prompt = [] if self._streaming or exclude_input else inputs.prompt(index)
-        self._cum_log_prob = 0.0
-        self._pending = Update()
-        self._context_logits: list[np.ndarray] = []
-
-    def is_cancelled(self) -> bool:
-        return bool(self._sender.is_cancelled())
-
-    def add_context_logits(self, logits: np.ndarray) -> None:
-        self._context_logits.append(logits)
-
-    def on_update(self, update: Update) -> None:
-        if update.error is not None:
-            self._send_error(update.error)
-            return
-        if self._answer_tokens == 0:
-            self._first_token = time.monotonic_ns()
-        self._answer_tokens += len(update.tokens)
-        self._pending.tokens += update.tokens
-        self._pending.log_probs += update.log_probs
-        self._cum_log_prob += sum(update.log_probs)
-        if self._with_logits:
-            self._pending.logits += update.logits
-        if self._streaming or update.finished:
-            response = pb_utils.InferenceResponse(output_tensors=self._tensors(self._pending))
-            self._sender.send(response, flags=FINAL if update.finished else 0)
-            self._pending = Update()
-
-    def _send_error(self, text: str) -> None:
-        log.runtime("ERROR", text)
-        self._sender.send(pb_utils.InferenceResponse(error=pb_utils.TritonError(text)), flags=FINAL)
-
-    def _tensors(self, update: Update) -> list[Any]:
-        ids = self._prompt + update.tokens
-        log_probs = update.log_probs if self._with_log_probs else [0.0] * len(update.log_probs)
-        generation = np.stack(update.logits)[None, None] if update.logits else np.zeros((1, 1, 1, 1))
-        context = np.concatenate(self._context_logits)[None] if self._context_logits else np.zeros((1, 1, 1))
-        arrays = {
-            "output_ids": np.array(ids, np.int32)[None, None],
-            "sequence_length": np.array([[len(ids)]], np.int32),
-            "cum_log_probs": np.array([[self._cum_log_prob if self._with_log_probs else 0.0]], np.float32),
-            "output_log_probs": np.array(log_probs, np.float32)[None, None],
-            "context_logits": context.astype(self._logits_dtype),
-            "generation_logits": generation.astype(self._logits_dtype),
-            "batch_index": np.array([[self._index]], np.int32),
-            "sequence_index": np.zeros((1, 1), np.int32),
-        }
-        for name in self._wanted:
-            arrays |= {output: np.full((1, 1), value) for output, value in self._extras(name).items()}
-        return [pb_utils.Tensor(name, array) for name, array in arrays.items()]
-
-    def _extras(self, name: str) -> dict[str, np.generic]:
-        if name == "return_num_input_tokens":
-            return {"num_input_tokens": np.int32(self._prompt_tokens)}
-        if name == "return_num_output_tokens":
-            return {"num_output_tokens": np.int32(self._answer_tokens)}
-        # requests never share blocks here, and there are no draft tokens
-        return {
-            **dict.fromkeys(CACHE_STATS + DRAFT_COUNTS, np.int32(0)),
-            "acceptance_rate": np.float32(0),
-            "arrival_time_ns": np.int64(self._arrived),
-            "first_scheduled_time_ns": np.int64(self._arrived),
-            "first_token_time_ns": np.int64(self._first_token),
-            "last_token_time_ns": np.int64(time.monotonic_ns()),
-        }
+        raise InputError(f"not supported without a GPU: {', '.join(given)}")
 
 
 def tie_to_server() -> subprocess.Popen[bytes]:
@@ -273,9 +143,9 @@ class TritonPythonModel:
         if rank.is_worker:
             ranks.follow(rank.network, rank.comm)
         else:
-            self._lead(rank)
+            self._lead(rank, {"model": args["model_name"], "version": args["model_version"]})
 
-    def _lead(self, rank: Rank) -> None:
+    def _lead(self, rank: Rank, labels: Mapping[str, str]) -> None:
         self._build = rank.config["build_config"]
         limits = Limits.of(self._build)
         log.runtime("INFO", f"TRTGptModel maxBatchSize: {limits.max_batch_size}")
@@ -284,54 +154,118 @@ class TritonPythonModel:
         self._network = rank.network if rank.comm is None else ranks.Leader(rank.network, rank.comm)
         self._tie = tie_to_server()
         self._request_ids = itertools.count(1)
-        self._generator = Generator(self._network, limits)
+        self._exchanges: list[Exchange] = []
+        tables, cache = load_tables(), Cache.of(self._build, limits)
+        self._form = Format(tables["serving"], self._logits_dtype, self._network.shape.vocab, cache.tokens_per_block)
+        observed = Observed(self._network, cache, limits.max_batch_size, self._count_active)
+        self._reporter = Reporter(tables["metrics"], labels)
+        self._reporter.follow(observed)
+        self._generator = Generator(observed, limits)
         self._thread = threading.Thread(target=self._generator.serve, name="generator", daemon=True)
         self._thread.start()
 
+    def _count_active(self) -> int:
+        """The sequences that are not answered yet."""
+        return sum(exchange.open for exchange in self._exchanges)
+
     def execute(self, requests: list[Any]) -> None:
         """Submit the requests; the generating thread answers them, so the next ones can join the batch."""
+        self._exchanges = [exchange for exchange in self._exchanges if exchange.open]
         for request in requests:
             sender = request.get_response_sender()
             try:
-                self._submit(Inputs(request), sender)
-            except RequestError as error:
-                text = (
-                    f"Executor failed process requestId {next(self._request_ids)} due to the following error: {error}"
-                )
-                log.runtime("ERROR", text)
-                sender.send(pb_utils.InferenceResponse(error=pb_utils.TritonError(text)), flags=FINAL)
+                self._accept(request, sender)
+            except InputError as error:
+                log.runtime("ERROR", str(error))
+                sender.send(pb_utils.InferenceResponse(error=pb_utils.TritonError(str(error))), flags=FINAL)
 
-    def _submit(self, inputs: Inputs, sender: Any) -> None:
+    def _accept(self, request: Any, sender: Any) -> None:
+        inputs = Inputs(request)
+        if inputs.scalar("stop", 0, False):
+            self._stop(request.request_id())
+            sender.send(pb_utils.InferenceResponse(output_tensors=[]), flags=FINAL)
+            return
+        self._check(inputs, request.requested_output_names())
+        places = self._places(inputs)
+        exchange = Exchange(sender, request.request_id(), len(places))
+        self._exchanges.append(exchange)
+        for place in places:
+            self._submit(inputs, exchange, place)
+
+    def _stop(self, request_id: str) -> None:
+        """A request with the same id ends with the tokens that it has."""
+        if not request_id:
+            raise InputError(self._form.serving["stop_error"])
+        found = [exchange for exchange in self._exchanges if exchange.open and exchange.request_id == request_id]
+        for exchange in found:
+            exchange.stopped = True
+        if not found and self._form.serving["unknown_stop_error"]:
+            raise InputError(self._form.serving["unknown_stop_error"].format(id=request_id))
+
+    def _check(self, inputs: Inputs, outputs: Sequence[str]) -> None:
+        """Checks that upstream makes before the executor gets the request."""
         refuse_unsupported(inputs)
-        if inputs.batch_size != 1:
-            raise RequestError(f"a request holds one sequence, this one has {inputs.batch_size}")
+        rows = range(inputs.batch_size)
+        if len(rows) > 1 and not self._decoupled:
+            raise InputError(self._form.serving["batch_error"])
         if inputs.scalar("streaming", 0, False) and not self._decoupled:
-            raise RequestError("Streaming is only supported if model is deployed using decoupled mode.")
+            raise InputError("Streaming is only supported if model is deployed using decoupled mode.")
+        if any(not inputs.prompt(row) for row in rows):
+            raise InputError(f"{ASSERTION}!mInputTokenIds.empty()")
+        for name, default, is_valid, assertion in ASSERTIONS:
+            if not all(is_valid(inputs.scalar(name, row, default)) for row in rows):
+                raise InputError(f"{ASSERTION}{assertion}")
+        for name in self._form.serving["required_outputs"]:
+            if name not in outputs:
+                raise InputError(
+                    f"Error encountered while populating response: {name} tensor must be present in list of "
+                    "output tensors"
+                )
         for kind in ("context", "generation"):
             if inputs.scalar(f"return_{kind}_logits", 0, False) and not self._build[f"gather_{kind}_logits"]:
-                raise RequestError(f"{kind} logits need an engine that was built with --gather_{kind}_logits")
-        exclude_input = inputs.scalar("exclude_input_in_output", 0, self._exclude_input)
-        reply = Reply(sender, inputs, 0, self._logits_dtype, exclude_input)
-        try:
-            self._generator.submit(
-                Request(
-                    prompt=inputs.prompt(0),
-                    max_new_tokens=inputs.scalar("request_output_len", 0, 0),
-                    sampling=inputs.sampling(0),
-                    on_update=reply.on_update,
-                    is_cancelled=reply.is_cancelled,
-                    on_context_logits=(
-                        reply.add_context_logits if inputs.scalar("return_context_logits", 0, False) else None
-                    ),
-                )
-            )
-        except RequestError as error:
-            raise RequestError(f"Encountered an error when fetching new request: {error}") from error
-        next(self._request_ids)
+                raise InputError(f"{kind} logits need an engine that was built with --gather_{kind}_logits")
+
+    def _places(self, inputs: Inputs) -> list[Place]:
+        rows = inputs.batch_size
+        numbers = [inputs.scalar("num_return_sequences", row, 1) for row in range(rows)]
+        if max(numbers) > 1 and not self._decoupled:
+            raise InputError("num_return_sequences is more than 1, and only a decoupled model has several responses")
+        return [Place(row, rows, number, numbers[row]) for row in range(rows) for number in range(numbers[row])]
+
+    def _submit(self, inputs: Inputs, exchange: Exchange, place: Place) -> None:
+        wishes = Wishes.of(inputs, place.row, self._exclude_input)
+        prompt = inputs.prompt(place.row)
+        reply = Reply(exchange, place, prompt, wishes, self._form, next(self._request_ids), self._reporter.answered)
+        request = Request(
+            prompt=prompt,
+            max_new_tokens=inputs.scalar("request_output_len", place.row, 0),
+            sampling=inputs.sampling(place),
+            on_update=reply.on_update,
+            is_cancelled=exchange.is_cancelled,
+            on_context_logits=reply.add_context_logits if wishes.context_logits else None,
+        )
+        error = self._value_error(inputs, place.row)
+        if not error:
+            try:
+                self._generator.submit(request)
+                return
+            except RequestError as refused:
+                error = f"{FETCHING}{refused}"
+        reply.on_update(Update(finished=True, error=error))
+
+    def _value_error(self, inputs: Inputs, row: int) -> str | None:
+        beams, end_id, vocab = inputs.scalar("beam_width", row, 1), inputs.scalar("end_id", row, -1), self._form.vocab
+        if beams > 1:
+            text: str = self._form.serving["beam_width_error"]
+            return text.format(asked=beams, built=1)
+        if not -1 <= end_id < vocab:
+            return f"{FETCHING}{ASSERTION}EndId ({end_id}) is not within acceptable range [-1, {vocab})."
+        return None
 
     def finalize(self) -> None:
         self._generator.close()
         self._thread.join()
+        self._reporter.close()
         if isinstance(self._network, ranks.Leader):
             self._network.close()
         self._tie.communicate(b"\n")

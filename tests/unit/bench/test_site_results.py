@@ -129,6 +129,8 @@ def test_an_unreachable_host_is_reported() -> None:
         ("ansible.builtin.validate_argument_spec", False, False),
         ("debug", False, False),
         ("tritonops.trtllm.trtllm_plan", False, False),
+        ("tritonops.trtllm.show", False, False),
+        ("tritonops.trtllm.host_lease", False, True),
     ],
 )
 def test_which_tasks_run_a_module_on_the_host(action: str, delegated: bool, on_host: bool) -> None:

@@ -83,6 +83,22 @@ def test_the_version_of_tokenizers_never_decreases(before: str, after: str) -> N
 
 
 @pytest.mark.parametrize(("before", "after"), PAIRS)
+def test_old_gpus_are_dropped_and_new_ones_added(before: str, after: str) -> None:
+    old, new = read("releases", before)["compute_capability"], read("releases", after)["compute_capability"]
+    assert version(old["least"]) <= version(new["least"])
+    assert version(old.get("most", "99.0")) <= version(new.get("most", "99.0"))
+
+
+@pytest.mark.parametrize(("before", "after"), PAIRS)
+def test_the_llm_api_keeps_its_architectures(before: str, after: str) -> None:
+    old, new = (
+        read("releases", name).get("llmapi", {"architectures": []})["architectures"] for name in (before, after)
+    )
+    assert set(old) <= set(new)
+    assert new == sorted(new)
+
+
+@pytest.mark.parametrize(("before", "after"), PAIRS)
 def test_versions_are_in_order_of_dates_and_images(before: str, after: str) -> None:
     old, new = read("releases", before), read("releases", after)
     assert old["date"] < new["date"]

@@ -85,7 +85,7 @@ ONE = ("1.2.1",)
 BY_LLMAPI = {"profile": "llmapi"}
 SMALL_HOST = {"model": "llama-3.1-8b", "shape": "VM.GPU.A10.1"}
 # A model of each architecture in the catalogue.
-ARCHITECTURES = ("llama-3.1-8b", "mistral-7b", "mixtral-8x7b", "qwen2.5-7b-instruct")
+ARCHITECTURES = ("llama-3-8b-instruct", "mistral-7b", "mixtral-8x7b", "qwen2.5-7b-instruct")
 
 DIMENSIONS = {"layers": 2, "heads": 4, "kv_heads": 2, "hidden": 64, "ffn": 128, "vocab": 100, "max_positions": 4096}
 # A model that fits on one GPU, and one that fits on none.
@@ -188,7 +188,7 @@ SERVERS = [
     Special({"server": {"address": "gpu1.example"}}, ONE),
     Special({"server": {"address": "localhost"}}, ONE),
     Special({"root": "/data/trtllm/"}, ONE),
-    Special({"repository_parameters": {"tensorrt_llm": {"max_queue_size": 7, "logits_datatype": None}}}, SOME),
+    Special({"repository_parameters": {"tensorrt_llm": {"max_queue_size": 7, "kv_cache_onboard_blocks": None}}}, SOME),
     Special({"repository_parameters": {"tensorrt_llm": {"enable_trt_overlap": "True"}}}, SOME),
     Special({"repository_parameters": {"tensorrt_llm": {"max_queue_siz": 7, "max_beam_width": [1]}, "x": {}}}, ONE),
     Special(

@@ -146,7 +146,7 @@ def test_defaults_in_the_sample_inventory_are_correct() -> None:
     model = {"model": shown()["trtllm_model"]}
     examples = (
         *("parallelism", "gpus", "sources", "tokenizer", "repository_parameters", "repository_overrides"),
-        "preflight_gpus",
+        *("preflight_gpus", "convert_options", "build_options", "limits"),
     )
     everything = {name: value for name, value in request_of(shown()).items() if name not in examples}
     assert host_plan(**everything) == host_plan(**model)

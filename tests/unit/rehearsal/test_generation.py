@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from trtllm_cpu.engine import read_config, read_weights
-from trtllm_cpu.generation import Generator, Limits, Request, RequestError, Update
+from trtllm_cpu.generation import Generator, Limits, Request, RequestError, Step, Update
 from trtllm_cpu.network import Chunk, Llama
 from trtllm_cpu.sampling import Sampling
 from trtllm_cpu.tools import convert_checkpoint, trtllm_build
@@ -145,6 +145,18 @@ def test_requests_that_cannot_be_served_are_refused(
 ) -> None:
     with pytest.raises(RequestError, match=message):
         Generator(network, LIMITS).submit(Collector(prompt, count).request)
+
+
+def test_steps_are_counted(network: Llama) -> None:
+    steps: list[Step] = []
+    generator = Generator(network, Limits(max_seq_len=64, max_num_tokens=64, max_batch_size=1), steps.append)
+    for prompt in (PROMPT, PROMPT[:2]):
+        generator.submit(Request(prompt, 2, Sampling(), lambda _update: None))
+    for _step in range(6):
+        generator.step()
+    found = [(step.waiting, step.contexts, step.context_tokens, step.generating, step.cached_tokens) for step in steps]
+    size = len(PROMPT)
+    assert found == [(1, 1, size, 0, size), (1, 0, 0, 1, size + 1), (0, 1, 2, 0, 2), (0, 0, 0, 1, 3)]
 
 
 def test_a_cancelled_request_leaves_the_batch(network: Llama) -> None:

@@ -68,7 +68,7 @@ def answer(llm: LLM, **params: Any) -> Any:
 
 def greedy(llm: LLM, count: int) -> list[int]:
     """The next tokens of the network, each calculated from the whole text."""
-    network = llm._generator._network
+    network = llm.executor._generator._network
     tokens = llm.tokenizer.encode(PROMPT, add_special_tokens=True)
     for _step in range(count):
         [logits] = network.step([Chunk(-1, tokens)])
@@ -148,7 +148,7 @@ def test_sampling_is_reproducible_with_a_seed(llm: LLM) -> None:
 
 
 def test_an_aborted_request_ends_with_an_error(llm: LLM, monkeypatch: pytest.MonkeyPatch) -> None:
-    network, aborted = llm._generator._network, threading.Event()
+    network, aborted = llm.executor._generator._network, threading.Event()
     step = network.step
 
     def held(chunks: Sequence[Chunk], forgotten: Sequence[int] = ()) -> Any:

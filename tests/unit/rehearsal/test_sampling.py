@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from trtllm_cpu.sampling import Sampler, Sampling, candidates, ends_with_any, log_softmax, parse_word_list
+from trtllm_cpu.sampling import Sampler, Sampling, candidates, ends_with_any, log_softmax, most_likely, parse_word_list
 
 LOGITS = np.array([0.0, 3.0, 2.0, 1.0, -1.0], np.float32)
 
@@ -67,6 +67,20 @@ def test_candidates_are_the_top_k_and_the_nucleus() -> None:
     assert candidates(log_probs, 0, 0.6).tolist() == [1, 2]
     assert candidates(log_probs, 0, 0.75).tolist() == [1, 2, 3]
     assert candidates(log_probs, 10, 0.0).tolist() == [1, 2, 3, 0]
+
+
+def test_unlikely_candidates_are_left_out() -> None:
+    log_probs = log_softmax(LOGITS)
+    assert candidates(log_probs, 0, 1.0, min_p=0.3).tolist() == [1, 2]
+    assert candidates(log_probs, 0, 1.0, min_p=1.0).tolist() == [1]
+
+
+def test_the_most_likely_tokens_include_the_chosen_one() -> None:
+    forbidden = np.where(np.arange(5) == 4, -np.inf, LOGITS)
+    log_probs = log_softmax(forbidden)
+    assert most_likely(forbidden, 0, 3) == pytest.approx({3: log_probs[3]})
+    assert most_likely(forbidden, 2, 3) == pytest.approx({token: log_probs[token] for token in (3, 1, 2)})
+    assert 4 not in most_likely(forbidden, 5, 1)
 
 
 def test_sampling_follows_the_seed_and_the_distribution() -> None:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 tritonops.trtllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The start script of a release with GPUs, which the rehearsal does not have."""
+"""The scripts of a release: with GPUs, and with stand-ins for Docker and the firewall."""
 
 from __future__ import annotations
 
@@ -17,37 +17,67 @@ from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._commands im
 from ansible_collections.tritonops.trtllm.tests.unit.support.rendered_roles import Role
 
 
-def start_script(header: str = "managed", **container: Any) -> str:
+def rendered(template: str, header: str = "managed", folder: str = "/opt/trtllm/one", **container: Any) -> str:
     role = Role(
         "triton_service",
         "debian-12",
         triton_service_root="/opt/trtllm",
         triton_service_name="chat",
-        triton_service_release_dir="/opt/trtllm/deployments/chat/releases/one",
+        triton_service_release_dir=folder,
         triton_service_container={"image": "sha256:1", "command": ["mpirun", "a b"], **container},
         ansible_managed=header,
         __triton_service_ids={"uid": 997, "gid": 995},
     )
-    script = (role.folder / "templates/run.j2").read_text(encoding="utf-8")
-    rendered: str = role.render(trust_as_template(script))
-    return rendered
+    script: str = role.render(trust_as_template((role.folder / f"templates/{template}").read_text(encoding="utf-8")))
+    return script
 
 
 def docker_run(header: str = "managed", **container: Any) -> list[str]:
     """The arguments of the command that starts the container."""
-    return shlex.split(start_script(header, **container).replace("\\\n", " "), comments=True)
+    return shlex.split(rendered("run.j2", header, **container).replace("\\\n", " "), comments=True)
 
 
-def test_the_key_of_closed_apis_is_a_new_one_at_each_start(tmp_path: Path) -> None:
+class Programs:
+    """Stand-ins for programs, whose calls are recorded."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def add(self, path: str, script: str = "") -> None:
+        """Add a program that reads its input, if it gets any, before it runs a script."""
+        program = self.folder / path
+        program.write_text(
+            f'#!/bin/sh\necho "{program.name} $*" >>{self.folder}/calls\n'
+            f'[ "$*" != "-f -" ] || cat >>{self.folder}/calls\n{script}\n'
+        )
+        program.chmod(0o755)
+
+    def run(self, script: str, *arguments: str, check: bool = True) -> tuple[str, list[str]]:
+        """The output of a script, and the calls of programs."""
+        (self.folder / "calls").write_text("")
+        done = subprocess.run(
+            ["sh", "-c", script, "script", *arguments],
+            text=True,
+            capture_output=True,
+            check=check,
+            env={"PATH": f"{self.folder}:/usr/bin:/bin"},
+        )
+        return done.stdout, (self.folder / "calls").read_text().splitlines()
+
+
+@pytest.fixture
+def programs(tmp_path: Path) -> Programs:
+    programs = Programs(tmp_path)
+    programs.add("docker", 'case $1 in network) echo br-0a1b2c3d4e5f ;; *) printf "%s\\n" "$@" ;; esac')
+    programs.add("rules")
+    return programs
+
+
+def test_the_key_of_closed_apis_is_a_new_one_at_each_start(programs: Programs, tmp_path: Path) -> None:
     flag = "--http-restricted-api=trace,logging:admin-key="
-    (tmp_path / "docker").write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
-    (tmp_path / "docker").chmod(0o755)
-    script = start_script(command=["tritonserver", f"{flag}{ADMIN_KEY}", "a b", "$HOME"])
-    environment = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
-    starts = [
-        subprocess.run(["sh", "-c", script], text=True, capture_output=True, check=True, env=environment).stdout
-        for _start in range(2)
-    ]
+    command = ["tritonserver", f"{flag}{ADMIN_KEY}", "a b", "$HOME"]
+    script = rendered("run.j2", folder=str(tmp_path), command=command)
+    starts = [programs.run(script)[0] for _start in range(2)]
     keys = [re.findall(rf"^{flag}([0-9a-f]{{32}})$", start, re.MULTILINE) for start in starts]
     assert [len(found) for found in keys] == [1, 1] and keys[0] != keys[1]
     assert all(start.endswith("\na b\n$HOME\n") for start in starts)
@@ -80,3 +110,92 @@ def test_the_container_is_named_after_its_deployment() -> None:
     assert words[words.index("--name") + 1] == words[words.index("--network") + 1] == "trtllm-chat"
     assert words[words.index("--user") + 1] == "997:995" and words[words.index("--ulimit") + 1] == "memlock=-1"
     assert words[-3:] == ["sha256:1", "mpirun", "a b"]
+
+
+def test_the_container_only_starts_with_the_rules_of_its_network(programs: Programs, tmp_path: Path) -> None:
+    script = rendered("run.j2", folder=str(tmp_path))
+    _output, calls = programs.run(script)
+    names = [call.split()[:2] for call in calls]
+    assert names.index(["docker", "network"]) < names.index(["rules", "apply"]) < names.index(["docker", "run"])
+    assert "rules apply trtllm-chat" in calls
+    programs.add("rules", "exit 1")
+    assert not any(call.startswith("docker run") for call in programs.run(script, check=False)[1])
+
+
+def test_the_unit_starts_after_what_gives_it_its_gpus() -> None:
+    """Also after Docker, whose unit is found by systemd, and whose client has a fixed path."""
+    lines = rendered("unit.service.j2").splitlines()
+    (after,) = [line.partition("=")[2].split() for line in lines if line.startswith("After=")]
+    assert {"docker.service", "nvidia-fabricmanager.service", "nvidia-persistenced.service"} <= set(after)
+    commands = [line.partition("=")[2].lstrip("-") for line in lines if line.startswith("Exec")]
+    assert len(commands) == 5 and all(command.startswith("/") for command in commands)
+
+
+def test_rules_of_nft_are_a_table_of_the_deployment(programs: Programs) -> None:
+    programs.add("nft")
+    _output, calls = programs.run(rendered("rules.j2"), "apply", "trtllm-chat")
+    asked = [line.strip() for line in calls]
+    assert asked.index("nft delete table inet trtllm-chat") < asked.index("table inet trtllm-chat {")
+    chain = {name: asked[asked.index(f"chain {name} {{") + 2 :] for name in ("input", "forward")}
+    answers = ['iifname "br-0a1b2c3d4e5f" ct state established,related accept', 'iifname "br-0a1b2c3d4e5f" drop']
+    assert chain["input"][:3] == [*answers, "}"]
+    assert chain["forward"][:6] == [
+        *answers,
+        'oifname "br-0a1b2c3d4e5f" ct original ip daddr 127.0.0.0/8 drop',
+        'oifname "br-0a1b2c3d4e5f" ct status dnat accept',
+        'oifname "br-0a1b2c3d4e5f" drop',
+        "}",
+    ]
+    assert not any(line.startswith("iptables") for line in asked if "-save" not in line)
+
+
+@pytest.mark.parametrize("nft", [None, "exit 1"])
+@pytest.mark.parametrize(("listed", "forward"), [("exit 0", "DOCKER-USER"), ("exit 1", "FORWARD")])
+def test_rules_on_a_host_without_nft(programs: Programs, nft: str | None, listed: str, forward: str) -> None:
+    """An nft that cannot list tables, such as with a kernel without nf_tables, is as good as none."""
+    programs.add("iptables", f'case "$*" in *--list*) {listed} ;; esac')
+    if nft:
+        programs.add("nft", nft)
+    _output, calls = programs.run(rendered("rules.j2"), "apply", "trtllm-chat")
+    inserted = [call.partition(" --insert ")[2] for call in calls if " --insert " in call]
+    answers = "--in-interface br-0a1b2c3d4e5f --match conntrack ! --ctstate ESTABLISHED,RELATED"
+    wanted = [
+        f"INPUT {answers}",
+        f"{forward} {answers}",
+        f"{forward} --out-interface br-0a1b2c3d4e5f --match conntrack --ctorigdst 127.0.0.0/8",
+        f"{forward} --out-interface br-0a1b2c3d4e5f --match conntrack ! --ctstate DNAT",
+    ]
+    assert inserted == [f"{rule} --match comment --comment trtllm-chat --jump DROP" for rule in wanted]
+
+
+def test_a_host_without_a_firewall_is_told_what_to_install(programs: Programs) -> None:
+    script = rendered("rules.j2").replace(" >&2", "")
+    said, calls = programs.run(script, "apply", "trtllm-chat", check=False)
+    assert "install nftables" in said and not [call for call in calls if not call.startswith("docker")]
+    assert programs.run(script, "remove", "trtllm-chat") == ("", [])
+
+
+def test_only_the_rules_of_the_deployment_are_removed(programs: Programs) -> None:
+    programs.add("iptables")
+    programs.add(
+        "iptables-save",
+        """cat <<'END'
+*filter
+:INPUT ACCEPT [0:0]
+-A INPUT -i br-1 -m comment --comment trtllm-chat -j DROP
+-A INPUT -i br-2 -m comment --comment trtllm-chat-2 -j DROP
+-A INPUT -i br-3 -m comment --comment "trtllm-chat.3" -j DROP
+-A DOCKER-USER -o br-1 -m comment --comment "trtllm-chat" -j DROP
+-A DOCKER-USER -j RETURN
+COMMIT
+END""",
+    )
+
+    def removed(name: str) -> list[str]:
+        _output, calls = programs.run(rendered("rules.j2"), "remove", name)
+        return [call.partition(" --wait ")[2] for call in calls if call.startswith("iptables ")]
+
+    own = "-m comment --comment trtllm-chat -j DROP"
+    assert removed("trtllm-chat") == [f"--delete INPUT -i br-1 {own}", f"--delete DOCKER-USER -o br-1 {own}"]
+    assert removed("trtllm-chat.3") == ["--delete INPUT -i br-3 -m comment --comment trtllm-chat.3 -j DROP"]
+    assert removed("trtllm-other") == []

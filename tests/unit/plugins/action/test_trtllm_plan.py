@@ -36,7 +36,7 @@ class Played:
         inventory.write_text(json.dumps({"trtllm": {"hosts": hosts, "vars": {"ansible_connection": "local"}}}))
         known = {name: host() for name in hosts}
         arguments = {"hosts": "{{ ansible_play_hosts }}", "host_facts": known, **arguments}
-        if "host_facts_file" in arguments:
+        if {"host_facts_file", "host_shape"} & set(arguments):
             del arguments["host_facts"]
         tasks = [
             *before,
@@ -81,12 +81,12 @@ def test_every_host_is_planned_with_its_own_variables(tmp_path: Path) -> None:
         "a": variables(**GOOD, gpus=1),
         "b": variables(model="{{ other }}", release="0.17.0", gpus=1, deployments=small),
     }
-    for name, model in (("a", "unused"), ("b", "llama-3.1-8b")):
+    for name, model in (("a", "unused"), ("b", "mistral-7b")):
         hosts[name].update(other=model, named=GOOD["model"])
     played = Played(tmp_path, hosts, {"deployment": "default"})
     assert (played.result["changed"], played.result["refused"]) == (False, [])
     assert played.default("a")["model"]["name"] == GOOD["model"]
-    assert played.default("b")["model"]["name"] == "llama-3.1-8b"
+    assert played.default("b")["model"]["name"] == "mistral-7b"
     assert list(played.result["hosts"]["b"]["deployments"]) == ["default"]
     assert played.result["hosts"]["b"]["gpus"]["used"] == {"default": [0], "small": [1]}
     assert played.result["hosts"]["a"]["message"] == ""
@@ -113,7 +113,7 @@ def test_variables_of_one_host_are_not_taken_for_the_plays(tmp_path: Path) -> No
     fact = {"ansible.builtin.set_fact": {"trtllm_limits": {"max_batch_size": 3}}, "when": "inventory_hostname == 'a'"}
     played = Played(tmp_path, flat, {}, before=(fact,))
     assert [played.default(name)["precision"] for name in "ab"] == ["float32", "float16"]
-    assert [played.default(name)["limits"]["max_batch_size"] for name in "ab"] == [3, 8]
+    assert [played.default(name)["limits"]["max_batch_size"] for name in "ab"] == [3, 128]
 
 
 def test_an_unknown_variable_is_refused_with_other_problems(tmp_path: Path) -> None:
@@ -158,20 +158,40 @@ def test_a_single_reason_is_in_the_singular() -> None:
 
 
 def test_a_warning_names_its_hosts_unless_it_applies_to_all(tmp_path: Path) -> None:
-    hosts = {"a": variables(**GOOD), "b": variables(**GOOD, streaming=False), "c": variables(**GOOD)}
+    limits = {"max_batch_size": 1}
+    hosts = {"a": variables(**GOOD, limits=limits), "b": variables(**GOOD), "c": variables(**GOOD, limits=limits)}
     facts = {"a": host(), "b": host(deployments={"old": "x-1"}), "c": host()}
     played = Played(tmp_path, hosts, {"host_facts": facts})
-    assert "[WARNING]: a, c: streaming is on" in played.said
+    assert "[WARNING]: a, c: trtllm_limits.max_batch_size 1" in played.said
     assert "[WARNING]: b: deployment old is served on this host" in " ".join(played.said.split())
-    played = Played(tmp_path, {name: variables(**GOOD) for name in "ab"}, {})
-    assert "[WARNING]: streaming is on" in played.said
+    played = Played(tmp_path, {name: variables(**GOOD, limits=limits) for name in "ab"}, {})
+    assert "[WARNING]: trtllm_limits.max_batch_size 1" in played.said
 
 
 def test_a_table_includes_the_warnings(tmp_path: Path) -> None:
-    played = Played(tmp_path, {name: variables(**GOOD) for name in "ab"}, {"show": True})
+    options = variables(**GOOD, limits={"max_batch_size": 1})
+    played = Played(tmp_path, dict.fromkeys("ab", options), {"show": True})
     assert played.result["table"][0] == "== a, b" and "== a, b\n" in played.said
     assert any(line.startswith("warning ") for line in played.result["table"])
-    assert "[WARNING]: trtllm_streaming" not in played.said
+    assert "[WARNING]: trtllm_limits" not in played.said
+    assert not [line for line in played.result["table"] if line.startswith("- ")]
+
+
+def test_a_verbose_table_has_what_is_not_verified(tmp_path: Path) -> None:
+    played = Played(tmp_path, {"a": variables(**GOOD)}, {"show": True}, "-v")
+    assert [line for line in played.result["table"] if line.startswith("- ")]
+
+
+def test_facts_have_one_source(tmp_path: Path) -> None:
+    played = Played(tmp_path, {"a": variables(**GOOD)}, {"host_shape": "BM.GPU4.8", "host_facts_file": "facts.json"})
+    assert "trtllm_host_facts_file and trtllm_host_shape are both set" in " ".join(played.said.split())
+
+
+def test_a_plan_by_shape_needs_no_token(tmp_path: Path) -> None:
+    hosts = {"a": variables(model="llama-3.1-8b")}
+    played = Played(tmp_path, hosts, {"host_shape": "BM.GPU4.8"})
+    assert played.result["refused"] == [] and "trtllm_token_file: meta-llama/Llama-3.1-8B is a gated" in played.said
+    assert Played(tmp_path, hosts, {"host_facts": {"a": host(artifacts=[])}}).result["refused"] == ["a"]
 
 
 def test_conversions_have_the_token_of_their_first_host(tmp_path: Path) -> None:

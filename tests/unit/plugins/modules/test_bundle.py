@@ -6,16 +6,20 @@
 from __future__ import annotations
 
 import base64
+import errno
+import mmap
 import os
 import shutil
 import subprocess
 import tempfile
 import typing as t
+from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._artifact import Draft
+from ansible_collections.tritonops.trtllm.plugins.module_utils.bundle._bundle import LARGEST_MANIFEST
 from ansible_collections.tritonops.trtllm.plugins.modules import bundle, bundle_info, bundle_signature
 from ansible_collections.tritonops.trtllm.tests.unit.support.module_run import Result, failure, run_module
 
@@ -181,6 +185,50 @@ def test_bundle_on_a_read_only_file_system_can_belong_to_anybody(made: Made, mon
     assert made.info()["files"] == 3
 
 
+@contextmanager
+def opened(path: Path) -> t.Iterator[None]:
+    with path.open("ab"):
+        yield
+
+
+@contextmanager
+def mapped(path: Path) -> t.Iterator[None]:
+    """A mapping outlives the handle that it was made with."""
+    with path.open("r+b") as stream:
+        memory = mmap.mmap(stream.fileno(), 0)
+    with memory:
+        yield
+
+
+@pytest.mark.parametrize("name", ["wheels/b.whl", "packages/debian-12/Packages"])
+@pytest.mark.parametrize("hold", [opened, mapped])
+def test_bundle_with_a_file_that_a_program_can_write_to_is_refused(
+    made: Made, name: str, hold: t.Callable[[Path], t.ContextManager[None]]
+) -> None:
+    """The program may have opened the file before it was given to root."""
+    made.make()
+    with hold(made.path / name):
+        message = made.refusal()
+    assert f"programs can write to the bundle {made.path}:\n- {name} is open for writing\nWait until" in message
+    assert made.info()["hashed"] == 21
+
+
+def test_program_that_reads_a_file_of_the_bundle_is_no_problem(made: Made) -> None:
+    made.make()
+    with (made.path / "wheels/a.whl").open("rb"):
+        assert made.info()["files"] == 3
+
+
+def test_file_system_without_leases_is_accepted(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    made.make()
+
+    def no_lease(_stream: t.Any, _command: int, _argument: int) -> t.NoReturn:
+        raise OSError(errno.EINVAL, "Invalid argument")
+
+    monkeypatch.setattr("fcntl.fcntl", no_lease)
+    assert made.info()["files"] == 3
+
+
 def test_manifest_that_is_not_the_signed_one_is_refused(made: Made) -> None:
     made.make()
     assert "is not the one whose signature was verified" in made.refusal(checksum="0" * 64)
@@ -199,6 +247,8 @@ def test_manifest_that_is_not_the_signed_one_is_not_parsed(made: Made) -> None:
         ("{", "is damaged"),
         ('{"format": 2}', "does not have the format 1"),
         ("[]", "does not have the format"),
+        (" " * LARGEST_MANIFEST, "is damaged"),
+        (" " * (LARGEST_MANIFEST + 1), "is larger than 16 MiB"),
     ],
 )
 def test_folder_that_is_not_a_bundle_is_refused(made: Made, content: str | None, message: str) -> None:

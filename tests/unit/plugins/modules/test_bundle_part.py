@@ -97,7 +97,9 @@ def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> t.Callable[...,
         folder = tmp_path / "bin"
         folder.mkdir()
         for name, script in scripts.items():
-            (folder / name).write_text(f'#!/bin/sh\necho {name} "$@" >> {log}\nPATH={os.defpath}\n{script}\n')
+            (folder / name).write_text(
+                f'#!/bin/sh\necho {name} "$@" >> {log}\nPATH={os.defpath}\nlog={log}\n{script}\n'
+            )
             (folder / name).chmod(0o755)
         monkeypatch.setenv("PATH", str(folder))
         return log
@@ -224,6 +226,17 @@ def test_url_and_login_of_the_repository_are_not_stored(
     assert files and not [path for path in files if b"S3CRETCANARY" in path.read_bytes()]
     # Another login is no other part.
     assert not run("sources", sources=upstream.options())["changed"]
+
+
+def test_git_neither_asks_for_a_login_nor_waits_for_a_server_that_hangs(
+    run: t.Callable[..., Result], upstream: Upstream, programs: t.Callable[..., Path]
+) -> None:
+    real = shutil.which("git")
+    limits = "".join(f' "$({real} config http.lowSpeed{name})"' for name in ("Limit", "Time"))
+    log = programs(git=f'echo "settings $GIT_TERMINAL_PROMPT"{limits} >>$log\nexec {real} "$@"')
+    assert run("sources", sources=upstream.options())["changed"]
+    settings = [line for line in log.read_text().splitlines() if line.startswith("settings")]
+    assert settings and set(settings) == {"settings 0 100 60"}
 
 
 @pytest.mark.parametrize(

@@ -319,6 +319,21 @@ def test_an_interrupted_transfer_is_resumed(run, hub, kind, monkeypatch):
     assert ranges[0] is None and ranges[1] == "bytes=200000-"
 
 
+def test_a_transfer_from_a_host_without_ranges_starts_again(run, hub, tree, tmp_path, monkeypatch):
+    """It answers 200 with the whole file, as some CDNs do after a break."""
+
+    def serve(handler, send_body, original=server.Handler._serve):
+        hub.note(handler.command, "/asked", handler.headers.get("Range"))
+        del handler.headers["Range"]
+        original(handler, send_body)
+
+    monkeypatch.setattr(server.Handler, "_serve", serve)
+    hub.faults = [server.Fault("cut", "model.safetensors", "GET", after=200_000)]
+    assert run()["changed"]
+    assert "bytes=200000-" in fetched(hub, "asked")
+    assert (tmp_path / "weights/key/model.safetensors").read_bytes() == (tree / "model.safetensors").read_bytes()
+
+
 def test_a_dying_hub_is_reported_and_the_next_run_resumes(run, hub, tmp_path):
     hub.faults = [
         server.Fault("cut", "model.safetensors", "GET", after=200_000),

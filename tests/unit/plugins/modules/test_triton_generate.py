@@ -114,7 +114,135 @@ def test_words_are_counted_as_a_last_resort(stub: TritonStub, generate: t.Callab
     result = generate()
     assert (result["tokens"], result["counted_by"], result["tokens_per_second"]) == (4, "words", None)
     stub.routes[GENERATE] = as_json({"text_output": PROMPT})
-    assert "0 tokens were returned, not 1 or more" in generate()["msg"]
+    assert "it only repeats the prompt; the text is: 'What is cloud computing?'" in generate()["msg"]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (PROMPT, "it only repeats the prompt"),
+        (PROMPT + "</s>" * 10, "it only repeats the prompt"),
+        ("</s>" * 10, "it only has special tokens"),
+        ("!" * 64, "it only repeats '!'"),
+        ("Cl\ufffdud", "could not be decoded (U+FFFD)"),
+    ],
+)
+@pytest.mark.parametrize("stream", [False, True])
+def test_log_probs_prove_no_answer(
+    text: str, words: str, stream: bool, stub: TritonStub, generate: t.Callable[..., Result]
+) -> None:
+    answer = {"text_output": text, "output_log_probs": [-0.5] * 64}
+    stub.routes.update({GENERATE: as_json(answer), STREAM: as_events(answer)})
+    result = generate(stream=stream)
+    assert result["failed"] and words in result["msg"] and result["tokens"] == 64
+
+
+def test_zeros_count_no_tokens(stub: TritonStub, generate: t.Callable[..., Result]) -> None:
+    stub.routes[GENERATE] = as_json({"text_output": f"{PROMPT} It is a thing.", "output_log_probs": [0.0] * 64})
+    result = generate()
+    assert (result["tokens"], result["counted_by"]) == (4, "words")
+
+
+@pytest.mark.parametrize(("max_tokens", "failed"), [(4, False), (5, True)])
+def test_only_a_cut_answer_may_end_within_a_character(
+    max_tokens: int, failed: bool, stub: TritonStub, generate: t.Callable[..., Result]
+) -> None:
+    stub.routes[GENERATE] = as_json({"text_output": "It is a \ufffd", "output_log_probs": [-0.5] * 4})
+    assert bool(generate(max_tokens=max_tokens).get("failed")) is failed
+    assert bool(generate(parameters={"max_tokens": max_tokens}).get("failed")) is failed
+
+
+def test_a_repeated_phrase_is_a_warning(stub: TritonStub, generate: t.Callable[..., Result]) -> None:
+    stub.routes[GENERATE] = as_json({"text_output": PROMPT + " with sums" * 32, "output_log_probs": [0.0] * 64})
+    result = generate()
+    assert not result.get("failed") and "it repeats a phrase: 'with sums'" in str(result["warnings"])
+
+
+BLS = "tensorrt_llm_bls"
+PARTS = (" Cloud", " computing", " is", " a", " caf", "\u00e9", "", " to", " go", ".")
+
+
+@pytest.fixture(name="stream_of")
+def fixture_stream_of(stub: TritonStub, generate: t.Callable[..., Result]) -> t.Callable[..., Result]:
+    """Streams these texts from another model, after a plain answer."""
+
+    def run(*texts: str, plain: str = PROMPT + "".join(PARTS), **arguments: t.Any) -> Result:
+        stub.routes[METADATA] = inputs("text_input", "max_tokens", "top_k")
+        stub.routes[f"GET /v2/models/{BLS}"] = inputs("text_input", "max_tokens", "top_k", "stream")
+        stub.routes[GENERATE] = as_json({"text_output": plain})
+        stub.routes[f"POST /v2/models/{BLS}/generate_stream"] = as_events(*({"text_output": text} for text in texts))
+        return generate(stream_model=BLS, **arguments)
+
+    return run
+
+
+def test_both_ways_are_requested_alike(stub: TritonStub, stream_of: t.Callable[..., Result]) -> None:
+    result = stream_of(*PARTS)
+    assert not result.get("failed") and not result.get("warnings")
+    assert (result["text"], result["streamed"]["text"]) == (PROMPT + "".join(PARTS), "".join(PARTS))
+    assert (result["streamed"]["events"], result["streamed"]["first_token_seconds"]) == (10, 2)
+    asked = [(route, body) for route, body in stub.requests if route.startswith("POST")]
+    request = {"text_input": PROMPT, "max_tokens": 64, "top_k": 1}
+    assert asked == [(GENERATE, request), (f"POST /v2/models/{BLS}/generate_stream", {**request, "stream": True})]
+
+
+def test_a_stream_may_repeat_the_whole_text(stream_of: t.Callable[..., Result]) -> None:
+    """As tensorrt_llm_bls does with accumulate_tokens. The last token may have no text, and a character several."""
+    texts = ["".join(PARTS[: number + 1]) for number in range(len(PARTS))]
+    texts[4] += "\ufffd"
+    result = stream_of(*texts)
+    assert not result.get("failed") and result["streamed"]["text"] == "".join(PARTS)
+    assert result["streamed"]["tokens"] == 9
+
+
+def test_a_repeated_text_may_be_corrected_later(stream_of: t.Callable[..., Result]) -> None:
+    """A tokenizer that cleans up spaces does so when it sees what follows."""
+    texts = ["It", "It is", "It is the", "It is the cloud '", "It is the cloud's", "It is the cloud's", ""]
+    result = stream_of(*texts, plain="It is the cloud's")
+    assert not result.get("failed") and result["streamed"]["text"] == "It is the cloud's"
+
+
+def test_tokens_that_begin_alike_are_not_a_repeated_text(stream_of: t.Callable[..., Result]) -> None:
+    result = stream_of("1", "10", "0", " is", " is", "land", "s", plain="1100 is islands")
+    assert not result.get("failed") and result["streamed"]["text"] == "1100 is islands"
+
+
+def test_lost_spaces_fail_and_name_the_model_that_keeps_them(stream_of: t.Callable[..., Result]) -> None:
+    result = stream_of("Cloud", "computing", "is", plain="Cloud computing is")
+    assert "the streamed text has other spaces than the plain one; plain: 'Cloud computing is'" in result["msg"]
+    assert "tensorrt_llm_bls with accumulate_tokens: true" in result["msg"]
+    assert result["text"] == "Cloud computing is" and result["streamed"]["text"] == "Cloudcomputingis"
+
+
+def test_another_streamed_text_fails(stream_of: t.Callable[..., Result]) -> None:
+    assert "differs from the plain one in the first 16 tokens" in stream_of("Other", " words")["msg"]
+
+
+def test_a_text_that_differs_later_is_a_warning(stream_of: t.Callable[..., Result]) -> None:
+    beginning = [f" word{number}" for number in range(16)]
+    result = stream_of(*beginning, " or", " else", plain="".join(beginning) + " and so")
+    assert not result.get("failed")
+    warning = str(result["warnings"])
+    assert "differs from the plain one after 16 tokens; plain: ' word0" in warning and "or else'" in warning
+
+
+def test_a_streamed_text_that_is_no_answer_fails(stream_of: t.Callable[..., Result]) -> None:
+    """The plain text is the same up to the last tokens, where the bytes of a character are decoded one by one."""
+    beginning = [f" word{number}" for number in range(16)]
+    result = stream_of(*beginning, " caf", "\ufffd", "\ufffd", " end", plain="".join(beginning) + " caf\u00e9 end")
+    assert "model tensorrt_llm_bls of" in result["msg"] and "could not be decoded (U+FFFD)" in result["msg"]
+
+
+def test_a_stream_that_is_refused_names_its_model(stub: TritonStub, generate: t.Callable[..., Result]) -> None:
+    stub.routes[STREAM] = RECORDED["stream_error"]
+    message = generate(stream_model="ensemble")["msg"]
+    assert "model ensemble of http" in message and "returned no completion: in ensemble" in message
+    assert "Request for unknown model" in generate(stream_model="nope")["msg"]
+
+
+def test_a_plain_answer_that_is_none_is_not_compared(stub: TritonStub, stream_of: t.Callable[..., Result]) -> None:
+    assert "it only repeats the prompt" in stream_of(*PARTS, plain=PROMPT)["msg"]
+    assert not [route for route, _body in stub.requests if BLS in route]
 
 
 def test_several_beams_give_the_first(stub: TritonStub, generate: t.Callable[..., Result]) -> None:
@@ -136,7 +264,7 @@ def test_too_few_tokens(generate: t.Callable[..., Result]) -> None:
 
 def test_another_text_than_expected(generate: t.Callable[..., Result]) -> None:
     message = generate(pattern="(?i)cloud")["msg"]
-    assert "the text does not match '(?i)cloud'; it is: ' word0 word1 word2 word3'" in message
+    assert "the text does not match '(?i)cloud'; the text is: ' word0 word1 word2 word3'" in message
 
 
 def test_no_pattern(generate: t.Callable[..., Result]) -> None:
@@ -179,6 +307,14 @@ def test_errors_quote_the_server(
 ) -> None:
     stub.routes[GENERATE] = RECORDED[recording]
     assert words in generate()["msg"]
+
+
+def test_an_error_of_the_server_is_explained(stub: TritonStub, generate: t.Callable[..., Result]) -> None:
+    words = "Error generating request: Request beam width 1 is not equal to max_beam_width 4. This is not supported!"
+    stub.routes[GENERATE] = as_json({"error": words}, status=400)
+    result = generate()
+    assert words in result["msg"] and "Remedy: Set max_beam_width to the number of beams" in result["msg"]
+    assert result["explanations"][0]["id"] == "beam_width"
 
 
 def test_an_error_in_a_stream(stub: TritonStub, generate: t.Callable[..., Result]) -> None:

@@ -16,6 +16,7 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.triton import _he
 from ansible_collections.tritonops.trtllm.plugins.modules import triton_health
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.actions._log_patterns import log_patterns_option
 from ansible_collections.tritonops.trtllm.tests.unit.support.clock import Clock
+from ansible_collections.tritonops.trtllm.tests.unit.support.healthy_logs import healthy_log, starts
 from ansible_collections.tritonops.trtllm.tests.unit.support.module_run import Result, run_module
 from ansible_collections.tritonops.trtllm.tests.unit.support.triton_stub import (
     RECORDED,
@@ -396,6 +397,45 @@ def test_unknown_failures_show_the_last_lines(unit: Unit, health: t.Callable[...
     result = health(unit="trtllm.service")
     assert "Last lines of the log:\nline 25\n" in result["msg"] and result["msg"].endswith("line 39.")
     assert len(result["log"]) == 40
+
+
+def hanging(unit: Unit, stub: TritonStub, log: str) -> None:
+    """The unit runs, but nobody answers."""
+    stub.routes["GET /v2/health/live"] = RECORDED["not_ready"]
+    (unit.folder / "log").write_text(log, encoding="utf-8")
+
+
+@pytest.mark.parametrize(("release", "profile"), starts())
+def test_warnings_of_a_healthy_start_are_no_cause(
+    release: str, profile: str, stub: TritonStub, unit: Unit, health: t.Callable[..., Result]
+) -> None:
+    log = healthy_log(release, profile)
+    hanging(unit, stub, log)
+    result = health(unit="trtllm.service", deadline=1)
+    assert result["explanations"] == [] and " cause (" not in result["msg"]
+    assert result["msg"].rstrip(".").endswith(log.splitlines()[-1].rstrip("."))
+
+
+def test_warnings_do_not_explain_an_unknown_error(unit: Unit, health: t.Callable[..., Result]) -> None:
+    error = "[TensorRT-LLM][ERROR] Assertion failed: some new thing"
+    unit.fail(healthy_log("0.9.0", "engine") + error)
+    result = health(unit="trtllm.service")
+    assert result["explanations"] == [] and " cause (" not in result["msg"] and error in result["msg"]
+
+
+def test_the_log_is_shown_with_a_known_cause(unit: Unit, health: t.Callable[..., Result]) -> None:
+    unit.fail(LOAD_FAILURE)
+    message = health(unit="trtllm.service")["msg"]
+    assert "Known cause (mpi_world_size): " in message
+    assert "Last lines of the log:\n" + LOAD_FAILURE.strip() in message
+
+
+def test_a_cause_that_the_reason_does_not_contain_is_only_possible(unit: Unit, health: t.Callable[..., Result]) -> None:
+    unit.fail(f"NCCL WARN Call to posix_fallocate failed : No space left on device\n{LOAD_FAILURE}".replace("MPI", "x"))
+    result = health(unit="trtllm.service")
+    assert "failed to load 'tensorrt_llm' version 1" in result["reason"]
+    assert "Possible cause (shm_size): /dev/shm of the container is too small" in result["msg"]
+    assert "Last lines of the log:\n" in result["msg"]
 
 
 def test_without_log_patterns_the_last_lines_are_shown(unit: Unit, health: t.Callable[..., Result]) -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact import _artifact
-from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._artifact import read_artifact
+from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._artifact import locked, read_artifact
 from ansible_collections.tritonops.trtllm.plugins.module_utils.checkpoint import _native_converter, _native_step
 from ansible_collections.tritonops.trtllm.plugins.modules import trtllm_checkpoint
 from ansible_collections.tritonops.trtllm.tests.unit.support.models import (
@@ -31,6 +31,7 @@ from ansible_collections.tritonops.trtllm.tests.unit.support.models import (
 from ansible_collections.tritonops.trtllm.tests.unit.support.module_run import failure, run_module
 from ansible_collections.tritonops.trtllm.tests.unit.support.vectors import recorded, tensors_in
 
+SHARD = "model-00002-of-00002.safetensors"
 OUTPUT = ["artifact.json", "config.json", "rank0.safetensors", "rank1.safetensors"]
 
 
@@ -102,6 +103,73 @@ def test_a_checkpoint_is_created_once(run, dest, tmp_path):
     assert (again["changed"], again["reason"], again["duration"]) == (False, None, None)
 
 
+@pytest.mark.parametrize("end", ["/", "//", "/."])
+def test_dest_may_end_with_a_slash(run, dest, end):
+    assert run(dest=f"{dest}{end}")["changed"]
+    assert not run()["changed"] and not run(dest=f"{dest}{end}")["changed"]
+    assert sorted(os.listdir(dest.parent)) == ["key", "key.lock"]
+
+
+@pytest.mark.parametrize("where", ["", "/out", "/.."])
+def test_dest_in_the_way_of_the_model_is_refused(run, model, where):
+    before = sorted(os.listdir(model))
+    for check in (True, False):
+        message = run(dest=f"{model}{where}", check=check)["msg"]
+        assert "must not be the same folder, nor one inside the other" in message
+    assert sorted(os.listdir(model)) == before
+
+
+def test_null_kv_heads_of_llama(run, tmp_path):
+    config = {**LLAMA, "num_key_value_heads": None}
+    assert run(src=str(write_model(tmp_path / "null", config, random_tensors(config))))["changed"]
+
+
+def test_check_mode_does_not_need_the_library_or_the_source(run, monkeypatch, tmp_path):
+    assert run(check=True, src=str(tmp_path / "later"))["changed"]
+    monkeypatch.setattr(_native_step, "MISSING_SAFETENSORS", "Traceback ...")
+    assert run(check=True)["changed"]
+
+
+@pytest.mark.parametrize("asked, used", [(None, 6), (1, 1), (8, 8), (9, 8), (200, 8)])
+def test_workers_are_limited_by_the_memory_that_they_need(run, monkeypatch, asked, used):
+    convert, counts = _native_step.convert, []
+
+    def counting(conversion, folder, on_bytes, workers, hashed):
+        counts.append(workers)
+        return convert(conversion, folder, on_bytes, workers, hashed)
+
+    monkeypatch.setattr(_native_step, "convert", counting)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _pid: range(3))
+    run(workers=asked)
+    assert counts == [used]
+
+
+@pytest.mark.parametrize("changed", ["config.json", "added.safetensors", SHARD])
+def test_a_source_that_changes_is_not_recorded_as_the_old_one(refused, model, monkeypatch, changed):
+    convert = _native_step.convert
+
+    def changing(*arguments):
+        result = convert(*arguments)
+        with open(model / changed, "ab") as stream:
+            stream.write(b" ")
+        return result
+
+    monkeypatch.setattr(_native_step, "convert", changing)
+    assert refused() == f"the source {model} changed meanwhile: wait until nothing writes to it, and run again"
+
+
+def test_a_head_beside_a_tied_embedding_is_reported_now_and_later(run, tmp_path):
+    config = {**LLAMA, "tie_word_embeddings": True}
+    source = str(write_model(tmp_path / "tied", config, random_tensors(LLAMA)))
+    for changed in (True, False):
+        result = run(src=source)
+        assert result["changed"] is changed
+        (warning,) = result["warnings"]
+        assert f"{source}: config.json has tie_word_embeddings, but lm_head.weight is stored and differs" in str(
+            warning
+        )
+
+
 def test_checksums_are_compared_on_request(run, dest):
     assert run()["changed"]
     assert {entry["sha256"] for entry in read_artifact(str(dest))["files"].values()} == {None}
@@ -145,7 +213,7 @@ def test_an_unused_sharding_dimension_is_not_recorded(run, dest):
         ({"dtype": "float32"}, "inputs changed: dtype"),
         ({"release": "0.18.0"}, "inputs changed: release"),
         ({"use_parallel_embedding": True}, "inputs changed: embedding_sharding_dim"),
-        ({"use_embedding_sharing": True}, "inputs changed: use_embedding_sharing"),
+        ({"release": "0.16.0", "use_embedding_sharing": True}, "inputs changed: release, use_embedding_sharing"),
     ],
 )
 def test_options_that_change_the_checkpoint(run, change, reason):
@@ -184,6 +252,15 @@ def test_overflow_is_reported_now_and_later(run, overflowing, dest):
     assert (predicted["changed"], predicted["overflowed"], predicted.get("warnings", [])) == (True, {}, [])
 
 
+def test_a_window_that_engines_do_not_compute_is_reported(run, tmp_path):
+    config = {**LLAMA, "architectures": ["MistralForCausalLM"], "max_position_embeddings": 512}
+    for window, expected in ((256, ["config.json has sliding_window 256"]), (512, []), (None, [])):
+        src = write_model(tmp_path / f"window{window}", {**config, "sliding_window": window}, random_tensors(config))
+        warnings = run(src=str(src)).get("warnings", [])
+        assert [text in str(warning) for text, warning in zip(expected, warnings)] == [True] * len(expected)
+        assert len(warnings) == len(expected)
+
+
 def test_check_mode_reports_overflow_of_an_existing_checkpoint(run, overflowing):
     run(src=overflowing, dtype="float16")
     assert run(src=overflowing, dtype="float16", check=True)["overflowed"] == {"model.norm.weight": 4}
@@ -191,6 +268,9 @@ def test_check_mode_reports_overflow_of_an_existing_checkpoint(run, overflowing)
 
 def rewrite(name, content):
     return lambda model: (model / name).write_bytes(content)
+
+
+LFS_POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"0" * 64 + b"\nsize 4976698672\n"
 
 
 def set_config(**changes):
@@ -212,9 +292,6 @@ def as_bytes(code):
     """A tensor that is valid except for its dtype."""
     tensors = {**random_tensors(MIXTRAL), "model.norm.weight": (code, (16,), bytes(16))}
     return lambda model: write_model(model, MIXTRAL, tensors)
-
-
-SHARD = "model-00002-of-00002.safetensors"
 
 
 @pytest.mark.parametrize(
@@ -241,6 +318,9 @@ SHARD = "model-00002-of-00002.safetensors"
         (rewrite(SHARD, with_head(b"nonsense")), f"{SHARD} is not a complete safetensors file ("),
         (rewrite(SHARD, b"\xff" * 100), f"{SHARD} is not a complete safetensors file ("),
         (rewrite(SHARD, make_file({})), "its files lack "),
+        (rewrite(SHARD, LFS_POINTER), f"{SHARD} is a Git LFS pointer, not the file itself: run git lfs pull in its"),
+        (rewrite("config.json", LFS_POINTER), "config.json is a Git LFS pointer, not the file itself"),
+        (rewrite("model.safetensors.index.json", LFS_POINTER), "index.json is a Git LFS pointer, not the file itself"),
         (as_bytes("I8"), "not float32, float16 or bfloat16: model.norm.weight (I8)"),
         (as_bytes("F8_E5M2"), "not float32, float16 or bfloat16: model.norm.weight (F8_E5M2)"),
         (set_config(intermediate_size=20), "but config.json requires [20, 16]"),
@@ -255,6 +335,7 @@ SHARD = "model-00002-of-00002.safetensors"
 def test_a_damaged_model_is_refused(refused, model, damage, words):
     damage(model)
     assert words in refused()
+    assert words in refused(check=True)
 
 
 @pytest.mark.parametrize(
@@ -271,6 +352,9 @@ def test_a_damaged_model_is_refused(refused, model, damage, words):
         ),
         ({"release": "0.8.0"}, "the checkpoint format of release 0.8.0 is not supported"),
         ({"release": "latest"}, "the checkpoint format of release latest is not supported"),
+        ({"release": "1.3.0"}, "release 1.3.0 has no TensorRT engines: use release 1.2 or earlier"),
+        ({"tp_size": 1, "moe_ep_size": 2}, "moe_tp_size 1 times moe_ep_size 2 is not tp_size 1"),
+        ({"tp_size": 1, "moe_tp_size": 2}, "moe_tp_size 2 times moe_ep_size 1 is not tp_size 1"),
         ({"release": "0.9.0", "use_embedding_sharing": True}, "use_embedding_sharing needs release 0.14 to 0.16"),
         ({"world_size": 8}, "world_size 8 is not tp_size 2 times pp_size 1: set these two"),
         ({"workers": 0}, "workers must be at least 1, not 0"),
@@ -295,7 +379,9 @@ def test_invalid_requests_are_refused(refused, asked, words):
             {"use_parallel_embedding": True, "embedding_sharding_dim": 1},
             "hidden_size 15 is not divisible by tp_size 2",
         ),
-        ({"architectures": ["LlamaForCausalLM"]}, {"moe_ep_size": 2}, "moe_ep_size is 2, but LlamaForCausalLM has no"),
+        ({"architectures": ["LlamaForCausalLM"]}, {"moe_ep_size": 2}, "LlamaForCausalLM has no experts: leave moe_tp"),
+        ({"architectures": ["LlamaForCausalLM"]}, {"moe_tp_size": 1}, "LlamaForCausalLM has no experts: leave moe_tp"),
+        ({"architectures": ["LlamaForCausalLM"]}, {"tp_size": 1, "moe_ep_size": 2}, "LlamaForCausalLM has no experts"),
     ],
 )
 def test_sizes_that_do_not_divide_are_refused(refused, model, changes, asked, words):
@@ -376,6 +462,31 @@ def test_a_missing_library_is_reported(refused, monkeypatch, missing, library):
     assert f"Failed to import the required Python library ({library})" in refused()
 
 
+SHRINKING = """
+import json, os, sys
+from ansible.module_utils.testing import patch_module_args
+from ansible_collections.tritonops.trtllm.plugins.module_utils.checkpoint import _native_converter
+from ansible_collections.tritonops.trtllm.plugins.modules import trtllm_checkpoint
+write_all, shard = _native_converter.write_all, sys.argv[2]
+def shrinking(*arguments):
+    os.truncate(shard, 1000)
+    write_all(*arguments)
+_native_converter.write_all = shrinking
+with patch_module_args(json.loads(sys.argv[1])):
+    trtllm_checkpoint.main()
+"""
+
+
+@pytest.mark.parametrize("workers", [1, 4])
+def test_a_truncated_source_does_not_kill_the_module(arguments, model, dest, workers):
+    """Accessing a mapped file beyond its end would end the process by SIGBUS, without a message."""
+    asked = json.dumps({**arguments, "workers": workers})
+    process = subprocess.run([sys.executable, "-c", SHRINKING, asked, model / SHARD], stdout=subprocess.PIPE, text=True)
+    assert process.returncode == 1
+    assert f"{SHARD} changed during the conversion" in json.loads(process.stdout)["msg"]
+    assert not dest.exists() and not Path(f"{dest}.partial").exists()
+
+
 INTERRUPTED = """
 import json, sys, time
 from ansible.module_utils.testing import patch_module_args
@@ -409,6 +520,30 @@ def test_a_killed_run_leaves_nothing_for_the_next(run, arguments, dest):
     assert sorted(os.listdir(dest)) == OUTPUT and not partial.exists()
     run(dest=f"{dest}2")
     assert interrupted == tensors_in(f"{dest}2")
+
+
+def test_a_conversion_that_hangs_ends_in_time(run, arguments, dest):
+    """Its thread cannot be stopped, as with a file server that does not respond."""
+    command = [sys.executable, "-c", INTERRUPTED, json.dumps({**arguments, "workers": 1, "timeout": 2})]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    message = json.loads(done.stdout.replace("in the middle\n", ""))["msg"]
+    assert done.returncode == 1 and f"{dest} was not finished within 2 seconds" in message
+    assert "engine_build_timeout" in message and arguments["src"] in message
+    assert run(timeout=600)["changed"]
+
+
+def test_a_second_run_does_not_wait_for_ever(run, arguments, dest):
+    dest.parent.mkdir()
+    with locked(str(dest)):
+        command = [sys.executable, "-c", INTERRUPTED, json.dumps({**arguments, "timeout": 2})]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert "no other run creates it" in json.loads(done.stdout)["msg"]
+    assert not dest.exists()
+
+
+@pytest.mark.parametrize("timeout", [0, -5])
+def test_a_timeout_is_a_positive_number(refused, timeout):
+    assert refused(timeout=timeout) == f"timeout: {timeout} is not a positive number of seconds"
 
 
 def test_the_record_has_version_and_inputs(run, dest, model):

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import typing as t
 from pathlib import Path
@@ -26,6 +27,7 @@ BARE = {
     "container_toolkit": None,
     "artifacts": [],
     "deployments": {},
+    "limits": {},
     "root_foreign": [],
     "root_outdated": [],
 }
@@ -199,3 +201,16 @@ def test_the_earlier_layout_is_found(look: t.Callable[..., Result], tmp_path: Pa
         ["current", "releases"],
         [],
     )
+
+
+def test_limits_of_current_releases_are_read_from_their_records(look: t.Callable[..., Result], tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    limits = {"max_batch_size": 64, "chosen_for": KEY}
+    records = {"default": json.dumps({"limits": limits}), "old": "{}", "damaged": "{", "list": "[]", "gone": ""}
+    for name, record in records.items():
+        folder = release(root, name, "one")
+        (folder / "release.json").write_text(record)
+        (release(root, name, "two") / "release.json").write_text(json.dumps({"limits": {"max_batch_size": 1}}))
+        (folder.parents[1] / "current").symlink_to("releases/one")
+    (root / "deployments/gone/current").unlink()
+    assert look()["host_facts"]["limits"] == {"default": limits}

@@ -331,6 +331,18 @@ def test_files_of_others_at_dest_are_refused(run, engine, tmp_path, module):
 
 
 @pytest.mark.parametrize("module", [trtllm_checkpoint, trtllm_engine])
+def test_a_source_that_changes_while_the_tool_runs_is_refused(run, engine, src, module):
+    def tool(dest):
+        (convert if module is trtllm_checkpoint else build)(dest)
+        (src / "config.json").write_text('{"changed": true}')
+
+    engine.tool = tool
+    message = run(module)["msg"]
+    assert message == f"the source {src} changed meanwhile: wait until nothing writes to it, and run again"
+    assert run(module, check=True)["changed"]
+
+
+@pytest.mark.parametrize("module", [trtllm_checkpoint, trtllm_engine])
 def test_check_mode_before_the_source_exists(run, engine, tmp_path, module):
     assert run(module, check=True, src=str(tmp_path / "later"))["changed"]
 

@@ -8,6 +8,7 @@ import pytest
 from ansible_collections.tritonops.trtllm.plugins.module_utils.checkpoint._decoder import (
     MAX_COUNT,
     ConversionError,
+    describe,
     read_decoder,
     source_tensors,
 )
@@ -35,8 +36,9 @@ def test_missing_keys_have_the_defaults_of_the_model_class():
     assert (mixtral.experts, mixtral.experts_per_token, mixtral.rotary_base) == (8, 2, 1e6)
 
 
-def test_null_kv_heads_means_as_many_as_heads():
-    assert read_decoder(of("MistralForCausalLM", num_key_value_heads=None)).kv_heads == 4
+@pytest.mark.parametrize("architecture", ["LlamaForCausalLM", "MistralForCausalLM"])
+def test_null_kv_heads_means_as_many_as_heads(architecture):
+    assert read_decoder(of(architecture, num_key_value_heads=None)).kv_heads == 4
 
 
 def test_given_values_are_used():
@@ -65,6 +67,8 @@ def test_biases(config, biases):
     [
         ({"rope_scaling": {"type": "linear", "factor": 2.0}}, 10000.0, {"type": "linear", "factor": 2.0}),
         ({"rope_parameters": {"rope_type": "default", "rope_theta": 5e5}}, 5e5, None),
+        ({"rope_scaling": {"rope_type": "default"}}, 10000.0, None),
+        ({"rope_scaling": {"type": "linear", "factor": 1.0}}, 10000.0, None),
         (
             {"rope_parameters": {"rope_type": "llama3", "rope_theta": 5e5, "factor": 8.0}},
             5e5,
@@ -93,7 +97,10 @@ def test_tensors_of_a_mixture():
         ({**LLAMA, "architectures": "LlamaForCausalLM"}, "architectures[0] is None"),
         ({**LLAMA, "quantization_config": {"quant_method": "gptq"}}, "the weights are quantised ('gptq')"),
         ({**LLAMA, "compression_config": True}, "the weights are quantised (True)"),
-        ({**LLAMA, "mlp_bias": True}, "mlp_bias is not supported; use converter upstream"),
+        (
+            {**LLAMA, "mlp_bias": True},
+            "mlp_bias is True, which no engine of LlamaForCausalLM computes: use the profile",
+        ),
         ({**LLAMA, "hidden_size": 18}, "hidden_size 18 is not a multiple of num_attention_heads 4"),
         ({**LLAMA, "rms_norm_eps": float("inf")}, "rms_norm_eps must be a number greater than 0, not inf"),
         ({**LLAMA, "rope_theta": 10**400}, "rope_theta must be a number greater than 0, not 1000"),
@@ -105,8 +112,19 @@ def test_models_that_cannot_be_converted_are_refused(config, words):
 
 
 def test_all_problems_are_reported():
-    architecture = {**LLAMA, "architectures": ["A"], "quantization_config": {"quant_method": "awq"}, "mlp_bias": True}
-    assert refusal(architecture).count("config.json: ") == 3
+    several = {
+        **LLAMA,
+        "quantization_config": {"quant_method": "awq"},
+        "mlp_bias": True,
+        "clip_qkv": 8,
+        "vocab_size": 0,
+    }
+    found = refusal(several)
+    assert [word in found for word in ("quantised ('awq')", "mlp_bias", "clip_qkv is 8", "vocab_size")] == [True] * 4
+    # Of another architecture the keys may mean something else.
+    assert refusal({**several, "architectures": ["A"]}).endswith(
+        "Use converter upstream if the release supports the model"
+    )
     wrong = {
         "hidden_size": "16",
         "intermediate_size": 0,
@@ -126,3 +144,43 @@ def test_all_problems_are_reported():
     message = refusal({**LLAMA, **wrong})
     assert [name for name in wrong if f"{name} must be" not in message] == ["max_position_embeddings"]
     assert len(message) < 2000
+
+
+@pytest.mark.parametrize(
+    "changes, words",
+    [
+        ({"rope_scaling": {"type": "linear"}}, "rope_scaling has no factor"),
+        ({"rope_parameters": {"rope_type": "dynamic", "factor": "2"}}, "rope_parameters factor must be a number"),
+        (
+            {"rope_parameters": {"rope_theta": 1e4, "partial_rotary_factor": 0.25}},
+            "partial_rotary_factor is not computed",
+        ),
+        ({"rope_scaling": {"partial_rotary_factor": [1]}}, "rope_scaling partial_rotary_factor is not computed"),
+        ({"layer_types": ["full_attention", "chunked_attention"]}, "layer_types: 'chunked_attention' is not computed"),
+        ({"hidden_act": "relu2"}, "hidden_act must be one of silu, gelu"),
+        ({"sliding_window": -1}, "sliding_window must be a whole number"),
+    ],
+)
+def test_what_engines_do_not_compute_is_refused(changes, words):
+    assert words in refusal({**LLAMA, **changes})
+
+
+@pytest.mark.parametrize(
+    "changes, words",
+    [
+        # It would be written as swiglu.
+        ({"hidden_act": "gelu"}, "hidden_act must be one of silu, not 'gelu'"),
+        ({"num_experts_per_tok": 5}, "num_experts_per_tok 5 is more than num_local_experts 4"),
+    ],
+)
+def test_mixtures_that_cannot_be_converted_are_refused(changes, words):
+    assert words in refusal({**MIXTRAL, **changes})
+
+
+def test_another_architecture_is_described_by_its_sizes():
+    other = {**of("ExaoneForCausalLM"), "hidden_act": "xielu", "rope_scaling": {"type": "new"}, "clip_qkv": 8}
+    assert describe({**other, "max_position_embeddings": 64}).layers == 2
+    nested = {"architectures": ["A"], "language_config": {**LLAMA, "max_position_embeddings": 64, "vocab_size": 7}}
+    assert describe({**nested, "vocab_size": 8}).vocab == 7
+    # The LLM API computes what engines do not.
+    assert describe({**LLAMA, "mlp_bias": True, "hidden_act": "xielu", "layer_types": ["other"]}).hidden == 16

@@ -234,6 +234,8 @@ def is_legal(decoder, cut):
         ((8, 2, None), (2, 4)),
         ((8, 4, 2), (4, 2)),
         ((8, 3, 2), (3, 2)),
+        ((1, None, 2), (1, 2)),
+        ((4, 8, None), (8, 1)),
     ],
 )
 def test_missing_sizes_are_derived(given_sizes, sizes):
@@ -253,4 +255,6 @@ def test_all_sizes_that_do_not_divide_are_reported():
         "num_key_value_heads 2 and tp_size 5: one must be a multiple of the other",
         "moe_tp_size 7 times moe_ep_size 3 is not tp_size 5",
     ]
-    assert cut_problems(DENSE, Cut(2, 1, 1, 2)) == ["moe_ep_size is 2, but LlamaForCausalLM has no experts"]
+    assert cut_problems(DENSE, Cut(2, 1, 1, 2)) == [
+        "LlamaForCausalLM has no experts: leave moe_tp_size and moe_ep_size unset"
+    ]

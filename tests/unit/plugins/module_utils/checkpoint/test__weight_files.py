@@ -178,6 +178,14 @@ def test_safetensors_can_read_the_written_files(tmp_path_factory, tensors):
     }
 
 
+def test_tensors_of_whole_pages_come_first(tmp_path):
+    shapes = {"norm": (5120,), "whole": (2, 2048), "bias": (7,), "more": (4096, 3), "odd": (101, 5120)}
+    head, offsets = make_head({**{name: ("bfloat16", shape) for name, shape in shapes.items()}, "f": ("float32", (3,))})
+    assert sorted(offsets, key=offsets.get) == ["f", "more", "whole", "bias", "norm", "odd"]
+    head, offsets = make_head({name: ("bfloat16", shape) for name, shape in shapes.items()})
+    assert (offsets["more"] - len(head), offsets["whole"] - len(head)) == (0, 6 * 4096)
+
+
 def test_the_header_is_read_as_written(tmp_path):
     tensors = {"b": ("float32", (3,)), "a": ("bfloat16", (2, 2))}
     head, offsets = make_head(tensors)

@@ -117,6 +117,13 @@ def test_without_a_driver_gpus_are_found_on_the_bus(on_bus: int | None, seen: st
         ({"memory_mib": 81920}, "gpu_memory", "error", "GPUs 0-6: 40960 MiB, but 81920 MiB is needed", "O(gpus)"),
         ({"compute_capability": "8.9"}, "gpu_capability", "error", "GPUs 0-6: 8.0, but 8.9 is needed", "O(gpus)"),
         (
+            {"compute_capability_most": "7.5"},
+            "gpu_capability",
+            "error",
+            "GPUs 0-6: 8.0, but at most 7.5 is supported",
+            "a later TensorRT-LLM version",
+        ),
+        (
             {"driver": "580", "driver_listed": "590.44.01"},
             "driver_too_old",
             "error",

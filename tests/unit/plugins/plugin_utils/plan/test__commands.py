@@ -65,7 +65,7 @@ def assert_flags(argv: list[str], known: dict[str, dict[str, Any]]) -> None:
 
 
 @pytest.mark.parametrize("release", RELEASES)
-@pytest.mark.parametrize("model", ["mixtral-8x7b", "llama-3.1-8b", "mistral-7b", "qwen2.5-7b-instruct"])
+@pytest.mark.parametrize("model", ["mixtral-8x7b", "llama-3-8b-instruct", "mistral-7b", "qwen2.5-7b-instruct"])
 def test_the_script_matches_the_architecture(release: str, model: str) -> None:
     scripts = CATALOGUE.releases[release]["convert"]["scripts"]
     architecture = CATALOGUE.models[model]["architecture"]
@@ -159,6 +159,16 @@ def test_the_llm_api_only_gets_arguments_that_it_has(release: str) -> None:
     assert model_yaml["triton_config"] == {"max_batch_size": 0, "decoupled": True}
 
 
+def test_streams_are_decoded_as_a_whole_and_proved() -> None:
+    """The ensemble decodes each token of a stream alone."""
+    plan = planned("0.9.0")
+    assert plan["model_repo"]["release"]["parameters"]["tensorrt_llm_bls"]["accumulate_tokens"] == "True"
+    proof = {"model": "ensemble", "max_tokens_field": "max_tokens"}
+    assert plan["triton_service"]["proof"] == {**proof, "stream_model": "tensorrt_llm_bls"}
+    assert planned("0.9.0", streaming=False)["triton_service"]["proof"] == proof
+    assert planned("1.2.1", profile="llmapi")["triton_service"]["proof"]["stream_model"] == "tensorrt_llm"
+
+
 @pytest.mark.parametrize("release", LLMAPI_RELEASES)
 def test_the_llm_api_builds_nothing_and_has_its_own_request_field(release: str) -> None:
     plan = planned(release, profile="llmapi", streaming=False)
@@ -172,7 +182,8 @@ def test_the_llm_api_builds_nothing_and_has_its_own_request_field(release: str) 
 
 def test_arguments_of_the_llm_api_can_be_set() -> None:
     own = {"max_batch_size": 3, "kv_cache_config": {"enable_block_reuse": False}, "enable_chunked_prefill": True}
-    plan = planned("1.2.1", profile="llmapi", repository_parameters={"tensorrt_llm": own})
+    parameters = {"tensorrt_llm": own}
+    plan = planned("1.2.1", profile="llmapi", repository_parameters=parameters, limits={"max_batch_size": 3})
     model_yaml = plan["model_repo"]["release"]["llm_args"]["tensorrt_llm"]
     assert model_yaml["max_batch_size"] == 3 and model_yaml["enable_chunked_prefill"] is True
     assert model_yaml["kv_cache_config"] == {"free_gpu_memory_fraction": 0.9, "enable_block_reuse": False}
@@ -180,7 +191,8 @@ def test_arguments_of_the_llm_api_can_be_set() -> None:
 
 def test_overrides_win_over_required_arguments_of_the_llm_api() -> None:
     own = {"tensorrt_llm": {"model_transaction_policy": {"decoupled": False}, "max_batch_size": 4}}
-    assert planned("1.2.1", profile="llmapi", repository_overrides=own)["model_repo"]["release"]["overrides"] == own
+    plan = planned("1.2.1", profile="llmapi", repository_overrides=own, streaming=False)
+    assert plan["model_repo"]["release"]["overrides"] == own
 
 
 def test_merging_does_not_change_its_inputs() -> None:

@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +19,7 @@ from ansible_collections.tritonops.trtllm.tests.unit.support.planning import (
     host,
     host_of,
     host_plan,
+    shape_of,
 )
 
 PORTS = {"http_port": 8010, "grpc_port": 8011, "metrics_port": 8012}
@@ -386,3 +389,93 @@ def test_hosts_are_planned_independently() -> None:
     """Ports and GPUs of different hosts do not conflict."""
     found = fleet(a=[], b=[])
     assert json.dumps(found["hosts"]["a"]) == json.dumps(found["hosts"]["b"]) == json.dumps(two(host(artifacts=[])))
+
+
+# --- the hub's token --------------------------------------------------------------------------------------------------
+
+
+GATED = {"model": "llama-3.1-8b"}
+
+
+def token_plan(token_file: Any, facts: dict[str, Any] | None = None, **options: Any) -> Any:
+    """The plan of a host without artifacts."""
+    facts = facts or host(artifacts=[])
+    planned = replace(host_of(facts, **{**GATED, **options}), token_file=token_file)
+    return plan_fleet({"one": planned}, CATALOGUE)["hosts"]["one"]
+
+
+@pytest.fixture(name="token")
+def fixture_token(tmp_path: Path) -> str:
+    (tmp_path / "token").write_text("hf_secret\n")
+    return str(tmp_path / "token")
+
+
+def test_a_gated_model_needs_a_token(token: str) -> None:
+    (refusal,) = token_plan(None)["refusals"]
+    assert refusal["variable"] == "trtllm_token_file"
+    assert "meta-llama/Llama-3.1-8B is a gated model" in refusal["message"]
+    assert "accept its licence at https://huggingface.co/meta-llama/Llama-3.1-8B" in refusal["message"]
+    accepted_plan = token_plan(token)
+    assert accepted_plan["refusals"] == [] and accepted_plan["token_file"] == token
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"model": "mixtral-8x7b"},
+        {"weights": {"path": "/srv/weights"}},
+        {"weights": {"offline": True}},
+        {"weights": {"endpoint": "https://mirror.example"}},
+    ],
+)
+def test_a_hub_that_is_not_asked_or_not_gated_needs_no_token(options: dict[str, Any]) -> None:
+    assert token_plan(None, **options)["refusals"] == []
+
+
+def test_weights_that_are_already_there_need_no_token() -> None:
+    key = token_plan(None, host())["deployments"]["default"]["artifacts"]["weights"]["key"]
+    for path in (None, "/nowhere/token"):
+        plan = token_plan(path, facts=host(artifacts=[f"weights/{key}"]))
+        assert (plan["refusals"], plan["token_file"]) == ([], "")
+
+
+def test_a_plan_by_shape_only_warns() -> None:
+    """The facts of a shape do not say which artifacts there are."""
+    plan = token_plan(None, host())
+    assert plan["refusals"] == []
+    (warning,) = plan["deployments"]["default"]["warnings"]
+    assert warning.startswith("trtllm_token_file: meta-llama/Llama-3.1-8B is a gated model")
+
+
+def test_a_model_with_its_own_shape_is_gated_too() -> None:
+    model = {"repository": "meta-llama/Llama-3.1-8B", "revision": "main", "architecture": "LlamaForCausalLM"}
+    plan = token_plan(None, model={**model, "shape": vars(shape_of("llama-3.1-8b"))})
+    assert [entry["variable"] for entry in plan["refusals"]] == ["trtllm_token_file"]
+
+
+@pytest.mark.parametrize(("content", "words"), [(None, "cannot be read: "), (" \n", "is empty")])
+def test_a_token_that_cannot_be_read_is_refused(content: str | None, words: str, tmp_path: Path) -> None:
+    """Also for a model that is not gated, because the tasks that send it would fail."""
+    path = tmp_path / "own"
+    if content is not None:
+        path.write_text(content)
+    (refusal,) = token_plan(str(path), model="mixtral-8x7b")["refusals"]
+    assert (refusal["variable"], refusal["value"]) == ("trtllm_token_file", str(path))
+    assert refusal["message"].startswith(words)
+
+
+@pytest.mark.parametrize("path", [7, ["x"], {"a": 1}, "\0", "~nobody-at-all/token"])
+def test_a_token_file_that_is_no_path_is_refused(path: Any) -> None:
+    (refusal,) = token_plan(path)["refusals"]
+    assert refusal["variable"] == "trtllm_token_file"
+
+
+def test_a_relative_token_file_is_in_the_current_folder(token: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(Path(token).parent)
+    plan = token_plan("token")
+    assert (plan["refusals"], plan["token_file"]) == ([], token)
+
+
+def test_a_missing_token_is_among_the_other_reasons() -> None:
+    variables = [entry["variable"] for entry in token_plan(None, precision="int3")["refusals"]]
+    assert sorted(variables) == ["trtllm_precision", "trtllm_token_file"]

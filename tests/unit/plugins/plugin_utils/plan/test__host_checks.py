@@ -43,6 +43,37 @@ def test_a_gpu_must_support_the_precision(precision: str) -> None:
         accepted(host(gpus=[old]), **request, precision="float16")
 
 
+@pytest.mark.parametrize(
+    ("release", "gpu", "capability", "says"),
+    [
+        ("0.14.0", "Tesla V100-SXM2-32GB", "7.0", ""),
+        ("0.15.0", "Tesla V100-SXM2-32GB", "7.0", "7.0, but 7.5 is needed (TensorRT-LLM 0.15.0 supports 7.5 to 9.0)"),
+        (
+            "1.2.1",
+            "Tesla V100-SXM2-32GB",
+            "7.0",
+            "(TensorRT-LLM 1.2.1 supports 7.5 or later): use trtllm_release 0.14.0",
+        ),
+        ("1.2.1", "Tesla P100-PCIE-16GB", "6.0", "use other GPUs: no version supports these"),
+        (
+            "0.16.0",
+            "NVIDIA B200",
+            "10.0",
+            "10.0, but at most 9.0 is supported (TensorRT-LLM 0.16.0 supports 7.5 to 9.0)",
+        ),
+        ("0.16.0", "NVIDIA RTX PRO 6000", "12.0", ": use trtllm_release 1.2.1 or other GPUs"),
+        ("0.17.0", "NVIDIA RTX PRO 6000", "12.0", ""),
+        ("0.8.0", "NVIDIA H100 80GB HBM3", "9.0", ""),
+        ("0.8.0", "NVIDIA of the future", None, ""),
+    ],
+)
+def test_a_version_must_support_the_gpus(release: str, gpu: str, capability: str | None, says: str) -> None:
+    gpus = [{"name": gpu, "memory_mib": 32768, "compute_capability": capability}] * 8
+    found = refused(host(gpus=gpus), release=release, model="tinyllama-1.1b-chat")
+    assert list(found) == (["trtllm_release"] if says else [])
+    assert says in found.get("trtllm_release", "")
+
+
 def test_an_a100_does_not_support_fp8() -> None:
     messages = [entry["message"] for entry in plan_for(precision="fp8")["refusals"]]
     assert "compute capability of GPUs 0-7: 8.0, but 8.9 is needed (for fp8): use float16 or bfloat16" in messages

@@ -300,6 +300,8 @@ NESTED = {
     "server": ["address", "http_port", "grpc_port", "metrics_port", "shm_size", "ulimits"],
     "repository_parameters": ["tensorrt_llm", "ensemble", "none"],
     "repository_overrides": ["tensorrt_llm", "ensemble", "none"],
+    "build_options": ["lora_plugin", "--max_lora_rank", "dry_run", "none"],
+    "convert_options": ["tp_size", "use_parallel_embedding", "rotary_base"],
 }
 SHAPE = ["layers", "heads", "kv_heads", "hidden", "ffn", "vocab", "max_positions", "experts", "head_size"]
 DIMENSIONS = {
@@ -327,6 +329,10 @@ def requests() -> Iterator[Any]:
         for profile in ("engine", "llmapi"):
             parameters = {"repository_parameters": {"tensorrt_llm": {"max_batch_size": value, "max_queue_size": value}}}
             yield {**GOOD, "profile": profile, **parameters}
+            agreeing = {"max_beam_width": value, "kv_cache_config": value, "max_tokens_in_paged_kv_cache": value}
+            yield {**GOOD, "profile": profile, "repository_parameters": {"tensorrt_llm": agreeing}}
+            fields = {"instance_group": value, "max_batch_size": value, "model_transaction_policy": value}
+            yield {**GOOD, "profile": profile, "repository_overrides": {"tensorrt_llm": fields}}
             yield {**GOOD, "profile": profile, "repository_overrides": {"tensorrt_llm": {"parameters": {"a": value}}}}
     chance = random.Random(3)
     for _round in range(300):

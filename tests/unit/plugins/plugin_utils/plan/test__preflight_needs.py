@@ -33,7 +33,8 @@ def test_needs_for_the_gpus_of_the_tutorials_host() -> None:
     memory = gpus.pop("memory_mib")
     assert gpus == {
         "count": 8,
-        "compute_capability": "",
+        "compute_capability": "7.0",
+        "compute_capability_most": "9.0",
         "driver": "525",
         "driver_listed": "545.23.08",
         "executable": "nvidia-smi",
@@ -45,6 +46,7 @@ def test_needs_for_the_gpus_of_the_tutorials_host() -> None:
 @pytest.mark.parametrize("limits", [{"max_seq_len": 4096}, {"max_seq_len": 2000}, {"kv_cache_fraction": 0.35}])
 def test_the_needed_memory_fits_one_sequence(limits: dict[str, Any]) -> None:
     """Plan and preflight agree exactly. A KV cache has whole blocks, so 2000 tokens need more than 13504 MiB."""
+    limits = {"max_batch_size": 8, "max_input_len": 1024, "max_seq_len": 2048, "max_num_tokens": 8192, **limits}
     request: dict[str, Any] = {"release": "0.9.0", "image": IMAGE, "parallelism": {"tensor": 8}, "limits": limits}
     least = needs(**request)["gpus"]["memory_mib"]
     assert least > 13504
@@ -65,6 +67,9 @@ def test_insufficient_memory_is_waived_once() -> None:
 
 def test_needs_include_compute_capability_and_driver() -> None:
     assert needs(precision="bfloat16")["gpus"]["compute_capability"] == "8.0"
+    assert needs(precision="float16")["gpus"]["compute_capability"] == "7.5"
+    stricter = {"compute_capability": "8.0", "compute_capability_most": "8.0"}
+    assert stricter.items() <= needs(preflight_gpus=stricter)["gpus"].items()
     assert needs()["gpus"]["driver"] == "580"
 
 

@@ -77,7 +77,7 @@ def test_mixtral_on_eight_a100_of_40_gb() -> None:
     # Keys and values of 32 layers, one KV head of size 128 per GPU, two bytes each.
     assert gpu["kv_bytes_per_token"] == 2 * 32 * 1 * 128 * 2 == 16 * 1024
     assert gpu["kv_tokens"] == pytest.approx(1.58e6, rel=0.01)
-    assert gpu["sequences"] == gpu["kv_tokens"] // 2048
+    assert gpu["sequences"] == gpu["kv_tokens"] // plan["limits"]["max_seq_len"]
     # 46.7 G parameters without one of two embeddings, divided by eight, plus a whole embedding of 32000 x 4096.
     eighth = (46.70e9 - 0.131e9) / 8 * 2 + 0.262e9
     assert gpu["weights"] == pytest.approx(eighth, rel=0.005)

@@ -8,12 +8,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._host_facts import facts_of_shape
 from ansible_collections.tritonops.trtllm.tests.unit.support.planning import CATALOGUE, IMAGE, accepted, host, warned
 
 
 def test_an_older_driver_of_the_same_cuda_is_warned_of() -> None:
     assert warned("the driver is 580.95, but the image was built for 590.44.01", host(driver_version="580.95"))
-    assert warned("driver is not known, so it was not checked", host(driver_version=None))
     assert not warned("driver", host(driver_version="590.44.01"))
 
 
@@ -29,22 +29,19 @@ def test_a_batch_of_one_is_warned_of() -> None:
     assert not warned("serves one request at a time")
 
 
-@pytest.mark.parametrize("release", CATALOGUE.releases)
-def test_a_build_default_of_batch_one_is_warned_of(release: str) -> None:
-    default = "max_batch_size is not set: the engine is built for 8"
-    assert warned(default, release=release, image=IMAGE) is (release in ("0.8.0", "0.9.0", "0.10.0"))
-    assert not warned(default, release=release, image=IMAGE, limits={"max_batch_size": 8})
-
-
 def test_instances_on_gpus_give_a_warning() -> None:
     overrides = {"tensorrt_llm": {"instance_group": [{"count": 1, "kind": "KIND_GPU"}]}}
     assert warned("KIND_GPU", repository_overrides=overrides)
     assert not warned("KIND_GPU", repository_overrides={"tensorrt_llm": {"instance_group": [{"kind": "KIND_CPU"}]}})
 
 
-def test_streaming_is_warned_of() -> None:
-    assert warned("trtllm_streaming")
-    assert not warned("trtllm_streaming", streaming=False)
+@pytest.mark.parametrize("release", CATALOGUE.releases)
+@pytest.mark.parametrize("shape", ["BM.GPU4.8", "VM.GPU.A10.1"])
+@pytest.mark.parametrize("profile", ["engine", "llmapi"])
+def test_defaults_are_not_warned_of(release: str, profile: str, shape: str) -> None:
+    if profile in CATALOGUE.releases[release]["profiles"]:
+        facts = facts_of_shape(CATALOGUE.shapes[shape])
+        assert accepted(facts, release=release, profile=profile, image=IMAGE, model="mistral-7b")["warnings"] == []
 
 
 @pytest.mark.parametrize(
@@ -70,6 +67,22 @@ def test_limits_that_the_llm_api_has_not_are_warned_of() -> None:
     assert not warned("and ignored", profile="llmapi", limits={"max_seq_len": 4096})
 
 
+@pytest.mark.parametrize(("revision", "warns"), [("main", True), ("1" * 40, False), ("1" * 7, True)])
+def test_a_revision_that_can_change_is_warned_of(revision: str, warns: bool) -> None:
+    model = {"preset": "mixtral-8x7b-instruct", "revision": revision}
+    assert warned("is not a commit", model=model) is warns
+    # Nothing is downloaded from a hub.
+    assert not warned("is not a commit", model=model, weights={"path": "/srv/weights"})
+
+
+@pytest.mark.parametrize(
+    ("method", "warns"), [("awq", True), ("compressed-tensors", True), ("fp8", False), ("", False)]
+)
+def test_quantised_weights_whose_size_is_not_known_are_warned_of(method: str, warns: bool) -> None:
+    model = {"preset": "mixtral-8x7b-instruct", "quantization": method}
+    assert warned(f"is quantised ({method})", host("BM.GPU.H100.8"), profile="llmapi", model=model) is warns
+
+
 def test_a_placeholder_can_be_left_unfilled() -> None:
     plan = accepted(repository_parameters={"preprocessing": {"engine_dir": None}})
     assert "engine_dir" not in plan["model_repo"]["release"]["parameters"]["preprocessing"]
@@ -87,7 +100,10 @@ def test_a_misspelt_argument_of_the_llm_api_gives_a_warning() -> None:
 
 def test_prompts_longer_than_a_step_give_a_warning() -> None:
     limits = {"max_input_len": 4096, "max_seq_len": 8192}
-    assert warned("max_num_tokens 2048", limits={**limits, "max_num_tokens": 2048})
+    for profile, name in (("engine", "enable_chunked_context"), ("llmapi", "enable_chunked_prefill")):
+        request: dict[str, Any] = {"profile": profile, "limits": {**limits, "max_num_tokens": 2048}}
+        assert warned("max_num_tokens 2048", **request) and warned(f"set {name}: true", **request)
+        assert not warned("max_num_tokens", **request, repository_parameters={"tensorrt_llm": {name: True}})
     assert not warned("max_num_tokens", limits=limits)
 
 

@@ -24,6 +24,7 @@ from ansible_collections.tritonops.trtllm.tests.unit.support.planning import (
     plan_for,
     refused,
     shape_of,
+    warned,
 )
 
 TINY = {"layers": 2, "heads": 4, "kv_heads": 2, "hidden": 64, "ffn": 128, "vocab": 100, "max_positions": 4096}
@@ -45,7 +46,7 @@ OWN = {"repository": "me/Tiny", "revision": "1" * 40, "architecture": "LlamaForC
         ({"model": {**OWN, "shape": {**TINY, "hidden": 66}}}, "trtllm_model.shape.head_size", "is required"),
         ({"model": {**OWN, "shape": {"layers": 2}}}, "trtllm_model.shape.heads", "is required"),
         ({"model": {**OWN, "config": [1]}}, "trtllm_model.config", "content of the model's config.json"),
-        ({"model": {**OWN, "architecture": "GPT2"}}, "trtllm_model.architecture", "supported are LlamaForCausalLM"),
+        ({"model": {**OWN, "architecture": "GPT2"}}, "trtllm_model.architecture", "this collection converts Llama"),
         ({"model": "Qwen/Qwen3-8B"}, "trtllm_model", "use {repository: Qwen/Qwen3-8B, revision: COMMIT}"),
         ({"model": "Qwen/Qwen2.5-7B-Instruct"}, "trtllm_model", "or its preset, qwen2.5-7b-instruct"),
         ({"model": ["mixtral-8x7b", "llama-3.1-8b"]}, "trtllm_model", "further models of a host go into trtllm_deploy"),
@@ -118,8 +119,18 @@ OWN = {"repository": "me/Tiny", "revision": "1" * 40, "architecture": "LlamaForC
             "use 8 and 1",
         ),
         ({"limits": {"max_seq_len": 40000}}, "trtllm_limits.max_seq_len", "at most 32768"),
-        ({"limits": {"max_input_len": 2048}}, "trtllm_limits.max_input_len", "less than max_seq_len"),
-        ({"limits": {"max_num_tokens": 4}}, "trtllm_limits.max_num_tokens", "at least max_batch_size, 8"),
+        (
+            {"limits": {"max_input_len": 2048, "max_seq_len": 2048}},
+            "trtllm_limits.max_input_len",
+            "less than max_seq_len",
+        ),
+        ({"limits": {"max_input_len": 32768}}, "trtllm_limits.max_input_len", "at most 32768 positions"),
+        ({"limits": {"max_seq_len": 1}}, "trtllm_limits.max_seq_len", "at least 2"),
+        (
+            {"limits": {"max_num_tokens": 4, "max_batch_size": 8}},
+            "trtllm_limits.max_num_tokens",
+            "at least max_batch_size, 8",
+        ),
         ({"limits": {"max_batch_size": "many"}}, "trtllm_limits.max_batch_size", "at least 1"),
         ({"limits": {"kv_cache_fraction": 1.5}}, "trtllm_limits.kv_cache_fraction", "at most 1"),
         ({"limits": {"kv_cache_fraction": 10**400}}, "trtllm_limits.kv_cache_fraction", "at most 1"),
@@ -398,7 +409,7 @@ def test_a_mixtral_without_kv_heads_and_experts_has_the_defaults_of_transformers
         ({"tie_word_embeddings": "yes"}, "trtllm_model.config", "tie_word_embeddings must be true or false"),
         ({"architectures": []}, "trtllm_model.architecture", "is required for a model that is not a preset"),
         ({"architectures": [5]}, "trtllm_model.architecture", "must be a string"),
-        ({"architectures": ["BloomForCausalLM"]}, "trtllm_model.architecture", "unless trtllm_model.shape is set"),
+        ({"architectures": ["BloomForCausalLM"]}, "trtllm_model.architecture", "this collection converts LlamaForCaus"),
         ({"torch_dtype": 16}, "trtllm_model.dtype", "must be a string"),
         ({"compression_config": True}, "trtllm_model.quantization", "must be a string"),
     ],
@@ -407,6 +418,177 @@ def test_values_missing_in_config_json_are_required(change: dict[str, Any], vari
     found = refused(model=described({**CONFIGS["llama-3.1-8b"], **change}))
     assert list(found) == [variable]
     assert says in found[variable]
+
+
+# What the configuration of a model with several parts says about its language model.
+GEMMA3 = {
+    "architectures": ["Gemma3ForConditionalGeneration"],
+    "text_config": {
+        "num_hidden_layers": 34,
+        "hidden_size": 2560,
+        "num_attention_heads": 8,
+        "num_key_value_heads": 4,
+        "head_dim": 256,
+        "intermediate_size": 10240,
+        "vocab_size": 262208,
+        "max_position_embeddings": 131072,
+    },
+    "vision_config": {"hidden_size": 1152},
+}
+QWEN3_MOE = {
+    "architectures": ["Qwen3MoeForCausalLM"],
+    "num_hidden_layers": 48,
+    "hidden_size": 2048,
+    "num_attention_heads": 32,
+    "num_key_value_heads": 4,
+    "head_dim": 128,
+    "intermediate_size": 6144,
+    "moe_intermediate_size": 768,
+    "num_experts": 128,
+    "num_experts_per_tok": 8,
+    "norm_topk_prob": True,
+    "vocab_size": 151936,
+    "max_position_embeddings": 40960,
+}
+MISTRAL = {**CONFIGS["mistral-7b-instruct"], "sliding_window": 4096}
+QWEN2 = {**CONFIGS["qwen2.5-0.5b-instruct"], "sliding_window": 8192}
+DUAL_CHUNK = {"chunk_size": 262144, "local_size": 8192, "original_max_position_embeddings": 262144}
+
+
+@pytest.mark.parametrize("release", ["0.16.0", "1.2.1"])
+@pytest.mark.parametrize(
+    "config", [GEMMA3, {"architectures": ["Qwen3ForCausalLM"]}, {"architectures": ["GPT2LMHeadModel"], "n_layer": 12}]
+)
+def test_of_a_model_that_is_not_converted_only_the_architecture_is_named(release: str, config: dict[str, Any]) -> None:
+    (refusal,) = plan_for(release=release, model=described(config))["refusals"]
+    assert (refusal["variable"], refusal["value"]) == ("trtllm_model.architecture", config["architectures"][0])
+    assert f"cannot be converted for TensorRT-LLM {release}: this collection converts Llama" in refusal["message"]
+    assert ("serves it with TensorRT-LLM 1.0.0 and later" in refusal["message"]) is ("Qwen3ForCausalLM" in str(config))
+
+
+def test_the_llm_api_serves_models_whose_values_are_nested() -> None:
+    assert warned("Gemma3ForConditionalGeneration is not among", profile="llmapi", model=described(GEMMA3))
+    config = {**GEMMA3, "architectures": ["LlamaForCausalLM"]}
+    shape = shape_of(described(config))
+    assert (shape.layers, shape.hidden, shape.head_dim, shape.max_positions) == (34, 2560, 256, 131072)
+
+
+def test_the_llm_api_serves_architectures_of_its_version_without_a_warning() -> None:
+    request = {"profile": "llmapi", "model": described(QWEN3_MOE)}
+    assert not warned("Qwen3MoeForCausalLM", release="1.2.1", **request)
+    warning = "Qwen3MoeForCausalLM is not among those that the catalogue lists for TensorRT-LLM 0.21.0, but for 1.0.0"
+    assert warned(warning, release="0.21.0", **request)
+
+
+def test_the_size_of_a_mixture_is_that_of_all_its_experts() -> None:
+    """Qwen3-30B-A3B has 30.5 billion weights."""
+    plan = accepted(host("BM.GPU.H100.8"), profile="llmapi", model=described(QWEN3_MOE))
+    (weights,) = (disk["bytes"] for disk in plan["budget"]["disk"] if disk["what"] == "weights")
+    assert 60e9 < weights < 62e9
+
+
+def test_missing_values_are_named_once_with_the_file() -> None:
+    (refusal,) = plan_for(profile="llmapi", model=described({"architectures": ["Qwen3ForCausalLM"]}))["refusals"]
+    assert refusal["message"].startswith("config.json: num_attention_heads must be")
+    assert "num_hidden_layers must be" in refusal["message"]
+    assert refusal["message"].endswith("or set trtllm_model.shape")
+
+
+@pytest.mark.parametrize(
+    ("release", "change", "says"),
+    [
+        ("0.9.0", {"hidden_size": 5120}, "head_dim 128 times 32 heads is not hidden_size: use release 0.12.0 or later"),
+        (
+            "0.11.0",
+            {"rope_scaling": {"rope_type": "llama3", "factor": 8.0}},
+            "engines of release 0.11.0 compute linear",
+        ),
+        ("1.2.1", {"rope_scaling": {"type": "longrope", "long_factor": [1.0]}}, "no release computes it"),
+        ("1.2.1", {"mlp_bias": True}, "mlp_bias is True, which no engine of LlamaForCausalLM computes"),
+        ("1.2.1", {"final_logit_softcapping": 30.0}, "final_logit_softcapping is 30.0"),
+        ("1.2.1", {"hidden_act": "xielu"}, "hidden_act must be one of silu"),
+    ],
+)
+def test_what_no_engine_computes_is_refused_by_the_plan(release: str, change: dict[str, Any], says: str) -> None:
+    config = {**CONFIGS["llama-3.1-8b"], "rope_scaling": None, "head_dim": 128, **change}
+    request: dict[str, Any] = {"release": release, "model": described(config), "image": IMAGE}
+    for converter in ("", "native", "upstream"):
+        found = refused(converter=converter, **request)
+        assert list(found) == ["trtllm_model"]
+        assert says in found["trtllm_model"]
+    # An existing engine computes what it was built for.
+    accepted(engine_dir="/srv/engine", **request)
+
+
+@pytest.mark.parametrize("release", ["0.9.0", "0.11.0", "0.12.0", "1.2.1"])
+def test_a_preset_is_refused_where_its_rotary_scaling_is_not_computed(release: str) -> None:
+    plan = plan_for(model="llama-3.1-8b", release=release)
+    assert bool(plan["refusals"]) is (release in ("0.9.0", "0.11.0"))
+
+
+@pytest.mark.parametrize("profile", ["engine", "llmapi"])
+def test_a_shape_may_have_any_numbers(profile: str) -> None:
+    huge = {**TINY, "max_positions": 2**40, "hidden": 2**40, "ffn": 2**40, "vocab": 2**40}
+    found = plan_for(profile=profile, model={**OWN, "shape": huge})["refusals"]
+    assert {refusal["check"] for refusal in found} == {"gpu_memory", "disk_space"}
+
+
+def test_a_shape_is_checked_like_a_config_json() -> None:
+    model = {**OWN, "shape": {**TINY, "head_size": 32}}
+    assert "head_dim 32 times 4 heads" in refused(release="0.9.0", model=model)["trtllm_model"]
+    wrong = {**OWN, "config": {"rope_theta": "many"}}
+    assert "rope_theta must be a number" in refused(profile="llmapi", model=wrong)["trtllm_model.config"]
+    scaled = {**OWN, "config": {"rope_scaling": {"type": "su", "factor": 2.0}}}
+    assert "rope_scaling 'su'" in refused(model=scaled)["trtllm_model"]
+
+
+@pytest.mark.parametrize(
+    ("scaling", "longest"),
+    [
+        ({"type": "yarn", "factor": 4.0, "original_max_position_embeddings": 32768}, 131072),
+        ({"type": "linear", "factor": 2.5}, 81920),
+        ({"rope_type": "dynamic", "factor": 2.0}, 65536),
+        ({"rope_type": "llama3", "factor": 8.0}, 32768),
+        (None, 32768),
+    ],
+)
+def test_lengths_that_the_scaling_allows_are_allowed(scaling: Any, longest: int) -> None:
+    model = described({**CONFIGS["qwen2.5-0.5b-instruct"], "rope_scaling": scaling})
+    accepted(model=model, limits={"max_seq_len": longest})
+    found = refused(model=model, limits={"max_seq_len": longest + 1})
+    assert f"supports at most {longest} positions" in found["trtllm_limits.max_seq_len"]
+
+
+@pytest.mark.parametrize(
+    ("config", "most", "warns"),
+    [
+        (MISTRAL, 16384, True),
+        (MISTRAL, 4096, False),
+        ({**MISTRAL, "sliding_window": None}, 16384, False),
+        ({**MISTRAL, "layer_types": ["full_attention"] * 32}, 16384, False),
+        ({key: value for key, value in MISTRAL.items() if key != "sliding_window"}, 16384, True),
+        (QWEN2, 16384, False),
+        ({**QWEN2, "use_sliding_window": True, "max_window_layers": 24}, 16384, False),
+        ({**QWEN2, "use_sliding_window": True, "max_window_layers": 12}, 16384, True),
+        ({**QWEN2, "layer_types": ["full_attention", "sliding_attention"] * 12}, 16384, True),
+        ({**QWEN2, "max_position_embeddings": 1010000, "dual_chunk_attention_config": DUAL_CHUNK}, 262144, False),
+        ({**QWEN2, "max_position_embeddings": 1010000, "dual_chunk_attention_config": DUAL_CHUNK}, 262145, True),
+        ({**QWEN2, "rope_scaling": {"type": "dynamic", "factor": 2.0}}, 32769, True),
+    ],
+)
+@pytest.mark.parametrize("profile", ["engine", "llmapi"])
+def test_attention_that_is_computed_differently_gives_a_warning(
+    config: dict[str, Any], most: int, warns: bool, profile: str
+) -> None:
+    assert warned("answers", model=described(config), limits={"max_seq_len": most}, profile=profile) is warns
+
+
+def test_a_window_can_be_given_to_the_runtime() -> None:
+    request: dict[str, Any] = {"model": described(MISTRAL), "limits": {"max_seq_len": 16384}}
+    parameter = "trtllm_repository_parameters.tensorrt_llm.max_attention_window_size"
+    assert warned(parameter, **request)
+    window = {"tensorrt_llm": {"max_attention_window_size": "4096"}}
+    assert not warned("sliding_window", repository_parameters=window, **request)
 
 
 def test_config_json_is_read_with_the_given_architecture() -> None:

@@ -32,7 +32,7 @@ def test_a_table_shows_steps_sizes_and_what_is_left() -> None:
     assert table["weights"] == ["fetch", "93.4", "GB", "mistralai/Mixtral-8x7B-v0.1", "at", "fc7ac94680e3"]
     assert table["checkpoint"][0] == "convert" and table["engine"][0] == "build"
     assert " ".join(table["service"]).startswith("start grpc at 127.0.0.1:8001, http at 127.0.0.1:8000")
-    assert " ".join(table["KV"]) == "cache 1583488 tokens of 16 KiB: 773 sequences of 2048 tokens at once"
+    assert " ".join(table["KV"]) == "cache 1583072 tokens of 16 KiB: 96 sequences of 16384 tokens at once"
     assert "40.0 GiB: runtime 1.5 GiB, weights 11.1 GiB" in " ".join(table["each"])
     assert " ".join(table["disk"]).endswith("in total)")
     assert " ".join(table["convert"]) == "native: converts the safetensors without a GPU or a container"
@@ -126,3 +126,48 @@ def test_a_refusal_of_one_deployment_is_all_that_is_shown() -> None:
 def test_a_warning_of_the_host_is_in_its_table() -> None:
     (warning,) = (line for line in table_of(host(deployments={"old": "x-1"})) if "old" in line)
     assert warning.startswith("warning   deployment old is served on this host, but is not in the inventory")
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({}, "max_batch_size 64, max_input_len 8192, max_seq_len 16384, max_num_tokens 8192 (chosen by the plan)"),
+        (
+            {"max_batch_size": 4, "max_seq_len": 4096},
+            "max_batch_size 4, max_input_len 2048, max_seq_len 4096, max_num_tokens 8192 (chosen by the plan, except"
+            " max_batch_size, max_seq_len)",
+        ),
+        (
+            {"max_batch_size": 4, "max_input_len": 16, "max_seq_len": 64, "max_num_tokens": 32},
+            "max_batch_size 4, max_input_len 16, max_seq_len 64, max_num_tokens 32 (set by trtllm_limits)",
+        ),
+    ],
+)
+def test_limits_are_shown_with_what_set_them(given: dict[str, int], words: str) -> None:
+    assert " ".join(rows(limits=given)["limits"]) == words
+
+
+def test_facts_that_are_not_verified_are_counted_and_shown_on_request() -> None:
+    release = CATALOGUE.releases["1.2.1"]
+    plans = {"one": host_plan(model=MIXTRAL, release="1.2.1")}
+    short, long = (plan_table(plans, verbose=verbose).splitlines() for verbose in (False, True))
+    count = len(release["unverified"])
+    assert count > 1 and f"catalogue {count} unverified facts about TensorRT-LLM 1.2.1 (shown with -v)" in short
+    assert f"notes     {len(release['notes'])} about TensorRT-LLM 1.2.1 (shown with -v)" in short
+    assert f"- {release['unverified'][0]}" in long and f"- {release['unverified'][0]}" not in short
+    assert f"catalogue {count} unverified facts about TensorRT-LLM 1.2.1:" in long
+    assert f"- {release['notes'][0]}" in long
+
+
+def test_a_driver_that_was_not_checked_is_no_warning() -> None:
+    table = rows(host(driver_version=None))
+    assert " ".join(table["driver"]) == "not known, so not checked; the image was built for 590.44.01"
+    assert "driver" not in rows() and "warning" not in table
+
+
+@pytest.mark.parametrize(
+    ("address", "words"), [("127.0.0.1", "keep Triton on loopback"), ("10.0.0.1", "only a gateway may reach Triton")]
+)
+def test_advice_about_cves_fits_the_address(address: str, words: str) -> None:
+    table = rows(server={"address": address}, waive=["exposed_vulnerable_release"])
+    assert words in " ".join(table["security"])

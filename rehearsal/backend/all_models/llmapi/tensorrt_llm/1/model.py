@@ -16,6 +16,7 @@ import numpy as np
 import triton_python_backend_utils as pb_utils
 import yaml
 from tensorrt_llm import LLM, RequestOutput, SamplingParams
+from trtllm_cpu.generation import RequestError
 
 FINAL = pb_utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL
 SAMPLING = (
@@ -29,9 +30,9 @@ SAMPLING = (
     "seed",
     "exclude_input_from_output",
 )
-UNSUPPORTED = ("sampling_param_return_perf_metrics", "stop")
-# Outputs that a request must ask for.
-EXTRAS = {"finish_reason": np.object_, "stop_reason": np.object_, "cumulative_logprob": np.float32}
+# Outputs that a request must ask for. All are strings, also those that are numbers in the configuration.
+EXTRAS = ("finish_reason", "stop_reason", "cumulative_logprob")
+CANCELLED = "Request cancelled by client"
 
 
 def read_yaml() -> dict[str, Any]:
@@ -65,6 +66,10 @@ def sampling_params(request: Any) -> SamplingParams:
     return SamplingParams(**given)
 
 
+def refuse(sender: Any, text: str, *code: Any) -> None:
+    sender.send(pb_utils.InferenceResponse(output_tensors=[], error=pb_utils.TritonError(text, *code)), flags=FINAL)
+
+
 class TritonPythonModel:
     @staticmethod
     def auto_complete_config(config: Any) -> Any:
@@ -89,6 +94,7 @@ class TritonPythonModel:
         except Exception as error:  # the server's log must show every error
             pb_utils.Logger.log_error(f"[trtllm] Failed to start engine: {error}")
             raise
+        self._results: dict[str, RequestOutput] = {}
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="answers", daemon=True)
         self._thread.start()
@@ -100,38 +106,56 @@ class TritonPythonModel:
     async def _answer(self, request: Any) -> None:
         sender = request.get_response_sender()
         try:
-            await self._generate(request, sender)
+            if flag(request, "stop"):
+                self._stop(request.request_id(), sender)
+            else:
+                await self._generate(request, sender)
         except Exception as error:  # a request without an answer would wait forever
             text = f"Error generating request: {error}"
             pb_utils.Logger.log_error(f"[trtllm] {text}")
-            sender.send(pb_utils.InferenceResponse(error=pb_utils.TritonError(text)), flags=FINAL)
+            refuse(sender, text)
+
+    def _stop(self, request_id: str, sender: Any) -> None:
+        if not request_id:
+            refuse(sender, "A request id must be provided for request cancellation")
+            return
+        if request_id in self._results:
+            self._results[request_id].abort()
+        refuse(sender, CANCELLED, pb_utils.TritonError.CANCELLED)
 
     async def _generate(self, request: Any, sender: Any) -> None:
-        unsupported = [name for name in UNSUPPORTED if flag(request, name)]
-        if unsupported:
-            raise ValueError(f"not supported without a GPU: {', '.join(unsupported)}")
         streaming = flag(request, "streaming")
         if streaming and not self._decoupled:
             raise ValueError("Streaming is only supported in decoupled mode.")
         text = read(request, "text_input")
-        if text is None or len(text) != 1:
-            raise ValueError("text_input must be one text")
+        if text is None:
+            raise ValueError("text_input is missing from the request")
         extras = [name for name in EXTRAS if flag(request, f"return_{name}")]
+        with_metrics = flag(request, "sampling_param_return_perf_metrics")
+        # further texts are ignored
         result = self._llm.generate_async(text[0].decode(), sampling_params(request), streaming)
-        async for output in result:
-            if sender.is_cancelled():
-                result.abort()
-            sender.send(self._response(output, extras), flags=FINAL if output.finished else 0)
+        self._results[request.request_id()] = result
+        try:
+            async for output in result:
+                if sender.is_cancelled():
+                    result.abort()
+                response = self._response(output, extras, with_metrics)
+                sender.send(response, flags=FINAL if output.finished else 0)
+        except RequestError:
+            if not result.is_aborted():
+                raise
+            refuse(sender, CANCELLED, pb_utils.TritonError.CANCELLED)
+        finally:
+            self._results.pop(request.request_id(), None)
 
     @staticmethod
-    def _response(output: RequestOutput, extras: list[str]) -> Any:
+    def _response(output: RequestOutput, extras: list[str], with_metrics: bool) -> Any:
         [completion] = output.outputs
-        tensors = [pb_utils.Tensor("text_output", np.array([completion.text.encode()], np.object_))]
-        for name in extras:
-            value = getattr(completion, name)
-            if EXTRAS[name] is np.object_:
-                value = str(value).encode()
-            tensors.append(pb_utils.Tensor(name, np.array([value], EXTRAS[name])))
+        values = {"text_output": completion.text}
+        values |= {name: getattr(completion, name) for name in extras}
+        if with_metrics:
+            values |= output.perf_metrics()
+        tensors = [pb_utils.Tensor(name, np.array([str(value).encode()], np.object_)) for name, value in values.items()]
         return pb_utils.InferenceResponse(output_tensors=tensors)
 
     def finalize(self) -> None:

@@ -16,15 +16,17 @@ from trtllm_cpu.serving import parameter
 from trtllm_cpu.tokenizer import Tokenizer
 
 FALSE = ("false", "0", "f", "n", "no")
-IMAGES = ("IMAGE_BYTES", "IMAGE_URL", "VIDEO_BYTES")
 
 
 class TritonPythonModel:
     def initialize(self, args: Mapping[str, str]) -> None:
         config = json.loads(args["model_config"])
         self._tokenizer = Tokenizer(parameter(config, "tokenizer_dir", ""))
-        unfilled = load_tables()["unfilled"]["add_special_tokens"]
+        tables = load_tables()
+        unfilled = tables["unfilled"]["add_special_tokens"]
         self._add_special_tokens = parameter(config, "add_special_tokens", unfilled).lower() not in FALSE
+        self._pad_id = self._tokenizer.end_id if tables["serving"]["pad_id"] == "end" else self._tokenizer.pad_id
+        self._batch_error = tables["serving"]["batch_error"] if tables["serving"]["preprocesses_one_row"] else None
 
     def execute(self, requests: list[Any]) -> list[Any]:
         return [self._answer(request) for request in requests]
@@ -34,14 +36,15 @@ class TritonPythonModel:
             tensor = pb_utils.get_input_tensor_by_name(request, name)
             return None if tensor is None else tensor.as_numpy()
 
-        if any(read(name) is not None for name in IMAGES):
-            return pb_utils.InferenceResponse(error=pb_utils.TritonError("images and videos are not supported here"))
         query = read("QUERY")
         rows = len(query)
+        if rows > 1 and self._batch_error:
+            pb_utils.Logger.log_error(self._batch_error)
+            return pb_utils.InferenceResponse(output_tensors=[], error=pb_utils.TritonError(self._batch_error))
         ids, lengths = self._encode(query)
         end = read("END_ID")
         pad = read("PAD_ID")
-        pad_ids = self._filled(rows, self._tokenizer.pad_id) if pad is None else pad
+        pad_ids = self._filled(rows, self._pad_id) if pad is None else pad
         decoder = read("DECODER_QUERY")
         decoder_ids, decoder_lengths = (pad_ids, self._filled(rows, 1)) if decoder is None else self._encode(decoder)
         outputs = {
@@ -66,8 +69,8 @@ class TritonPythonModel:
         return np.full((rows, 1), value, np.int32)
 
     def _encode(self, texts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        encoded = [self._tokenizer.encode(text.decode(), self._add_special_tokens) for text in texts.reshape(-1)]
-        ids = np.full((len(encoded), max(map(len, encoded))), self._tokenizer.pad_id, np.int32)
+        encoded = [self._tokenizer.encode(text.decode(), self._add_special_tokens) for text in texts[:, 0]]
+        ids = np.full((len(encoded), max(map(len, encoded))), self._pad_id, np.int32)
         for row, tokens in zip(ids, encoded):
             row[: len(tokens)] = tokens
         return ids, np.array([[len(tokens)] for tokens in encoded], np.int32)
@@ -80,9 +83,10 @@ class TritonPythonModel:
     def _bias(self, words: np.ndarray | None, weights: np.ndarray | None, rows: int) -> np.ndarray:
         if words is None or weights is None:
             return np.empty((rows, 0), np.float32)
+        assert words.shape == weights.shape, "Embedding bias words must have same dimension as embedding bias weights"
         bias = np.zeros((rows, self._tokenizer.vocab_size), np.float32)
         for row, row_words, row_weights in zip(bias, words, weights):
             for word, weight in zip(row_words, row_weights):
-                # a word's tokens may repeat; add.at counts each of them
-                np.add.at(row, self._tokenizer.encode(word.decode(), add_special_tokens=False), weight)
+                # a word's tokens may repeat; add.at counts each of them, and upstream the special ones, too
+                np.add.at(row, self._tokenizer.encode(word.decode(), add_special_tokens=True), weight)
         return bias

@@ -10,11 +10,13 @@ several tokens is decoded correctly.
 from __future__ import annotations
 
 import json
+import traceback
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 import triton_python_backend_utils as pb_utils
+from trtllm_cpu.release import load_tables
 
 TRUE = ("true", "1", "t", "y", "yes")
 
@@ -73,26 +75,10 @@ REQUEST_INPUTS = {
 }
 # Outputs of versions that accept a text for the decoder of an encoder-decoder model.
 DECODER_OUTPUTS = {"DECODER_INPUT_ID": "decoder_input_ids", "REQUEST_DECODER_INPUT_LEN": "decoder_input_lengths"}
-# The inputs that request optional outputs.
-ASKED_FOR_BY = {
-    "num_input_tokens": "return_num_input_tokens",
-    "num_output_tokens": "return_num_output_tokens",
-    **dict.fromkeys(
-        (
-            "kv_cache_alloc_new_blocks",
-            "kv_cache_reused_blocks",
-            "kv_cache_alloc_total_blocks",
-            "arrival_time_ns",
-            "first_scheduled_time_ns",
-            "first_token_time_ns",
-            "last_token_time_ns",
-            "acceptance_rate",
-            "total_accepted_draft_tokens",
-            "total_draft_tokens",
-        ),
-        "return_perf_metrics",
-    ),
-}
+
+
+class RequestValidationError(Exception):
+    """The request lacks something. Clients see this name, in the traceback that is the answer."""
 
 
 class TritonPythonModel:
@@ -102,8 +88,10 @@ class TritonPythonModel:
         has_decoder = any(tensor["name"] == "decoder_text_input" for tensor in config["input"])
         self._prepared = {**PREPROCESSING_OUTPUTS, **(DECODER_OUTPUTS if has_decoder else {})}
         parameters = {name: value["string_value"] for name, value in config["parameters"].items()}
-        self._decoupled = bool(config.get("model_transaction_policy", {}).get("decoupled", False))
+        self._decoupled = pb_utils.using_decoupled_model_transaction_policy(config)
         self._accumulate = parameters["accumulate_tokens"].lower() in TRUE
+        dropped = load_tables()["serving"]["dropped_by_bls"]
+        self._passed_on = {name: renamed for name, renamed in REQUEST_INPUTS.items() if name not in dropped}
         name = parameters["tensorrt_llm_model_name"]
         self._llm = "tensorrt_llm" if not name or name.startswith("${") else name
 
@@ -113,44 +101,50 @@ class TritonPythonModel:
             try:
                 for response in self._answer(request):
                     sender.send(response)
-            except pb_utils.TritonModelException as error:
-                sender.send(pb_utils.InferenceResponse(error=pb_utils.TritonError(str(error))))
+            except Exception:  # upstream answers every error with its traceback
+                text = traceback.format_exc()
+                pb_utils.Logger.log_error(text)
+                sender.send(pb_utils.InferenceResponse(output_tensors=[], error=pb_utils.TritonError(text)))
             sender.send(flags=pb_utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL)
 
     def _answer(self, request: Any) -> Iterator[Any]:
-        streaming = pb_utils.get_input_tensor_by_name(request, "stream")
-        accumulate = self._accumulate and streaming is not None and bool(streaming.as_numpy().any())
+        rows = validate(request)
         prepared = call("preprocessing", renamed_inputs(request, PREPROCESSING_INPUTS), list(self._prepared))
         inputs = [pb_utils.Tensor(self._prepared[name], array) for name, array in prepared.items()]
-        inputs += renamed_inputs(request, REQUEST_INPUTS)
-        passed_on = [name for name in self._outputs if self._is_wanted(request, name)]
-        seen: list[np.ndarray] = []
-        for output in self._generate(inputs, ["output_ids", "sequence_length", *passed_on]):
-            ids = output["output_ids"]
-            if accumulate:
-                seen.append(ids)
-                ids = np.concatenate(seen, axis=2)
-            lengths = np.full(ids.shape[:2], ids.shape[2], np.int32)
+        inputs += renamed_inputs(request, self._passed_on)
+        seen: dict[int, np.ndarray] = {}
+        for output in self._generate(inputs, rows):
+            ids, lengths = output.pop("output_ids"), output.pop("sequence_length")
+            if self._accumulate and self._decoupled:
+                row = int(output["batch_index"][0][0]) if "batch_index" in output else 0
+                seen[row] = ids = np.concatenate([seen[row], ids], axis=2) if row in seen else ids
+                lengths = np.array([[ids.shape[2]]], np.int32)
             tokens = [pb_utils.Tensor("TOKENS_BATCH", ids), pb_utils.Tensor("SEQUENCE_LENGTH", lengths)]
             text = call("postprocessing", tokens, ["OUTPUT"])["OUTPUT"]
-            tensors = [pb_utils.Tensor(name, output[name]) for name in passed_on if name in output]
+            tensors = [pb_utils.Tensor(name, array) for name, array in output.items()]
             yield pb_utils.InferenceResponse(output_tensors=[pb_utils.Tensor("text_output", text), *tensors])
 
-    def _is_wanted(self, request: Any, output: str) -> bool:
-        if output not in ASKED_FOR_BY:
-            return True
-        asked = pb_utils.get_input_tensor_by_name(request, ASKED_FOR_BY[output])
-        return asked is not None and bool(asked.as_numpy().any())
-
-    def _generate(self, inputs: list[Any], outputs: list[str]) -> Iterator[dict[str, np.ndarray]]:
+    def _generate(self, inputs: list[Any], rows: int) -> Iterator[dict[str, np.ndarray]]:
+        outputs = ["output_ids", "sequence_length", *self._outputs]
         request = pb_utils.InferenceRequest(model_name=self._llm, inputs=inputs, requested_output_names=outputs)
-        if not self._decoupled:
+        if not self._decoupled and rows == 1:
             yield arrays_of(request.exec())
             return
         for response in request.exec(decoupled=True):
             arrays = arrays_of(response)
             if arrays:  # a response without tensors closes a stream
                 yield arrays
+
+
+def validate(request: Any) -> int:
+    """The number of texts."""
+    text = pb_utils.get_input_tensor_by_name(request, "text_input")
+    if text is None or text.as_numpy().size == 0:
+        raise RequestValidationError("text_input is required")
+    length = pb_utils.get_input_tensor_by_name(request, "max_tokens")
+    if length is None or length.as_numpy().size == 0 or length.as_numpy().reshape(-1)[0] <= 0:
+        raise RequestValidationError("max_tokens must be a single value > 0")
+    return len(text.as_numpy())
 
 
 def renamed_inputs(request: Any, names: Mapping[str, str]) -> list[Any]:
@@ -160,7 +154,8 @@ def renamed_inputs(request: Any, names: Mapping[str, str]) -> list[Any]:
         tensor = pb_utils.get_input_tensor_by_name(request, name)
         if tensor is not None:
             array = tensor.as_numpy()
-            tensors.append(pb_utils.Tensor(new_name, array[:, None] if array.ndim == 1 else array))
+            # as upstream, which is only right for one row
+            tensors.append(pb_utils.Tensor(new_name, array[None] if array.ndim == 1 else array))
     return tensors
 
 

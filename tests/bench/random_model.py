@@ -2,13 +2,14 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Writes a Mixtral with random bfloat16 weights: `mixtral_model.py FOLDER BYTES`, with at least that many bytes."""
+"""Writes a model with random bfloat16 weights: `random_model.py NAME FOLDER BYTES`, with at least that many bytes."""
 
 from __future__ import annotations
 
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import ml_dtypes
 import numpy as np
@@ -20,27 +21,56 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.checkpoint._weigh
 )
 
 SHARD_BYTES = 1 << 30
-LAYER_BYTES = 365_000_000
-CONFIG = {
-    "architectures": ["MixtralForCausalLM"],
-    "hidden_size": 2048,
-    "intermediate_size": 3584,
-    "max_position_embeddings": 32768,
-    "num_attention_heads": 16,
-    "num_experts_per_tok": 2,
-    "num_key_value_heads": 8,
-    "num_local_experts": 8,
-    "torch_dtype": "bfloat16",
-    "vocab_size": 32000,
+CONFIGS = {
+    # Every row consists of whole pages.
+    "mixtral": {
+        "architectures": ["MixtralForCausalLM"],
+        "hidden_size": 2048,
+        "intermediate_size": 3584,
+        "max_position_embeddings": 32768,
+        "num_attention_heads": 16,
+        "num_experts_per_tok": 2,
+        "num_key_value_heads": 8,
+        "num_local_experts": 8,
+        "torch_dtype": "bfloat16",
+        "vocab_size": 32000,
+    },
+    # A row of 5120 values is two and a half pages.
+    "mistral": {
+        "architectures": ["MistralForCausalLM"],
+        "head_dim": 128,
+        "hidden_size": 5120,
+        "intermediate_size": 14336,
+        "max_position_embeddings": 32768,
+        "num_attention_heads": 32,
+        "num_key_value_heads": 8,
+        "torch_dtype": "bfloat16",
+        "vocab_size": 32000,
+    },
 }
 
 
-def make_model(folder: Path, size: int) -> None:
+def model_tensors(config: dict[str, Any]) -> dict[str, tuple[int, ...]]:
+    return source_tensors(read_decoder(config), has_head=True)
+
+
+def config_of_size(name: str, size: int) -> dict[str, Any]:
+    """The config.json of the model with as many layers as make `size` bytes."""
+    one, two = (
+        sum(
+            tensor_bytes("bfloat16", shape)
+            for shape in model_tensors({**CONFIGS[name], "num_hidden_layers": layers}).values()
+        )
+        for layers in (1, 2)
+    )
+    return {**CONFIGS[name], "num_hidden_layers": max(1, 1 - (one - size) // (two - one))}
+
+
+def make_model(config: dict[str, Any], folder: Path) -> None:
     """Write the model in shards of 1 GiB."""
-    config = {**CONFIG, "num_hidden_layers": -(-size // LAYER_BYTES)}
     folder.mkdir()
     (folder / "config.json").write_text(json.dumps(config))
-    tensors = source_tensors(read_decoder(config), has_head=True)
+    tensors = model_tensors(config)
     shards: list[list[str]] = [[]]
     filled = 0
     for name, shape in tensors.items():
@@ -70,4 +100,4 @@ def write_shard(path: Path, tensors: dict[str, tuple[str, tuple[int, ...]]]) -> 
 
 
 if __name__ == "__main__":
-    make_model(Path(sys.argv[1]), int(sys.argv[2]))
+    make_model(config_of_size(sys.argv[1], int(sys.argv[3])), Path(sys.argv[2]))
