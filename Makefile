@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 .NOTPARALLEL:
-.PHONY: setup docs docsite lint sanity unit stage molecule integration hosts hosts-all test test-all drills bench-plan bench-convert bench-site docker images rehearse rehearse-clean build help
+.PHONY: setup docs docsite lint sanity unit stage molecule integration hosts hosts-all test test-all drills bench-plan bench-convert bench-site bench-gateway docker images rehearse rehearse-clean build help
 
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 # Ansible requires a UTF-8 locale.
@@ -83,6 +83,9 @@ bench-convert: setup ## Measure how long it takes to convert a checkpoint; updat
 
 bench-site: setup ## Measure a run of the site that changes nothing; updates docs/benchmarks.md
 	python tests/bench/bench_site.py --write
+
+bench-gateway: setup ## Measure what the gateway costs; updates docs/benchmarks.md
+	python tests/bench/bench_gateway.py --write
 
 docker: ## Install and start Docker on this machine, unless it is running
 	rehearsal/bin/docker

@@ -23,7 +23,7 @@ TOP = {
     *("REUSE.toml", "SECURITY.md", "catalogue", "changelogs", "docs", "inventories", "meta", "playbooks", "plugins"),
     "roles",
 }
-KINDS = {"", ".in", ".j2", ".json", ".md", ".py", ".rst", ".svg", ".toml", ".txt", ".yaml", ".yml"}
+KINDS = {"", ".in", ".j2", ".json", ".lua", ".md", ".py", ".rst", ".svg", ".toml", ".txt", ".yaml", ".yml"}
 
 
 def galaxy(*arguments: str | Path) -> None:
