@@ -93,7 +93,7 @@ def test_a_stream_that_repeats_the_text(stub: TritonStub, generate: t.Callable[.
         {"text_output": "Cloud computing", "output_log_probs": [-0.1, -0.2, -0.3]},
     )
     result = generate(stream=True)
-    assert (result["text"], result["tokens"], result["events"]) == ("Cloud computing", 3, 3)
+    assert (result["text"], result["tokens"], result["events"]) == ("Cloud computing", 3, 4)
 
 
 def test_equal_log_probs_do_not_mean_repeated_text(stub: TritonStub, generate: t.Callable[..., Result]) -> None:
