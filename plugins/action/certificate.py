@@ -19,6 +19,7 @@ from typing import Any
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.authority._certificates import (
+    MISSING,
     PURPOSES,
     Authority,
     Wanted,
@@ -50,6 +51,8 @@ class ActionModule(ActionBase):
                 "mode": {"type": "raw", "default": "0600"},
             },
         )
+        if MISSING:
+            raise AnsibleActionFail(f"Certificates cannot be issued: {MISSING}. Install it on the control node.")
         wanted = Wanted(
             arguments["name"],
             arguments["purpose"],

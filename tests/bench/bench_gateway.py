@@ -61,7 +61,7 @@ class Way:
 def throughput(way: Way) -> float:
     """Tokens per second of all streams together."""
     tokens: list[int] = []
-    threads = [threading.Thread(target=lambda: tokens.append(way.stream())) for _ in range(STREAMS)]
+    threads = [threading.Thread(target=lambda: tokens.append(way.stream())) for _number in range(STREAMS)]
     began = time.perf_counter()
     for thread in threads:
         thread.start()
@@ -103,7 +103,7 @@ def measure(fleet: Fleet) -> str:
     direct = Way(f"http://127.0.0.1:{fleet.models['gpu1', 'chat'].port}", fleet)
     through = Way(fleet.url, fleet)
     times: dict[Way, list[float]] = {direct: [], through: []}
-    for _ in range(REQUESTS):
+    for _number in range(REQUESTS):
         for way, seconds in times.items():
             seconds.append(way.first_byte())
     print("first bytes are measured", file=sys.stderr, flush=True)

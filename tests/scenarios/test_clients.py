@@ -25,9 +25,8 @@ from urllib.request import ProxyHandler, build_opener
 
 import numpy as np
 import pytest
-import tritonclient.grpc as grpc
-import tritonclient.http as http
 from filled_templates import BACKEND, MODELS, filled
+from tritonclient import grpc, http
 from tritonclient.utils import InferenceServerException, np_to_triton_dtype
 
 pytestmark = pytest.mark.long

@@ -31,7 +31,7 @@ def as_text(entries: t.Mapping[str, str]) -> str:
 def read_text(text: str) -> dict[str, str]:
     entries = {}
     for line in text.splitlines():
-        key, _, value = line.strip().partition(" ")
+        key, _space, value = line.strip().partition(" ")
         if key and not key.startswith("#"):
             entries[key] = value.strip()
     return entries

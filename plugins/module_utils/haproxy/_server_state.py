@@ -68,7 +68,7 @@ def _servers(runtime: Runtime, host: str, deployment: str) -> list[Server]:
     found = [
         server
         for server in every
-        for name, _, served in [server.name.rpartition(":")]
+        for name, _colon, served in [server.name.rpartition(":")]
         if name == host and deployment in ("", served)
     ]
     if not found:

@@ -17,21 +17,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from cryptography import x509
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+try:
+    from cryptography import x509
+    from cryptography.exceptions import InvalidSignature
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+    from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+except ImportError as exc:
+    # Although it is a dependency of ansible-core.
+    MISSING: ImportError | None = exc
+else:
+    MISSING = None
 
 AUTHORITY_DAYS = 3650
 # Clocks of hosts may be a little behind.
 CLOCK_SKEW = timedelta(hours=1)
-PURPOSES = {
-    "server": [ExtendedKeyUsageOID.SERVER_AUTH],
-    # Gateways also accept connections, of the other gateways.
-    "gateway": [ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.SERVER_AUTH],
-    "monitoring": [ExtendedKeyUsageOID.CLIENT_AUTH],
-}
+# Whether a certificate is for connections that are accepted, and for those that are opened. Gateways accept those of the
+# other gateways.
+PURPOSES = {"server": (True, False), "gateway": (True, True), "monitoring": (False, True)}
 
 
 @dataclass(frozen=True)
@@ -85,7 +88,7 @@ def issue(authority: Authority, wanted: Wanted, now: datetime) -> bytes:
     builder = builder.add_extension(_usage(sign_certificates=False), critical=True)
     issuer_key = x509.AuthorityKeyIdentifier.from_issuer_public_key(authority.key.public_key())
     builder = builder.add_extension(issuer_key, critical=False)
-    builder = builder.add_extension(x509.ExtendedKeyUsage(PURPOSES[wanted.purpose]), critical=False)
+    builder = builder.add_extension(_extended_usage(*PURPOSES[wanted.purpose]), critical=False)
     builder = builder.add_extension(
         x509.SubjectAlternativeName([_alternative(name) for name in wanted.names]), critical=False
     )
@@ -142,6 +145,11 @@ def _usage(sign_certificates: bool) -> x509.KeyUsage:
         encipher_only=False,
         decipher_only=False,
     )
+
+
+def _extended_usage(accepts: bool, opens: bool) -> x509.ExtendedKeyUsage:
+    usages = [(accepts, ExtendedKeyUsageOID.SERVER_AUTH), (opens, ExtendedKeyUsageOID.CLIENT_AUTH)]
+    return x509.ExtendedKeyUsage([oid for is_used, oid in usages if is_used])
 
 
 def _alternative(name: str) -> x509.GeneralName:

@@ -123,8 +123,12 @@ def _chosen_limits(raw: Any) -> dict[str, Mapping[str, int]]:
     for chosen in raw.values() if isinstance(raw, Mapping) else ():
         key = chosen.get("chosen_for") if isinstance(chosen, Mapping) else None
         if isinstance(key, str):
-            found[key] = {name: value for name, value in chosen.items() if type(value) is int and 0 < value < 2**31}
+            found[key] = {name: value for name, value in chosen.items() if _is_limit(value)}
     return found
+
+
+def _is_limit(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 < value < 2**31
 
 
 def _gpus(raw: Any, checker: Checker) -> tuple[Gpu, ...]:

@@ -175,7 +175,7 @@ class HAProxy:
 
     def stop(self) -> None:
         # While it starts again after a reload, the master process can lose a signal.
-        for _ in range(5):
+        for _number in range(5):
             self.process.terminate()
             with suppress(subprocess.TimeoutExpired):
                 self.process.wait(3)

@@ -69,11 +69,11 @@ def test_a_drained_host_loses_no_stream_and_gets_no_request(fleet: Fleet, gatewa
         assert served_by(fleet, "gpu1") == served_by(fleet, "gpu2") == 4
         result = gateway.set("gpu1", "drain", wait=30)
         assert result["changed"] and result["in_flight"] == 0 and result["waited_seconds"] > 0.5
-    assert {fleet.chat(CHAT).status_code for _ in range(4)} == {200}
+    assert {fleet.chat(CHAT).status_code for _number in range(4)} == {200}
     assert served_by(fleet, "gpu1") == 4
     assert not gateway.set("gpu1", "drain")["changed"]
     assert gateway.set("gpu1", "ready")["changed"]
-    for _ in range(4):
+    for _number in range(4):
         assert fleet.chat(CHAT).status_code == 200
     assert served_by(fleet, "gpu1") > 4
 
@@ -124,20 +124,21 @@ def test_a_reload_cuts_no_stream(fleet: Fleet) -> None:
 def test_a_reload_of_an_endpoint_cuts_no_stream(fleet: Fleet) -> None:
     with fleet.streams(10, 40):
         fleet.endpoints["gpu1"].reload()
-        for _ in range(4):
+        for _number in range(4):
             assert fleet.chat(CHAT).status_code == 200
 
 
 def test_when_a_host_dies_only_requests_that_it_had_begun_fail(fleet: Fleet) -> None:
     client = fleet.client()
     streams = [
-        iter(client.chat.completions.create(model="chat", messages=[], max_tokens=40, stream=True)) for _ in range(4)
+        iter(client.chat.completions.create(model="chat", messages=[], max_tokens=40, stream=True))
+        for _number in range(4)
     ]
     for stream in streams:
         next(stream)
     fleet.endpoints["gpu1"].kill()
     began = time.monotonic()
-    assert [fleet.chat(CHAT).status_code for _ in range(8)] == [200] * 8
+    assert [fleet.chat(CHAT).status_code for _number in range(8)] == [200] * 8
     assert time.monotonic() - began < 2
     lengths = []
     for stream in streams:
@@ -153,7 +154,7 @@ def test_when_a_host_dies_only_requests_that_it_had_begun_fail(fleet: Fleet) -> 
 def test_a_dead_model_server_is_taken_out_and_its_requests_go_elsewhere(fleet: Fleet) -> None:
     fleet.models["gpu1", "chat"].shutdown()
     fleet.models["gpu1", "chat"].server_close()
-    assert [fleet.chat(CHAT).status_code for _ in range(8)] == [200] * 8
+    assert [fleet.chat(CHAT).status_code for _number in range(8)] == [200] * 8
     statuses = {server.name: server.status for server in fleet.gateway.runtime.servers()}
     assert statuses["gpu1:triton"] == "UP"
     wait_for(lambda: server_status(fleet, "gpu1:chat") == "DOWN")
@@ -197,7 +198,7 @@ def test_the_queue_is_bounded(fleet: Fleet) -> None:
         fleet.gateway.runtime.change(f"set maxconn server chat/{host}:chat 1")
     answers: list[int] = []
     long = '{"model": "chat", "max_tokens": 30, "stream": true}'
-    threads = [threading.Thread(target=lambda: answers.append(fleet.chat(long).status_code)) for _ in range(12)]
+    threads = [threading.Thread(target=lambda: answers.append(fleet.chat(long).status_code)) for _number in range(12)]
     for thread in threads:
         thread.start()
         time.sleep(0.02)
@@ -240,7 +241,7 @@ def test_a_standby_continues_with_the_counters(fleet: Fleet, other: HAProxy) -> 
     for gateway in (fleet.gateway, other):
         fleet.set_keys(key, gateway=gateway)
     text = '{"model": "chat", "max_tokens": 40}'
-    assert [fleet.chat(text, "sk-search").status_code for _ in range(2)] == [200, 200]
+    assert [fleet.chat(text, "sk-search").status_code for _number in range(2)] == [200, 200]
     time.sleep(1)
     assert fleet.chat(text, "sk-search", port_of(other)).status_code == 429
 
@@ -251,14 +252,14 @@ def test_two_active_gateways_enforce_the_limit_together(fleet: Fleet, other: HAP
     for gateway in (fleet.gateway, other):
         fleet.set_keys(key, gateway=gateway)
     answers = [
-        fleet.chat(CHAT, "sk-search", port).status_code for port in (fleet.port, port_of(other)) for _ in range(5)
+        fleet.chat(CHAT, "sk-search", port).status_code for port in (fleet.port, port_of(other)) for _number in range(5)
     ]
     assert answers == [200, 200, 200, 429, 429] * 2
 
 
 def test_weights_share_the_requests_of_a_model(fleet: Fleet) -> None:
     fleet.gateway.runtime.change("set server chat/gpu1:chat weight 0")
-    assert [fleet.chat(CHAT).status_code for _ in range(6)] == [200] * 6
+    assert [fleet.chat(CHAT).status_code for _number in range(6)] == [200] * 6
     assert served_by(fleet, "gpu1") == 0
 
 
@@ -319,7 +320,7 @@ def test_the_gateway_does_not_trust_another_host_in_the_place_of_one(fleet: Flee
     fleet.certificate(fleet.folder / "gpu1/certificate.pem", "gpu9", "server")
     fleet.endpoints["gpu1"].reload()
     wait_for(lambda: server_status(fleet, "gpu1:chat") == "DOWN", 15)
-    assert [fleet.chat(CHAT).status_code for _ in range(4)] == [200] * 4
+    assert [fleet.chat(CHAT).status_code for _number in range(4)] == [200] * 4
     assert served_by(fleet, "gpu1") == 0
 
 

@@ -179,7 +179,7 @@ def test_the_longest_body_is_routed_whatever_the_order_of_its_keys(fleet: Fleet)
 
 def test_bodies_without_an_announced_length_have_the_same_limit(fleet: Fleet) -> None:
     assert fleet.chat(iter([b'{"model": ', b'"chat"}'])).status_code == 200  # type: ignore[arg-type]
-    assert code(fleet.chat(b"x" * 1000 for _ in range(BODY_BYTES // 1000 + 100))) == (413, "request_too_large")  # type: ignore[arg-type]
+    assert code(fleet.chat(b"x" * 1000 for _number in range(BODY_BYTES // 1000 + 100))) == (413, "request_too_large")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -208,7 +208,7 @@ def test_a_request_reserves_what_it_allows(fleet: Fleet, body: dict[str, object]
 
 def test_tokens_of_a_minute(fleet: Fleet) -> None:
     secret = key(fleet, tokens_per_minute=100)
-    answers = [fleet.chat('{"model": "chat", "max_tokens": 40}', secret) for _ in range(4)]
+    answers = [fleet.chat('{"model": "chat", "max_tokens": 40}', secret) for _number in range(4)]
     assert [answer.status_code for answer in answers] == [200, 200, 429, 429]
     assert code(answers[2]) == (429, "too_many_tokens") and int(answers[2].headers["retry-after"]) > 0
     # A refused request costs nothing.
@@ -219,7 +219,7 @@ def test_tokens_of_a_minute(fleet: Fleet) -> None:
 
 def test_requests_of_a_minute(fleet: Fleet) -> None:
     secret = key(fleet, requests_per_minute=2)
-    answers = [fleet.chat('{"model": "chat"}', secret) for _ in range(3)]
+    answers = [fleet.chat('{"model": "chat"}', secret) for _number in range(3)]
     assert [answer.status_code for answer in answers] == [200, 200, 429]
     assert fleet.client(secret).models.list().data
 
@@ -229,7 +229,7 @@ def test_limits_hold_for_requests_at_the_same_time(fleet: Fleet) -> None:
     answers: list[int] = []
     threads = [
         threading.Thread(target=lambda: answers.append(fleet.chat('{"model": "chat"}', secret).status_code))
-        for _ in range(12)
+        for _number in range(12)
     ]
     for thread in threads:
         thread.start()

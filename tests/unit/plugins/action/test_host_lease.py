@@ -150,7 +150,7 @@ def test_processes_of_other_machines_and_containers_are_unknown(place: str) -> N
     assert not host_lease.has_ended(OTHER._replace(pid=dead(), place=place))
 
 
-@pytest.mark.parametrize("pid", [os.getpid(), 1])
+@pytest.mark.parametrize("pid", [os.getpid(), 1], ids=["own", "init"])
 def test_a_run_that_exists_has_not_ended(pid: int) -> None:
     assert not host_lease.has_ended(host_lease.this_run()._replace(pid=pid))
 

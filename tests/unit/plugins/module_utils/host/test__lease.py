@@ -175,7 +175,7 @@ def test_what_another_version_writes_in_addition_is_ignored(path: str) -> None:
     lease = json.loads(Path(path).read_text())
     lease["owner"]["address"] = lease["reason"] = "new"
     Path(path).write_text(json.dumps(lease))
-    assert read(path) == before is not None
+    assert before is not None and read(path) == before
 
 
 TOO_LATE = {"owner": ALICE._asdict(), "boot": "b", "acquired": 1, "renewed": "soon", "expiry": 1800}
