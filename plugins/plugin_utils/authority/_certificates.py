@@ -32,8 +32,8 @@ else:
 AUTHORITY_DAYS = 3650
 # Clocks of hosts may be a little behind.
 CLOCK_SKEW = timedelta(hours=1)
-# Whether a certificate is for connections that are accepted, and for those that are opened. Gateways accept those of the
-# other gateways.
+# Whether a certificate is for connections that are accepted, and for those that are opened. Gateways accept those of
+# the other gateways.
 PURPOSES = {"server": (True, False), "gateway": (True, True), "monitoring": (False, True)}
 
 
