@@ -42,6 +42,8 @@ KNOWN_ON_A_HOST: dict[str, dict[str, Any]] = {
     "storage": {
         "__storage_planned": {"missing_programs": list(load(ROLES / "storage/vars/main.yml")["__storage_package_of"])}
     },
+    # Not in a bundle: Enterprise Linux 8 and 9, for example, have no HAProxy that is new enough.
+    "haproxy": {"haproxy_source": "existing"},
     # With a bundle, the image is loaded from an archive.
     "trtllm_backend": {"trtllm_backend_image": {"source": "archive"}},
 }
