@@ -56,11 +56,12 @@ def ensure_map(module: AnsibleModule) -> dict[str, t.Any]:
     old = read_text(before)
     entries = given if module.params["purge"] else {**old, **given}
     text = as_text(entries)
-    if text != before and not module.check_mode:
+    # HAProxy does not start without the file, so that an empty one is created as well.
+    changed = text != before or not os.path.exists(path)
+    if changed and not module.check_mode:
         write_file(module, path, text)
     attributes = {**module.load_file_common_arguments(module.params), "path": path}
-    changed = text != before
-    if not module.check_mode or os.path.exists(path):
+    if os.path.exists(path):
         changed = module.set_fs_attributes_if_different(attributes, changed)
     running, applied = _apply(module, path, entries)
     return {
