@@ -44,6 +44,7 @@ def test_a_host_that_another_control_node_changes_is_left_alone(site: Site) -> N
     assert site.json(LEASE)["owner"] == OWNER and starts(site) == before
     # Whoever only reads does not have to wait.
     assert site.play("verify").returncode == 0
+    site.run("rm", LEASE)
 
 
 def test_a_release_that_cannot_be_proved_is_rolled_back(site: Site) -> None:
