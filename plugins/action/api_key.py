@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import fcntl
 import json
-import os
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from typing import Any
 import yaml
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils.actions._files import replace_file
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.keys._api_keys import (
     ApiKey,
     as_content,
@@ -73,7 +73,7 @@ class ActionModule(ActionBase):
         content = json.loads(json.dumps(as_content(after)))
         _checked(content, path)
         if after != before and not self._task.check_mode:
-            _write(path, HEAD + yaml.safe_dump(content, sort_keys=False))
+            replace_file(path, (HEAD + yaml.safe_dump(content, sort_keys=False)).encode(), 0o600)
         entries = [entry for entry in content if entry["name"] == arguments["name"]]
         result: dict[str, Any] = {"changed": after != before}
         if entries:
@@ -97,14 +97,3 @@ def _checked(content: Any, path: Path) -> list[ApiKey]:
     if problems:
         raise AnsibleActionFail(f"{path}: " + "\n".join(problems))
     return keys
-
-
-def _write(path: Path, text: str) -> None:
-    """Replace the file as a whole; only its owner can read it."""
-    candidate = path.with_name(f".{path.name}.{os.getpid()}")
-    handle = os.open(candidate, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(handle, "w", encoding="utf-8") as stream:
-        stream.write(text)
-        stream.flush()
-        os.fsync(stream.fileno())
-    candidate.replace(path)

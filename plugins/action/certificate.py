@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import base64
 import fcntl
-import os
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils.actions._files import replace_file
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.authority._certificates import (
     MISSING,
     PURPOSES,
@@ -85,8 +85,8 @@ class ActionModule(ActionBase):
                 fcntl.flock(lock, fcntl.LOCK_EX)
                 if not key.exists():
                     made = new_authority(f"tritonops.trtllm {now:%Y-%m-%d}", now)
-                    _create(certificate, made[1], 0o644)
-                    _create(key, made[0], 0o600)
+                    replace_file(certificate, made[1], 0o644)
+                    replace_file(key, made[0], 0o600)
             # The key may be encrypted with Ansible Vault.
             plain = Path(self._loader.get_real_file(str(key)))
             return read_authority(plain.read_bytes(), certificate.read_bytes())
@@ -121,14 +121,3 @@ class ActionModule(ActionBase):
         # Neither the task's arguments nor a diff may contain the key.
         keep = ("failed", "msg", "changed", "owner", "group", "mode")
         return {name: done[name] for name in keep if name in done}
-
-
-def _create(path: Path, content: bytes, mode: int) -> None:
-    """Write a new file completely, or not at all."""
-    candidate = path.with_name(f".{path.name}.{os.getpid()}")
-    handle = os.open(candidate, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-    with os.fdopen(handle, "wb") as stream:
-        stream.write(content)
-        stream.flush()
-        os.fsync(stream.fileno())
-    candidate.rename(path)
