@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 .NOTPARALLEL:
-.PHONY: setup docs docsite lint sanity unit stage molecule integration hosts hosts-all test test-all drills bench-plan bench-convert bench-site bench-gateway docker images rehearse rehearse-clean build help
+.PHONY: setup docs docsite pages lint sanity unit unit-all stage molecule integration hosts hosts-all test test-all drills bench-plan bench-convert bench-site bench-scale bench-gateway bench-rolls bench-status bench-observe bench-fanout docker images rehearse rehearse-fleet rehearse-observe rehearse-clean build help
 
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 # Ansible requires a UTF-8 locale.
@@ -20,11 +20,16 @@ docs: setup ## Update generated documentation: role READMEs, plans and diagram i
 	for role in roles/*/; do aar-doc "$$role" markdown; done
 	python tests/unit/test_readme.py
 	python scripts/diagram.py docs/architecture.yml docs/architecture.svg
+	python scripts/dashboards.py
 	python tests/unit/docs/test_operations.py
+	python tests/unit/docs/test_sizing.py
 	python tests/unit/docs/test_variables.py
 
 docsite: setup ## Build the documentation as a website, in .cache/docsite/build/html
 	@scripts/docsite
+
+pages: setup ## Check the reports of runs and benchmarks in a browser, and update their screenshots
+	scripts/check_pages
 
 lint: setup ## Run all linters
 	@scripts/lint
@@ -32,19 +37,23 @@ lint: setup ## Run all linters
 sanity: setup ## Run ansible-test sanity on both versions of ansible-core
 	@scripts/sanity
 
-unit: setup ## Run the unit tests; those of plugins, playbooks and roles on both versions of ansible-core
+unit: setup ## Run the unit tests, except the long ones
 	@scripts/unit
 
-stage: setup docker ## Create what scenarios and the rehearsed site need: images, models, wheels
-	rehearsal/bin/images
+unit-all: setup ## Run all unit tests; those of plugins, playbooks and roles on both versions of ansible-core
+	@scripts/unit --all
+
+stage: setup docker ## Create what scenarios and the rehearsed site need: images, models, wheels, the load generator
 	rehearsal/bin/model
+	rehearsal/bin/images
 	rehearsal/bin/wheelhouse
+	rehearsal/bin/benchmark
 
 molecule: stage ## Run all scenarios one after another, or one with SCENARIO=name
 	molecule test $(if $(SCENARIO),-s $(SCENARIO),--all)
 
 integration: setup docker ## Test the rehearsed site
-	python -m pytest tests/integration
+	python -m pytest -m "not drill" tests/integration
 
 # Each scenario has its own host and mostly waits for it, so two run at a time.
 on_hosts := python -m pytest --numprocesses 2 --verbose --durations 0 --durations-min 20 tests/integration tests/scenarios -m
@@ -55,25 +64,29 @@ hosts: stage ## Test the rehearsed site and run the scenarios of single roles
 hosts-all: stage ## Test the rehearsed site and run every scenario except the drills
 	$(on_hosts) "not drill"
 
-# Staging mostly waits for downloads, so linters and unit tests run at the same time.
+# check_and_stage UNIT-TESTS
+# Staging mostly waits for downloads, so linters and tests run at the same time; linters mostly use one processor.
 define check_and_stage
 @mkdir -p .cache; \
 $(MAKE) --no-print-directory stage >.cache/stage.log 2>&1 & stage=$$!; \
-$(MAKE) --no-print-directory lint sanity unit; checks=$$?; \
+$(MAKE) --no-print-directory lint >.cache/lint.log 2>&1 & lint=$$!; \
+$(MAKE) --no-print-directory sanity; checks=$$?; \
+wait $$lint || checks=1; cat .cache/lint.log; \
+[ $$checks -ne 0 ] || $(MAKE) --no-print-directory $(1) || checks=1; \
 wait $$stage || { cat .cache/stage.log; exit 1; }; \
 exit $$checks
 endef
 
 test: setup ## Test a change: linters, sanity tests, unit tests, the rehearsed site, scenarios of the roles
-	$(check_and_stage)
+	$(call check_and_stage,unit)
 	@$(MAKE) --no-print-directory hosts
 
 test-all: setup ## Run all tests except the drills; this is what CI runs
-	$(check_and_stage)
+	$(call check_and_stage,unit-all)
 	@$(MAKE) --no-print-directory hosts-all
 
-drills: stage ## Run the slowest scenarios, on virtual machines (docs/testing.md says when)
-	python -m pytest --verbose --durations 0 -m drill tests/scenarios
+drills: stage ## Run the slowest tests: on virtual machines, and of a fleet under load (docs/testing.md says when)
+	python -m pytest --verbose --durations 0 -m drill tests/integration tests/scenarios
 
 bench-plan: setup ## Measure how long it takes to plan a fleet; updates docs/benchmarks.md
 	python tests/bench/bench_plan.py --write
@@ -84,8 +97,23 @@ bench-convert: setup ## Measure how long it takes to convert a checkpoint; updat
 bench-site: setup ## Measure a run of the site that changes nothing; updates docs/benchmarks.md
 	python tests/bench/bench_site.py --write
 
+bench-scale: setup ## Measure a run that changes nothing on 200 hosts that do not exist; updates docs/benchmarks.md
+	python tests/bench/bench_scale.py --write
+
 bench-gateway: setup ## Measure what the gateway costs; updates docs/benchmarks.md
 	python tests/bench/bench_gateway.py --write
+
+bench-rolls: stage ## Measure what becomes of requests while a fleet is rolled; updates docs/benchmarks.md
+	python -m pytest --verbose tests/integration/test_9_rolls.py --write-figures
+
+bench-observe: setup ## Measure what it costs to be watched; updates docs/benchmarks.md
+	python tests/bench/bench_observe.py --write
+
+bench-fanout: setup ## Measure how long hosts take to copy an artifact from each other; updates docs/benchmarks.md
+	python tests/bench/bench_fanout.py --write
+
+bench-status: setup ## Measure how long it takes to show the state of a fleet; updates docs/benchmarks.md
+	python tests/bench/bench_status.py --write
 
 docker: ## Install and start Docker on this machine, unless it is running
 	rehearsal/bin/docker
@@ -93,9 +121,17 @@ docker: ## Install and start Docker on this machine, unless it is running
 images: docker ## Build the images of the rehearsal
 	rehearsal/bin/images
 
-rehearse: ## Serve a model on this machine without a GPU, with the real playbook
+rehearse: ## Serve a model on this machine without a GPU, with the real playbook; PROFILE=engine, llmapi or serve
 	@scripts/setup --first-only
-	ansible-playbook -i inventories/rehearsal tritonops.trtllm.rehearse
+	ansible-playbook -i inventories/rehearsal tritonops.trtllm.rehearse $(if $(PROFILE),-e trtllm_profile=$(PROFILE))
+
+rehearse-fleet: ## Serve models on two hosts behind a gateway, on this machine without a GPU
+	@scripts/setup --first-only
+	ansible-playbook -i inventories/rehearsal_fleet tritonops.trtllm.rehearse_fleet
+
+rehearse-observe: ## Watch the hosts of rehearse-fleet with Prometheus, until an alert fires for a server that stops
+	@scripts/setup --first-only
+	ansible-playbook -i inventories/rehearsal_fleet tritonops.trtllm.rehearse_observe
 
 rehearse-clean: ## Remove what the rehearsal started, but keep images and downloads
 	rehearsal/bin/clean

@@ -18,8 +18,10 @@ from typing import Any
 import yaml
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.actions._files import replace_file
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.keys._api_keys import (
+    KEY_OPTIONS,
     ApiKey,
     as_content,
     ensure_key,
@@ -39,15 +41,8 @@ class ActionModule(ActionBase):
         _validated, arguments = self.validate_argument_spec(
             argument_spec={
                 "path": {"type": "path", "required": True},
-                "name": {"type": "str", "required": True},
-                "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-                "rotate": {"type": "bool", "default": False},
-                "overlap": {"type": "int", "default": 86400},
-                "models": {"type": "list", "elements": "str"},
-                "requests_per_minute": {"type": "int"},
-                "tokens_per_minute": {"type": "int"},
-                "at_once": {"type": "int"},
-                "expires": {"type": "str"},
+                "show": {"type": "bool", "default": False},
+                **KEY_OPTIONS,
             },
         )
         path = Path(arguments["path"])
@@ -79,7 +74,11 @@ class ActionModule(ActionBase):
         if entries:
             result["entry"] = entries[-1]
         if secret and not self._task.check_mode:
-            result["key"] = secret
+            if arguments["show"]:
+                # Not to the log (log_path).
+                Display().display(f"API key {arguments['name']}: {secret}", screen_only=True)
+            else:
+                result["key"] = secret
         return result
 
 

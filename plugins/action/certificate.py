@@ -15,6 +15,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+from ansible import constants
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.actions._files import replace_file
@@ -23,6 +24,7 @@ from ansible_collections.tritonops.trtllm.plugins.plugin_utils.authority._certif
     PURPOSES,
     Authority,
     Wanted,
+    certificate_pem,
     issue,
     new_authority,
     outdated,
@@ -39,7 +41,7 @@ class ActionModule(ActionBase):
         result: dict[str, Any] = super().run(tmp, task_vars)
         _validated, arguments = self.validate_argument_spec(
             argument_spec={
-                "authority": {"type": "path", "required": True},
+                "authority": {"type": "path"},
                 "name": {"type": "str", "required": True},
                 "purpose": {"type": "str", "choices": list(PURPOSES), "required": True},
                 "names": {"type": "list", "elements": "str", "default": []},
@@ -61,12 +63,14 @@ class ActionModule(ActionBase):
             arguments["renew_days"],
         )
         now = datetime.now(timezone.utc)
-        authority = self._authority(Path(arguments["authority"]).expanduser(), now)
+        # The folder of this run of Ansible, which all its workers share, and which is removed at the end.
+        folder = Path(arguments["authority"] or Path(constants.DEFAULT_LOCAL_TMP, "authority"))
+        authority = self._authority(folder.expanduser(), now)
         if authority is None:
             return {**result, "changed": True, "reason": "the authority does not exist yet"}
         current = self._read(arguments["dest"], task_vars)
         reason = outdated(current, authority, wanted, now) if current else "does not exist"
-        result["reason"] = reason
+        result.update(reason=reason, authority_certificate=certificate_pem(authority.certificate).decode("ascii"))
         content = issue(authority, wanted, now) if reason and not self._task.check_mode else None
         if reason and content is None:
             return {**result, "changed": True}

@@ -9,12 +9,12 @@ from __future__ import annotations
 from typing import Any
 
 from ansible import constants
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils.actions._once import looked_up_once
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.actions._progress import ProgressAction
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.actions._tags import (
     TagMoved,
     agreed,
     has_tag,
-    looked_up_once,
     recorded_digests,
 )
 

@@ -190,7 +190,10 @@ class CallbackModule(DefaultCallback):
         name = self._names.get(result._task._uuid) or result._task.get_name()
         shown = [values for values in items if _is_loop(result) and not values.get("_ansible_no_log")]
         labels = [self._get_item_label(values) for values in shown]
-        return f"{status}: [{self.host_label(result)}] {name}{_listed([str(label) for label in labels if label])}"
+        # The items of a loop can be delegated to different hosts.
+        each = "{{" in str(result._task.delegate_to)
+        host = result._host.get_name() if each else self.host_label(result)
+        return f"{status}: [{host}] {name}{_listed([str(label) for label in labels if label])}"
 
 
 def described(values: Mapping[str, Any], action: str) -> list[str]:

@@ -25,6 +25,14 @@ options:
       - The pattern if the variable is not set.
     type: str
     required: true
+  removed:
+    description:
+      - What to do with the hosts that the extra variable C(trtllm_remove) names. They must match the pattern.
+      - V(without) leaves them out of the pattern. With V(only), the pattern is these hosts; without the variable there
+        are none, and the play is skipped.
+      - By default the variable has no effect.
+    type: str
+    choices: [without, only]
   without_inventory:
     description:
       - The pattern if the variable is not set and there is no inventory, only the implicit localhost.
@@ -73,9 +81,21 @@ class LookupModule(LookupBase):
         name = terms[0] if terms else ""
         given = self._templar.template(variables.get(name))
         pattern = given or self._default(variables)
-        if not any(context.CLIARGS.get(option) for option in PARSE_ONLY):
+        if not parses_only():
             self._check(pattern, variables, f"{name} = {given!r}" if given else "", name)
-        return pattern if isinstance(pattern, list) else [pattern]
+        patterns = pattern if isinstance(pattern, list) else [pattern]
+        return self._with_removed(patterns, variables) if self.get_option("removed") else patterns
+
+    def _with_removed(self, patterns: list[str], variables: Variables) -> list[t.Any]:
+        """A list in a list is not joined to text."""
+        given = self._templar.template(variables.get("trtllm_remove")) or []
+        removed = [str(name) for name in (given if isinstance(given, list) else [given])]
+        if removed and not parses_only():
+            hosts = [host.name for host in self._inventory(variables).get_hosts(patterns)]
+            check_removed(removed, hosts)
+        if self.get_option("removed") == "only":
+            return [removed]
+        return [[*patterns, *(f"!{name}" for name in removed)]] if removed else patterns
 
     def _default(self, variables: Variables) -> str:
         without_inventory = self.get_option("without_inventory")
@@ -83,11 +103,7 @@ class LookupModule(LookupBase):
         return str(without_inventory if use_it else self.get_option("default"))
 
     def _check(self, pattern: str | list[str], variables: Variables, given: str, name: str) -> None:
-        inventory = InventoryManager(self._loader, parse=False)
-        for group, hosts in variables["groups"].items():
-            inventory.add_group(group)
-            for host in hosts:
-                inventory.add_host(host, group=group)
+        inventory = self._inventory(variables)
         matching = inventory.get_hosts(pattern)
         if not matching:
             raise AnsibleLookupError(no_host(pattern, variables, given, name))
@@ -96,6 +112,30 @@ class LookupModule(LookupBase):
         if not inventory.get_hosts(pattern):
             hosts = listed([host.name for host in matching])
             raise AnsibleLookupError(f"--limit {limit} excludes every host of this play; it needs one of: {hosts}")
+
+    def _inventory(self, variables: Variables) -> InventoryManager:
+        inventory = InventoryManager(self._loader, parse=False)
+        for group, hosts in variables["groups"].items():
+            inventory.add_group(group)
+            for host in hosts:
+                inventory.add_host(host, group=group)
+        return inventory
+
+
+def parses_only() -> bool:
+    return any(context.CLIARGS.get(option) for option in PARSE_ONLY)
+
+
+def check_removed(removed: t.Sequence[str], hosts: t.Sequence[str]) -> None:
+    for name in removed:
+        if name not in hosts:
+            raise AnsibleLookupError(
+                f"trtllm_remove = {name!r} is not a host of this play{hint(name, hosts)}; it has: {listed(list(hosts))}"
+            )
+    if set(hosts) <= set(removed):
+        raise AnsibleLookupError(
+            f"trtllm_remove = {', '.join(removed)} would leave no host: to remove all of them, run teardown"
+        )
 
 
 def inventory_sources(variables: Variables) -> tuple[str, ...]:

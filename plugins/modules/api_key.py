@@ -80,6 +80,12 @@ options:
       - When the key expires, as a date or a time in UTC, such as V(2027-06-30) or V(2027-06-30T12:00:00Z). Empty for
         never, which is the default of a new key.
     type: str
+  show:
+    description:
+      - Print a new key on the control node instead of returning it, so that it is neither in the result nor in
+        Ansible's log.
+    type: bool
+    default: false
 author:
   - tritonops.trtllm contributors (@tritonops)
 """
@@ -91,15 +97,14 @@ EXAMPLES = r"""
     name: search
     models: [chat]
     tokens_per_minute: 100000
-  delegate_to: localhost
+    show: true
   run_once: true
-  register: issued
 """
 
 RETURN = r"""
 key:
   description: The new key. It is not stored anywhere.
-  returned: when a key was issued
+  returned: when a key was issued, unless O(show=true)
   type: str
   sample: sk-hQ2...
 entry:

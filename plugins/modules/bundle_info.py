@@ -36,6 +36,11 @@ options:
     description:
       - The sha256 that the manifest must have, as returned by M(tritonops.trtllm.bundle_signature).
     type: str
+  below:
+    description:
+      - A folder of the bundle, such as C(packages/debian-13). Other files are not verified, and may be missing.
+    type: str
+    default: ''
   record:
     description:
       - File for a record of verified files. These are not read again unless they have been written to since.
@@ -93,7 +98,7 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.bundle._bundle im
 
 
 def verify(module: AnsibleModule) -> dict[str, t.Any]:
-    found = check(module.params["path"], module.params["checksum"], module.params["record"])
+    found = check(*(module.params[name] for name in ("path", "checksum", "record", "below")))
     return {
         "changed": False,
         "manifest": {name: value for name, value in found.manifest.items() if name not in ("files", "inputs")},
@@ -109,6 +114,7 @@ def main() -> None:
             "path": {"type": "path", "required": True},
             "checksum": {"type": "str"},
             "record": {"type": "path"},
+            "below": {"type": "str", "default": ""},
         },
         supports_check_mode=True,
     )

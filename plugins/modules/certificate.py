@@ -32,8 +32,9 @@ options:
     description:
       - Folder on the control node with the authority's C(ca.key) and C(ca.pem). C(ca.key) may be encrypted with
         Ansible Vault.
+      - By default, an authority for this run of Ansible only. Its key is in the temporary folder of the run, and is
+        removed with it.
     type: path
-    required: true
   name:
     description:
       - The common name (CN).
@@ -42,9 +43,10 @@ options:
   purpose:
     description:
       - The organizational unit (OU), which host endpoints check. V(server) is for hosts, V(gateway) may send
-        requests, and V(monitoring) may read metrics.
+        requests, and V(monitoring) may read metrics. V(transfer) is for M(tritonops.trtllm.artifact_transfer), with the
+        name V(trtllm-artifact).
     type: str
-    choices: [server, gateway, monitoring]
+    choices: [server, gateway, monitoring, transfer]
     required: true
   names:
     description:
@@ -101,4 +103,9 @@ reason:
   returned: success
   type: str
   sample: is valid for 12 more days
+authority_certificate:
+  description: The certificate of the authority, as PEM. Not in check mode if there is no authority yet.
+  returned: success
+  type: str
+  sample: "-----BEGIN CERTIFICATE-----…"
 """

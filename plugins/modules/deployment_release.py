@@ -40,8 +40,10 @@ options:
         proved.
       - With V(proved), the release is marked as proved.
       - With V(restored), the links are set to O(fallback).
+      - With V(rolling), the deployment is marked as taken out of rotation by a roll, and with V(rolled) it is not
+        marked any more. A run that finds the mark of a killed run goes on with its roll.
     type: str
-    choices: [current, proved, restored]
+    choices: [current, proved, restored, rolling, rolled]
     default: current
   fallback:
     description:
@@ -128,6 +130,11 @@ reload:
   returned: with O(state=current)
   type: bool
   sample: false
+rolling:
+  description: Whether a roll has the deployment out of rotation, or had when it was killed.
+  returned: with O(state=current)
+  type: bool
+  sample: false
 running:
   description: Whether O(unit) runs this release; V(null) if it is not running.
   returned: with O(state=current)
@@ -146,10 +153,12 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.release._served i
     Links,
     fallback,
     is_proved,
+    is_rolling,
     links,
     mark_proved,
     serving,
     set_links,
+    set_rolling,
     sync_release,
 )
 
@@ -178,6 +187,7 @@ def make_current(module: AnsibleModule, path: str, release: str) -> dict[str, t.
     found = {
         "fallback": fallback(path, before, release)._asdict(),
         "proved": is_proved(path, release),
+        "rolling": is_rolling(path),
         "enabled": unit.get("UnitFileState") == "enabled",
         "reload": unit.get("NeedDaemonReload") == "yes",
         "running": runs(unit, os.path.join(path, RELEASES, release)),
@@ -195,6 +205,14 @@ def make_proved(module: AnsibleModule, path: str, release: str) -> dict[str, t.A
     return {"changed": new, **links(path)._asdict()}
 
 
+def mark_rolling(module: AnsibleModule, path: str, _release: str) -> dict[str, t.Any]:
+    rolling = module.params["state"] == "rolling"
+    new = is_rolling(path) != rolling
+    if new and not module.check_mode:
+        set_rolling(path, rolling)
+    return {"changed": new, **links(path)._asdict()}
+
+
 def restore(module: AnsibleModule, path: str, _release: str) -> dict[str, t.Any]:
     return changed(module, path, links(path), Links(**module.params["fallback"]))
 
@@ -206,7 +224,13 @@ def changed(module: AnsibleModule, path: str, before: Links, after: Links) -> di
     return {"changed": before != after, **after._asdict(), "diff": {"before": described[0], "after": described[1]}}
 
 
-STATES = {"current": make_current, "proved": make_proved, "restored": restore}
+STATES = {
+    "current": make_current,
+    "proved": make_proved,
+    "restored": restore,
+    "rolling": mark_rolling,
+    "rolled": mark_rolling,
+}
 
 
 def run(module: AnsibleModule) -> dict[str, t.Any]:

@@ -39,6 +39,12 @@ options:
       - Whether to remove other entries.
     type: bool
     default: true
+  remove:
+    description:
+      - Keys of entries to remove, for O(purge=false).
+    type: list
+    elements: str
+    default: []
   socket:
     description:
       - HAProxy's stats socket, which must have the level C(admin).
@@ -85,6 +91,7 @@ def main() -> None:
             "path": {"type": "path", "required": True},
             "entries": {"type": "dict", "required": True},
             "purge": {"type": "bool", "default": True},
+            "remove": {"type": "list", "elements": "str", "default": [], "no_log": False},
             "socket": {"type": "path", "required": True},
         },
         add_file_common_args=True,

@@ -40,8 +40,10 @@ options:
       - V(ready) puts the host in rotation, as soon as its health check succeeds.
       - V(drain) sends it no new requests. Requests under way go on.
       - V(maint) is the same, and also ends the health checks.
+      - V(absent) removes the host from O(states_file) only, before or after HAProxy gets a configuration without it. A
+        server of that name that it gets later is in rotation.
     type: str
-    choices: [ready, drain, maint]
+    choices: [ready, drain, maint, absent]
     required: true
   wait:
     description:
@@ -115,7 +117,7 @@ servers:
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.tritonops.trtllm.plugins.module_utils._module import run_module
 from ansible_collections.tritonops.trtllm.plugins.module_utils.haproxy._runtime import HAProxyError
-from ansible_collections.tritonops.trtllm.plugins.module_utils.haproxy._server_state import STATES, ensure_state
+from ansible_collections.tritonops.trtllm.plugins.module_utils.haproxy._server_state import ABSENT, STATES, ensure_state
 
 
 def main() -> None:
@@ -123,7 +125,7 @@ def main() -> None:
         argument_spec={
             "host": {"type": "str", "required": True},
             "deployment": {"type": "str", "default": ""},
-            "state": {"type": "str", "choices": list(STATES), "required": True},
+            "state": {"type": "str", "choices": [*STATES, ABSENT], "required": True},
             "wait": {"type": "int", "default": 0},
             "socket": {"type": "path", "default": "/run/trtllm-gateway/haproxy.sock"},
             "states_file": {"type": "path", "default": "/etc/trtllm/gateway/states.map"},

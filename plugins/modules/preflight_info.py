@@ -120,6 +120,10 @@ facts:
       description: The distribution's C(ID) and C(VERSION_ID). Only with O(needs[].systems).
       type: str
       sample: debian 12
+    haproxy:
+      description: The version of HAProxy that is installed, or would be. Only with O(needs[].haproxy).
+      type: str
+      sample: 2.8.5
     memory_bytes:
       description: Memory of the host. Only with O(needs[].memory_bytes) or O(needs[].shm).
       type: int

@@ -176,7 +176,6 @@ explanations:
   sample: []
 """
 
-import re
 import typing as t
 from dataclasses import replace
 
@@ -185,20 +184,18 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils._module import Mo
 from ansible_collections.tritonops.trtllm.plugins.module_utils.docker._log_patterns import (
     LOG_PATTERNS_ARGUMENT,
     LogPatterns,
-    explain,
+    explaining,
     log_patterns_of,
 )
 from ansible_collections.tritonops.trtllm.plugins.module_utils.release._answer import (
     Judgement,
+    check_pattern,
     compare_answers,
     judge_answer,
 )
+from ansible_collections.tritonops.trtllm.plugins.module_utils.release._http import REQUESTS_IMPORT_ERROR, Deadline
 from ansible_collections.tritonops.trtllm.plugins.module_utils.triton import _completion as completion
-from ansible_collections.tritonops.trtllm.plugins.module_utils.triton._http import (
-    REQUESTS_IMPORT_ERROR,
-    Deadline,
-    TritonClient,
-)
+from ansible_collections.tritonops.trtllm.plugins.module_utils.triton._http import TritonClient
 
 WHOLE_STREAM = ". A stream whose tokens are decoded as a whole comes from tensorrt_llm_bls with accumulate_tokens: true"
 
@@ -210,30 +207,16 @@ def facts(answer: completion.Completion) -> dict[str, t.Any]:
 
 def judge(params: t.Mapping[str, t.Any], answer: completion.Completion) -> Judgement:
     """Whether it is an answer, and the one that was asked for."""
-    judgement = judge_answer(params["prompt"], answer.text, answer.cut)
-    fault, least, pattern = judgement.fault, params["min_tokens"], params["pattern"]
-    if not fault and answer.tokens < least:
-        fault = f"{answer.tokens} tokens were returned, not {least} or more"
-    if not fault and pattern and not re.search(pattern, answer.text):
-        fault = f"the text does not match {pattern!r}"
-    return judgement._replace(fault=fault)
-
-
-def check_pattern(pattern: str | None) -> None:
-    try:
-        re.compile(pattern or "")
-    except re.error as exc:
-        raise ModuleFailure(f"pattern {pattern!r} is not a regular expression: {exc}") from exc
+    judgement = judge_answer(params["prompt"], answer.text, answer.cut, params["pattern"])
+    least = params["min_tokens"]
+    if not judgement.fault and answer.tokens < least:
+        return Judgement(f"{answer.tokens} tokens were returned, not {least} or more")
+    return judgement
 
 
 def ask(params: t.Mapping[str, t.Any], request: completion.Request, log_patterns: LogPatterns) -> completion.Completion:
-    try:
+    with explaining(f"model {request.model} of {params['url']} returned no completion", log_patterns):
         return completion.complete(TritonClient(params["url"], Deadline(params["timeout"])), request)
-    except ModuleFailure as exc:
-        known = explain(str(exc), log_patterns)
-        remedy = f" Known cause: {known[0]['cause']} Remedy: {known[0]['remedy']}" if known else ""
-        message = f"model {request.model} of {params['url']} returned no completion: {exc}.{remedy}"
-        raise ModuleFailure(message, explanations=known) from exc
 
 
 def run(module: AnsibleModule) -> dict[str, t.Any]:

@@ -17,11 +17,11 @@ description:
   - It changes nothing, so it does the same in check mode.
 requirements:
   - requests
-  - docker (the Docker SDK for Python), only with O(container)
 extends_documentation_fragment:
   - tritonops.trtllm.attributes
   - tritonops.trtllm.attributes.info_module
   - tritonops.trtllm.log_patterns
+  - tritonops.trtllm.waiting
 options:
   url:
     description:
@@ -35,31 +35,6 @@ options:
     type: list
     elements: str
     default: []
-  deadline:
-    description:
-      - Maximum time to wait, in seconds, even if the server does not respond.
-    type: float
-    default: 600
-  interval:
-    description:
-      - The time between two checks, in seconds.
-    type: float
-    default: 1
-  unit:
-    description:
-      - The systemd unit of the server. If it is set, the module notices when it ends, and reads its journal.
-    type: str
-  restarts:
-    description:
-      - How many times O(unit) may be restarted by systemd during the wait before the module fails. Each restart is a
-        warning.
-    type: int
-    default: 0
-  container:
-    description:
-      - The name of the server's container. If it is set, the module notices when it ends, and reads its log.
-      - If O(unit) is also set, the container does not have to exist at first, because the unit creates it.
-    type: str
 author:
   - tritonops.trtllm contributors (@tritonops)
 seealso:
@@ -145,23 +120,17 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.docker._log_patte
     LOG_PATTERNS_ARGUMENT,
     log_patterns_of,
 )
-from ansible_collections.tritonops.trtllm.plugins.module_utils.triton import _health as health
-from ansible_collections.tritonops.trtllm.plugins.module_utils.triton._http import (
+from ansible_collections.tritonops.trtllm.plugins.module_utils.release import _health as health
+from ansible_collections.tritonops.trtllm.plugins.module_utils.release._http import (
     REQUESTS_IMPORT_ERROR,
     Deadline,
     Refused,
-    TritonClient,
 )
+from ansible_collections.tritonops.trtllm.plugins.module_utils.triton._health import Report, check_server
+from ansible_collections.tritonops.trtllm.plugins.module_utils.triton._http import TritonClient
 
 
-def container_monitors(module: AnsibleModule) -> list[health.Monitor]:
-    unit, container = module.params["unit"], module.params["container"]
-    if not container:
-        return []
-    return [health.ContainerMonitor(container, health.docker_client(), may_be_missing=bool(unit))]
-
-
-def facts(report: health.Report) -> dict[str, t.Any]:
+def facts(report: Report) -> dict[str, t.Any]:
     return {
         "live": report.live,
         "ready": report.ready,
@@ -175,13 +144,16 @@ def run(module: AnsibleModule) -> dict[str, t.Any]:
     params, log_patterns = module.params, log_patterns_of(module)
     if REQUESTS_IMPORT_ERROR:
         raise ModuleFailure(missing_required_lib("requests"), exception=REQUESTS_IMPORT_ERROR)
-    if params["container"] and health.DOCKER_IMPORT_ERROR:
-        raise ModuleFailure(missing_required_lib("docker"), exception=health.DOCKER_IMPORT_ERROR)
     client = TritonClient(params["url"], Deadline(params["deadline"]))
-    unit = health.UnitMonitor(params["unit"], module.run_command, params["restarts"]) if params["unit"] else None
     try:
-        monitors = [*([unit] if unit else []), *container_monitors(module)]
-        report = health.wait_until_ready(client, params["models"], params["interval"], monitors)
+        with health.monitors_of(module) as monitors:
+            report = health.wait_until_ready(
+                lambda: check_server(client, params["models"]),
+                Report(),
+                client.deadline,
+                params["interval"],
+                monitors,
+            )
     except health.HealthError as exc:
         explanations = exc.explanations(log_patterns)
         raise ModuleFailure(
@@ -194,11 +166,6 @@ def run(module: AnsibleModule) -> dict[str, t.Any]:
     except Refused as exc:
         hint = "if its model-repository API is restricted, set the models that it must have"
         raise ModuleFailure(f"Triton at {params['url']} does not report its state: {exc}; {hint}") from exc
-    except health.DockerError as exc:
-        raise ModuleFailure(f"cannot ask Docker about container {params['container']}: {exc}") from exc
-    finally:
-        for restart in unit.restarts if unit else ():
-            module.warn(f"{restart}. systemd has started it again.")
     return {"changed": False, **facts(report)}
 
 
@@ -208,11 +175,7 @@ def main() -> None:
             **LOG_PATTERNS_ARGUMENT,
             "url": {"type": "str", "default": "http://127.0.0.1:8000"},
             "models": {"type": "list", "elements": "str", "default": []},
-            "deadline": {"type": "float", "default": 600},
-            "interval": {"type": "float", "default": 1},
-            "unit": {"type": "str"},
-            "restarts": {"type": "int", "default": 0},
-            "container": {"type": "str"},
+            **health.WAIT_ARGUMENTS,
         },
         supports_check_mode=True,
     )

@@ -26,6 +26,12 @@ options:
       - The root folder of the collection on the host. It does not have to exist.
     type: path
     default: /opt/trtllm
+  configuration:
+    description:
+      - The folder with the configurations of the roles P(tritonops.trtllm.endpoint#role) and
+        P(tritonops.trtllm.gateway#role).
+    type: path
+    default: /etc/trtllm
   executable:
     description:
       - Name or path of C(nvidia-smi).
@@ -208,6 +214,10 @@ host_facts:
       description: Free space in bytes on the file system that contains, or will contain, O(root).
       type: int
       sample: 6800000000000
+    link_mbps:
+      description: Speed of the interface with the default route, in Mbit/s; V(null) if the driver does not report it.
+      type: int
+      sample: 100000
     container_toolkit:
       description: Version of the NVIDIA Container Toolkit; V(null) if it is not installed.
       type: str
@@ -239,6 +249,13 @@ host_facts:
         - deployments/default/releases/mixtral-8x7b-instruct-1.2.1-0f1e2d3c
         - engine/c49b01ad7e3f5862
         - weights/00112233445566ff
+    prunable:
+      description:
+        - What M(tritonops.trtllm.prune) would remove with its defaults, by path relative to O(root), and the bytes that
+          this would free. Images are not counted, and which paths processes use is not known.
+      type: dict
+      sample:
+        engine/5b1f0c8a7e6d4c32: 95300000000
     deployments:
       description: The ID of the release that each deployment serves, by name of the deployment; empty for none.
       type: dict
@@ -253,6 +270,12 @@ host_facts:
           max_batch_size: 64
           max_seq_len: 16384
           chosen_for: 9a3f0c2b7d51e846
+instances:
+  description: V(endpoint) and V(gateway), if they are configured on the host.
+  returned: always
+  type: list
+  elements: str
+  sample: [endpoint]
 gpu_error:
   description: Output of C(nvidia-smi) if it failed; V(null) if it works or is not installed.
   returned: always
@@ -274,6 +297,7 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.host._host import
     current_releases,
     memory_total,
 )
+from ansible_collections.tritonops.trtllm.plugins.module_utils.host._link import link_speed
 from ansible_collections.tritonops.trtllm.plugins.module_utils.host._root_folder import (
     DEFAULT_ROOT,
     foreign_names,
@@ -284,8 +308,10 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.host._timeout imp
     check_responds,
     run_with_timeout,
 )
+from ansible_collections.tritonops.trtllm.plugins.module_utils.prune._root import prunable
 
 MOST_FOREIGN = 10
+INSTANCES = ("endpoint", "gateway")
 
 
 def container_toolkit(module: AnsibleModule) -> str | None:
@@ -309,15 +335,19 @@ def look(module: AnsibleModule) -> dict[str, t.Any]:
         "processors": os.cpu_count() or 1,
         "memory_bytes": memory_total() or None,
         "disk_free_bytes": place_of(root, module.params["storage"]).free,
+        "link_mbps": link_speed(),
         "container_toolkit": container_toolkit(module),
         "root": root,
         "root_foreign": foreign_names(root)[:MOST_FOREIGN],
         "root_outdated": outdated_names(root),
         "artifacts": artifacts(root),
+        "prunable": prunable(root),
         "deployments": current_releases(root),
         "limits": chosen_limits(root),
     }
-    return {"changed": False, "host_facts": facts, "gpu_error": smi["error"]}
+    configuration = module.params["configuration"]
+    instances = [name for name in INSTANCES if os.path.exists(os.path.join(configuration, name))]
+    return {"changed": False, "host_facts": facts, "instances": instances, "gpu_error": smi["error"]}
 
 
 def main() -> None:
@@ -325,6 +355,7 @@ def main() -> None:
         argument_spec={
             "root": {"type": "path", "default": DEFAULT_ROOT},
             "storage": STORAGE,
+            "configuration": {"type": "path", "default": "/etc/trtllm"},
             "executable": {"type": "str", "default": "nvidia-smi"},
             "timeout": {"type": "int", "default": 120},
         },

@@ -27,7 +27,9 @@ attributes:
   check_mode:
     support: full
   diff_mode:
-    support: none
+    support: full
+    details:
+      - Shows the changes of O(plan_file) and O(record_file).
   idempotent:
     support: full
   action:
@@ -47,18 +49,36 @@ options:
     type: list
     elements: str
     default: []
+  gateways:
+    description:
+      - The hosts that are gateways. Their variables C(trtllm_gateway), C(trtllm_gateway_authority) and
+        C(trtllm_gateway_keys) are read, and C(trtllm_endpoint) of the other hosts. Without gateways and
+        O(monitoring), hosts have no endpoint.
+    type: list
+    elements: str
+    default: []
+  monitoring:
+    description:
+      - The hosts that read metrics. The endpoints of hosts and the metrics of gateways accept their certificates.
+    type: list
+    elements: str
+    default: []
   request:
     description:
       - Values of C(trtllm_*) variables, under their names without the prefix, that replace those of all hosts.
       - C(model) is the name of a preset (C(catalogue/models)), a mapping with C(preset) and changes to it, such as
-        C(revision), or a mapping with C(repository), C(revision), and either C(architecture) and C(shape), or C(config)
-        (the model's C(config.json), or a copy of it on the control node). Without these, C(config.json) is read from
-        the hub.
+        C(revision), or a mapping with C(repository), C(revision) (unless C(weights) has a C(path)), and either
+        C(architecture) and C(shape), or C(config) (the model's C(config.json), or a copy of it on the control node).
+        Without these, C(config.json) is read from the hub.
       - C(release) is the TensorRT-LLM version (C(catalogue/releases)), by default the newest that supports the profile.
-      - C(profile) is V(engine) (convert, build, inflight batcher; the default) or V(llmapi) (serve the weights as they
-        are; 0.19.0 and later). C(root) is the folder on the host, V(/opt/trtllm) by default.
+        With V(serve) it is one of C(catalogue/serve), by default the newest without known vulnerabilities that the GPUs
+        and the driver can run. If nobody is known to have run it on such a host, it must be set.
+      - C(profile) is V(engine) (convert, build, inflight batcher; the default), V(llmapi) (serve the weights as they
+        are; 0.19.0 and later) or V(serve) (C(trtllm-serve) without Triton; 1.0.0 and later). C(root) is the folder on
+        the host, V(/opt/trtllm) by default.
       - C(precision) is V(float16) (the default of V(engine)), V(bfloat16), V(float32), V(int8_weight_only),
-        V(int4_weight_only), or V(fp8) for FP8 weights. The default of V(llmapi) is the data type of the weights.
+        V(int4_weight_only), or V(fp8) for FP8 weights. The default of V(llmapi) and V(serve) is the data type of
+        the weights.
       - C(parallelism) contains C(tensor), C(pipeline), C(moe_tensor) and C(moe_expert), as numbers of GPUs. Those that
         are not set are chosen.
       - C(limits) contains C(max_batch_size) (sequences), C(max_input_len), C(max_seq_len) and C(max_num_tokens) (tokens
@@ -83,11 +103,20 @@ options:
       - C(repository_parameters) maps Triton models to placeholders and their values, or with V(llmapi) to keys of
         C(model.yaml). C(repository_overrides) maps Triton models to fields of their configuration. Values that
         contradict the other variables or the engine are refused.
+      - For V(serve), C(served_model_name) is the model's name in the API. C(serve) contains C(reasoning_parser) and
+        C(tool_parser) (those of the model's family by default), C(guided_decoding_backend) (V(xgrammar), V(llguidance)
+        or V(none)), C(chunked_prefill), C(kv_cache_type) (V(auto), V(fp8) or V(nvfp4)) and C(kv_cache_reuse).
+        C(serve_config) contains further keys of the configuration file, of those that the version has.
+      - C(watchdog) contains C(enabled), C(interval), C(timeout), C(failures), C(patience), C(start_deadline),
+        C(restarts), C(window), C(backoff), C(prompt_timeout) and C(metrics_dir), the options of role C(watchdog).
       - C(gpus) is how many GPUs of the host the deployment gets, or a list of their indexes; by default those that no
         other deployment uses.
       - C(deployments) maps the names of further deployments to options like these.
       - C(preflight_gpus) is what is required of the GPUs in addition to what the plan needs, in the format of C(gpus)
         in the needs of M(tritonops.trtllm.preflight_info).
+      - C(weight) is the share of the requests for its model that a deployment gets from gateways, from 0 to 256 (100).
+        Requests with the same value of the header C(session_header) go to the same host.
+      - C(price_per_hour) is what the host costs per hour, in any currency, for the price of tokens in C(estimate).
       - C(waive) lists the names of refusals and findings to accept.
     type: dict
     default: {}
@@ -127,6 +156,12 @@ options:
         includes the warnings, which are then not shown separately.
     type: bool
     default: false
+  benchmarks_file:
+    description:
+      - JSON file on the control node with measured speeds, by C(key) of C(estimate) in RV(hosts). They replace the
+        estimate of the same deployment. L(docs/sizing.md,https://github.com/tritonops/trtllm/blob/main/docs/sizing.md)
+        describes the format.
+    type: path
   plan_file:
     description:
       - File on the control node to write RV(hosts) and RV(artifacts) to, as JSON.
@@ -180,12 +215,17 @@ hosts:
       description:
         - The plan of each deployment, by name.
         - If C(refusals) of a deployment is not empty, only C(needs) can be used besides it.
-        - The keys C(trtllm_backend), C(model_weights), C(engine_build), C(model_repo) and C(triton_service) contain the
-          options of the role of that name, without the role's name.
+        - The keys C(trtllm_backend), C(model_weights), C(engine_build), C(model_repo) and C(triton_service) contain
+          the options of the role of that name, without the role's name. With V(serve), it is C(serve_service) instead
+          of the last three.
+        - C(upstream) says whether upstream still develops the profile. With V(serve), C(parsers) are the chosen
+          ones, and C(defaults) are defaults of C(trtllm-serve) that commonly cause failures.
         - C(chosen_limits) are the names of the C(limits) that were not set. C(unverified) are facts about the
           TensorRT-LLM version that could not be read at their source.
         - C(steps) is what a run would do, in order. C(budget) contains the use of each GPU, of disks and of memory in
           bytes.
+        - C(estimate) contains in C(rows) the speed for some numbers of requests C(at_once), and its C(key).
+          C(first_token) and C(between_tokens) are in seconds. It is calculated, unless C(measured) is true.
       type: dict
     gpus:
       description: Indexes of the GPUs that were C(found), are C(used) by each deployment, and are C(unused).
@@ -193,6 +233,14 @@ hosts:
       sample: {"found": [0, 1, 2, 3], "used": {"default": [0, 1]}, "unused": [2, 3]}
     preflight:
       description: Options of the role C(preflight), for all deployments together.
+      type: dict
+    served:
+      description:
+        - What gateways need to know about each deployment, also of those that are not in C(deployments). Null if
+          there is no plan for it.
+      type: dict
+    endpoint:
+      description: Options of the role C(endpoint), without the role's name. Empty without gateways and O(monitoring).
       type: dict
     refusals:
       description:
@@ -216,6 +264,53 @@ artifacts:
   type: dict
   sample:
     weights/00112233445566ff: {"bytes": 96900000000, "made_by": "gpu1", "wanted_by": ["gpu1", "gpu2"]}
+fanout:
+  description:
+    - What hosts of the play copy from each other. C(groups) are lists of hosts, those that should make an artifact
+      first. For each host, C(hosts) has the number of its group for each artifact in C(groups), and in C(peer) and
+      C(rate) how it takes part. Empty if there is nothing to copy.
+  returned: without O(show)
+  type: dict
+  sample:
+    groups: [["gpu1", "gpu2"]]
+    hosts:
+      gpu1:
+        peer: {"name": "gpu1", "address": "10.0.0.1", "port": 7880, "https_port": 7881}
+        rate: 0
+        groups: {"weights/00112233445566ff": 0}
+gateway:
+  description: The gateways.
+  returned: without O(show)
+  type: dict
+  contains:
+    hosts:
+      description:
+        - The options of the roles C(gateway) and C(preflight), without the role's name, for each gateway, and in
+          C(requests) how it can request a completion of each route from itself.
+        - Empty if the routes to a host are not known.
+      type: dict
+    unknown:
+      description: Hosts without facts or without a plan, so that the routes to them are not known.
+      type: list
+      elements: str
+      sample: []
+targets:
+  description:
+    - What Prometheus can scrape, by the name of the job, in the format of its file based service discovery. Only what
+      the endpoints of hosts and the gateways let pass.
+  returned: without O(show)
+  type: dict
+  sample:
+    trtllm-model-server:
+      - targets: ["gpu1.example:8443"]
+        labels:
+          __metrics_path__: /chat/metrics
+          host: gpu1
+          deployment: chat
+          model: meta-llama/Llama-3.1-8B-Instruct
+          version: 1.2.1
+          profile: engine
+          shape: BM.GPU4.8
 refused:
   description: Those of O(hosts) for which the plan is refused.
   returned: success

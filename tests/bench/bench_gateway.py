@@ -4,7 +4,9 @@
 
 """What the gateway and a host's endpoint cost: time to the first byte, CPU time of a token, and throughput.
 
-The same requests are sent to the model server directly and through both, in turn, over connections that are kept.
+The same requests are sent to the model server directly and through both, in turn, over connections that are kept. What
+HAProxy needs without requests, mostly for health checks, is measured before and subtracted from the CPU time of tokens.
+For comparison, the streams are also sent through two HAProxies that do nothing but TLS on both legs.
 `--write` writes the table to docs/benchmarks.md.
 """
 
@@ -17,23 +19,44 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import httpx2
-from ansible_collections.tritonops.trtllm.tests.unit.gateway.fleet import Fleet, HAProxy
+from ansible_collections.tritonops.trtllm.tests.unit.gateway.fleet import Fleet, HAProxy, free_port
 from report import machine, table, write_section
 
 STREAMS = 50
 TOKENS = 100
 TOKEN_SECONDS = 0.1
 REQUESTS = 1000
-CLOCK_TICKS = 100
+IDLE_SECONDS = 20
+
+# The least that a gateway and an endpoint can be: TLS, and mutual TLS on the inner leg.
+BARE = """
+global
+    nbthread 1
+    stats socket {folder}/socket mode 0660 level admin
+defaults
+    mode http
+    timeout connect 2s
+    timeout client 600s
+    timeout server 600s
+listen all
+    bind 127.0.0.1:{port} ssl crt {folder}/certificate.pem alpn http/1.1 {clients}
+    server next 127.0.0.1:{to} {tls}
+"""
+VERIFIED = "ca-file {folder}/ca.pem verify required"
+INNER = f"ssl crt {{folder}}/client.pem {VERIFIED} alpn http/1.1 sni str(gpu1) verifyhost gpu1"
 
 
 class Way:
-    """A URL to send requests to, directly or through the gateway."""
+    """A URL to send requests to, directly or through HAProxy, and the CPU time of the proxies."""
 
-    def __init__(self, url: str, fleet: Fleet) -> None:
+    def __init__(self, url: str, fleet: Fleet, *proxies: HAProxy) -> None:
+        self.proxies = proxies
         self.url = f"{url}/v1/chat/completions"
         self.headers = {"Authorization": f"Bearer {fleet.KEY}"}
         self.client = httpx2.Client(verify=fleet.context(), timeout=60, limits=httpx2.Limits(max_connections=STREAMS))
@@ -51,37 +74,83 @@ class Way:
                 pass
         return seconds
 
-    def stream(self) -> int:
-        """The number of tokens of one stream."""
-        body = {"model": "chat", "max_tokens": TOKENS, "messages": [], "stream": True}
+    def stream(self, tokens: int) -> int:
+        """The number of tokens of one stream, for which so many are requested."""
+        body = {"model": "chat", "max_tokens": tokens, "messages": [], "stream": True}
         with self.client.stream("POST", self.url, json=body, headers=self.headers) as answer:
             return sum(line.startswith("data: {") for line in answer.iter_lines())
 
+    def cpu_seconds(self) -> float:
+        return sum(map(cpu_seconds, self.proxies))
 
-def throughput(way: Way) -> float:
+
+def cpu_seconds(proxy: HAProxy) -> float:
+    """CPU time of the workers until now. The master process does nothing."""
+    pids = subprocess.run(["pgrep", "-P", str(proxy.process.pid)], text=True, capture_output=True, check=True)
+    threads = [thread for pid in pids.stdout.split() for thread in Path(f"/proc/{pid}/task").iterdir()]
+    return sum(int((thread / "schedstat").read_text().split()[0]) for thread in threads) / 1e9
+
+
+@dataclass(frozen=True)
+class Streams:
+    """What streams through a way need: CPU time of a token, of which `idle` is needed without streams as well."""
+
+    rate: float
+    cpu: float = 0.0
+    idle: float = 0.0
+
+    @property
+    def net(self) -> float:
+        return self.cpu - self.idle
+
+
+def streams(way: Way) -> Streams:
+    before = way.cpu_seconds()
+    if way.proxies:
+        time.sleep(IDLE_SECONDS)
+    idle = (way.cpu_seconds() - before) / IDLE_SECONDS
+    # Short streams make the connections of both legs, which are kept for the others.
+    throughput(way, 1)
+    before = way.cpu_seconds()
+    rate = throughput(way)
+    return Streams(rate, (way.cpu_seconds() - before) / (STREAMS * TOKENS), idle / rate)
+
+
+@contextmanager
+def bare(fleet: Fleet) -> Iterator[Way]:
+    """Through two HAProxies that do nothing but TLS."""
+    port, inner = free_port(), free_port()
+    proxies: list[HAProxy] = []
+    try:
+        for name, own, to, clients, tls in (
+            ("inner", inner, fleet.models["gpu1", "chat"].port, VERIFIED, ""),
+            ("outer", port, inner, "", INNER),
+        ):
+            folder = fleet.folder / name
+            folder.mkdir()
+            (folder / "ca.pem").write_bytes(fleet.ca.read_bytes())
+            fleet.certificate(folder / "certificate.pem", "gpu1", "server")
+            fleet.certificate(folder / "client.pem", "gateway1", "gateway")
+            parts = {"clients": clients.format(folder=folder), "tls": tls.format(folder=folder)}
+            proxies.append(HAProxy(folder, BARE.format(folder=folder, port=own, to=to, **parts)))
+        yield Way(f"https://localhost:{port}", fleet, *proxies)
+    finally:
+        for proxy in proxies:
+            proxy.stop()
+
+
+def throughput(way: Way, length: int = TOKENS) -> float:
     """Tokens per second of all streams together."""
     tokens: list[int] = []
-    threads = [threading.Thread(target=lambda: tokens.append(way.stream())) for _number in range(STREAMS)]
+    threads = [threading.Thread(target=lambda: tokens.append(way.stream(length))) for _number in range(STREAMS)]
     began = time.perf_counter()
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    if sum(tokens) != STREAMS * TOKENS:
-        raise SystemExit(f"{STREAMS * TOKENS - sum(tokens)} tokens were lost")
+    if sum(tokens) != STREAMS * length:
+        raise SystemExit(f"{STREAMS * length - sum(tokens)} tokens were lost")
     return sum(tokens) / (time.perf_counter() - began)
-
-
-def cpu_seconds(*processes: HAProxy) -> float:
-    """CPU time of the processes and their workers until now."""
-    total = 0
-    for process in processes:
-        pids = subprocess.run(["pgrep", "-P", str(process.process.pid)], text=True, capture_output=True, check=True)
-        for pid in (process.process.pid, *pids.stdout.split()):
-            # utime and stime come after the command, which is in brackets.
-            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-            total += int(fields[11]) + int(fields[12])
-    return total / CLOCK_TICKS
 
 
 def main() -> None:
@@ -101,30 +170,36 @@ def main() -> None:
 
 def measure(fleet: Fleet) -> str:
     direct = Way(f"http://127.0.0.1:{fleet.models['gpu1', 'chat'].port}", fleet)
-    through = Way(fleet.url, fleet)
+    through = Way(fleet.url, fleet, fleet.gateway, *fleet.endpoints.values())
     times: dict[Way, list[float]] = {direct: [], through: []}
     for _number in range(REQUESTS):
         for way, seconds in times.items():
             seconds.append(way.first_byte())
     print("first bytes are measured", file=sys.stderr, flush=True)
     percentiles = {way: statistics.quantiles(seconds, n=100) for way, seconds in times.items()}
-    rates = {direct: throughput(direct)}
-    proxies = (fleet.gateway, *fleet.endpoints.values())
-    before = cpu_seconds(*proxies)
-    rates[through] = throughput(through)
-    cpu = (cpu_seconds(*proxies) - before) / (STREAMS * TOKENS)
-    head = ["way", "first byte, ms (median)", "first byte, ms (p99)", "tokens/s", "CPU of a token, us"]
+    found = {way: streams(way) for way in (direct, through)}
+    with bare(fleet) as way:
+        least = streams(way)
+    head = [
+        "way",
+        "first byte, ms (median)",
+        "first byte, ms (p99)",
+        "tokens/s",
+        "CPU of a token, us",
+        "idle, us",
+    ]
     rows = [
         [
             name,
-            f"{percentiles[way][49] * 1e3:.2f}",
-            f"{percentiles[way][98] * 1e3:.2f}",
-            f"{rates[way]:.0f}",
-            f"{cpu * 1e6:.0f}" if way is through else "",
+            *(f"{percentiles[way][index] * 1e3:.2f}" for index in (49, 98)),
+            f"{found[way].rate:.0f}",
+            *([f"{found[way].net * 1e6:.0f}", f"{found[way].idle * 1e6:.0f}"] if way is through else ["", ""]),
         ]
         for name, way in (("direct", direct), ("gateway and endpoint", through))
     ]
+    rows.append(["TLS only", "", "", f"{least.rate:.0f}", f"{least.net * 1e6:.0f}", f"{least.idle * 1e6:.0f}"])
     added = [percentiles[through][index] - percentiles[direct][index] for index in (49, 98)]
+    cpu, rates = found[through].net, {way: entry.rate for way, entry in found.items()}
     bounds = {
         f"first byte {added[0] * 1e3:.2f} ms later at the median (bound 2)": added[0] <= 2e-3,
         f"{added[1] * 1e3:.2f} ms at the 99th percentile (bound 10)": added[1] <= 10e-3,

@@ -62,11 +62,11 @@ def new_hosts(names: list[str]) -> Iterator[None]:
             script("host", name, "--rm")
 
 
-def inventory(folder: Path, names: list[str]) -> Path:
+def inventory(folder: Path, names: list[str], **variables: Any) -> Path:
     """An inventory like inventories/rehearsal, with these hosts."""
     folder.mkdir()
     known = yaml.safe_load((REHEARSAL / "hosts.yml").read_text())["trtllm"]["hosts"]["rehearsal"]
-    hosts = {name: {**known, "ansible_host": name} for name in names}
+    hosts = {name: {**known, "ansible_host": name, **variables} for name in names}
     (folder / "hosts.yml").write_text(yaml.safe_dump({"trtllm": {"hosts": hosts}}))
     (folder / "group_vars").symlink_to(REHEARSAL / "group_vars")
     return folder
@@ -98,6 +98,7 @@ def play_site(hosts: Path, variables: dict[str, Any], results: Path) -> tuple[st
     ours |= {
         "ANSIBLE_NOCOLOR": "1",
         "ANSIBLE_CALLBACK_PLUGINS": str(Path(__file__).parent / "callbacks"),
+        "ANSIBLE_CONNECTION_PLUGINS": str(Path(__file__).parent / "connections"),
         "ANSIBLE_CALLBACKS_ENABLED": "task_results",
         "BENCH_TASK_RESULTS": str(results),
     }

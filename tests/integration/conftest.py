@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Fixtures of the rehearsed site, which all tests in this folder share. They run in the order of their files."""
+"""Fixtures of the rehearsed site, which the tests in this folder share. They run in the order of their files."""
 
 from __future__ import annotations
 
@@ -16,17 +16,21 @@ from site_under_test import CANARY, PROJECT, STATE, GatedHub, Site, another_hub
 from xdist.scheduler import LoadScopeScheduling
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--write-figures", action="store_true", help="write what was measured to docs/benchmarks.md")
+
+
 class ByHost(LoadScopeScheduling):
     """The tests of the site share a host, so one process runs them all in order. Each scenario has its own host.
 
-    Those of another file share what they start.
+    Those of another file share what they start, as do those of a rehearsed fleet.
     """
 
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.partition("::")[0]
         if file.endswith("/test_scenarios.py"):
             return nodeid
-        return "site" if file.startswith("tests/integration/") else file
+        return "site" if file.startswith("tests/integration/") and "/test_9_" not in file else file
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByHost:

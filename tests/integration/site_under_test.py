@@ -26,10 +26,12 @@ from played import Played
 PROJECT = Path(__file__).resolve().parents[2]
 STATE = PROJECT / ".cache" / "rehearsal"
 HOST = "trtllm-rehearsal"
+REHEARSAL = PROJECT / "inventories" / "rehearsal"
 # The state of the host when it was created.
 FOUND = STATE / "host-found.json"
-# Triton's models, through the port that rehearsal/bin/forward opens.
-MODELS = f"http://localhost:{os.environ.get('TRTLLM_FORWARD_PORT', '8000')}/v2/models"
+# The server, through the port that rehearsal/bin/forward opens, and the models of Triton.
+SERVER = f"http://localhost:{os.environ.get('TRTLLM_FORWARD_PORT', '8000')}"
+MODELS = f"{SERVER}/v2/models"
 # This machine may use a proxy, which cannot reach the port.
 _DIRECT = [os.environ.get("no_proxy") or os.environ.get("NO_PROXY"), "localhost", "127.0.0.1"]
 os.environ["no_proxy"] = os.environ["NO_PROXY"] = ",".join(filter(None, _DIRECT))
@@ -60,16 +62,20 @@ def another_hub(models: Path, offset: int, *options: str) -> Iterator[str]:
 
 
 class Site:
-    """The host `trtllm-rehearsal` and the playbooks that are run against it."""
+    """A host, by default `trtllm-rehearsal`, and the playbooks that are run against its inventory."""
 
     root = "/opt/trtllm"
     deployment = f"{root}/deployments/default"
     unit = "trtllm@default.service"
 
+    def __init__(self, host: str = HOST, inventory: Path = REHEARSAL) -> None:
+        """`host` is the name of its container."""
+        self.host, self.inventory = host, inventory
+
     def make_bare(self) -> None:
         """Create a new host, and everything that it needs on this machine."""
-        self.script("host", HOST, "--rm")
-        for command in (["docker"], ["images"], ["model"], ["hub"], ["host", HOST], ["forward", HOST]):
+        self.script("host", self.host, "--rm")
+        for command in (["docker"], ["images"], ["model"], ["hub"], ["host", self.host], ["forward", self.host]):
             self.script(*command)
         FOUND.write_text(json.dumps(self.snapshot()))
 
@@ -87,7 +93,8 @@ class Site:
         """Start a playbook in its own process group."""
         command = [
             str(venv / "bin" / "ansible-playbook"),
-            *("-i", str(PROJECT / "inventories" / "rehearsal"), f"tritonops.trtllm.{playbook}"),
+            *("-i", str(self.inventory)),
+            playbook if "/" in playbook else f"tritonops.trtllm.{playbook}",
             *options,
             *(("-e", json.dumps(variables)) if variables else ()),
         ]
@@ -145,7 +152,7 @@ class Site:
     ) -> subprocess.Popen[str]:
         watch = f"until ls -d {pattern}; do sleep 0.01; done; {then}"
         with subprocess.Popen(
-            ["docker", "exec", HOST, "sh", "-c", watch], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            ["docker", "exec", self.host, "sh", "-c", watch], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         ) as watcher:
             process = self.start(playbook, *options, **keywords)
             while watcher.poll() is None:
@@ -157,11 +164,11 @@ class Site:
         return process
 
     def snapshot(self) -> dict[str, Any]:
-        return state_of(testinfra.get_host(f"docker://{HOST}"))
+        return state_of(testinfra.get_host(f"docker://{self.host}"))
 
     def run(self, *command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run a command on the host."""
-        return subprocess.run(["docker", "exec", HOST, *command], text=True, capture_output=True, check=check)
+        return subprocess.run(["docker", "exec", self.host, *command], text=True, capture_output=True, check=check)
 
     def read(self, *command: str) -> str:
         return self.run(*command).stdout
@@ -187,6 +194,10 @@ class Site:
     def served(self, link: str = "current", deployment: str = "default") -> str:
         """The folder of the release that the deployment serves, or of the previous one."""
         return self.read("readlink", "--canonicalize", f"{self.root}/deployments/{deployment}/{link}").strip()
+
+    def starts(self) -> int:
+        """How often the service was started."""
+        return self.read("journalctl", "--unit", self.unit, "--output", "cat", "--grep", "^Started ").count("Started ")
 
     def wait(self, seconds: float, condition: Callable[[], bool]) -> None:
         deadline = time.monotonic() + seconds

@@ -109,6 +109,14 @@ def test_concurrent_requests_do_not_mix() -> None:
     assert [json.loads(process.communicate()[0])["text_output"] for process in processes] == alone
 
 
+def test_triton_exports_the_percentiles_that_alerts_read(site: Site) -> None:
+    ask(max_tokens=1)
+    read = "import urllib.request; print(urllib.request.urlopen('http://127.0.0.1:8002/metrics').read().decode())"
+    metrics = site.read("python3", "-c", read)
+    for model in ("ensemble", "tensorrt_llm"):
+        assert f'nv_inference_queue_summary_us{{model="{model}",version="1",quantile="0.95"}} ' in metrics
+
+
 def test_nothing_listens_beyond_loopback(site: Site) -> None:
     listening = [line.split()[3] for line in site.read("ss", "-ltnH").splitlines()]
     assert any(address.endswith(":8000") for address in listening)

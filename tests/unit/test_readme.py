@@ -46,7 +46,11 @@ def options_of(command: str) -> tuple[str, dict[str, Any]]:
 def plans_of(hosts: dict[str, dict[str, Any]], shape: str) -> dict[str, Any]:
     facts = facts_of_shape(CATALOGUE.shapes[shape])
     planned: dict[str, Any] = plan_fleet(
-        {host: Host(deployments_of(variables), facts) for host, variables in hosts.items()}, CATALOGUE
+        {
+            host: Host(deployments_of(variables), facts, storage=variables.get("trtllm_storage"))
+            for host, variables in hosts.items()
+        },
+        CATALOGUE,
     )["hosts"]
     return planned
 
@@ -66,6 +70,14 @@ def test_a_plan_matches_its_command(command: str, shown: str) -> None:
 
 def test_every_plan_has_a_command() -> None:
     assert TEXT.count("<!-- planned: ") == len(PLANNED.findall(TEXT)) > 0
+
+
+@pytest.mark.parametrize("profile", CATALOGUE.upstream["profiles"])
+def test_the_table_of_profiles_is_that_of_the_catalogue(profile: str) -> None:
+    known = CATALOGUE.upstream["profiles"][profile]
+    versions = [name for name, entry in CATALOGUE.versions(profile).items() if profile in entry["profiles"]]
+    row = f"| `{profile}` | {known['state']} | {versions[0]} to {versions[-1]} | {known['summary']} | "
+    assert row in TEXT
 
 
 def test_explained_words_are_in_the_plan() -> None:

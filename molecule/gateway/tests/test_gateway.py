@@ -27,6 +27,13 @@ def test_an_instance_runs_as_its_own_user_without_privileges(host: Host, instanc
     assert "CapBnd:\t0000000000000400" in capabilities and "NoNewPrivs:\t1" in capabilities
 
 
+@pytest.mark.parametrize(("instance", "seconds"), [("gateway", 900), ("endpoint", 600)])
+def test_systemd_waits_longer_than_haproxy_for_the_last_stream(host: Host, instance: str, seconds: int) -> None:
+    assert f"hard-stop-after {seconds}s" in host.file(f"/etc/trtllm/{instance}/haproxy.cfg").content_string
+    shown = host.check_output(f"systemctl show --property TimeoutStopUSec trtllm-haproxy@{instance}.service")
+    assert shown == f"TimeoutStopUSec={seconds // 60}min 30s"
+
+
 @pytest.mark.parametrize("instance", ["gateway", "endpoint"])
 def test_others_can_read_no_secret(host: Host, instance: str) -> None:
     folder = f"/etc/trtllm/{instance}"

@@ -334,6 +334,24 @@ def lock_if_free(dest: str) -> t.Iterator[bool]:
             yield True
 
 
+def is_locked(lock: str) -> bool:
+    """Whether a run holds this lock file. Nothing is created or written, so that any user can ask."""
+    try:
+        handle = os.open(lock, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        # It is not a lock file of ours, or may not be read.
+        return True
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(handle)
+    return False
+
+
 def make_partial(dest: str, inputs: t.Any, keep: bool = False) -> str:
     """Create <dest>.partial, marked as ours, with an empty folder `payload`, and return the path of `payload`.
 
@@ -554,9 +572,13 @@ def mounts_in(path: str) -> list[str]:
 
 
 def mount_points(mounts: str) -> list[str]:
-    """The mount points in the text of /proc/mounts, where spaces and similar characters are octal escapes."""
-    paths = [line.split()[1] for line in mounts.splitlines() if line]
-    return [re.sub(r"\\([0-7]{3})", lambda match: chr(int(match.group(1), 8)), path) for path in paths]
+    """The mount points in the text of /proc/mounts."""
+    return [unescape_mount(line.split()[1]) for line in mounts.splitlines() if line]
+
+
+def unescape_mount(path: str) -> str:
+    """A path of the kernel's lists of mounts, where spaces and similar characters are octal escapes."""
+    return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match.group(1), 8)), path)
 
 
 def replace_folder(new: str, dest: str, mark: str = ARTIFACT_JSON) -> None:

@@ -192,9 +192,9 @@ def _read(name: str, limit: int = -1) -> bytes:
         return stream.read(limit)
 
 
-def presence_problems(path: str, files: t.Mapping[str, t.Mapping[str, t.Any]]) -> list[str]:
+def presence_problems(path: str, files: t.Mapping[str, t.Mapping[str, t.Any]], below: str = "") -> list[str]:
     """Problems that are found without reading files: missing and unexpected files, and wrong sizes."""
-    found = {name: size for name, size in _files_below(path).items() if name not in UNLISTED}
+    found = {name: size for name, size in _files_below(path).items() if name not in UNLISTED and _is_in(name, below)}
     problems = []
     for name, entry in files.items():
         if name not in found:
@@ -204,6 +204,11 @@ def presence_problems(path: str, files: t.Mapping[str, t.Mapping[str, t.Any]]) -
         elif found[name] != entry["size"]:
             problems.append(f"{name} has {found[name]} bytes instead of {entry['size']}")
     return problems + [f"{name} is not in the manifest" for name in sorted(set(found) - set(files))]
+
+
+def _is_in(name: str, folder: str) -> bool:
+    """Every file is in the folder without a name."""
+    return not folder or name.startswith(f"{folder}/")
 
 
 def _files_below(path: str) -> dict[str, int | None]:
@@ -236,10 +241,11 @@ class Checked:
     hashed: int
 
 
-def check(path: str, checksum: str | None, record: str | None) -> Checked:
+def check(path: str, checksum: str | None, record: str | None, below: str = "") -> Checked:
     """Verify a bundle, and report all problems in one BundleError. `checksum` is the sha256 its manifest must have.
 
-    Files that `record` lists as verified are not read again, unless they have been written to since.
+    Files that `record` lists as verified are not read again, unless they have been written to since. If `below` is a
+    folder of the bundle, other files are not verified, and may be missing.
     """
     content = _manifest_content(path)
     _check_writers(path)
@@ -248,8 +254,8 @@ def check(path: str, checksum: str | None, record: str | None) -> Checked:
     if checksum and checksum != digest:
         raise BundleError(f"{path}/{MANIFEST} is not the one whose signature was verified: it has changed since then")
     manifest = parsed_manifest(path, content)
-    files: Files = manifest["files"]
-    wrong = presence_problems(path, files)
+    files: Files = {name: entry for name, entry in manifest["files"].items() if _is_in(name, below)}
+    wrong = presence_problems(path, files, below)
     present = [name for name in files if not any(problem.startswith(f"{name} ") for problem in wrong)]
     known = _recorded(record, digest)
     now = stamps(path, present)
@@ -263,7 +269,7 @@ def check(path: str, checksum: str | None, record: str | None) -> Checked:
         raise BundleError(_complaint(path, wrong))
     if record and unread:
         os.makedirs(os.path.dirname(record), mode=0o700, exist_ok=True)
-        write_json(record, {"manifest": digest, "files": now})
+        write_json(record, {"manifest": digest, "files": {**known, **now}})
     return Checked(manifest, sum(files[name]["size"] for name in unread))
 
 

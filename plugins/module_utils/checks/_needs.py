@@ -115,6 +115,13 @@ class Engine:
 
 
 @dataclass(frozen=True)
+class HAProxy:
+    version: str = field(metadata=_option("str"))
+    executable: str = field(metadata=_option("path"))
+    package: bool = field(default=False, metadata=_option("bool"))
+
+
+@dataclass(frozen=True)
 class Needs:
     """`root` is the root folder; `units` and `containers` are our own services, which may be running.
 
@@ -130,7 +137,10 @@ class Needs:
     )
     root: str = field(default="", metadata=_option("path", variable="trtllm_root"))
     ports: t.Sequence[Port] = field(
-        default=(), metadata=_option("list", variable="trtllm_server", record=Port, elements="dict")
+        default=(),
+        metadata=_option(
+            "list", variable="trtllm_server, trtllm_endpoint or trtllm_gateway", record=Port, elements="dict"
+        ),
     )
     units: t.Sequence[str] = field(default=(), metadata=_option("list", elements="str"))
     containers: t.Sequence[str] = field(default=(), metadata=_option("list", elements="str"))
@@ -160,6 +170,7 @@ class Needs:
         default=None, metadata=_option("dict", variable="trtllm_image.archive", record=Archive)
     )
     engine: Engine | None = field(default=None, metadata=_option("dict", variable="trtllm_engine_dir", record=Engine))
+    haproxy: HAProxy | None = field(default=None, metadata=_option("dict", variable="haproxy_source", record=HAProxy))
     planned: bool = field(default=False, metadata=_option("bool"))
 
 

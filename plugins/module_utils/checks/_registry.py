@@ -17,6 +17,7 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.checks import (
     _gpu_health,
     _gpu_use,
     _gpus,
+    _haproxy,
     _images,
     _network,
     _ports,
@@ -32,6 +33,7 @@ CHECKS = (
     *(*_system.CHECKS, *_root.CHECKS, *_docker.CHECKS, *_container_runtimes.CHECKS),
     *(*_ports.CHECKS, *_gpus.CHECKS, *_fabric.CHECKS),
     *(*_gpu_health.CHECKS, *_xid.CHECKS, *_gpu_use.CHECKS, *_room.CHECKS, *_images.CHECKS, *_network.CHECKS),
+    *_haproxy.CHECKS,
 )
 
 EXPOSED = "exposed_vulnerable_release"

@@ -185,6 +185,38 @@ class Docker:
         except self._sdk.errors.DockerException as exc:
             raise docker_error(f"cannot read {config} (docker_config)", exc) from exc
 
+    def usage(self) -> dict[str, t.Any]:
+        """The output of `docker system df`: images with the size of their own layers, and the cache of builds."""
+        try:
+            usage: dict[str, t.Any] = self._client.df()
+        except self._sdk.errors.DockerException as exc:
+            raise docker_error("cannot get the disk usage of Docker", exc) from exc
+        return usage
+
+    def containers(self) -> list[dict[str, t.Any]]:
+        """The output of `docker ps --all`."""
+        try:
+            found: list[dict[str, t.Any]] = self._client.api.containers(all=True)
+        except self._sdk.errors.DockerException as exc:
+            raise docker_error("cannot list the containers", exc) from exc
+        return found
+
+    def remove_image(self, name: str) -> None:
+        """Remove the name, and the image with its last name. Docker refuses if a container uses it."""
+        try:
+            self._client.images.remove(name)
+        except self._sdk.errors.ImageNotFound:
+            return
+        except self._sdk.errors.DockerException as exc:
+            raise docker_error(f"cannot remove image {name}", exc) from exc
+
+    def remove_build_cache(self) -> int:
+        """Remove the cache of builds that no build uses; the bytes that were freed."""
+        try:
+            return int(self._client.api.prune_builds(all=True).get("SpaceReclaimed") or 0)
+        except self._sdk.errors.DockerException as exc:
+            raise docker_error("cannot remove the cache of builds", exc) from exc
+
     def remove_container(self, name: str) -> None:
         """Remove a container that a killed run left behind, even if it is running."""
         try:

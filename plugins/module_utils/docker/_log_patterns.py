@@ -13,6 +13,7 @@ import json
 import os
 import re
 import typing as t
+from contextlib import contextmanager
 
 from ansible_collections.tritonops.trtllm.plugins.module_utils._module import ModuleFailure
 from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._untrusted import open_regular
@@ -89,6 +90,17 @@ def explain(log: str, known: LogPatterns) -> list[dict[str, str]]:
     found = sorted(((match.start(), pattern) for pattern, match in matches if match), key=lambda hit: hit[0])
     causes = [hit for hit in found if not hit[1].follow_up]
     return [pattern.explanation(_line_at(log, position)) for position, pattern in causes or found]
+
+
+@contextmanager
+def explaining(failed: str, known: LogPatterns) -> t.Iterator[None]:
+    """Add what failed, and its known cause, to the server's error message."""
+    try:
+        yield
+    except ModuleFailure as exc:
+        found = explain(str(exc), known)
+        remedy = f" Known cause: {found[0]['cause']} Remedy: {found[0]['remedy']}" if found else ""
+        raise ModuleFailure(f"{failed}: {exc}.{remedy}", explanations=found) from exc
 
 
 def log_tail(path: str, begin: int = 0) -> str:

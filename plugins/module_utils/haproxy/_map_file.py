@@ -55,6 +55,7 @@ def ensure_map(module: AnsibleModule) -> dict[str, t.Any]:
     before = read_file(path)
     old = read_text(before)
     entries = given if module.params["purge"] else {**old, **given}
+    entries = {key: value for key, value in entries.items() if key not in module.params["remove"]}
     text = as_text(entries)
     # HAProxy does not start without the file, so that an empty one is created as well.
     changed = text != before or not os.path.exists(path)

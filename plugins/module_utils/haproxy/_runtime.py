@@ -108,6 +108,11 @@ class Runtime:
             self.change(f"add map @{version[1]} {path} <<\n{batch}\n")
         self.change(f"commit map @{version[1]} {path}")
 
+    def read_table(self, name: str, data: str) -> dict[str, int]:
+        """One kind of data of a stick table with text as keys. Empty if there is no such table."""
+        entry = re.compile(rf"^0x[0-9a-f]+: key=(\S+) .*\b{data}=(\d+)", re.MULTILINE)
+        return {key: int(value) for key, value in entry.findall(self.run(f"show table {name}"))}
+
     # --- servers ----------------------------------------------------------------------------------------------------
 
     def servers(self) -> list[Server]:

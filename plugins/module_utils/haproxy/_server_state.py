@@ -24,6 +24,7 @@ if t.TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
 
 STATES = ("ready", "drain", "maint")
+ABSENT = "absent"
 # A request can be between its choice of a server and the server's counter, so that one reading of 0 is not enough.
 IDLE_READINGS = 2
 PAUSE = 0.5
@@ -32,6 +33,8 @@ PAUSE = 0.5
 def ensure_state(module: AnsibleModule) -> dict[str, t.Any]:
     runtime = Runtime(module.params["socket"])
     state: str = module.params["state"]
+    if state == ABSENT:
+        return {"changed": _forget(module), "waited_seconds": 0.0, "in_flight": 0, "servers": []}
     servers = _servers(runtime, module.params["host"], module.params["deployment"])
     outdated = [server for server in servers if server.state != state]
     # First the file, so that a reload in between does not lose the state.
@@ -52,25 +55,42 @@ def ensure_state(module: AnsibleModule) -> dict[str, t.Any]:
 
 def _keep(module: AnsibleModule, names: t.Collection[str], state: str) -> bool:
     """Write the state to the file that HAProxy reads when it starts. Returns whether the file changes."""
+    return _rewrite(
+        module,
+        lambda before: {
+            **{name: kept for name, kept in before.items() if name not in names},
+            **({} if state == "ready" else dict.fromkeys(names, state)),
+        },
+    )
+
+
+def _forget(module: AnsibleModule) -> bool:
+    host, deployment = module.params["host"], module.params["deployment"]
+    return _rewrite(
+        module,
+        lambda before: {name: kept for name, kept in before.items() if not _is_of(name, host, deployment)},
+    )
+
+
+def _rewrite(module: AnsibleModule, change: t.Callable[[dict[str, str]], dict[str, str]]) -> bool:
     path: str = module.params["states_file"]
     before = read_text(read_file(path))
-    after = {name: kept for name, kept in before.items() if name not in names}
-    if state != "ready":
-        after.update(dict.fromkeys(names, state))
+    after = change(before)
     if after != before and not module.check_mode:
         write_file(module, path, as_text(after))
     return after != before
 
 
+def _is_of(server: str, host: str, deployment: str) -> bool:
+    """A server is named HOST:DEPLOYMENT."""
+    name, _colon, served = server.rpartition(":")
+    return name == host and deployment in ("", served)
+
+
 def _servers(runtime: Runtime, host: str, deployment: str) -> list[Server]:
-    """The servers of a host, which are named HOST:DEPLOYMENT, in all backends."""
+    """The servers of a host, in all backends."""
     every = runtime.servers()
-    found = [
-        server
-        for server in every
-        for name, _colon, served in [server.name.rpartition(":")]
-        if name == host and deployment in ("", served)
-    ]
+    found = [server for server in every if _is_of(server.name, host, deployment)]
     if not found:
         known = sorted({server.name for server in every})
         raise ModuleFailure(

@@ -19,8 +19,10 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.host._listeners i
 KINDS = ("image", "backend", "weights", "checkpoint", "engine")
 DEPLOYMENTS = "deployments"
 _DEPLOYMENT_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?")
-RELEASES, CURRENT, PREVIOUS = "releases", "current", "previous"
+RELEASES, CURRENT, PREVIOUS, CACHE = "releases", "current", "previous", "cache"
 """Names in the folder of a deployment."""
+ROLLING = "rolling"
+"""The file in it while a roll has the deployment out of rotation. If the run is killed, the next one goes on."""
 # The suffix of an unfinished folder.
 UNFINISHED = ".partial"
 RELEASE_JSON = "release.json"
@@ -57,6 +59,11 @@ def is_release(folder: str) -> bool:
 def is_deployment_name(name: str) -> bool:
     """Whether the name can be part of the names of a systemd unit, a container, a network and a folder."""
     return bool(_DEPLOYMENT_NAME.fullmatch(name))
+
+
+def unit_of(deployment: str) -> str:
+    """The name that the role release_service gives it."""
+    return f"trtllm@{deployment}.service"
 
 
 def deployments(root: str) -> list[str]:

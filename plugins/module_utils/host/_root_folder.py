@@ -27,12 +27,15 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._artifac
 from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._errors import ArtifactError
 from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._untrusted import create_regular, open_regular
 from ansible_collections.tritonops.trtllm.plugins.module_utils.host._host import (
+    CACHE,
     CURRENT,
     DEPLOYMENTS,
     KINDS,
     PREVIOUS,
     RELEASES,
+    ROLLING,
     UNFINISHED,
+    deployments,
     is_release,
 )
 
@@ -60,8 +63,13 @@ _HIDDEN_TREES = re.compile(r"/(home|root|tmp|var/tmp)/")
 _PLAIN = re.compile(r"[\w/.,+=@~-]*")
 _VENV = re.compile(r"venv(-[0-9a-f]{12})?")
 _RELEASE_PART = re.compile(r"(model_repository|tokenizer|weights)(\.partial|\.lock)?|release\.json|run")
-_BUILD_LOG = re.compile(r"image-[0-9a-f]{16}\.log")
+_BUILD_LOG = re.compile(r"image-[0-9a-f]{16}\.log(\.1)?")
+_CACHE_NAME = re.compile(r"[0-9a-f]{16}")
 _TOKEN = "hf_token"
+_WATCHDOG = re.compile(r"watchdog\.pyz|[a-z0-9-]{1,32}\.json")
+# In the folder of a deployment: the watchdog's, and the mark of a roll.
+_STATE = re.compile(rf"watchdog\.json(\.new)?|{ROLLING}")
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d{6}Z")
 
 
 def path_problem(path: str) -> str | None:
@@ -145,7 +153,7 @@ class Removal:
 
 def remove_deployment(root: str, name: str, check_mode: bool = False) -> Removal:
     """Remove the folder of a deployment, but not the artifacts that its releases link to."""
-    _check_removable(root)
+    check_removable(root)
     path = os.path.join(root, DEPLOYMENTS, name)
     if not is_claimed(root) or not os.path.lexists(path):
         return Removal()
@@ -157,7 +165,7 @@ def remove_deployment(root: str, name: str, check_mode: bool = False) -> Removal
 
 def remove_ours(root: str, keep: t.Collection[str], check_mode: bool = False) -> Removal:
     """Remove everything that this collection created in the root folder, except the names in `keep`."""
-    _check_removable(root)
+    check_removable(root)
     if not is_claimed(root):
         return Removal()
     found = Removal(images=_images(os.path.join(root, "image")))
@@ -183,7 +191,7 @@ def remove_ours(root: str, keep: t.Collection[str], check_mode: bool = False) ->
     return found
 
 
-def _check_removable(root: str) -> None:
+def check_removable(root: str) -> None:
     problem = path_problem(root) or path_problem(os.path.realpath(root))
     if problem:
         raise ArtifactError(f"{root} {problem}: nothing was removed. Correct trtllm_root")
@@ -194,6 +202,31 @@ def _check_removable(root: str) -> None:
             f" collection: nothing was removed. Correct trtllm_root; if it is a root folder of this collection, create"
             f" {root}/{MARK} and run again"
         )
+
+
+def own_entries(root: str) -> list[str]:
+    """The artifacts, releases, caches and logs in our root folder, relative to it, without what is not ours or has
+    mounts."""
+    if not is_claimed(root):
+        return []
+    parents = dict.fromkeys(KINDS, _is_artifact)
+    for name in deployments(root):
+        parents.update({f"{DEPLOYMENTS}/{name}/{RELEASES}": _is_release, f"{DEPLOYMENTS}/{name}/{CACHE}": _is_cache})
+    parents["logs"] = _is_build_log
+    return [
+        f"{parent}/{os.path.basename(path)}"
+        for parent, is_ours in parents.items()
+        if _leads_nowhere_else(root, parent)
+        for path in _children(os.path.join(root, parent))
+        if not path.endswith(".lock") and is_ours(path) and not mounts_in(path)
+    ]
+
+
+def _leads_nowhere_else(root: str, relative: str) -> bool:
+    """Whether it is a readable folder, and no link on the way leads out of the root folder."""
+    path = os.path.join(root, relative)
+    expected = os.path.join(os.path.realpath(root), relative)
+    return os.path.isdir(path) and os.access(path, os.R_OK) and os.path.realpath(path) == expected
 
 
 def _is_known(name: str) -> bool:
@@ -263,13 +296,33 @@ def _is_file(path: str, name: t.Pattern[str]) -> bool:
     return bool(name.fullmatch(os.path.basename(path))) and stat.S_ISREG(os.lstat(path).st_mode)
 
 
+def _is_build_log(path: str) -> bool:
+    return _is_file(path, _BUILD_LOG)
+
+
+def _is_cache(path: str) -> bool:
+    """The container writes there, so only the folder's name shows that it is ours."""
+    return bool(_CACHE_NAME.fullmatch(os.path.basename(path))) and os.path.isdir(path) and not os.path.islink(path)
+
+
 _LINKS = (CURRENT, PREVIOUS, CURRENT + UNFINISHED, PREVIOUS + UNFINISHED)
-_DEPLOYMENT = _Folder({RELEASES: _Folder(each=_is_release), **dict.fromkeys(_LINKS, os.path.islink)})
+# The logs and stacks that a watchdog kept, in a folder for each time.
+_KEPT = _Folder(each=lambda path: bool(_TIME.fullmatch(os.path.basename(path))) and os.path.isdir(path))
+_DEPLOYMENT = _Folder(
+    {
+        RELEASES: _Folder(each=_is_release),
+        CACHE: _Folder(each=_is_cache),
+        "watchdog": _KEPT,
+        **dict.fromkeys(_LINKS, os.path.islink),
+    },
+    each=lambda path: _is_file(path, _STATE),
+)
 _ROOT = _Folder(
     {
         **dict.fromkeys(KINDS, _Folder(each=_is_artifact)),
         DEPLOYMENTS: _Folder(each=_DEPLOYMENT),
-        "logs": _Folder(each=lambda path: _is_file(path, _BUILD_LOG)),
+        "watchdog": _Folder(each=lambda path: _is_file(path, _WATCHDOG)),
+        "logs": _Folder(each=_is_build_log),
         "secrets": _Folder(each=lambda path: _is_file(path, re.compile(_TOKEN))),
     }
 )
@@ -298,6 +351,8 @@ def _images(folder: str) -> list[dict[str, str]]:
     for path in _children(folder) if os.path.isdir(folder) else []:
         record = read_record(path, INPUTS_JSON if path.endswith(".partial") else ARTIFACT_JSON)
         if record and _is_artifact(path):
-            known = {"image": record["inputs"].get("image"), "image_id": record.get("image_id")}
+            asked, pulled = record["inputs"].get("image"), str(record.get("image"))
+            # The image of a tag is pulled by its digest, and Docker then does not know the tag.
+            known = {"image": pulled if "@" in pulled else asked, "image_id": record.get("image_id")}
             found.append({name: value for name, value in known.items() if isinstance(value, str)})
     return [image for image in found if "image" in image]

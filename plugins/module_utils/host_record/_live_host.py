@@ -181,6 +181,13 @@ class Host:
         except KeyError:
             return None
 
+    def create_user(self, name: str) -> None:
+        """A system user that cannot log in, and its group, unless there is one."""
+        if self.group(name) is None:
+            self._run("groupadd", "--system", name)
+        home = ["--no-create-home", "--home-dir", "/nonexistent", "--shell", "/usr/sbin/nologin"]
+        self._run("useradd", "--system", "--gid", name, *home, name)
+
     def remove_user(self, name: str) -> None:
         self._run("userdel", name)
 

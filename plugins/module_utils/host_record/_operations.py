@@ -9,6 +9,7 @@ import glob
 import json
 import pwd
 import typing as t
+from contextlib import contextmanager
 
 from ansible_collections.tritonops.trtllm.plugins.module_utils.host_record._host_record import (
     SCOPES,
@@ -102,6 +103,17 @@ def close_record(params: Params, host: Host, check_mode: bool) -> Result:
     after = close_part(before, params["part"], host)
     save(after, path)
     return _compared(path, before, after)
+
+
+@contextmanager
+def recorded(
+    part: str, changed: t.Mapping[str, t.Iterable[str]], host: Host, check_mode: bool, path: str
+) -> t.Iterator[None]:
+    """For a module that itself changes what is in `changed`, by scope."""
+    scope: Params = {**{name: list(changed.get(name, ())) for name in SCOPES}, "before": None}
+    open_record({**scope, "part": part, "path": path}, host, check_mode)
+    yield
+    close_record({"part": part, "path": path}, host, check_mode)
 
 
 def restore_host(params: Params, host: Host, check_mode: bool) -> Result:

@@ -16,6 +16,8 @@ import re
 import typing as t
 from collections import Counter
 
+from ansible_collections.tritonops.trtllm.plugins.module_utils._module import ModuleFailure
+
 REPLACEMENT = "\ufffd"
 # A character has up to four bytes, and each byte of an incomplete one can become a replacement character.
 CUT_CHARACTERS = 3
@@ -40,8 +42,15 @@ class Judgement(t.NamedTuple):
     warning: str = ""
 
 
-def judge_answer(prompt: str, text: str, cut: bool) -> Judgement:
-    """`cut` says that the answer ended because it had the maximum number of tokens."""
+def check_pattern(pattern: str | None) -> None:
+    try:
+        re.compile(pattern or "")
+    except re.error as exc:
+        raise ModuleFailure(f"pattern {pattern!r} is not a regular expression: {exc}") from exc
+
+
+def judge_answer(prompt: str, text: str, cut: bool, pattern: str | None = None) -> Judgement:
+    """`cut` says that the answer ended because it had the maximum number of tokens; `pattern` is what it must match."""
     answer = new_text(prompt, text)
     if not answer:
         if not text.strip():
@@ -55,6 +64,8 @@ def judge_answer(prompt: str, text: str, cut: bool) -> Judgement:
     token = _repeated_token(shown)
     if token:
         return Judgement(f"it only repeats {token!r}")
+    if pattern and not re.search(pattern, text):
+        return Judgement(f"the text does not match {pattern!r}")
     phrase = _repeated_phrase(shown)
     return Judgement(warning=f"it repeats a phrase: {phrase!r}" if phrase else "")
 
@@ -62,7 +73,7 @@ def judge_answer(prompt: str, text: str, cut: bool) -> Judgement:
 def compare_answers(prompt: str, plain: str, parts: t.Sequence[str]) -> Judgement:
     """Whether the parts of a stream, usually a token each, are the same answer as the plain text."""
     both = f"; plain: {plain!r}; streamed: {''.join(parts)!r}"
-    first, second = _comparable(prompt, plain), _comparable(prompt, "".join(parts))
+    first, second = comparable(prompt, plain), comparable(prompt, "".join(parts))
     words, streamed_words = ("".join(text.split()) for text in (first, second))
     same = common_length(words, streamed_words)
     if _gaps(first, same) != _gaps(second, same):
@@ -152,7 +163,8 @@ def _loop(text: str) -> tuple[str, float]:
     return "", 0.0
 
 
-def _comparable(prompt: str, text: str) -> str:
+def comparable(prompt: str, text: str) -> str:
+    """The new text without the end of a character that was cut, which not every server returns."""
     return new_text(prompt, text).rstrip(REPLACEMENT).strip()
 
 
@@ -163,6 +175,6 @@ def _gaps(text: str, characters: int) -> list[str]:
 
 def _beginning(prompt: str, parts: t.Sequence[str]) -> str:
     """The text of the first SAME_TOKENS tokens. If a part can have several tokens, words are the better estimate."""
-    by_parts = _comparable(prompt, "".join(parts[:SAME_TOKENS]))
-    by_words = " ".join(_comparable(prompt, "".join(parts)).split()[:SAME_TOKENS])
+    by_parts = comparable(prompt, "".join(parts[:SAME_TOKENS]))
+    by_words = " ".join(comparable(prompt, "".join(parts)).split()[:SAME_TOKENS])
     return min(by_parts, by_words, key=len)

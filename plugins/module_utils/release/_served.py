@@ -16,7 +16,13 @@ import typing as t
 
 from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._artifact import sync, sync_files
 from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._untrusted import create_regular
-from ansible_collections.tritonops.trtllm.plugins.module_utils.host._host import CURRENT, PREVIOUS, RELEASES, UNFINISHED
+from ansible_collections.tritonops.trtllm.plugins.module_utils.host._host import (
+    CURRENT,
+    PREVIOUS,
+    RELEASES,
+    ROLLING,
+    UNFINISHED,
+)
 
 PROVED = "proved"
 """The file in the folder of a release that has passed its proof."""
@@ -41,6 +47,20 @@ def mark_proved(deployment: str, release: str) -> None:
     folder = os.path.join(deployment, RELEASES, release)
     create_regular(os.path.join(folder, PROVED)).close()
     sync(folder)
+
+
+def is_rolling(deployment: str) -> bool:
+    """Whether a roll has taken the deployment out of rotation, and has not put it back."""
+    return os.path.isfile(os.path.join(deployment, ROLLING))
+
+
+def set_rolling(deployment: str, rolling: bool) -> None:
+    path = os.path.join(deployment, ROLLING)
+    if rolling:
+        create_regular(path).close()
+    else:
+        os.unlink(path)
+    sync(deployment)
 
 
 def fallback(deployment: str, before: Links, release: str) -> Links:

@@ -41,7 +41,9 @@ class Storage:
         )
 
     def read(self) -> Host:
-        return read_host(self._run, self.request.mount)
+        """Nothing is read if nothing is requested: some hosts do not have the programs, or do not allow it."""
+        wanted = self.request.grow_root or self.request.drives
+        return read_host(self._run, self.request.mount) if wanted else Host((), ())
 
     def plan(self, host: Host) -> Plan:
         planned = plan(host, self.request)

@@ -8,10 +8,8 @@
 
 from __future__ import annotations
 
-import fcntl
-import hashlib
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 
@@ -54,16 +52,3 @@ def agreed(reference: str, digests: Mapping[str, str]) -> str:
             " of one of them (digest, trtllm_image.digest)"
         )
     return distinct[0] if distinct else ""
-
-
-def looked_up_once(folder: str, reference: str, look_up: Callable[[], str]) -> str:
-    """The digest that the first caller looks up. Callers are processes of one run, which share the folder."""
-    name = f"tag-{hashlib.sha256(reference.encode()).hexdigest()}"
-    with open(os.path.join(folder, name), "a+", encoding="ascii") as stream:
-        fcntl.flock(stream, fcntl.LOCK_EX)
-        stream.seek(0)
-        digest = stream.read()
-        if not digest:
-            digest = look_up()
-            stream.write(digest)
-        return digest

@@ -7,7 +7,8 @@
 """X.509 certificates of the collection's own authority, by the library cryptography. No I/O.
 
 A certificate has a name (CN) and a purpose (OU), which the host endpoint checks: `server` for hosts and gateways,
-`gateway` for clients that may send requests, `monitoring` for clients that may read metrics.
+`gateway` for clients that may send requests, `monitoring` for clients that may read metrics. `transfer` is for
+hosts that copy artifacts from each other.
 """
 
 from __future__ import annotations
@@ -33,8 +34,13 @@ AUTHORITY_DAYS = 3650
 # Clocks of hosts may be a little behind.
 CLOCK_SKEW = timedelta(hours=1)
 # Whether a certificate is for connections that are accepted, and for those that are opened. Gateways accept those of
-# the other gateways.
-PURPOSES = {"server": (True, False), "gateway": (True, True), "monitoring": (False, True)}
+# the other gateways, and hosts those of the other hosts.
+PURPOSES = {
+    "server": (True, False),
+    "gateway": (True, True),
+    "monitoring": (False, True),
+    "transfer": (True, True),
+}
 
 
 @dataclass(frozen=True)
@@ -61,7 +67,7 @@ def new_authority(name: str, now: datetime) -> tuple[bytes, bytes]:
     builder = _builder(subject, subject, key.public_key(), now, AUTHORITY_DAYS)
     builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
     builder = builder.add_extension(_usage(sign_certificates=True), critical=True)
-    return _key_pem(key), _certificate_pem(builder.sign(key, hashes.SHA256()))
+    return _key_pem(key), certificate_pem(builder.sign(key, hashes.SHA256()))
 
 
 def read_authority(key: bytes, certificate: bytes) -> Authority:
@@ -93,7 +99,7 @@ def issue(authority: Authority, wanted: Wanted, now: datetime) -> bytes:
         x509.SubjectAlternativeName([_alternative(name) for name in wanted.names]), critical=False
     )
     certificate = builder.sign(authority.key, hashes.SHA256())
-    return _certificate_pem(certificate) + _key_pem(key)
+    return certificate_pem(certificate) + _key_pem(key)
 
 
 def outdated(pem: bytes, authority: Authority, wanted: Wanted, now: datetime) -> str:
@@ -178,5 +184,5 @@ def _key_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
     )
 
 
-def _certificate_pem(certificate: x509.Certificate) -> bytes:
+def certificate_pem(certificate: x509.Certificate) -> bytes:
     return certificate.public_bytes(serialization.Encoding.PEM)

@@ -57,27 +57,67 @@ class Releases(Entries):
         return {**release, "notes": [*release["notes"], *notes_on(name, shared)]}
 
 
+class ServeVersions(Entries):
+    """The versions of trtllm-serve, with the fields that the planner also reads of `releases`."""
+
+    def _load(self, name: str) -> Release:
+        entry, parsers = super()._load(name), _yaml(self._folder.parent / "parsers.yml")["families"]
+        formats = _yaml(self._folder.parent / "checkpoint_formats.yml")
+        # A version that Triton's images have as well lists the architectures of the LLM API there.
+        of_llm_api = {} if "architectures" in entry else _yaml(self._folder.parent / f"releases/{name}.yml")["llmapi"]
+        known = {item["name"]: item for item in formats["checkpoint_formats"]}
+        cache = entry["config"]["nested"]["kv_cache_config"]
+        return {
+            "architectures": of_llm_api.get("architectures"),
+            **entry,
+            "release": name,
+            "profiles": ["serve"],
+            "images": [entry["image"]],
+            "sources": {},
+            "notes": [],
+            "compute_capability": {"least": min((item["compute_capability"] for item in known.values()), key=version)},
+            "runtime_defaults": {"tokens_per_block": cache.get("tokens_per_block", 32)},
+            "checkpoint_formats": known,
+            "unread": formats["unread"],
+            "parsers": parsers,
+        }
+
+
 @dataclass(frozen=True)
 class Catalogue:
-    """Entries by name: `releases["0.17.0"]`, oldest first; `models["mixtral-8x7b"]`; `shapes["BM.GPU4.8"]`."""
+    """Entries by name: `releases["0.17.0"]`, oldest first; `models["mixtral-8x7b"]`; `shapes["BM.GPU4.8"]`.
+
+    `serve` has the versions of trtllm-serve, `releases` those of Triton's backend. `upstream`: what it still develops.
+    """
 
     releases: Mapping[str, Release]
+    serve: Mapping[str, Release]
     models: Mapping[str, Mapping[str, Any]]
     shapes: Mapping[str, Mapping[str, Any]]
+    gpus: Mapping[str, Mapping[str, Any]]
     vulnerabilities: Sequence[Mapping[str, Any]]
+    upstream: Mapping[str, Any]
+
+    def versions(self, profile: str) -> Mapping[str, Release]:
+        """The TensorRT-LLM versions to choose from; not each of them supports the profile."""
+        return self.serve if profile == "serve" else self.releases
 
     def newest(self, profile: str) -> str:
         """The newest TensorRT-LLM version that supports `profile`."""
-        return next(name for name in reversed(list(self.releases)) if profile in self.releases[name]["profiles"])
+        versions = self.versions(profile)
+        return next(name for name in reversed(list(versions)) if profile in versions[name]["profiles"])
 
 
 @lru_cache(maxsize=None)
 def load_catalogue(folder: Path = CATALOGUE) -> Catalogue:
     return Catalogue(
         releases=Releases(folder / "releases"),
+        serve=ServeVersions(folder / "serve"),
         models=Entries(folder / "models"),
         shapes=Entries(folder / "shapes"),
+        gpus=_yaml(folder / "gpus.yml")["gpus"],
         vulnerabilities=_yaml(folder / "vulnerabilities.yml")["vulnerabilities"],
+        upstream=_yaml(folder / "upstream.yml"),
     )
 
 

@@ -24,6 +24,19 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 _MODEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]*")
 _HASH = re.compile(r"[0-9a-f]{64}")
 _LIMITS = ("requests_per_minute", "tokens_per_minute", "at_once")
+KEY_OPTIONS: Mapping[str, Mapping[str, Any]] = {
+    "name": {"type": "str", "required": True},
+    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+    "rotate": {"type": "bool", "default": False},
+    "overlap": {"type": "int", "default": 86400},
+    "models": {"type": "list", "elements": "str"},
+    "requests_per_minute": {"type": "int"},
+    "tokens_per_minute": {"type": "int"},
+    "at_once": {"type": "int"},
+    "expires": {"type": "str"},
+}
+"""What the module api_key and the variable trtllm_key have in common."""
+_COLUMNS = ("key", "requests/min", "tokens/min", "at once", "expires", "models")
 
 
 @dataclass(frozen=True)
@@ -119,6 +132,19 @@ def map_entries(keys: Iterable[ApiKey]) -> dict[str, str]:
         )
         for key in keys
     }
+
+
+def table(keys: Iterable[ApiKey], now: datetime) -> list[str]:
+    """The keys without their hashes, as lines with a heading."""
+    rows = [_COLUMNS, *(_row(key, now) for key in sorted(keys, key=lambda key: (key.name, key.expires)))]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(_COLUMNS))]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows]
+
+
+def _row(key: ApiKey, now: datetime) -> tuple[str, ...]:
+    limits = (str(getattr(key, name) or "-") for name in _LIMITS)
+    over = " (expired)" if key.expires and seconds(key.expires) <= now.timestamp() else ""
+    return (key.name, *limits, f"{key.expires}{over}" or "never", ", ".join(key.models))
 
 
 def seconds(expires: str) -> int:

@@ -64,9 +64,9 @@ def _plain(value: Any) -> Any:
 
 
 def check_agreement(spec: Spec, refuse: Refuse) -> None:
-    checks = [_limits_of_engine, _engine_settings, _engine_needs, _beams, _tokens_in_cache]
+    checks = [_limits_of_engine, _engine_settings, _engine_needs, _beams, tokens_in_cache]
     if spec.profile != "engine":
-        checks = [_limits_of_llm_api, _llm_api_settings, _tokens_in_cache]
+        checks = [_limits_of_llm_api, _llm_api_settings, tokens_in_cache]
     for check in (*checks, _streaming, _cache_fraction, _instances):
         for variable, value, message in check(spec):
             refuse(variable, value, message)
@@ -206,6 +206,8 @@ def chunk_parameter(spec: Spec) -> str:
 
 
 def takes_chunks(spec: Spec) -> bool:
+    if spec.profile == "serve":
+        return spec.serve.chunked_prefill
     return _is_on(spec, chunk_parameter(spec))
 
 
@@ -264,19 +266,26 @@ def _beams(spec: Spec) -> Problems:
 
 def most_cached_tokens(spec: Spec) -> tuple[str, Any, int | None] | None:
     """The parameter that limits the KV cache to a number of tokens: its variable, value and number."""
-    for entry in stated(spec):
+    cache = spec.serve_config.get("kv_cache_config")
+    if isinstance(cache, Mapping) and cache.get("max_tokens") is not None:
+        return _cached_tokens("serve_config.kv_cache_config.max_tokens", cache["max_tokens"])
+    for entry in stated(spec) if spec.profile != "serve" else ():
         name, value = entry.variable, entry.value
         if entry.name == "kv_cache_config" and isinstance(value, Mapping) and value.get("max_tokens") is not None:
             name, value = f"{name}.max_tokens", value["max_tokens"]
         elif entry.name != "max_tokens_in_paged_kv_cache":
             continue
-        text = str(value)
-        number = int(text) if text.isdecimal() and len(text) < 16 else None
-        return name, value, number or None
+        return _cached_tokens(name, value)
     return None
 
 
-def _tokens_in_cache(spec: Spec) -> Problems:
+def _cached_tokens(name: str, value: Any) -> tuple[str, Any, int | None]:
+    text = str(value)
+    number = int(text) if text.isdecimal() and len(text) < 16 else None
+    return name, value, number or None
+
+
+def tokens_in_cache(spec: Spec) -> Problems:
     found = most_cached_tokens(spec)
     if not found:
         return

@@ -24,16 +24,20 @@ NETWORK_NEEDS = ("hub", "registry", "reach")
 
 @dataclass(frozen=True)
 class HostNeeds:
-    """What a bundle must support on a host: its system (debian-12), its Python (3.11) and the source of its Docker."""
+    """What a bundle must support on a host: its system (debian-12), its Python (3.11) and the source of its Docker.
+
+    `haproxy`: whether the host has an endpoint with the distribution's HAProxy.
+    """
 
     system: str
     python: str
     docker_source: str
+    haproxy: bool
 
 
 def contents(plan: Plan) -> dict[str, Any]:
     """What a deployment of this plan downloads, as recorded in the manifest of a bundle."""
-    image, templates = (plan["trtllm_backend"][name] for name in ("image", "templates"))
+    image, templates = plan["trtllm_backend"]["image"], plan["trtllm_backend"].get("templates")
     weights, *tokenizer = plan["model_weights"]["snapshots"]
     return {
         "release": plan["release"],
@@ -42,7 +46,7 @@ def contents(plan: Plan) -> dict[str, Any]:
         "image": {"source": image["source"], "name": _image_name(plan)},
         "weights": snapshot(weights),
         "tokenizer": snapshot(tokenizer[0]) if tokenizer else {},
-        "sources": _commits(plan) if templates["source"] == "git" else {},
+        "sources": _commits(plan) if templates and templates["source"] == "git" else {},
     }
 
 
@@ -115,7 +119,7 @@ def lacks(manifest: Mapping[str, Any], needs: HostNeeds, gpus: int) -> list[Refu
         )
         found.append(Refusal(VARIABLE, known, message))
     else:
-        found += _docker_lacks(systems[needs.system], needs, gpus)
+        found += _packages_lack(systems[needs.system], needs, gpus)
     pythons = manifest.get("pythons", [])
     if needs.python not in pythons:
         message = f"the bundle has wheels for Python {', '.join(pythons)}, this host has {needs.python}: "
@@ -123,7 +127,7 @@ def lacks(manifest: Mapping[str, Any], needs: HostNeeds, gpus: int) -> list[Refu
     return found
 
 
-def _docker_lacks(system: Mapping[str, Any], needs: HostNeeds, gpus: int) -> list[Refusal]:
+def _packages_lack(system: Mapping[str, Any], needs: HostNeeds, gpus: int) -> list[Refusal]:
     found = []
     source = system["docker_source"]
     if needs.docker_source not in ("existing", source):
@@ -135,6 +139,12 @@ def _docker_lacks(system: Mapping[str, Any], needs: HostNeeds, gpus: int) -> lis
     if gpus and not system["nvidia"]:
         message = (
             f"the bundle has no container toolkit, and this host has GPUs: set trtllm_bundle_nvidia to true and {AGAIN}"
+        )
+        found.append(Refusal(VARIABLE, False, message))
+    if needs.haproxy and not system.get("has_haproxy"):
+        message = (
+            "the bundle has no HAProxy, which gateways and hosts that read metrics need on this host: make it with an"
+            " inventory that has them, or set haproxy_source to existing if there is one"
         )
         found.append(Refusal(VARIABLE, False, message))
     return found
@@ -181,7 +191,7 @@ def bundled_plan(
 ) -> dict[str, Any]:
     """The plan that downloads nothing, or a refused plan if the bundle is not suitable.
 
-    `bundle` has the keys path and manifest, and the fields of HostNeeds. `plan` makes a plan for a request.
+    `bundle` has the keys path and manifest, and those of HostNeeds. `plan` makes a plan for a request.
     """
     manifest = bundle["manifest"]
     request = described_request(request, manifest)
@@ -191,7 +201,7 @@ def bundled_plan(
     online = plan(unbundled)
     if online["refusals"]:
         return _without_network_needs(online)
-    needs = HostNeeds(**{name: bundle[name] for name in ("system", "python", "docker_source")})
+    needs = HostNeeds(**{name: bundle[name] for name in ("system", "python", "docker_source", "haproxy")})
     wrong = [*mismatches(online, manifest), *lacks(manifest, needs, online["gpus"])]
     if wrong:
         return _without_network_needs({**online, "refusals": [refusal.as_dict() for refusal in wrong]})

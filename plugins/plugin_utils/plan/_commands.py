@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.catalogue._catalogue import Release
@@ -34,6 +34,7 @@ TRITONSERVER = "/opt/tritonserver/bin/tritonserver"
 # The ensemble decodes each token of a stream alone, which loses spaces and characters.
 STREAM_MODEL = "tensorrt_llm_bls"
 PORTS = ("grpc", "http", "metrics")
+METRICS_CONFIG = "--metrics-config"
 # The start script of a release replaces it by a new random text at each start.
 ADMIN_KEY = "@ADMIN_KEY@"
 
@@ -73,15 +74,22 @@ def build_argv(spec: Spec, workers: int) -> list[str]:
 
 
 def launch_argv(
-    release: Release, world_size: int, server: Server, stop_timeout: int, oversubscribe: bool = False
+    release: Release,
+    world_size: int,
+    server: Server,
+    stop_timeout: int,
+    *,
+    metrics: Sequence[str] = (),
+    oversubscribe: bool = False,
 ) -> list[str]:
     """The command that upstream's launch script runs. The script itself returns at once, which would end a container.
 
     There is one tritonserver per rank; ranks above 0 only load the `tensorrt_llm` model and follow rank 0. Since 0.19.0
     the script passes the ports twice. It sets no exit timeout, and Triton's default of 30 seconds cuts long answers. It
-    leaves all APIs open.
+    leaves all APIs open. `metrics` are settings of the metrics, which only rank 0 exports.
     """
     ports = [f"--{kind}-port={getattr(server, f'{kind}_port')}" for kind in PORTS]
+    settings = [f"{METRICS_CONFIG}={name}=true" for name in metrics]
     argv = ["mpirun", "--allow-run-as-root", *(["--oversubscribe"] if oversubscribe else [])]
     for rank in range(world_size):
         argv += ["-n", "1", TRITONSERVER, f"--model-repository={MODEL_REPOSITORY}"]
@@ -89,7 +97,7 @@ def launch_argv(
         if rank:
             argv += ["--model-control-mode=explicit", f"--load-model={TENSORRT_LLM}"]
         argv += [*ports, "--disable-auto-complete-config", f"--exit-timeout-secs={stop_timeout}"]
-        argv += [*_closed(server), *server.arguments]
+        argv += [*_closed(server), *([] if rank else settings), *server.arguments]
         argv += [f"--backend-config=python,shm-region-prefix-name=prefix{rank}_", ":"]
     return argv
 
@@ -102,10 +110,27 @@ def _closed(server: Server) -> list[str]:
     return [f"--http-restricted-api={closed}", f"--grpc-restricted-protocol={closed}"]
 
 
-def planned_flags(release: Release) -> set[str]:
+def metrics_settings(spec: Spec) -> list[str]:
+    """What the rules of role observability need: percentiles of the queue, and when the first part of a stream is sent.
+
+    Only a model for streams tells how long users wait for the first token: other models send an answer as a whole, and
+    that of the LLM API does both.
+    """
+    streams = spec.profile == "engine" and spec.streaming
+    wanted = {"summary_latencies", *(["histogram_latencies"] if streams else [])}
+    return [name for name in spec.release["launch"]["metrics_config"] if name in wanted]
+
+
+def planned_flags(spec: Spec) -> set[str]:
     """The flags of tritonserver that the plan sets, and another name of one."""
-    words = launch_argv(release, 2, Server(), 0)
-    return {word.partition("=")[0] for word in words if word.startswith("--")} | {"--model-store"}
+    words = launch_argv(spec.release, 2, Server(), 0, metrics=metrics_settings(spec))
+    return {flag_of(word) for word in words if word.startswith("--")} | {"--model-store"}
+
+
+def flag_of(argument: str) -> str:
+    """The flag of an argument of tritonserver, with the setting if there is a value for each setting."""
+    flag, _equals, value = argument.partition("=")
+    return f"{flag}={value.partition('=')[0]}" if flag == METRICS_CONFIG else flag
 
 
 def engine_repository(spec: Spec) -> dict[str, dict[str, str]]:

@@ -72,7 +72,7 @@ def conversions(hosts: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
                 "release": plan["release"],
                 "converter": plan["converter"],
                 "weights": plan["model_weights"]["snapshots"][0],
-                "checkpoint": plan["engine_build"].get("checkpoint", {}),
+                "checkpoint": plan.get("engine_build", {}).get("checkpoint", {}),
                 "hosts": [],
             }
             users = found.setdefault(known["checkpoint"].get("dest", ""), known)["hosts"]

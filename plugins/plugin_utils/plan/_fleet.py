@@ -18,26 +18,31 @@ from typing import Any
 
 from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._needs import Disk, Hub, Needs, Source, read
 from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._registry import judge
-from ansible_collections.tritonops.trtllm.plugins.module_utils.host._host import DEPLOYMENTS, RELEASES
+from ansible_collections.tritonops.trtllm.plugins.module_utils.host._host import DEPLOYMENTS, RELEASES, unit_of
 from ansible_collections.tritonops.trtllm.plugins.module_utils.host._version import version
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.catalogue._catalogue import Catalogue
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._bundle import bundle_contents, bundled_plan
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._fanout import Peer, fanout_of, preference
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._gateway import Gateways, plan_gateways
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._gpu_allocation import Allocation, allocate
-from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._host_checks import LARGER_DISK, recorded_facts
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._host_checks import more_room, recorded_facts
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._host_facts import HostFacts, read_host_facts
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._limits import Stored
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._new_host import storage_warnings
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._plan_groups import plan_equal_hosts_once
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._planner import ALL_GPUS, make_plan
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._preflight_needs import (
     DOCKER_ROOT,
     container_of,
-    unit_of,
 )
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._sections import Preflight, as_options
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._targets import shape_of, targets_of
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.request._deployments import Deployment, Deployments
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.request._files import (
     InputError,
+    ReadToken,
     Token,
+    read_text,
     token_of,
     with_config,
 )
@@ -72,7 +77,8 @@ class Host:
     """The inputs of a host's plan. `facts` are as `trtllm_host_info` returns them.
 
     `refusals` are for variables that belong to no deployment. `bundle`: the result of the role bundle, if there is one.
-    `stored`: the limits that were chosen for what other hosts serve.
+    `storage`: the value of trtllm_storage. `read_token` reads the token file, which may be encrypted. `stored`: the
+    limits that were chosen for what other hosts serve.
     """
 
     deployments: Deployments
@@ -81,6 +87,8 @@ class Host:
     refusals: Sequence[Refusal] = ()
     bundle: Mapping[str, Any] | None = None
     vendors: Vendors = Vendors()
+    storage: Any = None
+    read_token: ReadToken = read_text
     stored: Stored = field(default_factory=dict)
 
     @property
@@ -101,10 +109,18 @@ class Host:
         return replace(known, limits={**self.stored, **known.limits}), wrong
 
 
-def plan_fleet(hosts: Mapping[str, Host], catalogue: Catalogue, only: str = "") -> dict[str, Any]:
+def plan_fleet(
+    hosts: Mapping[str, Host],
+    catalogue: Catalogue,
+    only: str = "",
+    gateways: Gateways | None = None,
+    peers: Mapping[str, Peer] | None = None,
+) -> dict[str, Any]:
     """`hosts`: the plan of each; `artifacts`: what is created or downloaded for all of them, by kind and key.
 
-    `only`: the deployment to act on. The others are included in the plan, but not checked.
+    `only`: the deployment to act on. The others are included in the plan, but not checked. `gateway`: the options of
+    `gateways`. `targets`: what Prometheus can scrape through them and the endpoints of hosts. `fanout`: what hosts copy
+    from each other; `peers` are those that take part.
     """
     hosts = _with_stored_limits(hosts)
     plans = plan_equal_hosts_once(
@@ -113,7 +129,16 @@ def plan_fleet(hosts: Mapping[str, Host], catalogue: Catalogue, only: str = "") 
         _group_key,
         lambda host, plan: _effects(host, plan, catalogue),
     )
-    return {"hosts": plans, "artifacts": artifacts_of(plans, {name: host.known for name, host in hosts.items()})}
+    known = {name: host.known for name, host in hosts.items()}
+    artifacts = artifacts_of(plans, known)
+    made = {"artifacts": artifacts, "fanout": fanout_of(artifacts, plans, known, peers or {})}
+    if gateways is None:
+        return {"hosts": plans, **made, "gateway": {"hosts": {}, "unknown": []}, "targets": {}}
+    deployments = {name: host.deployments.by_name for name, host in hosts.items()}
+    plans, gateway = plan_gateways(plans, deployments, gateways)
+    shapes = {name: shape_of(host.known, catalogue) for name, host in hosts.items()}
+    targets = targets_of(plans, gateways, gateway["hosts"], shapes)
+    return {"hosts": plans, **made, "gateway": gateway, "targets": targets}
 
 
 def _with_stored_limits(hosts: Mapping[str, Host]) -> Mapping[str, Host]:
@@ -126,11 +151,11 @@ def _with_stored_limits(hosts: Mapping[str, Host]) -> Mapping[str, Host]:
 
 def _group_key(host: Host) -> dict[str, Any]:
     """Facts that the planner does not read, such as serial numbers of GPUs, do not change a plan."""
-    known = replace(host.known, disk_free=None, artifacts=frozenset(), serving={}, inspected=False)
+    known = replace(host.known, disk_free=None, link=0, artifacts=frozenset(), prunable={}, serving={}, inspected=False)
     return {
         "deployments": {name: [entry.request, sorted(entry.own)] for name, entry in host.deployments.by_name.items()},
         "facts": repr(known),
-        "rest": [host.token_file, host.bundle, repr(host.vendors)],
+        "rest": [host.token_file, host.bundle, repr(host.vendors), repr(host.storage)],
         "refusals": repr([*host.refusals, *host.deployments.refusals, *host.wrong_facts]),
     }
 
@@ -143,8 +168,10 @@ def _effects(host: Host, plan: Plan, catalogue: Catalogue) -> Any:
     wanted = {name for name, _size in _wanted(made.values())}
     wanted.update(f"{DEPLOYMENTS}/{name}/{RELEASES}/{part['release_id']}" for name, part in made.items())
     room = sum(part["bytes"] for part in plan["preflight"]["needs"][0]["disk"])
+    # A plan warns if there is not enough for a second release of that size.
+    short = known.disk_free is not None and known.disk_free < 2 * room
     return (
-        known.disk_free if known.disk_free is None or known.disk_free < room else "enough",
+        (known.disk_free, sorted(known.prunable.items())) if short or known.disk_free is None else "enough",
         known.artifacts & wanted,
         {name: _serves(release, made.get(name)) for name, release in known.serving.items()},
         known.inspected and any(_missing_token(part["needs"], host, known, catalogue) for part in made.values()),
@@ -184,9 +211,15 @@ def plan_host(host: Host, catalogue: Catalogue, only: str = "") -> dict[str, Any
         "deployments": selected,
         "gpus": _gpu_report(known, allocation, plans),
         "preflight": as_options(Preflight([*needs, *([Needs(reach=sources, planned=True)] if sources else [])])),
+        # Of all deployments, for gateways. None for a deployment without a plan.
+        "served": {name: plan.get("served") for name, plan in plans.items()},
+        "endpoint": {},
         "refusals": refusals,
         "message": refusal_message(refusals),
-        "warnings": list(_removed_deployments(known, deployments)),
+        "warnings": [
+            *_removed_deployments(known, deployments),
+            *([] if refusals else _storage_warnings(host, needs, catalogue)),
+        ],
     }
 
 
@@ -222,7 +255,7 @@ def _plan(
     def plan_with_config(request: Mapping[str, Any]) -> dict[str, Any]:
         """If the model's shape cannot be read, this is one refusal among others."""
         try:
-            return plan(with_config(request, host.token.readable))
+            return plan(with_config(request, host.token.readable, host.read_token))
         except InputError as exc:
             made = plan(request)
             others = [entry for entry in made["refusals"] if not entry["variable"].startswith("trtllm_model")]
@@ -231,7 +264,7 @@ def _plan(
     request = deployment.request if whole else _without_count(deployment.request, catalogue)
     made = bundled_plan(request, host.bundle, plan_with_config) if host.bundle else plan_with_config(request)
     if not made["refusals"] and not host.bundle:
-        made["bundle"] = bundle_contents(made, with_config(request, host.token.readable))
+        made["bundle"] = bundle_contents(made, with_config(request, host.token.readable, host.read_token))
     located = [{**entry, "variable": deployment.located(entry["variable"])} for entry in made["refusals"]]
     made = {**made, "refusals": located}
     missing = None if host.bundle else _missing_token(made["needs"], host, known, catalogue)
@@ -366,7 +399,7 @@ def _too_large_together(needs: Needs, known: HostFacts, host: Host, catalogue: C
             f"all deployments together: {finding['message']}",
             waive=finding["id"],
             check=finding["id"],
-            advice=LARGER_DISK,
+            advice=more_room(needs, known),
         ).as_dict()
         for finding in judge(disk, recorded_facts(disk, known).get)
         if finding["severity"] == "error" and not all(finding["id"] in names for names in waived)
@@ -411,6 +444,12 @@ def _ranks(plan: Plan) -> int:
     return size
 
 
+def _storage_warnings(host: Host, needs: Sequence[Needs], catalogue: Catalogue) -> Iterator[str]:
+    shape = catalogue.shapes.get(host.known.shape) if host.known.shape else None
+    if shape and needs:
+        yield from storage_warnings(shape, host.storage, needs[0].disk)
+
+
 def _removed_deployments(host: HostFacts, deployments: Iterable[str]) -> Iterator[str]:
     for name in sorted(name for name, release in host.serving.items() if release and name not in deployments):
         yield (
@@ -422,16 +461,15 @@ def _removed_deployments(host: HostFacts, deployments: Iterable[str]) -> Iterato
 def artifacts_of(hosts: Mapping[str, Plan], facts: Mapping[str, HostFacts]) -> dict[str, dict[str, Any]]:
     """What the hosts need in their root folders, by kind and key, and the host that creates or downloads it.
 
-    This is a host that already has it, or else the first that needs it.
+    This is a host that already has it, or else the one with room on its disk and the fastest link.
     """
     found: dict[str, dict[str, Any]] = {}
     for host, plan in hosts.items():
         for name, size in _wanted(plan["deployments"].values()):
             entry = found.setdefault(name, {"bytes": size, "made_by": "", "wanted_by": []})
             entry["wanted_by"].append(host)
-            has_it = name in facts[host].artifacts
-            if not entry["made_by"] or (has_it and name not in facts[entry["made_by"]].artifacts):
-                entry["made_by"] = host
+    for name, entry in found.items():
+        entry["made_by"] = preference(name, entry["bytes"], facts, entry["wanted_by"])[0]
     return found
 
 

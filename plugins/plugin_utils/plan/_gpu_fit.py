@@ -15,11 +15,13 @@ from typing import Any, NamedTuple
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._agreement import most_cached_tokens
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._host_facts import HostFacts
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._sizing import (
+    CACHE_BYTES,
     PRECISIONS,
     GpuBudget,
     Limits,
     Load,
     Parallelism,
+    Precision,
     choose_parallelism,
     gib,
     legal_pipeline_sizes,
@@ -63,8 +65,15 @@ def load_of(spec: Spec, gpu_memory: int) -> Load:
     """The engine's KV cache has the blocks that it was built for."""
     block = spec.build_options.get("--tokens_per_block", spec.release["runtime_defaults"]["tokens_per_block"])
     limited = most_cached_tokens(spec)
+    most, cache = limited[2] if limited else None, CACHE_BYTES[spec.serve.kv_cache_type]
+    return Load(spec.model.shape, precision_of(spec), spec.limits, gpu_memory, int(block), most, cache)
+
+
+def precision_of(spec: Spec) -> Precision:
+    """With the size of the weights as they are, if their format is known."""
     precision = PRECISIONS[spec.precision]
-    return Load(spec.model.shape, precision, spec.limits, gpu_memory, int(block), limited[2] if limited else None)
+    known = spec.release.get("checkpoint_formats", {}).get(spec.model.checkpoint_format, {})
+    return replace(precision, weight_bytes=known["bits"] / 8) if "bits" in known else precision
 
 
 def _largest(load: Load, gpus: int, wanted: Parallelism, tensor: int | None, pipeline: int | None) -> Parallelism:
@@ -155,6 +164,8 @@ def _remedies(spec: Spec, limits: Limits) -> Iterator[_Remedy]:
 def _smaller_precisions(spec: Spec) -> list[str]:
     """Precisions with half the memory. Even fewer bits are not suggested, because they change the model's answers."""
     weight_only = spec.profile == "engine" and spec.converter != NATIVE
+    if spec.profile == "serve" and spec.model.quantization:
+        return []
     names = ("float16", "int8_weight_only") if weight_only else ("float16",)
     return [name for name in names if PRECISIONS[name].weight_bytes < PRECISIONS[spec.precision].weight_bytes]
 

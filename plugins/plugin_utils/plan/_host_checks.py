@@ -8,8 +8,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._progress import human_bytes
@@ -17,6 +17,7 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.checks import _gp
 from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._check import Fact
 from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._needs import VARIABLES, Needs
 from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._registry import CHECKS, judge
+from ansible_collections.tritonops.trtllm.plugins.module_utils.host._host import UNFINISHED
 from ansible_collections.tritonops.trtllm.plugins.module_utils.host._version import version
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.catalogue._catalogue import Catalogue, Release
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._converter import needs_other_precision, obstacle
@@ -32,13 +33,14 @@ from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._preflight_n
     dotted,
     driver_needed,
     dtype_of,
+    supported_capability,
 )
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._sizing import NATIVE_BYTES
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.request._refusal import Refusal
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.request._spec import UPSTREAM, Spec
 
 _TO_CONVERT = "to convert the weights"
-LARGER_DISK = "use a folder on a larger file system"
+PRUNE = "ansible-playbook tritonops.trtllm.prune -e trtllm_prune=remove"
 # For a check whose need no variable sets: the host itself must change.
 _HOST = "trtllm_host_facts"
 _VARIABLE_OF = {check.id: VARIABLES.get(check.need, _HOST) for check in CHECKS}
@@ -54,16 +56,18 @@ class HostVerdict:
 
 @dataclass(frozen=True)
 class Case:
-    """The inputs of advice. `sized` is None while the request itself has mistakes."""
+    """The inputs of advice. `sized` is None while the request itself has mistakes. `needs` are what is checked."""
 
     spec: Spec
     host: HostFacts
     catalogue: Catalogue
     sized: Sized | None
+    needs: Needs = field(default_factory=Needs)
 
 
 def check_host(needs: Needs, case: Case) -> HostVerdict:
     """What the checks of preflight find in the recorded facts."""
+    case = replace(case, needs=needs)
     findings = judge(needs, recorded_facts(needs, case.host).get)
     errors = [finding for finding in findings if finding["severity"] == "error"]
     open_ones = [finding for finding in findings if finding["id"] not in case.spec.waived]
@@ -128,7 +132,20 @@ def _own_folder(case: Case, remedy: str) -> list[Advice]:
 
 
 def _larger_disk(case: Case, _remedy: str) -> list[Advice]:
-    return [Advice("trtllm_root", case.spec.root, LARGER_DISK)]
+    return [Advice("trtllm_root", case.spec.root, more_room(case.needs, case.host))]
+
+
+def more_room(needs: Needs, host: HostFacts) -> str:
+    """What to do about a disk that is too small."""
+    frees = prunable_bytes([disk.path for disk in needs.disk], needs.root, host)
+    prune = f"run {PRUNE}, which frees {human_bytes(frees)}, or " if frees else ""
+    return f"{prune}use a folder on a larger file system"
+
+
+def prunable_bytes(wanted: Iterable[str], root: str, host: HostFacts) -> int:
+    """What prune would free, which keeps the wanted paths and what was written of them."""
+    kept = {f"{path}{end}" for path in wanted for end in ("", UNFINISHED)}
+    return sum(size for name, size in host.prunable.items() if f"{root}/{name}" not in kept)
 
 
 def _a_gpu(_case: Case, _remedy: str) -> list[Advice]:
@@ -149,13 +166,14 @@ def _ways_to_fit(case: Case, _remedy: str) -> list[Advice]:
 
 def _precision_or_version(case: Case, _remedy: str) -> list[Advice]:
     spec, least = case.spec, capability_needed(case.spec)
-    if case.host.capability and not _supports(spec.release, case.host):
+    if case.host.capability and not _supports(spec.release, case):
         return _version_for_the_gpus(case)
     if least is None or case.host.capability is None or case.host.capability >= least:
         return []
-    if spec.model.quantization == "fp8":
+    if spec.model.quantization:
         other = "use a repository that is not quantised"
-        return [Advice("trtllm_model", spec.model.name, other, "its weights are FP8")]
+        name = "FP8" if spec.model.quantization == "fp8" else spec.model.checkpoint_format or spec.model.quantization
+        return [Advice("trtllm_model", spec.model.name, other, f"its weights are {name}")]
     dtype = dtype_of(spec)
     others = "float16" if dtype == "bfloat16" else "float16 or bfloat16"
     return [Advice("trtllm_precision", spec.precision, f"use {others}", f"for {dtype}")]
@@ -163,20 +181,23 @@ def _precision_or_version(case: Case, _remedy: str) -> list[Advice]:
 
 def _version_for_the_gpus(case: Case) -> list[Advice]:
     """The newest version that supports all GPUs of the host."""
-    release, supported = case.spec.release["release"], case.spec.release["compute_capability"]
+    release, profile = case.spec.release["release"], case.spec.profile
+    supported = supported_capability(case.spec.release, profile)
     works = [
         name
-        for name, entry in case.catalogue.releases.items()
-        if case.spec.profile in entry["profiles"] and _supports(entry, case.host)
+        for name, entry in case.catalogue.versions(profile).items()
+        if profile in entry["profiles"] and _supports(entry, case)
     ]
-    other = f"use trtllm_release {works[-1]} or other GPUs" if works else "use other GPUs: no version supports these"
-    up_to = f"to {supported['most']}" if "most" in supported else "or later"
+    none = f"use other GPUs: no version supports these with profile {profile}"
+    other = f"use trtllm_release {works[-1]} or other GPUs" if works else none
+    up_to = f"to {supported['most']}" if supported["most"] else "or later"
     return [Advice("trtllm_release", release, other, f"TensorRT-LLM {release} supports {supported['least']} {up_to}")]
 
 
-def _supports(release: Release, host: HostFacts) -> bool:
-    least, most = (version(release["compute_capability"].get(bound, "")) for bound in ("least", "most"))
-    known = [gpu.capability for gpu in host.gpus if gpu.capability]
+def _supports(release: Release, case: Case) -> bool:
+    supported = supported_capability(release, case.spec.profile)
+    least, most = version(supported["least"]), version(supported["most"])
+    known = [gpu.capability for gpu in case.host.gpus if gpu.capability]
     return all(least <= capability and (not most or capability <= most) for capability in known)
 
 
@@ -185,7 +206,7 @@ def _version_for_the_driver(case: Case, _remedy: str) -> list[Advice]:
         return []
     works = [
         name
-        for name, release in case.catalogue.releases.items()
+        for name, release in case.catalogue.versions(case.spec.profile).items()
         if case.spec.profile in release["profiles"] and _runs_with(release, case.host.driver)
     ]
     other = f", or use trtllm_release {works[-1]}" if works else ": no TensorRT-LLM version works with this one"

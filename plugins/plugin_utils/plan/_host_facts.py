@@ -33,9 +33,12 @@ class HostFacts:
     """Sizes in bytes; None or empty if not known. `artifacts` are folders in the root folder, such as weights/KEY; they
     are only known if it was `inspected`.
 
+    `prunable` are the bytes that removing what no release needs would free, by folder in the root folder.
+
     `root_foreign` are names in a root folder that this collection did not create, `root_outdated` names of an earlier
     layout of this collection. `serving` is the release that each deployment serves, `limits` those that were chosen for
-    them, by what they were chosen for.
+    them, by what they were chosen for. `shape` is that of a host that does not exist yet. `link` is the speed of its
+    network interface in Mbit/s, 0 if not known.
     """
 
     gpus: tuple[Gpu, ...] = ()
@@ -43,13 +46,16 @@ class HostFacts:
     processors: int = 0
     memory: int | None = None
     disk_free: int | None = None
+    link: int = 0
     container_toolkit: str = ""
     artifacts: frozenset[str] = frozenset()
+    prunable: Mapping[str, int] = field(default_factory=dict)
     serving: Mapping[str, str] = field(default_factory=dict)
     root_foreign: tuple[str, ...] = ()
     root_outdated: tuple[str, ...] = ()
     limits: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     inspected: bool = False
+    shape: str = ""
 
     @property
     def gpu_memory(self) -> int | None:
@@ -68,6 +74,7 @@ def facts_of_shape(shape: Mapping[str, Any]) -> dict[str, Any]:
     """The facts of a new host of this shape, as trtllm_host_info would return them."""
     gpus = dict(shape["gpus"])
     return {
+        "shape": shape["name"],
         "gpus": [gpus] * gpus.pop("count"),
         "processors": shape["processors"],
         "memory_bytes": shape["memory_bytes"],
@@ -106,15 +113,24 @@ def read_host_facts(raw: Any) -> tuple[HostFacts, list[Refusal]]:
         processors=number("processors") or 0,
         memory=number("memory_bytes"),
         disk_free=number("disk_free_bytes"),
+        link=number("link_mbps") or 0,
         container_toolkit=versioned("container_toolkit"),
         artifacts=frozenset(names("artifacts")),
+        prunable=_prunable(raw.get("prunable")),
         root_foreign=tuple(names("root_foreign")),
         root_outdated=tuple(names("root_outdated")),
         serving=checker.texts("host_facts.deployments", raw.get("deployments") or {}),
         limits=_chosen_limits(raw.get("limits")),
         inspected=raw.get("artifacts") is not None,
+        shape=checker.text("host_facts.shape", raw["shape"]) if raw.get("shape") else "",
     )
     return facts, checker.refusals
+
+
+def _prunable(raw: Any) -> dict[str, int]:
+    """Only advice depends on it, so that entries that make no sense are ignored."""
+    entries = raw.items() if isinstance(raw, Mapping) else ()
+    return {name: size for name, size in entries if isinstance(name, str) and isinstance(size, int) and size > 0}
 
 
 def _chosen_limits(raw: Any) -> dict[str, Mapping[str, int]]:

@@ -92,7 +92,7 @@ def _chosen_for(spec: Spec, host: HostFacts) -> str:
     size = ((host.gpu_memory or 0) + _SIZES_APART // 2) // _SIZES_APART
     return artifact_key(
         {
-            "model": [spec.model.repository, spec.model.revision],
+            "model": [spec.model.repository, spec.model.revision or spec.weights.path],
             "release": spec.release["release"],
             "profile": spec.profile,
             "precision": spec.precision,
@@ -100,6 +100,7 @@ def _chosen_for(spec: Spec, host: HostFacts) -> str:
             "limits": {name: getattr(spec.limits, name) for name in sorted(spec.explicit_limits)},
             "cache": [spec.limits.kv_cache_fraction, load_of(spec, 0).tokens_per_block, load_of(spec, 0).most_tokens],
             "chunks": takes_chunks(spec),
+            **({"kv_cache": spec.serve.kv_cache_type} if spec.profile == "serve" else {}),
             "engine_dir": spec.engine_dir,
             "gpus": [len(host.gpus), host.gpus[0].name if host.gpus else "", size],
         }

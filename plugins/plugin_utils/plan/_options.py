@@ -95,7 +95,7 @@ def check_options(spec: Spec, refuse: Refuse) -> None:
     """Refuse options that the version does not have, and those that contradict the plan."""
     for command, given in ((BUILD, spec.build_options), (CONVERT, spec.convert_options)):
         if given and (spec.profile != "engine" or spec.engine_dir):
-            profile = "profile llmapi" if spec.profile != "engine" else "trtllm_engine_dir"
+            profile = f"profile {spec.profile}" if spec.profile != "engine" else "trtllm_engine_dir"
             refuse(command.variable, None, f"{profile} converts and builds nothing: remove it")
             continue
         for flag, value in given.items():

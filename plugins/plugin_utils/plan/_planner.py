@@ -8,13 +8,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, fields, replace
 from typing import Any
 
 from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._artifact import artifact_key
+from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._progress import human_bytes
 from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._needs import Disk, Engine, Needs, Shm
-from ansible_collections.tritonops.trtllm.plugins.module_utils.host._host import DEPLOYMENTS, RELEASES
+from ansible_collections.tritonops.trtllm.plugins.module_utils.host._host import CACHE, DEPLOYMENTS, RELEASES
 from ansible_collections.tritonops.trtllm.plugins.module_utils.host._root_folder import DEFAULT_ROOT
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.catalogue._catalogue import Catalogue
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.catalogue._vulnerabilities import (
@@ -23,9 +24,21 @@ from ansible_collections.tritonops.trtllm.plugins.plugin_utils.catalogue._vulner
 )
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan import _commands as commands
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan import _sections as sections
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan import _serve_command as serve
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._converter import choose, native_step
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._estimate import (
+    Work,
+    estimates,
+    speed_of,
+    with_costs,
+)
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._gpu_fit import Sized, size
-from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._host_checks import Case, check_host
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._host_checks import (
+    PRUNE,
+    Case,
+    check_host,
+    prunable_bytes,
+)
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._host_facts import HostFacts, read_host_facts
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._limits import (
     CHOSEN_FOR,
@@ -47,14 +60,19 @@ from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._preflight_n
     weights_bytes,
 )
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._sections import as_options
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._serve_checks import (
+    check_serving_host,
+    defaults,
+)
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._serve_version import default_version
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._sizing import (
     BUILD_BYTES,
     COMPILER_BYTES,
-    IMAGE_BYTES,
     NATIVE_BYTES,
     PRECISIONS,
     Parallelism,
     checkpoint_bytes,
+    pulled_bytes,
     serving_memory,
 )
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._warnings import warnings
@@ -69,6 +87,7 @@ from ansible_collections.tritonops.trtllm.plugins.plugin_utils.request._spec imp
     NATIVE,
     UPSTREAM,
     Spec,
+    ports_of_profile,
     read_spec,
 )
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.request._spec_checks import check_spec
@@ -77,6 +96,12 @@ DEFAULT_DEPLOYMENT = "default"
 ALL_GPUS = ("all",)
 BACKEND_MOUNT = "/backend"
 TOKENIZER_FILES = ["*.json", "*.model", "*.txt", "*.jinja"]
+ANSWER_TOKENS, REASONING_TOKENS = 64, 1024
+"""Tokens of the answer to the proof's prompt."""
+
+PROMPT, SHORT_ANSWER_TOKENS = "What is cloud computing?", 16
+"""Of the request that shows that a gateway reaches a deployment."""
+
 # A step that this profile skips.
 SKIPPED: dict[str, Any] = {"argv": [], "dest": "", "key": "", "bytes": 0}
 
@@ -100,8 +125,8 @@ def make_plan(
     if not isinstance(request, Mapping):
         wrong = Refusal("trtllm_request", request, "must be a mapping of variables")
         return _refused([wrong], basic_needs(DEFAULT_ROOT, name))
-    spec, refusals = read_spec(request, catalogue)
     host, wrong_facts = read_host_facts(host_facts)
+    spec, refusals = read_spec(request, catalogue, default_version(host, catalogue))
     if spec is None:
         return _refused([*refusals, *wrong_facts], known_needs(request, host, catalogue, name))
     spec, chosen_for = with_limits(spec, host, catalogue, {**(stored or {}), **host.limits})
@@ -113,10 +138,11 @@ def make_plan(
         on_host = [] if wrong_facts else check_host(judgeable, Case(spec, host, catalogue, None)).refusals
         return _refused([*refusals, *_not_waived([*on_host, *exposed], spec)], needs)
     sized = size(spec, host)
-    planner = _Planner(name, list(devices) if host.gpus else [], spec, host, catalogue, sized, share, chosen_for)
+    kind = _ServePlanner if spec.profile == "serve" else _Planner
+    planner = kind(name, list(devices) if host.gpus else [], spec, host, catalogue, sized, share, chosen_for)
     needs = planner.preflight_needs()
     verdict = check_host(needs, Case(spec, host, catalogue, planner.sized))
-    found = [*verdict.refusals, *exposed]
+    found = [*verdict.refusals, *check_serving_host(spec, host, catalogue, planner.sized), *exposed]
     not_waived = _not_waived(found, spec)
     if not_waived:
         return _refused(not_waived, needs)
@@ -160,7 +186,6 @@ class _Planner:
         self.share = share
         self.chosen_for = chosen_for
         self.sources = {name: self._source(name) for name in spec.release["sources"]}
-        self.layout = spec.release["layout"][self._layout_name()]
         self.image = self._image()
         self.weights = self._weights()
         self.tokenizer = self._tokenizer()
@@ -174,17 +199,9 @@ class _Planner:
         return self.sized.parallelism
 
     def plan(self, waived: list[str]) -> dict[str, Any]:
-        spec = self.spec
-        repository = self._repository()
-        overrides = commands.repository_overrides(spec)
-        launch = self._launch()
-        engine_dir = spec.engine_dir or self.build["dest"]
+        spec, launch = self.spec, self._launch()
         release_inputs = {
-            "repository": repository,
-            "overrides": overrides,
-            "backend": self.backend["key"],
-            "engine": engine_dir,
-            "weights": self.weights["dest"] if spec.profile == "llmapi" else "",
+            **self._release_inputs(),
             "tokenizer": self.tokenizer["dest"],
             "image": self.image["identity"],
             "launch": launch,
@@ -193,7 +210,6 @@ class _Planner:
         model = {"name": spec.model.name, "repository": spec.model.repository, "revision": spec.model.revision}
         release_dir = f"{spec.root}/{self._releases}/{release_id}"
         limits = asdict(spec.limits)
-        service = self._triton_service(release_dir, launch, list(repository))
         manifest = {
             "id": release_id,
             "deployment": self.name,
@@ -204,10 +220,7 @@ class _Planner:
             "run": self.image["run"],
             # For later plans.
             "limits": {**limits, **({CHOSEN_FOR: self.chosen_for} if self.chosen_for else {})},
-            # For verify and rollback.
-            "triton_service": {
-                name: as_options(part) for name, part in (("endpoint", service.endpoint), ("proof", service.proof))
-            },
+            **self._recorded(launch),
         }
         return {
             "release": spec.release["release"],
@@ -219,13 +232,15 @@ class _Planner:
             "limits": limits,
             "chosen_limits": open_limits(spec),
             "gpus": len(self.host.gpus),
+            "upstream": self.catalogue.upstream["profiles"][spec.profile]["state"],
             "converter": {"name": self.convert["converter"], "reason": self.convert["reason"]},
             "server": {"address": launch["address"], "ports": launch["ports"]},
             "release_id": release_id,
             "artifacts": self._artifacts(),
             "budget": self._budget(),
+            "estimate": self._estimate(),
             "steps": self._steps(release_id, release_dir),
-            "warnings": [*waived, *warnings(spec, self.host, self.sized, self.catalogue)],
+            "warnings": [*waived, *warnings(spec, self.host, self.sized, self.catalogue), *self._room_for_another()],
             "vulnerabilities": [entry["id"] for entry in vulnerabilities(spec, self.catalogue)],
             "notes": list(spec.release["notes"]),
             "unverified": list(spec.release["unverified"]),
@@ -233,22 +248,82 @@ class _Planner:
             "image_driver": self._driver_to_check(),
             "refusals": [],
             "needs": as_options(self.preflight_needs()),
+            "served": self._served(launch),
             "trtllm_backend": as_options(self._trtllm_backend()),
             "model_weights": as_options(self._model_weights()),
+            **self._release_sections(release_dir, launch, manifest),
+            "watchdog": as_options(sections.Watchdog(root=spec.root, name=self.name, **asdict(spec.watchdog))),
+        }
+
+    def _served(self, launch: Mapping[str, Any]) -> dict[str, Any]:
+        """What gateways and the endpoint of the host need to know."""
+        limits, ports = self.spec.limits, launch["ports"]
+        return {
+            "api": "triton",
+            "model": self.name,
+            "repository": self.spec.model.repository,
+            "version": self.spec.release["release"],
+            "profile": self.spec.profile,
+            "address": launch["address"],
+            "prompt_tokens": limits.max_input_len,
+            "answer_tokens": limits.max_seq_len,
+            "weight": self.spec.weight,
+            "session_header": self.spec.session_header,
+            "ports": {"port": ports["http"], "metrics_port": ports.get("metrics", ports["http"])},
+            "paths": {"health": "/v2/health/ready", "metrics": "/metrics"},
+            "request": self._request(),
+        }
+
+    def _request(self) -> dict[str, Any]:
+        """For a short completion through a gateway."""
+        proof = self._proof()
+        return {
+            "path": f"/{self.name}/v2/models/{proof.model}/generate",
+            "body": {"text_input": PROMPT, proof.max_tokens_field: SHORT_ANSWER_TOKENS},
+        }
+
+    def _release_inputs(self) -> dict[str, Any]:
+        """What identifies a release, apart from the image, the tokenizer and the command."""
+        return {
+            "repository": self._repository(),
+            "overrides": commands.repository_overrides(self.spec),
+            "backend": self.backend["key"],
+            "engine": self._engine_dir,
+            "weights": self.weights["dest"] if self.spec.profile == "llmapi" else "",
+        }
+
+    @property
+    def _engine_dir(self) -> str:
+        return self.spec.engine_dir or str(self.build["dest"])
+
+    def _recorded(self, launch: Mapping[str, Any]) -> dict[str, Any]:
+        """For verify and rollback."""
+        parts = (("endpoint", self._endpoint(launch)), ("proof", self._proof()))
+        return {"service": {"api": "triton", **{name: as_options(part) for name, part in parts}}}
+
+    def _release_sections(
+        self, release_dir: str, launch: Mapping[str, Any], manifest: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """The sections of the roles that make and serve a release."""
+        return {
             "engine_build": as_options(self._engine_build(launch)) if self.build["argv"] else {},
-            "model_repo": as_options(self._model_repo(release_dir, repository, overrides, engine_dir, manifest)),
-            "triton_service": as_options(service),
+            "model_repo": as_options(self._model_repo(release_dir, manifest)),
+            "triton_service": as_options(self._triton_service(release_dir, launch)),
         }
 
     # --- sections: the options of the roles --------------------------------------------------------------------------
 
     def _trtllm_backend(self) -> sections.TrtllmBackend:
-        image, backend = self.image, self.backend
-        build, clone = image["build"], None
+        backend, build, clone = self.backend, self.image["build"], None
         if build:
             clone = sections.Clone(self.sources, True, build["clone"])
         elif backend["source"] == "git":
             clone = sections.Clone(self.sources, False, backend["dest"])
+        templates = sections.Templates(backend["source"], backend["image_path"], backend["dest"])
+        return replace(self._image_section(), templates=templates, clone=clone)
+
+    def _image_section(self) -> sections.TrtllmBackend:
+        image, build = self.image, self.image["build"]
         return sections.TrtllmBackend(
             root=self.spec.root,
             image=sections.BackendImage(
@@ -261,8 +336,6 @@ class _Planner:
                     for name in ("reference", "digest", "archive", "tag_moved", "registry_auth_file", "dest")
                 },
             ),
-            templates=sections.Templates(backend["source"], backend["image_path"], backend["dest"]),
-            clone=clone,
         )
 
     def _model_weights(self) -> sections.ModelWeights:
@@ -296,23 +369,16 @@ class _Planner:
             engine=sections.Engine(build["dest"], build["argv"], build["gpu"], build["bytes"]),
         )
 
-    def _model_repo(
-        self,
-        release_dir: str,
-        repository: Mapping[str, Any],
-        overrides: Mapping[str, Any],
-        engine_dir: str,
-        manifest: Mapping[str, Any],
-    ) -> sections.ModelRepo:
-        engine = self.spec.profile == "engine"
+    def _model_repo(self, release_dir: str, manifest: Mapping[str, Any]) -> sections.ModelRepo:
+        engine, repository = self.spec.profile == "engine", self._repository()
         release = sections.Release(
             dest=release_dir,
             src=self.backend["all_models"],
             version=self.spec.release["release"],
             parameters=repository if engine else {},
             llm_args={} if engine else repository,
-            overrides=overrides,
-            engine=engine_dir,
+            overrides=commands.repository_overrides(self.spec),
+            engine=self._engine_dir,
             image_digest=self.image["identity"],
             tokenizer=self.tokenizer["dest"] if engine or self.tokenizer["separate"] else "",
             weights="" if engine else self.weights["dest"],
@@ -320,33 +386,40 @@ class _Planner:
         )
         return sections.ModelRepo(release)
 
-    def _triton_service(self, release_dir: str, launch: Mapping[str, Any], models: list[str]) -> sections.TritonService:
+    def _triton_service(self, release_dir: str, launch: Mapping[str, Any]) -> sections.TritonService:
         return sections.TritonService(
             root=self.spec.root,
             name=self.name,
             release_dir=release_dir,
-            container=sections.Container(
-                image=self.image["run"],
-                command=launch["argv"],
-                gpus=self.devices,
-                shm_size=launch["shm_size"],
-                tmpfs=launch["tmpfs"],
-                ulimits=list(self.spec.server.ulimits),
-                memory=serving_memory(self.host.memory, self.share),
-            ),
-            endpoint=sections.Endpoint(
-                address=launch["address"],
-                http_port=launch["ports"]["http"],
-                ports=list(launch["ports"].values()),
-                models=models,
-            ),
+            container=sections.Container(**self._container(launch)),
+            endpoint=self._endpoint(launch),
             proof=self._proof(),
             stop_timeout=self.spec.stop_timeout,
         )
 
+    def _container(self, launch: Mapping[str, Any]) -> dict[str, Any]:
+        return {
+            "image": self.image["run"],
+            "command": launch["argv"],
+            "gpus": self.devices,
+            "shm_size": launch["shm_size"],
+            "tmpfs": launch["tmpfs"],
+            "ulimits": list(self.spec.server.ulimits),
+            "memory": serving_memory(self.host.memory, self.share),
+        }
+
+    def _endpoint(self, launch: Mapping[str, Any]) -> sections.Endpoint:
+        return sections.Endpoint(
+            address=launch["address"],
+            http_port=launch["ports"]["http"],
+            ports=list(launch["ports"].values()),
+            models=list(self._repository()),
+        )
+
     def _artifacts(self) -> dict[str, dict[str, Any]]:
         """The artifacts in the root folder, by kind."""
-        made = {"image": self.image, "backend": self.backend, "weights": self.weights, "tokenizer": self.tokenizer}
+        backend = {"backend": self.backend} if self.backend["key"] else {}
+        made = {"image": self.image, **backend, "weights": self.weights, "tokenizer": self.tokenizer}
         made.update({"checkpoint": self.convert, "engine": self.build} if self.build["argv"] else {})
         return {
             name: {"key": step["key"], "dest": step["dest"], "bytes": step.get("bytes", 0)}
@@ -365,7 +438,7 @@ class _Planner:
         engine = {"path": spec.engine_dir, "image_digest": image["identity"]}
         return replace(
             basic_needs(spec.root, self.name),
-            ports=ports_of(spec.server),
+            ports=ports_of(spec.server, spec.profile),
             disk=[part for part in self._disk() if part.path != DOCKER_ROOT or not has_image],
             memory_bytes=self._memory_to_convert(),
             shm=Shm(spec.server.shm_size, self.parallelism.world_size),
@@ -427,7 +500,7 @@ class _Planner:
             "run": run,
             "key": key,
             "dest": self._dest("image", key),
-            "bytes": {"registry": IMAGE_BYTES, "archive": 0, "build": BUILD_BYTES}[image.source],
+            "bytes": {"registry": pulled_bytes(self.spec.profile), "archive": 0, "build": BUILD_BYTES}[image.source],
         }
 
     def _recipe(self) -> dict[str, Any]:
@@ -502,9 +575,10 @@ class _Planner:
 
     def _backend(self) -> dict[str, Any]:
         """Templates and scripts: from the image if it contains them, otherwise from a clone of the sources."""
-        in_image = self.layout["all_models"] is not None and self.layout["examples"] is not None
+        layout = self.spec.release["layout"][self._layout_name()]
+        in_image = layout["all_models"] is not None and layout["examples"] is not None
         folder = "inflight_batcher_llm" if self.spec.profile == "engine" else "llmapi"
-        path = f"{self.layout['all_models']}/{folder}" if in_image else ""
+        path = f"{layout['all_models']}/{folder}" if in_image else ""
         # The sources to build an image from also contain the templates.
         clone_inputs = self._clone_inputs(whole=self.spec.image.source == "build")
         key = artifact_key({"image": self.image["run"], "path": path} if in_image else clone_inputs)
@@ -517,7 +591,7 @@ class _Planner:
             "image_path": path,
             "sources": self.sources,
             "all_models": f"{dest}/{folder if in_image else clone['all_models'] + '/' + folder}",
-            "examples": self.layout["examples"] or f"{BACKEND_MOUNT}/{clone['examples']}",
+            "examples": layout["examples"] or f"{BACKEND_MOUNT}/{clone['examples']}",
         }
 
     def _convert(self) -> dict[str, Any]:
@@ -568,11 +642,9 @@ class _Planner:
         server = self.spec.server
         # The LLM API starts the other ranks itself.
         world_size = self.parallelism.world_size if self.spec.profile == "engine" else 1
-        ports = {kind: getattr(server, f"{kind}_port") for kind in commands.PORTS}
-        crowded = 0 < self.host.processors < world_size
-        argv = commands.launch_argv(self.spec.release, world_size, server, self.spec.stop_timeout, crowded)
+        ports = {kind: getattr(server, f"{kind}_port") for kind in ports_of_profile(self.spec.profile)}
         return {
-            "argv": argv,
+            "argv": self._command(world_size),
             "world_size": world_size,
             "address": server.address,
             "ports": ports,
@@ -582,6 +654,13 @@ class _Planner:
             "tmpfs": "/tmp:size=1g" if self.spec.profile == "engine" else "/tmp:exec,size=8g",
             **({"gpus": self.devices} if self.devices not in ([], list(ALL_GPUS)) else {}),
         }
+
+    def _command(self, world_size: int) -> list[str]:
+        crowded = 0 < self.host.processors < world_size
+        spec, metrics = self.spec, commands.metrics_settings(self.spec)
+        return commands.launch_argv(
+            spec.release, world_size, spec.server, spec.stop_timeout, metrics=metrics, oversubscribe=crowded
+        )
 
     def _proof(self) -> sections.Proof:
         if self.spec.profile == "engine":
@@ -620,6 +699,51 @@ class _Planner:
             "disk_missing": sum(step["bytes"] for kind, step in made.items() if not self._exists(kind, step)),
         }
 
+    def _room_for_another(self) -> Iterator[str]:
+        """A warning if the disk will not hold another release of this size beside this one."""
+        made = {kind: step for kind, step in self._sized_artifacts().items() if kind != "image"}
+        size = sum(step["bytes"] for step in made.values())
+        missing = sum(step["bytes"] for kind, step in made.items() if not self._exists(kind, step))
+        if not self.host.inspected or self.host.disk_free is None:
+            return
+        left = max(0, self.host.disk_free - missing)
+        frees = prunable_bytes([step["dest"] for step in made.values()], self.spec.root, self.host)
+        if left < size:
+            prune = f"; prune would free {human_bytes(frees)} ({PRUNE})" if frees else ""
+            yield (
+                f"trtllm_root {self.spec.root}: with this release, {human_bytes(left)} stay free, but another one of "
+                f"this size needs {human_bytes(size)}{prune}"
+            )
+
+    def _estimate(self) -> dict[str, Any]:
+        """The speed of the deployment. `rows` is empty if it cannot be estimated."""
+        spec, budget = self.spec, self.sized.budget
+        gpu = self.host.gpus[0].name if self.host.gpus else ""
+        key = {
+            "model": [spec.model.repository, spec.model.revision, self.weights["path"]],
+            "release": spec.release["release"],
+            "profile": spec.profile,
+            "precision": spec.precision,
+            "parallelism": asdict(self.parallelism),
+            "limits": asdict(spec.limits),
+            "gpu": gpu,
+        }
+        precision = PRECISIONS[spec.precision]
+        speed = speed_of(self.catalogue.gpus.get(gpu), precision)
+        found: Mapping[str, Any] = {}
+        if speed and budget:
+            work = Work(spec.model.shape, precision, self.parallelism, budget.kv_bytes_per_token)
+            found = estimates(work, speed, spec.limits, budget.kv_tokens)
+        # A deployment pays for its GPUs, whether it uses all of them or not.
+        price = None if spec.price_per_hour is None else spec.price_per_hour * self.share
+        return {
+            "key": artifact_key(key),
+            "measured": False,
+            "price_per_hour": price,
+            **found,
+            "rows": with_costs(found.get("rows", ()), price),
+        }
+
     @property
     def _releases(self) -> str:
         return f"{DEPLOYMENTS}/{self.name}/{RELEASES}"
@@ -627,16 +751,15 @@ class _Planner:
     def _steps(self, release_id: str, release_dir: str) -> list[dict[str, Any]]:
         """The steps of a run, in order."""
         fetch = {"registry": "pull", "archive": "load", "build": "build"}[self.image["source"]]
-        templates = "extract" if self.backend["source"] == "image" else "clone"
+        templates = {"image": "extract", "git": "clone", "": ""}[self.backend["source"]]
         steps = []
         if self.image["build"] and templates == "extract":
             sources = {"key": self.image["build"]["sources"], "dest": self.image["build"]["clone"], "bytes": 0}
             steps.append(self._step("backend", "clone", sources, what="sources"))
-        steps += [
-            self._step("image", fetch, self.image),
-            self._step("backend", templates, {**self.backend, "bytes": 0}),
-            self._step("weights", "link" if self.weights["path"] else "fetch", self.weights),
-        ]
+        steps.append(self._step("image", fetch, self.image))
+        if templates:
+            steps.append(self._step("backend", templates, {**self.backend, "bytes": 0}))
+        steps.append(self._step("weights", "link" if self.weights["path"] else "fetch", self.weights))
         if self.tokenizer["separate"]:
             steps.append(self._step("weights", "fetch", {**self.tokenizer, "bytes": 0}, what="tokenizer"))
         if self.build["argv"]:
@@ -655,6 +778,100 @@ class _Planner:
             "path": step["dest"],
             "bytes": 0 if exists else step["bytes"],
         }
+
+
+class _ServePlanner(_Planner):
+    """trtllm-serve serves the weights without Triton, and so without templates and a model repository."""
+
+    def plan(self, waived: list[str]) -> dict[str, Any]:
+        options = {"reasoning": serve.REASONING_PARSER, "tools": serve.TOOL_PARSER}
+        parsers = {name: serve.parser_of(self.spec, option) for name, option in options.items()}
+        return {**super().plan(waived), "parsers": parsers, "defaults": list(defaults(self.spec))}
+
+    def _served(self, launch: Mapping[str, Any]) -> dict[str, Any]:
+        """A prompt can be as long as a sequence."""
+        return {
+            **super()._served(launch),
+            "api": "openai",
+            "model": self.spec.served_model_name,
+            "prompt_tokens": self.spec.limits.max_seq_len,
+            "paths": {"health": serve.HEALTH, "metrics": serve.METRICS},
+        }
+
+    def _request(self) -> dict[str, Any]:
+        """A completion, which models without a chat template have as well."""
+        body = {"model": self.spec.served_model_name, "prompt": PROMPT, "max_tokens": SHORT_ANSWER_TOKENS}
+        return {"path": "/v1/completions", "body": body}
+
+    def _backend(self) -> dict[str, Any]:
+        return {"source": "", "key": "", "dest": ""}
+
+    def _trtllm_backend(self) -> sections.TrtllmBackend:
+        return self._image_section()
+
+    def _release_inputs(self) -> dict[str, Any]:
+        return {
+            "config": serve.config_file(self.spec, self.parallelism),
+            "environment": serve.ENVIRONMENT,
+            "weights": self.weights["dest"],
+        }
+
+    def _recorded(self, launch: Mapping[str, Any]) -> dict[str, Any]:
+        parts = (("endpoint", self._serve_endpoint(launch)), ("proof", self._serve_proof()))
+        return {"service": {"api": "openai", **{name: as_options(part) for name, part in parts}}}
+
+    def _release_sections(
+        self, release_dir: str, launch: Mapping[str, Any], manifest: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        service = sections.ServeService(
+            root=self.spec.root,
+            name=self.name,
+            release_dir=release_dir,
+            release=self._serve_release(release_dir, manifest),
+            container=sections.ServeContainer(
+                **self._container(launch), environment=serve.ENVIRONMENT, cache=self._cache
+            ),
+            endpoint=self._serve_endpoint(launch),
+            proof=self._serve_proof(),
+            stop_timeout=self.spec.stop_timeout,
+        )
+        return {"serve_service": as_options(service)}
+
+    @property
+    def _cache(self) -> str:
+        """Another image may compile other kernels."""
+        return f"{self.spec.root}/{DEPLOYMENTS}/{self.name}/{CACHE}/{self.image['key']}"
+
+    def _serve_release(self, release_dir: str, manifest: Mapping[str, Any]) -> sections.ServeRelease:
+        return sections.ServeRelease(
+            dest=release_dir,
+            version=self.spec.release["release"],
+            weights=self.weights["dest"],
+            model=serve.folder_of(self.spec),
+            tokenizer=self.tokenizer["dest"] if self.tokenizer["separate"] else None,
+            config=serve.config_file(self.spec, self.parallelism),
+            image_digest=self.image["identity"],
+            manifest=manifest,
+        )
+
+    def _serve_endpoint(self, launch: Mapping[str, Any]) -> sections.ServeEndpoint:
+        return sections.ServeEndpoint(
+            address=launch["address"],
+            http_port=launch["ports"]["http"],
+            ports=list(launch["ports"].values()),
+            model=self.spec.served_model_name,
+        )
+
+    def _serve_proof(self) -> sections.ServeProof:
+        """Reasoning comes before the answer, and needs tokens of its own."""
+        reasoning = bool(serve.parser_of(self.spec, serve.REASONING_PARSER))
+        wanted = REASONING_TOKENS if reasoning else ANSWER_TOKENS
+        longest = self.spec.limits.max_seq_len
+        most = max(1, min(wanted, longest // 2))
+        return sections.ServeProof(serve.chats(self.spec), reasoning, most, longest)
+
+    def _command(self, world_size: int) -> list[str]:
+        return serve.serve_argv(self.spec, self.parallelism)
 
 
 def _part(kind: Any, values: Mapping[str, Any]) -> Any:

@@ -26,6 +26,7 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._needs imp
     read,
 )
 from ansible_collections.tritonops.trtllm.plugins.module_utils.docker import _registry_login
+from ansible_collections.tritonops.trtllm.plugins.module_utils.host._host import unit_of
 from ansible_collections.tritonops.trtllm.plugins.module_utils.host._root_folder import DEFAULT_ROOT
 from ansible_collections.tritonops.trtllm.plugins.module_utils.host._version import version
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.catalogue._catalogue import (
@@ -35,7 +36,7 @@ from ansible_collections.tritonops.trtllm.plugins.plugin_utils.catalogue._catalo
 )
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._gpu_fit import Sized, load_of
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._host_facts import HostFacts
-from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._sizing import IMAGE_BYTES, PRECISIONS
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._sizing import PRECISIONS, pulled_bytes
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.request._keys import image_key, pulled_image, weights_key
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.request._spec import (
     Image,
@@ -44,6 +45,7 @@ from ansible_collections.tritonops.trtllm.plugins.plugin_utils.request._spec imp
     Server,
     Spec,
     Weights,
+    ports_of_profile,
 )
 
 ARCHITECTURES = ("x86_64", "aarch64")
@@ -55,13 +57,9 @@ MIB = 1 << 20
 # The oldest driver branch for a major version of CUDA (CUDA compatibility, minor version compatibility).
 DRIVER_OF_CUDA = {12: 525, 13: 580}
 CAPABILITY_OF_DTYPE = {"bfloat16": (8, 0), "fp8": (8, 9)}
+CAPABILITY_OF_CACHE = {"fp8": (8, 9), "nvfp4": (10, 0)}
 
 Value = TypeVar("Value")
-
-
-def unit_of(deployment: str) -> str:
-    """The name that the role triton_service gives it."""
-    return f"trtllm@{deployment}.service"
 
 
 def container_of(deployment: str) -> str:
@@ -106,18 +104,20 @@ def _expected_gpus(reader: Reader) -> Gpus | None:
 
 
 def _server_needs(reader: Reader) -> dict[str, Any]:
-    server = _known(reader, reader.server)
-    return {"ports": ports_of(server), "shm": Shm(server.shm_size)} if server else {}
+    server = _known(reader, lambda: reader.server(reader.profile()))
+    profile = _known(reader, reader.profile) or "engine"
+    return {"ports": ports_of(server, profile), "shm": Shm(server.shm_size)} if server else {}
 
 
 def _image_needs(reader: Reader, host: HostFacts) -> dict[str, Any]:
+    profile = _known(reader, reader.profile) or "engine"
     image, release = _known(reader, reader.image), _known(reader, lambda: reader.release(reader.profile()))
     if image is None or image.source != "registry":
         return {"archive": archive_of(image)} if image else {}
     reference = image.reference or (newest_image(release) if release else "")
     if not reference or f"image/{image_key(pulled_image(reference, image.digest))}" in host.artifacts:
         return {}
-    return {"registry": registry_of(reference), "disk": [Disk(DOCKER_ROOT, IMAGE_BYTES, "image")]}
+    return {"registry": registry_of(reference), "disk": [Disk(DOCKER_ROOT, pulled_bytes(profile), "image")]}
 
 
 def _weights_needs(reader: Reader, root: str) -> dict[str, Any]:
@@ -131,9 +131,9 @@ def _weights_needs(reader: Reader, root: str) -> dict[str, Any]:
     return {"hub": hub_of(repository, revision, weights, dest), "disk": disk}
 
 
-def ports_of(server: Server) -> list[Port]:
-    ports = {"gRPC": server.grpc_port, "HTTP": server.http_port, "metrics": server.metrics_port}
-    return [Port(port, server.address, what) for what, port in ports.items()]
+def ports_of(server: Server, profile: str) -> list[Port]:
+    names = {"grpc": "gRPC", "http": "HTTP", "metrics": "metrics"}
+    return [Port(getattr(server, f"{kind}_port"), server.address, names[kind]) for kind in ports_of_profile(profile)]
 
 
 def hub_of(repository: str, revision: str, weights: Weights, dest: str) -> Hub | None:
@@ -165,7 +165,8 @@ def gpu_needs(spec: Spec, host: HostFacts, sized: Sized | None) -> Gpus | None:
     """
     if not host.gpus and not spec.gpus_required:
         return None
-    image, expected, supported = spec.known_image, spec.expected_gpus, spec.release["compute_capability"]
+    image, expected = spec.known_image, spec.expected_gpus
+    supported = supported_capability(spec.release, spec.profile)
     for_dtype = dotted(capability_needed(spec) or ())
     count, memory = expected.count, expected.memory_mib
     if sized:
@@ -177,18 +178,29 @@ def gpu_needs(spec: Spec, host: HostFacts, sized: Sized | None) -> Gpus | None:
         count=count,
         memory_mib=memory,
         compute_capability=max(expected.compute_capability, supported["least"], for_dtype, key=version),
-        compute_capability_most=expected.compute_capability_most or supported.get("most", ""),
+        compute_capability_most=expected.compute_capability_most or supported["most"],
         driver=expected.driver or str(driver_needed(image) or ""),
         driver_listed=expected.driver_listed or str(image.get("driver") or ""),
     )
 
 
+def supported_capability(release: Release, profile: str) -> Mapping[str, str]:
+    """The `least` and `most` of the GPUs that a version supports: engines also run on some that are not tested."""
+    found = release["compute_capability"]
+    least = found["least"] if profile == "engine" else found.get("tested", found["least"])
+    return {"least": least, "most": found.get("most", "")}
+
+
 def capability_needed(spec: Spec) -> tuple[int, ...] | None:
     """The minimum compute capability for the data type; None if there is no minimum."""
-    return CAPABILITY_OF_DTYPE.get(dtype_of(spec))
+    known = spec.release.get("checkpoint_formats", {}).get(dtype_of(spec))
+    return version(known["compute_capability"]) if known else CAPABILITY_OF_DTYPE.get(dtype_of(spec))
 
 
 def dtype_of(spec: Spec) -> str:
+    """The data type of the computation, or the format of quantised weights if trtllm-serve reads them."""
+    if spec.profile == "serve" and spec.model.checkpoint_format:
+        return spec.model.checkpoint_format
     return "fp8" if "fp8" in (spec.model.quantization, spec.precision) else PRECISIONS[spec.precision].dtype
 
 

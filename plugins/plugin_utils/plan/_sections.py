@@ -72,10 +72,12 @@ class Clone:
 
 @dataclass(frozen=True)
 class TrtllmBackend:
+    """`templates` is None for trtllm-serve, which needs none."""
+
     root: str
     image: BackendImage
-    templates: Templates
-    clone: Clone | None
+    templates: Templates | None = None
+    clone: Clone | None = None
 
 
 @dataclass(frozen=True)
@@ -198,6 +200,168 @@ class TritonService:
     endpoint: Endpoint
     proof: Proof
     stop_timeout: int
+
+
+@dataclass(frozen=True)
+class ServeRelease:
+    """`model` is the folder of the links to the weights, below `models` in the release, and `config` the content of
+    `config.yml`.
+    """
+
+    dest: str
+    version: str
+    weights: str
+    model: str
+    tokenizer: str | None
+    config: Mapping[str, Any]
+    image_digest: str
+    manifest: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class ServeContainer(Container):
+    """`cache` is a folder of the host for compiled kernels, which are then only compiled at the first start."""
+
+    environment: Mapping[str, str]
+    cache: str
+
+
+@dataclass(frozen=True)
+class ServeEndpoint:
+    """Where to reach the server, and the model's name in the API."""
+
+    address: str
+    http_port: int
+    ports: list[int]
+    model: str
+
+
+@dataclass(frozen=True)
+class ServeProof:
+    """`chat`: whether the model has a chat template; `reasoning`: whether an answer begins with reasoning.
+
+    The KV cache must hold a sequence of `max_seq_len` tokens.
+    """
+
+    chat: bool
+    reasoning: bool
+    max_tokens: int
+    max_seq_len: int
+
+
+@dataclass(frozen=True)
+class ServeService:
+    root: str
+    name: str
+    release_dir: str
+    release: ServeRelease
+    container: ServeContainer
+    endpoint: ServeEndpoint
+    proof: ServeProof
+    stop_timeout: int
+
+
+@dataclass(frozen=True)
+class EndpointDeployment:
+    """The ports are on loopback, `health` and `metrics` are paths."""
+
+    name: str
+    port: int
+    health: str
+    metrics_port: int
+    metrics: str
+
+
+@dataclass(frozen=True)
+class Exporter:
+    """An exporter of metrics on loopback."""
+
+    name: str
+    port: int
+
+
+@dataclass(frozen=True)
+class HostEndpoint:
+    """`names` are those in its certificate. `clients` are the names of gateways and of hosts that read metrics."""
+
+    authority: str
+    names: list[str]
+    address: str
+    port: int
+    maxconn: int
+    answer_timeout: int
+    clients: list[str]
+    deployments: list[EndpointDeployment]
+    exporters: list[Exporter]
+
+
+@dataclass(frozen=True)
+class RouteServer:
+    host: str
+    deployment: str
+    address: str
+    port: int
+    weight: int
+
+
+@dataclass(frozen=True)
+class Route:
+    """The hosts of a model. `ceiling` is the largest number of tokens of an answer."""
+
+    name: str
+    api: str
+    model: str
+    ceiling: int
+    session_header: str
+    servers: list[RouteServer]
+
+
+@dataclass(frozen=True)
+class Peer:
+    name: str
+    address: str
+    port: int
+
+
+@dataclass(frozen=True)
+class Gateway:
+    authority: str
+    name: str
+    names: list[str]
+    addresses: list[str]
+    port: int
+    certificate: str
+    certificate_names: list[str]
+    share: int
+    peers: list[Peer]
+    peer_address: str
+    peer_port: int
+    body_bytes: int
+    maxconn: int
+    answer_timeout: int
+    queue_timeout: int
+    metrics_address: str
+    metrics_port: int
+    routes: list[Route]
+
+
+@dataclass(frozen=True)
+class Watchdog:
+    """Without what the record of the release says, so that a rollback changes it as well."""
+
+    root: str
+    name: str
+    enabled: bool
+    interval: int
+    timeout: int
+    failures: int
+    patience: int
+    start_deadline: int
+    restarts: int
+    window: int
+    backoff: int
+    prompt_timeout: int
+    metrics_dir: str
 
 
 def as_options(section: Any) -> dict[str, Any]:

@@ -29,6 +29,9 @@ NATIVE_BYTES = GIB
 IMAGE_BYTES = 50 * 10**9
 """Allowance on disk for an NGC image while it is pulled, for compressed and unpacked layers."""
 
+SERVE_IMAGE_BYTES = 68 * 10**9
+"""The same for the release image of TensorRT-LLM, of which 21 GB are pulled, according to those who measured 1.2.1."""
+
 BUILD_BYTES = 120 * 10**9
 """Allowance on disk for building an image from source: base images, object files, layers."""
 
@@ -42,6 +45,11 @@ MOST_GPUS = 64
 def gib(size: int) -> str:
     """GPU memory for a message."""
     return f"{size / GIB:.1f} GiB"
+
+
+def pulled_bytes(profile: str) -> int:
+    """Allowance on disk for the image of a profile."""
+    return SERVE_IMAGE_BYTES if profile == "serve" else IMAGE_BYTES
 
 
 def serving_memory(host: int | None, share: float) -> int | None:
@@ -73,6 +81,10 @@ PRECISIONS = {
     "int4_weight_only": Precision("float16", 0.5, "int4"),
     "fp8": Precision("bfloat16", 1),
 }
+
+
+CACHE_BYTES = {"auto": None, "fp8": 1, "nvfp4": 9 / 16}
+"""Bytes of a number in the KV cache, by its data type. NVFP4 has a scale of one byte for 16 numbers."""
 
 
 @dataclass(frozen=True)
@@ -148,7 +160,10 @@ class GpuBudget:
 
 @dataclass(frozen=True)
 class Load:
-    """What must fit on GPUs with `memory` bytes each. `most_tokens`: of the KV cache; None for no limit."""
+    """What must fit on GPUs with `memory` bytes each. `most_tokens`: of the KV cache; None for no limit.
+
+    `cache_bytes`: of a number in the KV cache; None for the size of the data type.
+    """
 
     shape: Shape
     precision: Precision
@@ -156,13 +171,14 @@ class Load:
     memory: int
     tokens_per_block: int = 1
     most_tokens: int | None = None
+    cache_bytes: float | None = None
 
     def on(self, parallelism: Parallelism) -> GpuBudget:
         weights = weight_bytes(self.shape, self.precision, parallelism)
         activations = activation_bytes(self.shape, self.precision, self.limits, parallelism.tensor)
         free = max(0, self.memory - RUNTIME_BYTES - weights - activations)
         kv_cache = int(free * self._kv_cache_fraction)
-        per_token = kv_bytes_per_token(self.shape, self.precision, parallelism)
+        per_token = self._cache_per_token(parallelism)
         if self.most_tokens:
             kv_cache = min(kv_cache, self.most_tokens * per_token)
         kv_tokens = kv_cache // (per_token * self.tokens_per_block) * self.tokens_per_block
@@ -183,11 +199,15 @@ class Load:
         """As an exact number, so that `least_memory` is the exact inverse of `on`."""
         return Fraction(self.limits.kv_cache_fraction)
 
+    def _cache_per_token(self, parallelism: Parallelism) -> int:
+        of_dtype = kv_bytes_per_token(self.shape, self.precision, parallelism)
+        return of_dtype if self.cache_bytes is None else int(of_dtype / self.precision.dtype_bytes * self.cache_bytes)
+
     def least_memory(self, parallelism: Parallelism) -> int:
         """Bytes of the smallest GPU that holds one sequence and everything else, for which `on` returns 1."""
         length = self.limits.max_seq_len * self.limits.max_beam_width
         blocks = -(-length // self.tokens_per_block)
-        kv_cache = blocks * self.tokens_per_block * kv_bytes_per_token(self.shape, self.precision, parallelism)
+        kv_cache = blocks * self.tokens_per_block * self._cache_per_token(parallelism)
         free = math.ceil(kv_cache / self._kv_cache_fraction)
         weights = weight_bytes(self.shape, self.precision, parallelism)
         activations = activation_bytes(self.shape, self.precision, self.limits, parallelism.tensor)
@@ -200,14 +220,23 @@ class Load:
         return replace(self, limits=replace(self.limits, **limits))
 
 
-def _model_weights(shape: Shape, tensor: int) -> int:
-    """Weights of one rank's part of all layers and of the last norm, without embeddings. KV heads may be repeated."""
+def attention_weights(shape: Shape, tensor: int) -> int:
+    """Weights of one rank's part of the attention of a layer. KV heads may be repeated."""
     heads, kv_heads = shape.heads // tensor, max(1, shape.kv_heads // tensor)
     qkv = (heads + 2 * kv_heads) * shape.head_dim
-    attention = shape.hidden * (qkv + heads * shape.head_dim) + (qkv if shape.qkv_bias else 0)
-    mlp = 3 * shape.hidden * shape.ffn * max(shape.experts, 1) // tensor
+    return shape.hidden * (qkv + heads * shape.head_dim) + (qkv if shape.qkv_bias else 0)
+
+
+def expert_weights(shape: Shape) -> int:
+    """Weights of one expert of a layer, or of the feed-forward network of a dense model."""
+    return 3 * shape.hidden * shape.ffn
+
+
+def _model_weights(shape: Shape, tensor: int) -> int:
+    """Weights of one rank's part of all layers and of the last norm, without embeddings."""
+    mlp = expert_weights(shape) * max(shape.experts, 1) // tensor
     router_and_norms = shape.hidden * (shape.experts + 2)
-    return shape.layers * (attention + mlp + router_and_norms) + shape.hidden
+    return shape.layers * (attention_weights(shape, tensor) + mlp + router_and_norms) + shape.hidden
 
 
 def weight_bytes(shape: Shape, precision: Precision, parallelism: Parallelism) -> int:

@@ -17,6 +17,7 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.checkpoint._decod
     describe,
 )
 from ansible_collections.tritonops.trtllm.plugins.module_utils.checkpoint._format import engine_warnings
+from ansible_collections.tritonops.trtllm.plugins.module_utils.host._version import version
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.catalogue._catalogue import Catalogue
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.catalogue._vulnerabilities import older
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._agreement import (
@@ -26,10 +27,11 @@ from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._agreement i
     takes_chunks,
 )
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._commands import llmapi_limits
-from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._gpu_fit import Sized
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._gpu_fit import Sized, precision_of
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._host_facts import HostFacts
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._limits import open_limits
-from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._sizing import PRECISIONS
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._preflight_needs import dotted
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._serve_checks import serve_warnings
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.request._refusal import counted, hint
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.request._spec import (
     TENSORRT_LLM,
@@ -49,13 +51,15 @@ def warnings(spec: Spec, host: HostFacts, sized: Sized, catalogue: Catalogue) ->
         *_engine_warnings(spec),
         *_model_warnings(spec, catalogue),
     ]
-    return [*found, *_host_warnings(host, catalogue), *_size_warnings(spec, host, sized)]
+    found += serve_warnings(spec, host, sized)
+    return [*found, *_host_warnings(spec, host, catalogue), *_size_warnings(spec, host, sized)]
 
 
 def _server_warnings(spec: Spec) -> Iterator[str]:
     if spec.server.exposed:
+        server = "trtllm-serve" if spec.profile == "serve" else "Triton"
         yield (
-            f"trtllm_server.address {spec.server.address}: Triton has no authentication; put a gateway in front of it"
+            f"trtllm_server.address {spec.server.address}: {server} has no authentication; put a gateway in front of it"
         )
     for model, fields in spec.repository_overrides.items():
         if "KIND_GPU" in str(fields):
@@ -67,7 +71,7 @@ def _server_warnings(spec: Spec) -> Iterator[str]:
 
 def _limit_warnings(spec: Spec) -> Iterator[str]:
     release, limits = spec.release["release"], spec.limits
-    if limits.max_num_tokens < limits.max_input_len and not takes_chunks(spec):
+    if spec.profile != "serve" and limits.max_num_tokens < limits.max_input_len and not takes_chunks(spec):
         yield (
             f"trtllm_limits.max_num_tokens {limits.max_num_tokens}: the server rejects longer prompts, although "
             f"max_input_len is {limits.max_input_len}: raise it, or set {chunk_parameter(spec)}: true in "
@@ -115,7 +119,7 @@ def _model_warnings(spec: Spec, catalogue: Catalogue) -> Iterator[str]:
             f"trtllm_model.revision {model.revision} is not a commit: what it names can change, and then hosts differ; "
             "use the commit"
         )
-    if model.quantization and PRECISIONS[spec.precision].weight_bytes > 1:
+    if model.quantization and precision_of(spec).weight_bytes > 1:
         yield (
             f"{model.name} is quantised ({model.quantization}), but its memory is calculated for {spec.precision}: the "
             "KV cache has more room than shown"
@@ -152,10 +156,16 @@ def _attention_warnings(spec: Spec, decoder: Decoder) -> Iterator[str]:
         yield f"trtllm_limits.max_seq_len {spec.limits.max_seq_len}: {found}; lower it{other}"
 
 
-def _host_warnings(host: HostFacts, catalogue: Catalogue) -> Iterator[str]:
+def _host_warnings(spec: Spec, host: HostFacts, catalogue: Catalogue) -> Iterator[str]:
     if not host.gpus:
         yield "this host has no GPU: the image must have a backend that needs none"
         return
+    tested = version(spec.release["compute_capability"].get("tested", ""))
+    if host.capability and host.capability < tested:
+        yield (
+            f"trtllm_release {spec.release['release']}: upstream does not test it on GPUs with compute capability "
+            f"{dotted(host.capability)}, but from {dotted(tested)} on, and NGC's images may lack their kernels"
+        )
     toolkit = [entry for entry in catalogue.vulnerabilities if entry["component"] == "nvidia_container_toolkit"]
     have = host.container_toolkit
     found = [entry["id"] for entry in toolkit if have and older(have, entry["fixed_in"])]

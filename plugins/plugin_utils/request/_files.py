@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from http.client import HTTPException
@@ -23,13 +23,22 @@ from ansible.module_utils.urls import open_url
 from ansible_collections.tritonops.trtllm.plugins.module_utils._deadline import within
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.catalogue._catalogue import Catalogue
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._host_facts import facts_of_shape
-from ansible_collections.tritonops.trtllm.plugins.plugin_utils.request._refusal import Refusal, as_mapping, hint, shown
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils.request._refusal import (
+    Checker,
+    Refusal,
+    as_mapping,
+    hint,
+    shown,
+)
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.request._spec import Weights
 from yaml import YAMLError
 
 # A config.json has a few kilobytes. The server that responds is not trusted to end.
 MAX_CONFIG_BYTES = 1 << 20
 MAX_SECONDS = 60.0
+
+ReadToken = Callable[[str], str]
+"""Reads the file with the hub's token, which may be encrypted."""
 
 
 class InputError(Exception):
@@ -93,6 +102,43 @@ def saved_facts(path: str | None) -> Mapping[str, Any]:
     return by_host
 
 
+def read_benchmarks(path: str | None) -> dict[str, Any]:
+    """What was measured, by the key of a plan's estimate."""
+    if not path:
+        return {}
+    content, checker = _parsed("trtllm_benchmarks", path), Checker()
+    if not isinstance(content, Mapping):
+        raise InputError("trtllm_benchmarks", path, "must contain a mapping with what was measured, by key")
+    found = {str(key): _benchmark(checker, entry) for key, entry in content.items()}
+    if checker.refusals:
+        wrong = "; ".join(f"{refusal.variable}: {refusal.text}" for refusal in checker.refusals[:5])
+        raise InputError("trtllm_benchmarks", path, f"cannot be used: {wrong}")
+    return found
+
+
+def _benchmark(checker: Checker, raw: Any) -> dict[str, Any]:
+    entry = raw if isinstance(raw, Mapping) else {}
+    lengths = {
+        name: checker.count(f"benchmarks.{name}", entry.get(name)) for name in ("prompt_tokens", "answer_tokens")
+    }
+    rows = [_benchmark_row(checker, row) for row in checker.items("benchmarks.rows", entry.get("rows"))]
+    return {**lengths, "rows": rows}
+
+
+def _benchmark_row(checker: Checker, raw: Any) -> dict[str, Any]:
+    """Without a stream, there are no times of tokens."""
+    row = raw if isinstance(raw, Mapping) else {}
+    times = {name: row.get(name) for name in ("first_token", "between_tokens")}
+    return {
+        "at_once": checker.count("benchmarks.rows.at_once", row.get("at_once")),
+        "tokens_per_second": checker.amount("benchmarks.rows.tokens_per_second", row.get("tokens_per_second")),
+        **{
+            name: None if value is None else checker.amount(f"benchmarks.rows.{name}", value)
+            for name, value in times.items()
+        },
+    }
+
+
 def _unwrapped(facts: Any) -> Any:
     return facts.get("host_facts", facts) if isinstance(facts, Mapping) else facts
 
@@ -127,7 +173,13 @@ def _token_problem(path: str) -> str:
     return f"is empty: {remedy}" if empty else ""
 
 
-def with_config(request: Mapping[str, Any], token_file: str | None) -> Mapping[str, Any]:
+def read_text(path: str) -> str:
+    return Path(path).expanduser().read_text(encoding="utf-8")
+
+
+def with_config(
+    request: Mapping[str, Any], token_file: str | None, read_token: ReadToken = read_text
+) -> Mapping[str, Any]:
     """The request; a model without a shape gets its config.json, from the file that it names or from the hub."""
     model = as_mapping(request.get("model"))
     if not isinstance(model, Mapping) or "preset" in model or "shape" in model:
@@ -136,11 +188,13 @@ def with_config(request: Mapping[str, Any], token_file: str | None) -> Mapping[s
     if isinstance(config, str):
         config = _parsed("trtllm_model.config", config)
     elif config is None:
-        config = _from_hub(request, model, token_file)
+        config = _from_hub(request, model, token_file, read_token)
     return {**request, "model": {**model, "config": config}} if config is not None else request
 
 
-def _from_hub(request: Mapping[str, Any], model: Mapping[str, Any], token_file: str | None) -> Any:
+def _from_hub(
+    request: Mapping[str, Any], model: Mapping[str, Any], token_file: str | None, read_token: ReadToken
+) -> Any:
     """None if the request is incomplete: the planner reports what is missing."""
     weights = as_mapping(request.get("weights"))
     weights = weights if isinstance(weights, Mapping) else {}
@@ -153,17 +207,18 @@ def _from_hub(request: Mapping[str, Any], model: Mapping[str, Any], token_file: 
     ):
         return None
     endpoint = str(weights.get("endpoint") or Weights.endpoint).rstrip("/")
-    answer = _fetched(f"{endpoint}/{quote(repository)}/resolve/{quote(revision, safe='')}/config.json", token_file)
+    url = f"{endpoint}/{quote(repository)}/resolve/{quote(revision, safe='')}/config.json"
+    answer = _fetched(url, token_file, read_token)
     if isinstance(answer, InputError):
         raise answer
     return answer
 
 
 @lru_cache(maxsize=None)
-def _fetched(url: str, token_file: str | None) -> Any:
+def _fetched(url: str, token_file: str | None, read_token: ReadToken) -> Any:
     """The hub's response, or why there is none. Cached, so that each host of a fleet does not wait for it again."""
     try:
-        token = Path(token_file).expanduser().read_text(encoding="utf-8").strip() if token_file else ""
+        token = read_token(token_file).strip() if token_file else ""
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         return json.loads(within(MAX_SECONDS, lambda: _downloaded(url, headers)))
     except (OSError, HTTPException, ValueError, RecursionError) as exc:

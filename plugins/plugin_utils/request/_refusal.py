@@ -226,6 +226,15 @@ class Checker:
             self.refuse(variable, value, "must be a number greater than 0 and at most 1")
         return number
 
+    def amount(self, variable: str, value: Any) -> float:
+        try:
+            number = float(value)
+        except (TypeError, ValueError, OverflowError):
+            number = 0.0
+        if isinstance(value, bool) or not 0 < number < LARGEST:
+            self.refuse(variable, value, f"must be a number greater than 0 and less than {LARGEST}")
+        return number
+
 
 def refusal_line(refusal: Mapping[str, Any]) -> str:
     """A reason as text."""

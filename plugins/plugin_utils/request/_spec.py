@@ -34,6 +34,7 @@ from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._sizing impo
     Limits,
     Shape,
 )
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils.request._checkpoint_format import checkpoint_format_of
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.request._refusal import (
     Checker,
     Refusal,
@@ -44,7 +45,7 @@ from ansible_collections.tritonops.trtllm.plugins.plugin_utils.request._refusal 
     shown,
 )
 
-PROFILES = ("engine", "llmapi")
+PROFILES = ("engine", "llmapi", "serve")
 NATIVE, UPSTREAM = "native", "upstream"
 """Converters: the collection's own, and the script of the TensorRT-LLM version."""
 
@@ -59,6 +60,8 @@ _HOST_PATH = re.compile(r"/+[^/:][^:]*")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _HUB_NAME = re.compile(r"[A-Za-z0-9._-]{1,100}/[A-Za-z0-9._-]{1,100}")
 _ULIMIT = re.compile(r"[a-z]{1,20}=-?[0-9]{1,19}(:-?[0-9]{1,19})?")
+_SERVED_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)?")
+_HEADER = re.compile(r"[A-Za-z0-9-]{1,100}")
 # The APIs that neither clients nor the proof of a release need.
 _CLOSABLE = ("shared-memory", "trace", "logging", "model-config", "statistics")
 _ARGUMENT = re.compile(r"--[a-z0-9-]+=\S+")
@@ -68,9 +71,16 @@ _INSTRUCT = re.compile(r"instruct|chat|[-_]it$", re.IGNORECASE)
 _GPU_OPTIONS = options_of(Gpus)
 # What a custom model needs, in messages.
 _REQUIRED = {"revision": ": a commit hash"}
+_OPTIONAL = ("quantization", "checkpoint_format")
 # Names in trtllm_waive that have changed.
 _RENAMED = {"disk": "disk_space", "host_memory": "memory"}
 
+
+GUIDED_DECODING = ("xgrammar", "llguidance", "none")
+KV_CACHE_TYPES = ("auto", "fp8", "nvfp4")
+MOST_SERVED_NAME = 100
+# HAProxy's.
+MOST_WEIGHT = 256
 
 MOST_STOP_TIMEOUT = 3600
 """Seconds that requests can get to finish when a server is stopped."""
@@ -80,7 +90,7 @@ MOST_STOP_TIMEOUT = 3600
 class Model:
     """The model to serve: a repository on a hub at a revision, and its shape. `dtype` is the data type of its files.
 
-    `config` is its config.json, or what is known of it.
+    `config` is its config.json, or what is known of it. `checkpoint_format` is the format of quantised weights.
     """
 
     name: str
@@ -91,6 +101,7 @@ class Model:
     kind: str
     dtype: str
     quantization: str
+    checkpoint_format: str = ""
     config: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -170,6 +181,44 @@ class Server:
 
 
 @dataclass(frozen=True)
+class Serve:
+    """How trtllm-serve generates. The parsers are chosen for the model if they are empty, and `none` is without one.
+
+    `kv_cache_type` is the data type of the KV cache; auto is that of the weights.
+    """
+
+    reasoning_parser: str = ""
+    tool_parser: str = ""
+    guided_decoding_backend: str = "xgrammar"
+    chunked_prefill: bool = False
+    kv_cache_type: str = "auto"
+    kv_cache_reuse: bool = True
+
+
+_SECONDS: Mapping[str, Any] = {"most": 7 * 86400}
+
+
+@dataclass(frozen=True)
+class Watchdog:
+    """When a server that does not answer is out of rotation and restarted. Times are in seconds.
+
+    `metrics_dir` is a folder on the host for metrics; none are written without one.
+    """
+
+    enabled: bool = True
+    interval: int = field(default=2, metadata=_SECONDS)
+    timeout: int = field(default=3, metadata=_SECONDS)
+    failures: int = 3
+    patience: int = field(default=60, metadata=_SECONDS)
+    start_deadline: int = field(default=1800, metadata=_SECONDS)
+    restarts: int = 3
+    window: int = field(default=7200, metadata=_SECONDS)
+    backoff: int = field(default=60, metadata=_SECONDS)
+    prompt_timeout: int = field(default=60, metadata=_SECONDS)
+    metrics_dir: str = ""
+
+
+@dataclass(frozen=True)
 class Weights:
     """Where the weights come from: a hub (`endpoint`) or a folder on the host (`path`)."""
 
@@ -192,7 +241,9 @@ class Spec:
     """A valid request. `explicit_limits` are the names of the limits that were set.
 
     `gpus` is how many of the host's GPUs it gets, or their indexes; None for those that no other deployment uses.
-    `build_options` and `convert_options` are further options of upstream's commands, by flag.
+    `build_options` and `convert_options` are further options of upstream's commands, by flag. `serve_config` has
+    further keys of trtllm-serve's configuration file. `weight` is its share of the requests at gateways, and requests
+    with the same `session_header` go to the same host. `given` are the names of the variables that were set.
     """
 
     model: Model
@@ -211,6 +262,7 @@ class Spec:
     tokenizer: Tokenizer | None
     streaming: bool
     stop_timeout: int
+    price_per_hour: float | None
     gpus_required: bool
     gpus: int | tuple[int, ...] | None
     engine_dir: str
@@ -220,6 +272,13 @@ class Spec:
     repository_overrides: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     build_options: Mapping[str, Any] = field(default_factory=dict)
     convert_options: Mapping[str, Any] = field(default_factory=dict)
+    served_model_name: str = ""
+    serve: Serve = Serve()
+    serve_config: Mapping[str, Any] = field(default_factory=dict)
+    weight: int = 100
+    session_header: str = ""
+    watchdog: Watchdog = Watchdog()
+    given: frozenset[str] = frozenset()
 
     @property
     def converts(self) -> bool:
@@ -228,7 +287,9 @@ class Spec:
 
     @property
     def models(self) -> list[str]:
-        """The Triton models of the repository."""
+        """The Triton models of the repository; trtllm-serve has none."""
+        if self.profile == "serve":
+            return []
         return list(self.release["placeholders"]) if self.profile == "engine" else [TENSORRT_LLM]
 
     @property
@@ -318,6 +379,9 @@ class Reader(Checker):
             "kind": kind_of(repository),
             "dtype": "bfloat16",
             "quantization": "",
+            "checkpoint_format": checkpoint_format_of(
+                config if described else {"quantization_config": {"quant_method": entry.get("quantization")}}
+            ),
             **entry,
         }
         given = entry.pop("shape", None)
@@ -325,7 +389,7 @@ class Reader(Checker):
         shape = None
         if given is None and described:
             shape = self._shape_of_config(config, entry.get("architecture"))
-        elif given is None and config is None and not entry.get("revision"):
+        elif given is None and config is None and not entry.get("revision") and not self._has_weights():
             # With a revision they are read from the hub, so only the revision is missing.
             names = [name for name in names if name != "architecture" or entry.get(name)]
         else:
@@ -333,7 +397,7 @@ class Reader(Checker):
         for key in entry:
             self.choice(f"model.{key}", key, [*_MODEL_KEYS, "preset"], "key")
         texts = {name: self._model_text(name, entry.get(name)) for name in names}
-        if shape is None or not all(texts[name] or name == "quantization" for name in names):
+        if shape is None or not all(texts[name] or self._is_optional(name) for name in names):
             return None
         # `quantization` has the others.
         stated = {
@@ -347,15 +411,23 @@ class Reader(Checker):
 
     def _model_text(self, name: str, value: Any) -> str:
         variable = f"model.{name}"
-        if not value and name != "quantization":
+        if not value and not self._is_optional(name):
             self.refuse(variable, value, f"is required for a model that is not a preset{_REQUIRED.get(name, '')}")
             return ""
-        text = self.text(variable, value)
+        text = self.text(variable, value) if value is not None else ""
         # Folders and releases are named after it.
         if text and name == "name" and not _NAME.fullmatch(text):
             self.refuse(variable, text, "must consist of at most 100 letters, digits, dots, dashes and underscores")
             return ""
         return text if name != "kind" or not text or self.choice(variable, text, KINDS, "kind") else ""
+
+    def _is_optional(self, name: str) -> bool:
+        return name in _OPTIONAL or (name == "revision" and self._has_weights())
+
+    def _has_weights(self) -> bool:
+        """The revision of weights in a folder on the host is not used."""
+        weights = as_mapping(self.get("weights", {}))
+        return isinstance(weights, Mapping) and bool(weights.get("path"))
 
     def _shape_of_config(self, config: Mapping[str, Any], architecture: Any) -> Shape | None:
         """With the given architecture, which may differ from that in config.json."""
@@ -392,15 +464,18 @@ class Reader(Checker):
             return None
         return shape
 
-    def release(self, profile: str) -> Release | None:
-        given = self.get("release", self.catalogue.newest(profile))
-        name, names = given.removeprefix("v") if isinstance(given, str) else given, list(self.catalogue.releases)
+    def release(self, profile: str, serve_version: str = "") -> Release | None:
+        versions = self.catalogue.versions(profile)
+        default = serve_version if profile == "serve" and serve_version else self.catalogue.newest(profile)
+        given = self.get("release", default)
+        what = "version of trtllm-serve" if profile == "serve" else "TensorRT-LLM version"
+        name, names = given.removeprefix("v") if isinstance(given, str) else given, list(versions)
         if isinstance(name, (int, float)) and not isinstance(name, bool):
             self.refuse("release", name, 'is read as a number: write the whole version in quotes, such as "0.10.0"')
         elif isinstance(name, str) and version(name) > version(names[-1]):
-            self.refuse("release", name, f"is not a known TensorRT-LLM version; the newest is {names[-1]}")
-        elif self.choice("release", name, names, "TensorRT-LLM version"):
-            return self.catalogue.releases[name]
+            self.refuse("release", name, f"is not a known {what}; the newest is {names[-1]}")
+        elif self.choice("release", name, names, what):
+            return versions[name]
         return None
 
     def profile(self) -> str:
@@ -413,6 +488,11 @@ class Reader(Checker):
         if problem:
             self.refuse("root", root, f"{problem}: use a separate folder, such as {DEFAULT_ROOT}")
         return root
+
+    def price(self) -> float | None:
+        """Of an hour of the host, in any currency; None if it is not known."""
+        value = self.get("price_per_hour", None)
+        return None if value is None else self.amount("price_per_hour", value)
 
     def path(self, variable: str, default: str = "") -> str:
         return self.host_path(variable, self.get(variable, default))
@@ -460,9 +540,46 @@ class Reader(Checker):
             self.refuse("gpus", given, "must be a number of GPUs, or a list of different indexes")
         return indexes
 
-    def server(self) -> Server:
+    def watchdog(self) -> Watchdog:
+        watchdog: Watchdog = self.section("watchdog", Watchdog)
+        self.host_path("watchdog.metrics_dir", watchdog.metrics_dir)
+        return watchdog
+
+    def serve(self) -> Serve:
+        serve: Serve = self.section("serve", Serve)
+        self.choice("serve.guided_decoding_backend", serve.guided_decoding_backend, GUIDED_DECODING, "backend")
+        self.choice("serve.kv_cache_type", serve.kv_cache_type, KV_CACHE_TYPES, "data type")
+        return serve
+
+    def served_model_name(self, model: Model | None) -> str:
+        """The model's name in the API, by default that of the model."""
+        name = self.text("served_model_name", self.get("served_model_name", model.name if model else ""))
+        if name and (len(name) > MOST_SERVED_NAME or not _SERVED_NAME.fullmatch(name)):
+            message = f"must consist of at most {MOST_SERVED_NAME} letters, digits, dots, dashes and underscores"
+            self.refuse("served_model_name", name, f"{message}, with at most one slash")
+        return name
+
+    def session_header(self) -> str:
+        name = self.text("session_header", self.get("session_header", ""))
+        if name and not _HEADER.fullmatch(name):
+            self.refuse("session_header", name, "must be the name of a header, of letters, digits and dashes")
+        return name
+
+    def serve_config(self) -> Mapping[str, Any]:
+        given = as_mapping(self.get("serve_config", {}))
+        if not isinstance(given, Mapping):
+            self.refuse("serve_config", given, not_a_mapping(given, ()))
+            return {}
+        self._plain_values("serve_config", given)
+        return given
+
+    def given(self) -> frozenset[str]:
+        return frozenset(str(name) for name, value in self.request.items() if value not in (None, "", {}, []))
+
+    def server(self, profile: str = "engine") -> Server:
         server: Server = self.section("server", Server)
-        ports = {name: getattr(server, f"{name}_port") for name in ("http", "grpc", "metrics")}
+        used = ports_of_profile(profile)
+        ports = {name: getattr(server, f"{name}_port") for name in ("http", "grpc", "metrics") if name in used}
         for name, port in ports.items():
             if port > 65535:
                 self.refuse(f"server.{name}_port", port, "must be a port number up to 65535")
@@ -611,6 +728,11 @@ def _is_address(text: str) -> bool:
     return "%" not in text
 
 
+def ports_of_profile(profile: str) -> tuple[str, ...]:
+    """The ports of a server. trtllm-serve has one, which also has the metrics."""
+    return ("http",) if profile == "serve" else ("grpc", "http", "metrics")
+
+
 def is_commit(revision: str) -> bool:
     return bool(_COMMIT.fullmatch(revision))
 
@@ -687,11 +809,16 @@ def _shape_of(decoder: _decoder.Decoder) -> Shape:
     )
 
 
-def read_spec(request: Mapping[str, Any], catalogue: Catalogue) -> tuple[Spec | None, list[Refusal]]:
-    """`request` contains the `trtllm_*` variables without their prefix. The spec is None if anything is refused."""
+def read_spec(
+    request: Mapping[str, Any], catalogue: Catalogue, serve_version: str = ""
+) -> tuple[Spec | None, list[Refusal]]:
+    """`request` contains the `trtllm_*` variables without their prefix. The spec is None if anything is refused.
+
+    `serve_version`: the version of trtllm-serve, if none was set; by default the newest.
+    """
     reader = Reader(request, catalogue)
     profile = reader.profile()
-    model, release = reader.model(), reader.release(profile)
+    model, release = reader.model(), reader.release(profile, serve_version)
     precision = reader.get("precision", _natural_precision(model, profile))
     reader.choice("precision", precision, PRECISIONS, "precision")
     limits = reader.section("limits", Limits)
@@ -708,12 +835,13 @@ def read_spec(request: Mapping[str, Any], catalogue: Catalogue) -> tuple[Spec | 
         "explicit_limits": explicit,
         "image": reader.image(),
         "sources": reader.sources(),
-        "server": reader.server(),
+        "server": reader.server(profile),
         "weights": reader.weights(),
         "converter": reader.converter(),
         "tokenizer": reader.tokenizer(),
         "streaming": reader.boolean("streaming", reader.get("streaming", True)),
         "stop_timeout": reader.count("stop_timeout", reader.get("stop_timeout", 60), most=MOST_STOP_TIMEOUT),
+        "price_per_hour": reader.price(),
         "gpus_required": reader.boolean("gpus_required", reader.get("gpus_required", True)),
         "gpus": reader.gpus(),
         "engine_dir": reader.path("engine_dir"),
@@ -723,6 +851,13 @@ def read_spec(request: Mapping[str, Any], catalogue: Catalogue) -> tuple[Spec | 
         "repository_overrides": reader.per_model("repository_overrides"),
         "build_options": reader.options("build_options"),
         "convert_options": reader.options("convert_options"),
+        "served_model_name": reader.served_model_name(model),
+        "serve": reader.serve(),
+        "watchdog": reader.watchdog(),
+        "serve_config": reader.serve_config(),
+        "weight": reader.count("weight", reader.get("weight", Spec.weight), least=0, most=MOST_WEIGHT),
+        "session_header": reader.session_header(),
+        "given": reader.given(),
     }
     if reader.refusals or model is None or release is None:
         return None, reader.refusals

@@ -14,15 +14,17 @@ from typing import Any
 
 from ansible_collections.tritonops.trtllm.plugins.module_utils.checkpoint._decoder import ARCHITECTURES
 from ansible_collections.tritonops.trtllm.plugins.module_utils.checkpoint._format import config_problems
+from ansible_collections.tritonops.trtllm.plugins.module_utils.host._version import version
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.catalogue._catalogue import Catalogue, Release
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._agreement import check_agreement
-from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._commands import planned_flags
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._commands import flag_of, planned_flags
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._converter import (
     choose,
     needs_other_precision,
     obstacle,
 )
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._options import check_options
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._serve_checks import ONLY_FOR_SERVE, check_serve
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._sizing import PRECISIONS, legal_tensor_sizes
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.request._refusal import Checker, Refusal, hint
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.request._spec import (
@@ -38,6 +40,15 @@ Refuse = Callable[[str, Any, str], None]
 
 def check_spec(spec: Spec, catalogue: Catalogue) -> list[Refusal]:
     checker = Checker()
+    if spec.profile == "serve":
+        for check in (_check_image, _check_precision, _check_parallelism, _check_limits):
+            check(spec, catalogue, checker.refuse)
+        check_serve(spec, catalogue, checker.refuse)
+        return checker.refusals
+    for name in sorted(spec.given.intersection(ONLY_FOR_SERVE)):
+        checker.refuse(
+            name, None, f"is for profile serve, not for {spec.profile}: remove it, or use trtllm_profile serve"
+        )
     for check in (
         *(_check_release, _check_config, _check_image, _check_precision, _check_converter, _check_parallelism),
         *(_check_limits, _check_parameters, _check_arguments),
@@ -81,10 +92,23 @@ def _check_image(spec: Spec, catalogue: Catalogue, refuse: Refuse) -> None:
     named = image.reference.rpartition("/")[2]
     if ":" not in named and not image.digest:
         refuse("image.reference", image.reference, "has no tag: add one, or set trtllm_image.digest")
+    if spec.profile != "serve":
+        _check_backend(named, image.reference, catalogue, refuse)
     other = _version_of(image.reference, catalogue)
     if other and other != release["release"]:
         message = f"contains TensorRT-LLM {other}, not {release['release']}: change it or trtllm_release"
         refuse("image.reference", image.reference, message)
+
+
+def _check_backend(named: str, reference: str, catalogue: Catalogue, refuse: Refuse) -> None:
+    """Triton's later images do not have the backend."""
+    without = catalogue.upstream["images_without_backend"]
+    tag = re.match(r"tritonserver:(\d\d\.\d\d)", named)
+    if tag and version(tag.group(1)) >= version(without["first"]):
+        message = f"Triton {tag.group(1)} has no TensorRT-LLM backend, and neither have later images"
+        refuse("image.reference", reference, f"{message}. {without['remedy']}")
+    elif "tensorrt-llm/release:" in reference:
+        refuse("image.reference", reference, "has no Triton: use trtllm_profile serve, or an image of Triton")
 
 
 def _version_of(reference: str, catalogue: Catalogue) -> str | None:
@@ -103,11 +127,12 @@ def _check_precision(spec: Spec, _catalogue: Catalogue, refuse: Refuse) -> None:
     able = ", ".join(name for name, entry in PRECISIONS.items() if entry.weight_bytes >= 2)
     if spec.model.quantization and spec.profile == "engine":
         refuse("model", spec.model.name, f"is quantised ({spec.model.quantization}): use trtllm_profile llmapi")
-    if precision.weight_only and spec.profile == "llmapi":
-        message = f"weight-only quantisation needs trtllm_profile engine; llmapi supports {able}"
+    if precision.weight_only and spec.profile != "engine":
+        message = f"weight-only quantisation needs trtllm_profile engine; {spec.profile} supports {able}"
         refuse("precision", spec.precision, message)
     if spec.precision == "fp8" and spec.model.quantization != "fp8":
-        message = f"the weights are not FP8: use a repository with FP8 weights and profile llmapi, or one of {able}"
+        profile = "profile llmapi" if spec.profile == "engine" else f"profile {spec.profile}"
+        message = f"the weights are not FP8: use a repository with FP8 weights and {profile}, or one of {able}"
         refuse("precision", "fp8", message)
 
 
@@ -152,8 +177,8 @@ def _check_experts(spec: Spec, refuse: Refuse) -> None:
     elif asked.moe_expert and shape.experts % asked.moe_expert:
         refuse("parallelism.moe_expert", asked.moe_expert, f"does not divide the {shape.experts} experts")
     elif _mixes(asked) and spec.profile == "engine" and "--moe_tp_mode" in spec.release["convert"]["flags"]:
-        version = spec.release["release"]
-        message = f"TensorRT-LLM {version} either splits or distributes experts, not both: use {asked.tensor} and 1"
+        release = spec.release["release"]
+        message = f"TensorRT-LLM {release} either splits or distributes experts, not both: use {asked.tensor} and 1"
         refuse("parallelism.moe_expert", asked.moe_expert, message)
 
 
@@ -210,11 +235,11 @@ def _check_parameters(spec: Spec, catalogue: Catalogue, refuse: Refuse) -> None:
 
 
 def _check_arguments(spec: Spec, _catalogue: Catalogue, refuse: Refuse) -> None:
-    planned, known = planned_flags(spec.release), spec.release["launch"]["server_flags"]
+    planned, known = planned_flags(spec), spec.release["launch"]["server_flags"]
     for argument in spec.server.arguments:
         flag = argument.partition("=")[0]
-        if flag in planned:
-            refuse("server.arguments", argument, f"{flag} is set by the plan: remove it here")
+        if flag_of(argument) in planned:
+            refuse("server.arguments", argument, f"{flag_of(argument)} is set by the plan: remove it here")
         elif flag not in known:
             message = f"Triton of TensorRT-LLM {spec.release['release']} has no flag {flag}{hint(flag, known)}"
             refuse("server.arguments", argument, f"{message}; correct or remove it")

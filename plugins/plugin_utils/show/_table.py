@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from ipaddress import ip_address
 from typing import Any
 
@@ -28,6 +28,38 @@ def plan_table(hosts: Mapping[str, Plan], verbose: bool = False) -> str:
     for host, plan in hosts.items():
         hosts_by_table.setdefault("\n".join(_of_host(plan, verbose)), []).append(host)
     return "\n\n".join(f"{_hosts(hosts)}\n{table}" for table, hosts in hosts_by_table.items())
+
+
+def fanout_table(fanout: Mapping[str, Any], artifacts: Mapping[str, Any]) -> str:
+    """Who fetches what, and who copies it; empty if there is nothing to copy."""
+    names = {index: name for host in fanout["hosts"].values() for name, index in host["groups"].items()}
+    lines = [
+        f"{names[index]} ({human_bytes(artifacts[names[index]]['bytes'])}): {_copied(group)}"
+        for index, group in enumerate(fanout["groups"])
+    ]
+    return "\n".join(["\n\n== between the hosts", *lines]) if lines else ""
+
+
+def _copied(group: Sequence[str], most: int = 5) -> str:
+    maker, *others = group
+    more = f" and {len(others) - most} more" if len(others) > most else ""
+    return f"fetched by {maker}, copied by {', '.join(others[:most])}{more}"
+
+
+def gateway_table(gateway: Mapping[str, Any]) -> str:
+    """The routes of the gateways, which are the same for all; empty without gateways."""
+    if gateway["unknown"]:
+        return f"\n\n== gateways\nThere is no plan for {', '.join(gateway['unknown'])}, so the routes are not known."
+    if not gateway["hosts"]:
+        return ""
+    routes = next(iter(gateway["hosts"].values()))["gateway"]["routes"]
+    return "\n".join([f"\n\n{_hosts(list(gateway['hosts']))} (gateways)", *map(_route, routes)])
+
+
+def _route(route: Mapping[str, Any]) -> str:
+    servers = ", ".join(f"{entry['host']}:{entry['deployment']} {entry['weight']}" for entry in route["servers"])
+    path = f"/{route['model']}/v2" if route["api"] == "triton" else f"/v1, model {route['model']}"
+    return f"route     {path}: {servers} (host:deployment weight)"
 
 
 def _hosts(hosts: list[str], most: int = 5) -> str:
@@ -61,6 +93,7 @@ def _gpus(gpus: Mapping[str, Any]) -> Iterator[str]:
 
 def _lines(plan: Plan, verbose: bool) -> Iterator[str]:
     yield _title(plan)
+    yield f"upstream  profile {plan['profile']}: {plan['upstream']}"
     yield ""
     yield ROW.format("what", "action", "size", "").rstrip()
     for step in plan["steps"]:
@@ -68,6 +101,8 @@ def _lines(plan: Plan, verbose: bool) -> Iterator[str]:
         yield ROW.format(step["what"], step["action"], size, _detail(step, plan)).rstrip()
     yield ""
     yield from _budget(plan)
+    for place, line in enumerate(speed_lines(plan["estimate"])):
+        yield f"{'' if place else 'speed':<9} {line}"
     yield from _remarks(plan, verbose)
 
 
@@ -109,6 +144,27 @@ def _budget(plan: Plan) -> Iterator[str]:
         yield f"memory    {human_bytes(budget['host_memory'])} on the host while converting"
 
 
+def speed_lines(estimate: Mapping[str, Any]) -> Iterator[str]:
+    """A heading, and a line for each number of requests; nothing if the speed is not known."""
+    if not estimate["rows"]:
+        return
+    kind = "measured" if estimate["measured"] else "estimated, not measured,"
+    yield f"{kind} for prompts of {estimate['prompt_tokens']} and answers of {estimate['answer_tokens']} tokens:"
+    for row in estimate["rows"]:
+        cost = row.get("cost_per_million_tokens")
+        yield (
+            f"{counted(row['at_once'], 'request')} at once: {row['tokens_per_second']:.0f} tokens/s"
+            f"{_time(row, 'first_token')}{_time(row, 'between_tokens')}"
+            f"{'' if cost is None else f', {cost:g} per million tokens'}"
+        )
+
+
+def _time(row: Mapping[str, Any], name: str) -> str:
+    """Nothing if it was measured without a stream."""
+    seconds = row[name]
+    return "" if seconds is None else f", {name.replace('_', ' ')} {seconds * 1000:.4g} ms"
+
+
 def _limits(plan: Plan) -> str:
     chosen, limits = plan["chosen_limits"], plan["limits"]
     sizes = ", ".join(f"{name} {limits[name]}" for name in LIMITS)
@@ -123,16 +179,25 @@ def _remarks(plan: Plan, verbose: bool) -> Iterator[str]:
     if known:
         some = ", ".join([*known[:3], *(["…"] if len(known) > 3 else [])])
         exposed = not ip_address(plan["server"]["address"]).is_loopback
-        where = "only a gateway may reach Triton" if exposed else "keep Triton on loopback, behind a gateway"
+        server = "trtllm-serve" if plan["profile"] == "serve" else "Triton"
+        where = f"only a gateway may reach {server}" if exposed else f"keep {server} on loopback, behind a gateway"
         yield f"security  {counted(len(known), 'known CVE')} ({some}): {where}, with Docker 28 or later"
-    stream_model = plan["triton_service"]["proof"].get("stream_model")
+    stream_model = plan.get("triton_service", {}).get("proof", {}).get("stream_model")
     if stream_model:
         yield f"clients   stream from generate_stream of {stream_model}; generate rejects requests that stream"
+    if "serve_service" in plan:
+        parsers = ", ".join(f"{name} {parser}" for name, parser in plan["parsers"].items() if parser)
+        yield (
+            f"clients   the OpenAI API, with the model {plan['serve_service']['endpoint']['model']}; parsers: "
+            f"{parsers or 'none'}"
+        )
     if plan["image_driver"]:
         yield f"driver    not known, so not checked; the image was built for {plan['image_driver']}"
     yield from _facts_of_version(f"notes     {len(plan['notes'])}", plan, "notes", verbose)
     doubts = counted(len(plan["unverified"]), "unverified fact")
     yield from _facts_of_version(f"catalogue {doubts}", plan, "unverified", verbose)
+    for text in plan.get("defaults", ()):
+        yield f"default   {text}"
     for text in plan["warnings"]:
         yield f"warning   {text}"
 

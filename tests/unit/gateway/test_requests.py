@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 import ssl
@@ -16,7 +17,13 @@ import httpx2
 import openai
 import pytest
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.keys._api_keys import ApiKey, hash_of
-from ansible_collections.tritonops.trtllm.tests.unit.gateway.fleet import BODY_BYTES, CEILING, Fleet, wait_for
+from ansible_collections.tritonops.trtllm.tests.unit.gateway.fleet import (
+    BODY_BYTES,
+    CEILING,
+    TOKEN_SECONDS,
+    Fleet,
+    wait_for,
+)
 
 
 @pytest.fixture(scope="module")
@@ -284,26 +291,32 @@ def test_keys_change_without_cutting_streams(fleet: Fleet) -> None:
 
 def test_the_log_names_the_key_but_never_shows_key_prompt_or_answer(fleet: Fleet) -> None:
     secret = key(fleet)
-    fleet.chat('{"model": "chat", "prompt": "CANARY-PROMPT"}', secret)
-    fleet.chat('{"model": "CANARY\\n\\"}', secret)
+    answer = fleet.chat('{"model": "chat", "prompt": "CANARY-PROMPT", "stream": true}', secret)
+    refused = fleet.chat('{"model": "CANARY\\n\\"}', secret)
     raw(fleet, b'GET /v1/x"y\\%0a HTTP/1.0\r\n\r\n')
     wait_for(lambda: any(entry["path"] == '/v1/x"y\\%0a' for entry in fleet.access_log()))
     entries = [entry for entry in fleet.access_log() if entry["key"] == secret]
     assert entries[0]["model"] == "chat" and entries[0]["status"] == 200 and entries[0]["server"].startswith("chat/gpu")
+    assert entries[0]["stream"] == "true"
+    assert [entry["id"] for entry in entries] == [each.headers["x-request-id"] for each in (answer, refused)]
     log = fleet.gateway.log.read_text()
     assert "CANARY-PROMPT" not in log and fleet.KEY not in log and hash_of(secret) not in log
 
 
 def raw(fleet: Fleet, *parts: bytes, pause: float = 0.0) -> bytes:
-    """What the gateway answers to these bytes."""
+    """What the gateway answers to these bytes.
+
+    It may answer, and close, before all of them were sent.
+    """
     context = fleet.context()
     with socket.create_connection(("localhost", fleet.port)) as plain, context.wrap_socket(
         plain, server_hostname="localhost"
     ) as connection:
         connection.settimeout(20)
-        for part in parts:
-            connection.sendall(part)
-            time.sleep(pause)
+        with contextlib.suppress(ConnectionError, ssl.SSLError):
+            for part in parts:
+                connection.sendall(part)
+                time.sleep(pause)
         answer = b""
         while True:
             try:
@@ -356,6 +369,67 @@ def test_a_smuggled_request_is_not_passed_on(fleet: Fleet) -> None:
 )
 def test_slow_clients_are_cut_off(fleet: Fleet, parts: list[bytes]) -> None:
     assert raw(fleet, *parts).startswith(b"HTTP/1.1 408 ")
+
+
+def test_a_client_may_wait_longer_than_it_may_be_silent(fleet: Fleet) -> None:
+    """The first token comes after longer than the client's time limit, and so does the next one."""
+    server = fleet.models["gpu1", "chat"]
+    fleet.gateway.runtime.change("set server chat/gpu2:chat state drain")
+    server.token_seconds = 5.0
+    try:
+        stream = fleet.client().chat.completions.create(model="chat", messages=[], max_tokens=2, stream=True)
+        assert len(list(stream)) == 2
+        server.wait_seconds = 5.0
+        assert fleet.chat('{"model": "chat", "max_tokens": 1}').status_code == 200
+    finally:
+        server.token_seconds, server.wait_seconds = TOKEN_SECONDS, 0.0
+        fleet.gateway.runtime.change("set server chat/gpu2:chat state ready")
+
+
+def test_a_huge_body_is_refused_before_it_has_arrived(fleet: Fleet) -> None:
+    answer = raw(fleet, HEAD + b"Content-Length: 1073741824\r\n\r\n", b"x" * (BODY_BYTES + 65536))
+    assert answer.startswith(b"HTTP/1.1 413 ") and b'"request_too_large"' in answer
+
+
+def test_a_client_that_still_sends_reads_why_it_is_refused(fleet: Fleet) -> None:
+    body = [b"x" * BODY_BYTES] * 4
+    answer = raw(fleet, HEAD + b"Content-Length: 1073741824\r\n\r\n", *body, pause=0.2)
+    assert answer.startswith(b"HTTP/1.1 413 ")
+
+
+def test_plain_http_is_not_served(fleet: Fleet) -> None:
+    with socket.create_connection(("localhost", fleet.port)) as plain:
+        plain.settimeout(20)
+        plain.sendall(b"GET /v1/models HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert b"HTTP" not in plain.recv(65536)
+
+
+def wrong_name(fleet: Fleet) -> None:
+    """The client notices: the certificate is not for the name that it asks for."""
+    with socket.create_connection(("localhost", fleet.port)) as plain, pytest.raises(ssl.SSLCertVerificationError):
+        fleet.context().wrap_socket(plain, server_hostname="other.example.com")
+
+
+def test_a_wrong_name_is_refused_by_the_client(fleet: Fleet) -> None:
+    wrong_name(fleet)
+    assert fleet.chat('{"model": "chat"}').status_code == 200
+
+
+def test_bad_input_cuts_no_stream(fleet: Fleet) -> None:
+    """All kinds of it, while others use the gateway."""
+    with fleet.streams(8, 150):
+        statuses = {fleet.chat(text.encode()).status_code for text in REFUSED}
+        shapes = [
+            HEAD + b"Content-Length: 17\r\nContent-Length: 5\r\n\r\n" + BODY,
+            HEAD + b"X: " + b"a" * 100_000 + b"\r\n\r\n",
+            HEAD + b"Content-Length: 1073741824\r\n\r\n" + b"x" * (BODY_BYTES + 65536),
+            b"POST /v1/chat",
+        ]
+        for shape in shapes:
+            statuses.add(int(raw(fleet, shape).split()[1]))
+        wrong_name(fleet)
+        assert fleet.chat('{"model": "chat"}').status_code == 200
+    assert statuses == {400, 408, 413, 431}
 
 
 def test_old_tls_is_refused(fleet: Fleet) -> None:

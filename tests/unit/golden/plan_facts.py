@@ -45,7 +45,7 @@ def facts_of_request(
         "image_id": "sha256:" + "b" * 64,
         **bundle.get("manifest", {}),
     }
-    suiting = {"path": "/b", "system": "debian-12", "python": "3.11", "docker_source": "vendor"}
+    suiting = {"path": "/b", "system": "debian-12", "python": "3.11", "docker_source": "vendor", "haproxy": False}
     return facts_of_plan(bundled_plan(request, {**suiting, **bundle, "manifest": manifest}, plan))
 
 
@@ -60,17 +60,16 @@ def facts_of_plan(plan: Mapping[str, Any]) -> Facts:
 
 
 def _described(plan: Mapping[str, Any]) -> Facts:
-    image, templates = (plan["trtllm_backend"][name] for name in ("image", "templates"))
-    clone = plan["trtllm_backend"].get("clone", {})
+    served = "serve_service" in plan
+    service = plan["serve_service" if served else "triton_service"]
+    release = service["release"] if served else plan["model_repo"]["release"]
+    image, needs, budget = plan["trtllm_backend"]["image"], plan["needs"], plan["budget"]
     weights, *tokenizer = plan["model_weights"]["snapshots"]
-    checkpoint, engine = (plan["engine_build"].get(name, {}) for name in ("checkpoint", "engine"))
-    release, service, budget = plan["model_repo"]["release"], plan["triton_service"], plan["budget"]
-    needs = plan["needs"]
     launch = {
         **{name: value for name, value in service["container"].items() if name in ("shm_size", "tmpfs")},
         **plan["server"],
         "listen": [{"address": port["address"], "port": port["port"]} for port in needs["ports"]],
-        "world_size": plan["engine_build"].get("world_size", 1),
+        "world_size": plan.get("engine_build", {}).get("world_size", 1),
     }
     # The others are recorded with the artifacts that need them.
     others = ("disk", "engine", "memory_bytes", "ports", "reach")
@@ -84,21 +83,10 @@ def _described(plan: Mapping[str, Any]) -> Facts:
         "model.parallelism": _on_one_line(plan["parallelism"]),
         "model.limits": _on_one_line(plan["limits"]),
         "convert.converter": [plan["converter"]["reason"]],
-        "convert.options": _on_one_line({name: checkpoint[name] for name in OPTIONS if name in checkpoint}),
-        "convert.argv": _argv(checkpoint.get("command", [])),
-        "convert.dest": [checkpoint.get("dest", "")],
-        "build.argv": _argv(engine.get("command", [])),
-        "build.gpu": [engine.get("gpu", "")],
-        "build.dest": [engine.get("dest", "")],
-        "build.engine_dir": [release["engine"]],
-        "build.engine_check": _fields(needs.get("engine", {})),
         "launch.argv": _argv(service["container"]["command"]),
         "launch.container": _fields(launch),
-        **{f"repository.{name}": [value] for name, value in _leaves(release["parameters"] or release["llm_args"])},
-        "repository.overrides": _fields(release["overrides"]),
-        "repository.proof": _fields(service["proof"]),
+        **(_of_trtllm_serve(plan) if served else _of_triton(plan)),
         "image": _fields({**_without_sizes(image), "identity": release["image_digest"]}),
-        "backend": _fields({**templates, "all_models": release["src"], "clone": clone}),
         "weights": _fields(weights),
         "tokenizer": _fields(tokenizer[0] if tokenizer else {}),
         **{f"budget.gpu.{name}": [value] for name, value in _leaves(budget["gpu"] or {})},
@@ -106,11 +94,45 @@ def _described(plan: Mapping[str, Any]) -> Facts:
         "budget.disk": [f"{entry['what']} {entry['bytes']} {entry['path']}" for entry in budget["disk"]],
         "budget.disk_total": [str(budget["disk_total"])],
         "budget.disk_missing": [str(budget["disk_missing"])],
+        "estimate.rows": [" ".join(_on_one_line(row)) for row in plan["estimate"]["rows"]],
         **{f"preflight.{name}": [value] for name, value in _leaves({**preflight, "host_gpus": plan["gpus"]})},
         "steps.actions": [f"{step['what']}: {step['action']} {step['path']}" for step in plan["steps"]],
         "steps.bytes": _on_one_line({step["what"]: step["bytes"] for step in plan["steps"] if step["bytes"]}),
         "release.dir": [service["release_dir"]],
         "release.manifest": [" ".join(sorted(release["manifest"]))],
+    }
+
+
+def _of_triton(plan: Mapping[str, Any]) -> Facts:
+    templates, clone = plan["trtllm_backend"]["templates"], plan["trtllm_backend"].get("clone", {})
+    checkpoint, engine = (plan["engine_build"].get(name, {}) for name in ("checkpoint", "engine"))
+    release = plan["model_repo"]["release"]
+    return {
+        "convert.options": _on_one_line({name: checkpoint[name] for name in OPTIONS if name in checkpoint}),
+        "convert.argv": _argv(checkpoint.get("command", [])),
+        "convert.dest": [checkpoint.get("dest", "")],
+        "build.argv": _argv(engine.get("command", [])),
+        "build.gpu": [engine.get("gpu", "")],
+        "build.dest": [engine.get("dest", "")],
+        "build.engine_dir": [release["engine"]],
+        "build.engine_check": _fields(plan["needs"].get("engine", {})),
+        **{f"repository.{name}": [value] for name, value in _leaves(release["parameters"] or release["llm_args"])},
+        "repository.overrides": _fields(release["overrides"]),
+        "repository.proof": _fields(plan["triton_service"]["proof"]),
+        "backend": _fields({**templates, "all_models": release["src"], "clone": clone}),
+    }
+
+
+def _of_trtllm_serve(plan: Mapping[str, Any]) -> Facts:
+    service = plan["serve_service"]
+    links = {name: service["release"].get(name, "") for name in ("weights", "model", "tokenizer")}
+    return {
+        **{f"serve.config.{name}": [value] for name, value in _leaves(service["release"]["config"])},
+        "serve.environment": _fields(service["container"]["environment"]),
+        "serve.links": _fields(links),
+        "serve.endpoint": _fields(service["endpoint"]),
+        "serve.proof": _fields(service["proof"]),
+        "serve.defaults": list(plan["defaults"]),
     }
 
 

@@ -15,7 +15,16 @@ from typing import Any
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._host_facts import facts_of_shape
 from ansible_collections.tritonops.trtllm.tests.unit.support.planning import CATALOGUE, DIGEST, IMAGE, NEWEST_DRIVER
 
-PROFILES = ("engine", "llmapi")
+PROFILES = ("engine", "llmapi", "serve")
+# A small and a large model, a base model, and one with experts, on hosts without and with one, four and eight GPUs.
+SERVED = (
+    "smollm2-135m-instruct",
+    "qwen2.5-7b-instruct",
+    "llama-3.1-8b",
+    "mixtral-8x7b-instruct",
+    "llama-3.1-70b-instruct",
+)
+SERVING = ("rehearsal", "VM.GPU.A10.1", "BM.GPU.L40S.4", "BM.GPU4.8", "BM.GPU.H100.8")
 
 
 @dataclass(frozen=True)
@@ -31,7 +40,7 @@ class Plain:
     def request(self) -> dict[str, Any]:
         """With the required options: an image if NGC has none, and permission to have no GPU if the host has none."""
         needs: dict[str, Any] = {}
-        if not CATALOGUE.releases[self.release]["images"]:
+        if not CATALOGUE.versions(self.profile)[self.release]["images"]:
             needs["image"] = IMAGE
         if not CATALOGUE.shapes[self.shape]["gpus"]["count"]:
             needs["gpus_required"] = False
@@ -43,7 +52,8 @@ class Plain:
 
 
 def plain() -> Iterator[Plain]:
-    for release, profile, model, shape in product(CATALOGUE.releases, PROFILES, CATALOGUE.models, CATALOGUE.shapes):
+    for_triton = product(CATALOGUE.releases, ("engine", "llmapi"), CATALOGUE.models, CATALOGUE.shapes)
+    for release, profile, model, shape in (*for_triton, *product(CATALOGUE.serve, ("serve",), SERVED, SERVING)):
         yield Plain(release, profile, model, shape)
 
 
@@ -83,6 +93,8 @@ SOME = ("0.8.0", "0.9.0", "0.12.0", "0.18.1", "0.20.0", "1.2.1")
 LLMAPI = ("0.19.0", "1.2.1")
 ONE = ("1.2.1",)
 BY_LLMAPI = {"profile": "llmapi"}
+SERVES = tuple(CATALOGUE.serve)
+BY_SERVE = {"profile": "serve", "model": "qwen2.5-7b-instruct", "shape": "BM.GPU.L40S.4"}
 SMALL_HOST = {"model": "llama-3.1-8b", "shape": "VM.GPU.A10.1"}
 # A model of each architecture in the catalogue.
 ARCHITECTURES = ("llama-3-8b-instruct", "mistral-7b", "mixtral-8x7b", "qwen2.5-7b-instruct")
@@ -285,4 +297,29 @@ MODELS = [
     Special({"model": {**OWN_MODEL, "shape": {**DIMENSIONS, "heads": 5}}, "weights": {"path": "a\nb"}}, ONE),
     Special({"root": "trtllm", "sources": {"backend": {"repository": "x", "commit": "main"}}}, ONE),
 ]
-SPECIAL = [*CONVERSIONS, *LIMITS, *IMAGES, *ORIGINS, *SERVERS, *SPREAD, *HOSTS, *MODELS]
+# A model that reasons and calls tools, and one with FP8 weights.
+THINKING = {"repository": "Qwen/Qwen3-8B", "revision": "main", "architecture": "Qwen3ForCausalLM", "shape": DIMENSIONS}
+FP8 = {**OWN_MODEL, "quantization": "fp8", "checkpoint_format": "FP8"}
+SERVE_OPTIONS = {"chunked_prefill": True, "kv_cache_type": "fp8", "kv_cache_reuse": False, "reasoning_parser": "none"}
+SERVE = [
+    *(
+        Special(changes, SERVES, like=BY_SERVE)
+        for changes in (
+            {"model": THINKING},
+            {"model": FP8},
+            {"serve": SERVE_OPTIONS},
+            {"served_model_name": "acme/qwen"},
+            {"serve_config": {"cuda_graph_config": {"enable_padding": True}, "sampler_type": "TorchSampler"}},
+            {"serve_config": {"kv_cache_config": {"host_cache_size": 2**33, "max_tokens": 65536}}},
+            {"parallelism": {"tensor": 4, "pipeline": 1}, "tokenizer": "qwen2.5-0.5b-instruct"},
+            {"limits": {"max_input_len": 4096, "max_seq_len": 16384, "kv_cache_fraction": 0.8}},
+            {"precision": "float16", "server": {"http_port": 8100, "address": "0.0.0.0"}},
+            {"image": {"reference": "nvcr.io/nvidia/tensorrt-llm/release:1.2.1"}},
+            {"converter": "native", "build_options": {"x": 1}, "repository_parameters": {"tensorrt_llm": {}}},
+        )
+    ),
+    Special({"parallelism": {"tensor": 8, "moe_tensor": 2, "moe_expert": 4}}, SERVES, like={"profile": "serve"}),
+    Special({}, SERVES, like=BY_SERVE, bundle={}),
+    Special({"image": {"reference": "nvcr.io/nvidia/tritonserver:26.08-py3"}}, ONE),
+]
+SPECIAL = [*SERVE, *CONVERSIONS, *LIMITS, *IMAGES, *ORIGINS, *SERVERS, *SPREAD, *HOSTS, *MODELS]

@@ -42,8 +42,8 @@ KNOWN_ON_A_HOST: dict[str, dict[str, Any]] = {
     "storage": {
         "__storage_planned": {"missing_programs": list(load(ROLES / "storage/vars/main.yml")["__storage_package_of"])}
     },
-    # Not in a bundle: Enterprise Linux 8 and 9, for example, have no HAProxy that is new enough.
-    "haproxy": {"haproxy_source": "existing"},
+    # Prometheus is not on a host that is deployed from a bundle.
+    "observability": {"__observability_packages": []},
     # With a bundle, the image is loaded from an archive.
     "trtllm_backend": {"trtllm_backend_image": {"source": "archive"}},
 }
@@ -52,13 +52,15 @@ KNOWN_ON_A_HOST: dict[str, dict[str, Any]] = {
 class Bundle(Rendered):
     """The variables of bundle.yml for a system."""
 
-    def __init__(self, system: str, docker_source: str = "vendor", sources: bool = True, **variables: Any) -> None:
+    def __init__(
+        self, system: str, docker_source: str = "vendor", sources: bool = True, haproxy: bool = True, **variables: Any
+    ) -> None:
         play = next(play for play in load(PLAYBOOKS / "bundle.yml") if play["name"] == "Make the bundle")
         about = {"sources": {"backend": "0" * 40} if sources else {}}
         super().__init__(
             *(PLAYBOOKS / file for file in play["vars_files"]),
             bundling_system=system,
-            bundling_wanted={"docker_source": docker_source, "contents": {"about": about}},
+            bundling_wanted={"docker_source": docker_source, "has_haproxy": haproxy, "contents": {"about": about}},
             bundling_targets={"stdout": "Debian=http://own/debian\nDebian-Security=http://own/security"},
             trtllm_bundle_systems=[system],
             trtllm_bundle_dest="/srv/bundle",
@@ -92,9 +94,10 @@ def test_bundle_has_the_packages_that_the_roles_install(system: str, docker_sour
 def test_every_role_that_installs_is_found() -> None:
     """Otherwise the test above proves nothing."""
     found = {role for role, _package in installed("debian-12", "vendor")}
-    assert found == {"ca_certificates", "docker", "host_python", "nvidia_ctk", "storage", "trtllm_backend"}
+    assert found == {"ca_certificates", "docker", "haproxy", "host_python", "nvidia_ctk", "storage", "trtllm_backend"}
     assert "iptables" in Bundle("debian-12", "distribution")["bundling_packages"]
     assert "git" not in Bundle("debian-12", sources=False)["bundling_packages"]
+    assert "haproxy" not in Bundle("debian-13", haproxy=False)["bundling_packages"]
     assert not {"nvidia-container-toolkit", "docker-ce"} & set(
         Bundle("rocky-9", "existing", trtllm_bundle_nvidia=False)["bundling_packages"]
     )

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -14,12 +15,15 @@ from ansible_collections.tritonops.trtllm.tests.unit.support.playbook_run import
 from ansible_collections.tritonops.trtllm.tests.unit.support.tiny_model import TINY_MIXTRAL, tiny_mixtral
 
 OWN = r"Debian=http://own/debian/\nOther=http://other/\nDebian=http://second/\nDebian-Security=http://own/security/\n"
-# Prints the repositories in its settings, and fails.
+# Prints its arguments and the repositories in its settings, and fails. APT_UPDATE=0: only to install packages.
 APT_GET = """#!/bin/sh
-case $1 in
-    indextargets) printf '%s' ;;
-    *) cat "$(dirname "${1#--config-file=}")"/etc/apt/bundle.sources >&2; exit 1 ;;
+case "$*" in
+    indextargets*) printf '%s'; exit ;;
+    *update) [ "$APT_UPDATE" != 0 ] || exit 0 ;;
 esac
+echo "$*" >&2
+cat "$(dirname "${1#--config-file=}")"/etc/apt/bundle.sources >&2
+exit 1
 """
 
 
@@ -39,7 +43,7 @@ exit 1
 def said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """The output of the playbook on a machine whose apt has these repositories, in one line."""
 
-    def bundle(known: str, system: str = "debian-13", **variables: Any) -> str:
+    def bundle(known: str, system: str = "debian-13", inventory: Any = None, **variables: Any) -> str:
         tiny_mixtral(tmp_path / "tiny")
         programs = tmp_path / "bin"
         programs.mkdir()
@@ -51,8 +55,10 @@ def said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
             (programs / name).write_text(text)
             (programs / name).chmod(0o755)
         monkeypatch.setenv("PATH", f"{programs}{os.pathsep}{os.environ['PATH']}")
+        (tmp_path / "hosts.json").write_text(json.dumps(inventory))
         run = Run(
             tmp_path,
+            *(["-i", str(tmp_path / "hosts.json")] if inventory else []),
             playbook="bundle",
             trtllm_model=TINY_MIXTRAL,
             trtllm_weights={"path": str(tmp_path / "tiny")},
@@ -112,3 +118,25 @@ def test_unknown_systems_and_mirrors_are_refused_with_the_nearest_name(said: Any
     words = said("", "debian13", trtllm_bundle_mirrors={"debian-securty": "x"})
     assert "(did you mean debian-13?)" in words and "(did you mean debian-security?)" in words
     assert "Make the bundle" not in words
+
+
+GPU = {"hosts": {"gpu": {"haproxy_source": "existing"}}}
+
+
+@pytest.mark.parametrize(
+    ("groups", "has_haproxy"),
+    [
+        ({}, False),
+        ({"gateway": {"hosts": {"gw": {}}}}, True),
+        # Another source needs no package.
+        ({"gateway": {"hosts": {"gw": {"haproxy_source": "image"}}}}, False),
+        # Its certificates open the endpoint of the GPU host, which has one already.
+        ({"monitoring": {"hosts": {"prometheus": {}}}}, False),
+    ],
+)
+def test_haproxy_is_in_the_bundle_if_a_gateway_or_an_endpoint_needs_it(
+    said: Any, groups: dict[str, Any], has_haproxy: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("APT_UPDATE", "0")
+    words = said(OWN, inventory={"trtllm": GPU, **groups}).split()
+    assert ("haproxy" in words) == has_haproxy and "docker.io" in words

@@ -92,10 +92,26 @@ def test_hosts_that_a_play_adds_are_found(tmp_path: Path) -> None:
     assert run.rc == 0 and "== new" in run.said, run.said
 
 
+@pytest.mark.parametrize(
+    ("removed", "says"),
+    [
+        ("g11", "trtllm_remove = 'g11' is not a host of this play (did you mean g1?)"),
+        ("w1", "trtllm_remove = 'w1' is not a host of this play"),
+        (["g1", "g2"], "would leave no host: to remove all of them, run teardown"),
+    ],
+)
+def test_a_host_that_cannot_be_removed_is_refused(tmp_path: Path, inventory: str, removed: Any, says: str) -> None:
+    run = Run(tmp_path, "-i", inventory, playbook="site", trtllm_hosts="gpus", trtllm_remove=removed)
+    assert run.rc != 0 and says in " ".join(run.said.split()), run.said
+
+
 @pytest.mark.parametrize("path", PLAYBOOKS, ids=lambda path: path.stem)
 def test_every_play_looks_up_its_hosts(path: Path) -> None:
+    """Except those for gateways, which an inventory need not have, and rolls, which may have nothing to do."""
     plays = [play for play in yaml.safe_load(path.read_text()) if "hosts" in play]
-    assert [play["name"] for play in plays if "lookup('tritonops.trtllm.hosts'" not in play["hosts"]] == []
+    optional = ("{{ groups['gateway'] | default([]) }}", "{{ lookup('tritonops.trtllm.roll'")
+    others = [play for play in plays if not play["hosts"].startswith(optional)]
+    assert [play["name"] for play in others if "lookup('tritonops.trtllm.hosts'" not in play["hosts"]] == []
 
 
 def test_playbooks_can_be_parsed_without_an_inventory() -> None:

@@ -40,7 +40,7 @@ def inventory(folder: Path) -> str:
 def test_a_shape_needs_no_inventory(tmp_path: Path) -> None:
     run = Run(tmp_path, trtllm_host_shape="BM.GPU4.8", trtllm_model="mixtral-8x7b", trtllm_profile="llmapi")
     assert run.rc == 0, run.said
-    assert set(run.plan) == {"hosts", "artifacts"} and list(run.hosts) == ["localhost"]
+    assert set(run.plan) == {"hosts", "artifacts", "fanout", "gateway", "targets"} and list(run.hosts) == ["localhost"]
     plan = run.deployment()
     promised = {"release", "profile", "artifacts", "steps", "budget", "warnings", "refusals", "model_weights"}
     assert promised <= set(plan)
@@ -48,6 +48,11 @@ def test_a_shape_needs_no_inventory(tmp_path: Path) -> None:
     assert plan["triton_service"]["container"]["command"][0] == "mpirun"
     assert plan["budget"]["gpu"]["sequences"] > 0
     assert "profile llmapi" in run.said and "weights     fetch" in run.said
+
+
+def test_the_tags_of_site_do_not_hide_the_plan(tmp_path: Path) -> None:
+    run = Run(tmp_path, "--tags", "docker", trtllm_host_shape="BM.GPU4.8", trtllm_model="mixtral-8x7")
+    assert run.rc != 0 and "did you mean mixtral-8x7b?" in run.said, run.said
 
 
 def test_recorded_facts_give_a_plan_for_each_host_without_contact(tmp_path: Path) -> None:

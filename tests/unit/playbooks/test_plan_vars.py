@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 import yaml
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan import _sections
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._serve_checks import ONLY_FOR_SERVE
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.request._deployments import request_of
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.request._files import read_facts
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.request._variables import (
@@ -31,6 +32,7 @@ OF_DEPLOYMENT = {
     "engine_build": _sections.EngineBuild,
     "model_repo": _sections.ModelRepo,
     "triton_service": _sections.TritonService,
+    "serve_service": _sections.ServeService,
 }
 
 
@@ -64,6 +66,8 @@ def handed_over() -> dict[str, dict[str, str]]:
 
 
 HANDED_OVER = handed_over()
+# Both import release_service, whose options they pass on.
+SERVICES = ("serve_service", "triton_service")
 
 
 def test_the_roles_are_found() -> None:
@@ -72,7 +76,10 @@ def test_the_roles_are_found() -> None:
 
 @pytest.mark.parametrize("role", sorted(HANDED_OVER))
 def test_every_passed_variable_is_documented_by_its_role(role: str) -> None:
-    assert set(HANDED_OVER[role]) - options_of(role) == set()
+    documented = options_of(role)
+    if role in SERVICES:
+        documented |= options_of("release_service")
+    assert set(HANDED_OVER[role]) - documented == set()
 
 
 def test_exactly_the_options_of_a_plan_section_are_passed() -> None:
@@ -87,14 +94,15 @@ def test_exactly_the_options_of_a_plan_section_are_passed() -> None:
 
 
 def test_values_that_are_read_from_a_plan_are_in_every_plan() -> None:
-    """Or they have a default, because the roles use the plans of all profiles and versions."""
+    """Or they have a default, because a role uses the plans of several profiles and versions."""
     plans = [accepted(profile=profile, release="0.19.0", image=IMAGE) for profile in ("engine", "llmapi")]
+    plans += [accepted(profile="serve", release=release, image=IMAGE) for release in ("1.0.0", "1.3.0rc29")]
     text = "".join(str(value) for values in HANDED_OVER.values() for value in values.values())
     read = re.findall(r"__deployment_plan\.(\w+)\.(\w+)( \| default)?", text)
     assert len(read) > 15
     for section, name, default in read:
-        for plan in plans:
-            assert default or name in plan[section] or not plan[section], (section, name)
+        made = [plan[section] for plan in plans if plan.get(section)]
+        assert made and all(default or name in values for values in made), (section, name)
 
 
 SAMPLE = (PROJECT / "inventories/sample/group_vars/trtllm.yml").read_text()
@@ -146,14 +154,31 @@ def test_defaults_in_the_sample_inventory_are_correct() -> None:
     model = {"model": shown()["trtllm_model"]}
     examples = (
         *("parallelism", "gpus", "sources", "tokenizer", "repository_parameters", "repository_overrides"),
-        *("preflight_gpus", "convert_options", "build_options", "limits"),
+        *(
+            "preflight_gpus",
+            "convert_options",
+            "build_options",
+            "limits",
+            "price_per_hour",
+            "session_header",
+            "fanout",
+            *ONLY_FOR_SERVE,
+        ),
     )
     everything = {name: value for name, value in request_of(shown()).items() if name not in examples}
     assert host_plan(**everything) == host_plan(**model)
 
 
+def for_triton() -> dict[str, Any]:
+    return {name: value for name, value in request_of(shown()).items() if name not in ONLY_FOR_SERVE}
+
+
 def test_examples_in_the_sample_inventory_can_be_used() -> None:
-    accepted(**request_of(shown()))
+    request = for_triton()
+    accepted(**request)
+    of_serve = {name: request_of(shown())[name] for name in ONLY_FOR_SERVE}
+    plan = accepted(profile="serve", model=request["model"], release=request["release"], **of_serve)
+    assert plan["serve_service"]["endpoint"]["model"] == of_serve["served_model_name"]
     facts = read_facts(["one"], None, shown()["trtllm_host_shape"], CATALOGUE)
     assert len(facts["one"]["gpus"]) == 8
 
@@ -161,5 +186,5 @@ def test_examples_in_the_sample_inventory_can_be_used() -> None:
 def test_deployments_in_the_sample_inventory_can_be_used_with_its_model() -> None:
     """On a host with one GPU more than the model uses."""
     gpus = [{**host()["gpus"][0], "index": index} for index in range(9)]
-    found = host_plan(host(gpus=gpus), **{**request_of(shown()), "deployments": shown()["trtllm_deployments"]})
+    found = host_plan(host(gpus=gpus), **{**for_triton(), "deployments": shown()["trtllm_deployments"]})
     assert found["refusals"] == [] and len(found["deployments"]) == 2

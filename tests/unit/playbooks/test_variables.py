@@ -20,7 +20,8 @@ HERE = {"ansible_connection": "local", "ansible_become": False, "ansible_python_
 
 def here(folder: Path, playbook: str, *options: str, **variables: Any) -> Run:
     inventory = ("-i", "localhost,", "--check")
-    return Run(folder, *inventory, *options, playbook=playbook, trtllm_hosts="localhost", **HERE, **variables)
+    hosts = dict.fromkeys(("trtllm_hosts", "trtllm_gateway_hosts"), "localhost")
+    return Run(folder, *inventory, *options, playbook=playbook, **hosts, **HERE, **variables)
 
 
 def test_the_plan_refuses_it_with_other_problems_and_only_for_its_host(tmp_path: Path) -> None:
@@ -48,7 +49,7 @@ def test_preflight_reports_it_with_other_findings(tmp_path: Path) -> None:
         assert f"Remedy: change {variable}" in said, run.said
 
 
-@pytest.mark.parametrize("playbook", ["verify", "rollback", "teardown", "rehearse"])
+@pytest.mark.parametrize("playbook", ["verify", "rollback", "teardown", "prune", "status", "rehearse", "keys"])
 def test_playbooks_without_a_plan_refuse_it_first(tmp_path: Path, playbook: str) -> None:
     run = here(tmp_path, playbook, "-v", trtllm_kep=["weights"])
     assert run.rc != 0 and "- trtllm_kep: is not a variable of this collection (did you mean trtllm_keep?)" in run.said
@@ -59,7 +60,7 @@ def test_every_playbook_checks_variables() -> None:
     """With one of the tasks for it, in its own plays or in those of an imported playbook."""
     checks = (
         *("trtllm_plan:", "tritonops.trtllm.deployment\n", "check_variables.yml", "find_deployments.yml"),
-        "import_playbook: plan.yml\n",
+        *("import_playbook: plan.yml\n", "tasks/teardown.yml\n"),
     )
     for path in PROJECT.glob("playbooks/*.yml"):
         assert any(check in path.read_text() for check in checks), path.name

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 import yaml
 from ansible_collections.tritonops.trtllm.plugins.module_utils.checkpoint._decoder import ConversionError
+from ansible_collections.tritonops.trtllm.tests.unit.support.serve_process import SMOLLM2, needs_model
 from google.protobuf import text_format
 from tensorrt_llm import LLM, RequestOutput, SamplingParams
 from tensorrt_llm.llm_args import LlmArgs
@@ -25,7 +26,6 @@ from trtllm_cpu.network import Chunk
 
 PROJECT = Path(__file__).parents[3]
 TEMPLATE = PROJECT / "rehearsal/backend/all_models/llmapi/tensorrt_llm"
-REAL = PROJECT / ".cache/rehearsal/models/HuggingFaceTB/SmolLM2-135M-Instruct"
 REFERENCE = PROJECT / "rehearsal/reference/smollm2-135m-instruct.json"
 PROMPT = "Hello"
 
@@ -77,11 +77,11 @@ def greedy(llm: LLM, count: int) -> list[int]:
     return tokens[-count:]
 
 
-@pytest.mark.skipif(not REAL.is_dir(), reason="the rehearsal's model is not made: rehearsal/bin/model")
+@needs_model
 def test_a_real_model_answers_with_the_reference_tokens() -> None:
     recorded = json.loads(REFERENCE.read_text(encoding="utf-8"))["completions"]
     completions = [recorded["tutorial"], recorded["short_chat"]]
-    llm = LLM(REAL, backend="pytorch")
+    llm = LLM(SMOLLM2, backend="pytorch")
     found = answers(llm, *(completion["prompt"] for completion in completions), max_tokens=8)
     llm.shutdown()
     for [event], completion in zip(found, completions, strict=True):

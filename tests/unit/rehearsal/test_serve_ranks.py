@@ -18,10 +18,15 @@ from typing import Any
 import pytest
 import requests
 from ansible_collections.tritonops.trtllm.tests.unit.support.mpi import needs_mpi
-from ansible_collections.tritonops.trtllm.tests.unit.support.serve_process import PROJECT, Serve, serve
+from ansible_collections.tritonops.trtllm.tests.unit.support.serve_process import (
+    PROJECT,
+    SMOLLM2,
+    Serve,
+    needs_model,
+    serve,
+)
 
 TINY_MIXTRAL = PROJECT / "rehearsal/mixtral/tiny-mixtral"
-SMOLLM2 = PROJECT / ".cache/rehearsal/models/HuggingFaceTB/SmolLM2-135M-Instruct"
 
 pytestmark = needs_mpi
 
@@ -62,7 +67,8 @@ def test_a_model_without_a_chat_template_only_completes(mixtral: Serve) -> None:
     assert mixtral.get("/health_generate").status_code == 500
 
 
-@pytest.mark.skipif(not SMOLLM2.is_dir(), reason="the rehearsal's model is not made: rehearsal/bin/model")
+@pytest.mark.long
+@needs_model
 def test_a_dense_model_on_three_ranks_answers_like_transformers(tmp_path: Path) -> None:
     completion = recorded("smollm2-135m-instruct")["completions"]["tutorial"]
     with serve(tmp_path, SMOLLM2, "--tp_size", "3", mpi=True) as server:
@@ -79,7 +85,7 @@ def hangs(server: Serve) -> bool:
     return not server_answers.ok
 
 
-@pytest.mark.parametrize("with_signal", [signal.SIGKILL, signal.SIGSTOP])
+@pytest.mark.parametrize("with_signal", [pytest.param(signal.SIGKILL, marks=pytest.mark.long), signal.SIGSTOP])
 def test_a_lost_worker_leaves_a_server_that_is_up_but_cannot_generate(tmp_path: Path, with_signal: int) -> None:
     with serve(tmp_path, TINY_MIXTRAL, "--tp_size", "2", mpi=True) as server:
         victim = workers(server)[-1]
@@ -95,13 +101,14 @@ def test_all_processes_end_with_the_server(tmp_path: Path) -> None:
     with serve(tmp_path, TINY_MIXTRAL, mpi=True) as server:
         [worker] = workers(server)
         server.process.send_signal(signal.SIGTERM)
-        server.process.wait(timeout=20)
-        deadline = time.monotonic() + 10
+        server.process.wait(timeout=60)
+        deadline = time.monotonic() + 60
         while Path(f"/proc/{worker}").exists() and time.monotonic() < deadline:
             time.sleep(0.1)
         assert not Path(f"/proc/{worker}").exists()
 
 
+@pytest.mark.long
 def test_a_worker_that_cannot_load_ends_the_start(tmp_path: Path) -> None:
     broken = shutil.copytree(TINY_MIXTRAL, tmp_path / "broken")
     next(broken.glob("model-*.safetensors")).unlink()

@@ -63,3 +63,35 @@ def test_readme_has_every_variable(role: str) -> None:
     readme = (ROLES / role / "README.md").read_text()
     assert set(re.findall(r"^\| `([a-z_]+)` \|", readme, re.MULTILINE)) == set(options_of(role))
     assert f"tritonops.trtllm.{role}" in readme, "the README has an example"
+
+
+def code_of(role: str) -> str:
+    folders = (ROLES / role / name for name in ("tasks", "vars", "templates"))
+    return "".join(path.read_text() for folder in folders for path in folder.rglob("*") if path.is_file())
+
+
+@pytest.mark.parametrize(
+    ("sentences", "marks"),
+    [
+        (
+            ("Needs facts about the host", "needs facts about the host"),
+            ("ansible_facts[", "tritonops.trtllm.packages\n"),
+        ),
+        (
+            ("Records the host's state below", "state before the first change is recorded below"),
+            (
+                "tritonops.trtllm.host_record:",
+                "tritonops.trtllm.deployment_watchdog:",
+                "tritonops.trtllm.service_files:",
+            ),
+        ),
+    ],
+    ids=["facts", "record"],
+)
+def test_what_a_role_needs_and_keeps_when_it_is_used_alone_is_documented(
+    sentences: tuple[str, str], marks: tuple[str, ...]
+) -> None:
+    wanted = {role for role in NAMES if any(mark in code_of(role) for mark in marks)}
+    for sentence, file in zip(sentences, ("meta/argument_specs.yml", "README.md")):
+        assert {role for role in NAMES if sentence in (ROLES / role / file).read_text()} == wanted
+    assert "docker" in wanted

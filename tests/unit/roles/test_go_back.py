@@ -37,7 +37,7 @@ def fixture_deployment(tmp_path: Path) -> Path:
         unused.bind(("127.0.0.1", 0))
         port = unused.getsockname()[1]
     endpoint = {"address": "127.0.0.1", "http_port": port, "models": ["ensemble"]}
-    (folder / "releases/old/release.json").write_text(json.dumps({"triton_service": {"endpoint": endpoint}}))
+    (folder / "releases/old/release.json").write_text(json.dumps({"service": {"api": "triton", "endpoint": endpoint}}))
     (folder / "current").symlink_to("releases/new")
     return folder
 
@@ -51,18 +51,18 @@ def go_back(
     (programs / "systemctl").write_text(SYSTEMCTL.format(fails=fails))
     (programs / "systemctl").chmod(0o755)
     variables: dict[str, Any] = {
-        "triton_service_root": str(deployment.parents[1]),
-        "triton_service_release_dir": str(deployment / "releases/new"),
-        "triton_service_container": {},
+        "release_service_root": str(deployment.parents[1]),
+        "release_service_release_dir": str(deployment / "releases/new"),
+        "release_service_container": {},
         **more,
-        "triton_service_deadline": 1,
-        "triton_service_python": sys.executable,
+        "release_service_deadline": 1,
+        "release_service_python": sys.executable,
         "ansible_python_interpreter": sys.executable,
-        "__triton_service_switched": {"fallback": {"current": fallback, "previous": ""}},
-        "__triton_service_files": {"results": []},
-        "__triton_service_cause": FIRST,
+        "__release_service_switched": {"fallback": {"current": fallback, "previous": ""}},
+        "__release_service_files": {"files": []},
+        "__release_service_cause": FIRST,
     }
-    role = {"name": "tritonops.trtllm.triton_service", "tasks_from": tasks_from}
+    role = {"name": "tritonops.trtllm.release_service", "tasks_from": tasks_from}
     tasks = [{"name": "Go back", "ansible.builtin.include_role": role}]
     play = {"name": "Play", "hosts": "localhost", "connection": "local", "gather_facts": False, "tasks": tasks}
     playbook = deployment.parents[2] / "play.yml"
@@ -91,6 +91,19 @@ def test_both_causes_are_reported_if_the_previous_release_is_not_ready(deploymen
     )
     assert "Triton at http://127.0.0.1:" in message
     assert os.readlink(deployment / "current") == "releases/old"
+
+
+def test_a_release_of_another_profile_is_proved_by_its_own_api(deployment: Path) -> None:
+    record = deployment / "releases/old/release.json"
+    endpoint = json.loads(record.read_text())["service"]["endpoint"]
+    served = {
+        "api": "openai",
+        "endpoint": {"http_port": endpoint["http_port"], "model": "chat"},
+        "proof": {"chat": False},
+    }
+    record.write_text(json.dumps({"service": served}))
+    message = go_back(deployment, "old")
+    assert f"Second cause: the server at http://127.0.0.1:{endpoint['http_port']}: not ready" in message
 
 
 @pytest.mark.parametrize(
@@ -130,8 +143,8 @@ def test_a_release_that_was_served_before_is_kept(deployment: Path) -> None:
 def test_a_unit_that_systemd_gave_up_on_is_started_again(deployment: Path) -> None:
     """Nothing has changed, but its start counter would not let it start."""
     (deployment / "releases/new/proved").touch()
-    served = json.loads((deployment / "releases/old/release.json").read_text())["triton_service"]
-    said = go_back(deployment, "", tasks_from="switch.yml", triton_service_endpoint=served["endpoint"])
+    served = json.loads((deployment / "releases/old/release.json").read_text())["service"]
+    said = go_back(deployment, "", tasks_from="switch.yml", release_service_endpoint=served["endpoint"])
     assert "new failed its proof, although" in said
     asked = (deployment.parents[2] / "bin/asked").read_text().splitlines()
     assert "reset-failed trtllm@default.service" in asked

@@ -12,7 +12,15 @@ import pytest
 import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan import _sections
-from ansible_collections.tritonops.trtllm.tests.unit.support.planning import CATALOGUE, DIGEST, host, host_plan
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._fleet import plan_fleet
+from ansible_collections.tritonops.trtllm.tests.unit.support.planning import (
+    CATALOGUE,
+    DIGEST,
+    gateways_of,
+    host,
+    host_of,
+    host_plan,
+)
 from ansible_collections.tritonops.trtllm.tests.unit.support.playbook_run import PROJECT
 
 SECTIONS = {
@@ -22,6 +30,10 @@ SECTIONS = {
     "engine_build": _sections.EngineBuild,
     "model_repo": _sections.ModelRepo,
     "triton_service": _sections.TritonService,
+    "serve_service": _sections.ServeService,
+    "endpoint": _sections.HostEndpoint,
+    "gateway": _sections.Gateway,
+    "watchdog": _sections.Watchdog,
 }
 IMAGES: dict[str, dict[str, Any]] = {
     "tag": {},
@@ -45,16 +57,19 @@ def options(role: str) -> dict[str, Any]:
     return found
 
 
-OF_DEPLOYMENT = [role for role in SECTIONS if role != "preflight"]
+OF_DEPLOYMENT = [role for role in SECTIONS if role not in ("preflight", "endpoint", "gateway")]
 VALIDATORS = {role: ArgumentSpecValidator(options(role)) for role in SECTIONS}
 
 
 def problems(plan: dict[str, Any]) -> list[str]:
     """The problems in the plan of a host. Preflight also checks refused plans."""
     found = _problems("preflight", plan["preflight"])
+    found += _problems("endpoint", plan["endpoint"]) if plan["endpoint"] else []
     for made in plan["deployments"].values() if not plan["refusals"] else ():
-        # Without an engine, engine_build does nothing.
-        roles = [role for role in OF_DEPLOYMENT if made[role] or role != "engine_build"]
+        # A profile has the sections of its own roles. Without an engine, engine_build does nothing.
+        roles = [role for role in OF_DEPLOYMENT if made.get(role)]
+        assert set(roles) >= {"trtllm_backend", "model_weights"}
+        assert ("serve_service" in made) != {"model_repo", "triton_service"}.issubset(made)
         found += [problem for role in roles for problem in _problems(role, made[role])]
     return found
 
@@ -81,6 +96,31 @@ def test_roles_accept_every_section_of_every_plan(release: str) -> None:
             planned += not plan["refusals"]
             assert problems(plan) == [], request
     assert planned > len(CATALOGUE.models)
+
+
+@pytest.mark.parametrize("release", CATALOGUE.serve)
+def test_roles_accept_every_section_of_every_plan_for_trtllm_serve(release: str) -> None:
+    images = [{}, {"image": IMAGES["digest"]}, {"image": IMAGES["archive"]}]
+    further = [*images, {"tokenizer": "mixtral-8x7b"}, {"weights": {"path": "/srv/w"}}, {"gpus_required": False}]
+    requests = [{"model": "mixtral-8x7b", **request} for request in further]
+    requests += [{"model": model} for model in CATALOGUE.models]
+    planned = 0
+    for shape in CATALOGUE.shapes:
+        for request in requests:
+            plan = host_plan(host(shape), **{**request, "profile": "serve", "release": release})
+            planned += not plan["refusals"]
+            assert problems(plan) == [], request
+    assert planned > len(CATALOGUE.models)
+
+
+def test_roles_accept_the_sections_of_gateways() -> None:
+    hosts = {"a": host_of(model="mixtral-8x7b-instruct"), "b": host_of(model="mixtral-8x7b-instruct", profile="serve")}
+    plan = plan_fleet(hosts, CATALOGUE, gateways=gateways_of(*hosts, gateways=("gw1", "gw2")))
+    assert [problems(host) for host in plan["hosts"].values()] == [[], []]
+    for options in plan["gateway"]["hosts"].values():
+        assert _problems("gateway", options["gateway"]) == _problems("preflight", options["preflight"]) == []
+        del options["gateway"]["routes"][0]["servers"][0]["port"]
+        assert len(_problems("gateway", options["gateway"])) == 1
 
 
 def test_an_option_that_a_role_does_not_accept_is_noticed() -> None:

@@ -53,6 +53,7 @@ def with_secrets() -> list[tuple[str, dict[str, Any]]]:
 
 def test_tasks_with_secrets_are_found() -> None:
     assert {name for name, _task in with_secrets()} >= {
+        "playbooks/bundle.yml",
         "roles/model_weights/tasks/main.yml",
         "roles/preflight/tasks/main.yml",
         "roles/trtllm_backend/tasks/main.yml",
@@ -63,6 +64,14 @@ def test_tasks_with_secrets_are_found() -> None:
 def test_a_task_with_a_secret_uses_pipelining(name: str, task: dict[str, Any]) -> None:
     """Otherwise Ansible writes the module, with its options, to a file on the host."""
     assert task["vars"]["ansible_pipelining"] is True, f"{name}: {task['name']}"
+
+
+def test_the_hubs_token_is_read_on_the_control_node() -> None:
+    """Its file is not on the machine that downloads, and may be encrypted."""
+    downloads = [
+        task["tritonops.trtllm.hf_snapshot"] for _path, task in all_tasks() if "hf_snapshot" in str(list(task))
+    ]
+    assert len(downloads) >= 2 and all("token_file" not in options for options in downloads)
 
 
 @pytest.mark.parametrize("pipelining", [False, True])
@@ -84,7 +93,11 @@ def test_with_this_variable_the_module_is_not_in_a_file(pipelining: bool, tmp_pa
 
 
 @pytest.mark.parametrize(
-    "path", ["roles/deployment/tasks/main.yml", "roles/deployment/tasks/preflight.yml", "playbooks/convert.yml"]
+    "path",
+    [
+        *(f"roles/deployment/tasks/{name}.yml" for name in ("main", "gateway", "preflight")),
+        "playbooks/convert.yml",
+    ],
 )
 def test_the_proxy_is_removed_even_if_the_play_fails(path: str) -> None:
     entries = [task for _path, task in tasks(yaml.safe_load((PROJECT / path).read_text()), PROJECT / path)]

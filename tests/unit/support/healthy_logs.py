@@ -226,3 +226,26 @@ I1122 18:27:06.683256 1 model_lifecycle.cc:849] "successfully loaded 'tensorrt_l
 """,
     ),
 )
+
+SERVE_START = """
+NOTE: CUDA Forward Compatibility mode ENABLED.
+  Using CUDA 13.1 driver version 590.48.01 with kernel driver version 580.126.20.
+[TensorRT-LLM] TensorRT-LLM version: 1.2.1
+[11/22/2026-18:26:52] [TRT-LLM] [W] Using default gpus_per_node: 8
+rank 0 using MpiPoolSession to spawn MPI processes
+[11/22/2026-18:26:53] [TRT-LLM] [I] start MpiSession with 2 workers
+[11/22/2026-18:26:58] [TRT-LLM] [I] Prefetching 14.96GB checkpoint files.
+Loading safetensors weights in parallel: 100%|##########| 4/4 [00:00<00:00, 61.11it/s]
+[11/22/2026-18:26:59] [TRT-LLM] [RANK 0] [W] Attention workspace size is not enough
+[11/22/2026-18:27:02] [TRT-LLM] [I] Estimated max memory in KV cache : 30.41 GiB
+[11/22/2026-18:27:03] [TRT-LLM] [W] max_seq_len=131072 is larger than the max sequence length that can be allocated
+2026-11-22 18:27:05,120 - INFO - flashinfer.jit: Prebuilt kernels not found, using JIT backend
+[11/22/2026-18:27:06] [TRT-LLM] [I] Running autotuner warmup...
+[11/22/2026-18:27:09] [TRT-LLM] [I] get signal from executor worker
+INFO:     Started server process [1]
+INFO:     Waiting for application startup.
+INFO:     Application startup complete.
+INFO:     Uvicorn running on http://0.0.0.0:8000 (Press CTRL+C to quit)
+INFO:     172.18.0.1:51234 - "POST /v1/completions HTTP/1.1" 200 OK
+"""
+"""Of trtllm-serve, with two workers and a driver that is older than the image's CUDA."""

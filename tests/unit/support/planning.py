@@ -10,6 +10,7 @@ from typing import Any
 
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.catalogue._catalogue import load_catalogue
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._fleet import Host, plan_fleet
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._gateway import Gateways, Member, haproxy_needed
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._host_facts import facts_of_shape
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._planner import make_plan
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._sizing import Shape
@@ -25,7 +26,7 @@ NEWEST_DRIVER = "595.10.01"
 
 def host(shape: str = "BM.GPU4.8", **changes: Any) -> dict[str, Any]:
     """Facts of a host with that shape and with a driver that suits any image."""
-    return {**facts_of_shape(CATALOGUE.shapes[shape]), "driver_version": NEWEST_DRIVER, **changes}
+    return {**facts_of_shape(CATALOGUE.shapes[shape]), "shape": "", "driver_version": NEWEST_DRIVER, **changes}
 
 
 def plan_for(facts: dict[str, Any] | None = None, **request: Any) -> dict[str, Any]:
@@ -49,7 +50,22 @@ def refused(facts: dict[str, Any] | None = None, **request: Any) -> dict[str, st
 def host_of(facts: dict[str, Any] | None = None, bundle: Any = None, **options: Any) -> Host:
     """A host with these variables, whose names are given without the prefix."""
     variables = {f"trtllm_{name}": value for name, value in options.items()}
-    return Host(deployments_of(variables), host() if facts is None else facts, bundle=bundle)
+    known = host() if facts is None else facts
+    return Host(deployments_of(variables), known, bundle=bundle, storage=options.get("storage"))
+
+
+def gateways_of(
+    *hosts: str, gateways: tuple[str, ...] = ("gw1",), monitoring: tuple[str, ...] = (), **settings: Any
+) -> Gateways:
+    """These gateways in front of the hosts, with `settings` of each by name."""
+
+    def member(name: str) -> Member:
+        keys = "/keys.yml" if name in gateways else ""
+        return Member(name, f"{name}.example", "/authority", settings.get(name, {}), keys, haproxy_needed("image", ""))
+
+    return Gateways(
+        {name: member(name) for name in gateways}, {name: member(name) for name in hosts}, monitoring=monitoring
+    )
 
 
 def host_plan(facts: dict[str, Any] | None = None, only: str = "", **options: Any) -> dict[str, Any]:

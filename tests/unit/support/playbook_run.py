@@ -9,6 +9,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +17,18 @@ PROJECT = Path(__file__).parents[3]
 
 
 class Run:
-    """A run of a playbook with extra variables; `plan` is the content of trtllm_plan_file."""
+    """A run of a playbook with extra variables; `plan` is the content of trtllm_plan_file.
 
-    def __init__(self, folder: Path, *options: str, playbook: str = "plan", **variables: Any) -> None:
+    `prefix` is a command that runs the program.
+    """
+
+    def __init__(
+        self, folder: Path, *options: str, playbook: str = "plan", prefix: Sequence[str] = (), **variables: Any
+    ) -> None:
         self.file = folder / "plan.json"
         program = Path(sys.executable).with_name("ansible-playbook")
         extra = json.dumps({"trtllm_plan_file": str(self.file), **variables})
-        command = [str(program), str(PROJECT / "playbooks" / f"{playbook}.yml"), *options, "-e", extra]
+        command = [*prefix, str(program), str(PROJECT / "playbooks" / f"{playbook}.yml"), *options, "-e", extra]
         environment = {**os.environ, "ANSIBLE_CONFIG": str(PROJECT / "ansible.cfg"), "ANSIBLE_SSH_RETRIES": "0"}
         done = subprocess.run(command, text=True, capture_output=True, check=False, env=environment, cwd=folder)
         self.rc, self.said = done.returncode, done.stdout + done.stderr

@@ -6,21 +6,34 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+import pytest
 import requests
 from ansible_collections.tritonops.trtllm.tests.unit.support.mpi import MPI
-from openai import OpenAI
+from ansible_collections.tritonops.trtllm.tests.unit.support.ports import free_port
+
+if TYPE_CHECKING:
+    from openai import OpenAI
 
 PROJECT = Path(__file__).parents[3]
+SMOLLM2 = PROJECT / ".cache/rehearsal/models/HuggingFaceTB/SmolLM2-135M-Instruct"
+# The server is only installed beside the older ansible-core. On CI, a model that is missing is an error.
+needs_server = pytest.mark.skipif(
+    not importlib.util.find_spec("uvicorn"), reason="the server's packages are not installed"
+)
+needs_model = pytest.mark.skipif(
+    not SMOLLM2.is_dir() and not os.environ.get("CI"), reason="the rehearsal's model is not made: rehearsal/bin/model"
+)
 # One rank in the server's own process, without MPI: upstream's switch.
 ALONE = {"TLLM_WORKER_USE_SINGLE_PROCESS": "1"}
 START_SECONDS = 120
@@ -37,6 +50,8 @@ class Serve:
         return f"http://127.0.0.1:{self.port}"
 
     def client(self) -> OpenAI:
+        from openai import OpenAI
+
         return OpenAI(base_url=f"{self.url}/v1", api_key="none", max_retries=0, timeout=60)
 
     def get(self, path: str) -> requests.Response:
@@ -73,12 +88,6 @@ class Serve:
         if self.process.poll() is None:
             os.kill(self.process.pid, signal.SIGKILL)
             self.process.wait()
-
-
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
 
 
 def environment(version: str) -> dict[str, str]:

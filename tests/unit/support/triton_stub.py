@@ -21,7 +21,7 @@ HANG_UP = "hang up"  # the connection is closed without an answer, as by a kille
 
 
 class TritonStub:
-    """Routes map "METHOD path" to an answer, or to a list of answers, the last of which is repeated."""
+    """Routes map "METHOD path" to an answer, a function of the request, or a list, the last of which is repeated."""
 
     def __init__(self) -> None:
         self.routes: dict[str, t.Any] = {
@@ -73,8 +73,10 @@ class TritonStub:
 
             def _answer(self) -> None:
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-                stub.requests.append((f"{self.command} {self.path}", json.loads(body) if body else None))
+                asked = parsed(body)
+                stub.requests.append((f"{self.command} {self.path}", asked))
                 answer = stub.answer(f"{self.command} {self.path}")
+                answer = answer(asked) if callable(answer) else answer
                 if answer == STALL:
                     stub.closing.wait()
                 elif answer != HANG_UP:
@@ -97,6 +99,14 @@ class TritonStub:
                 pass
 
         return Handler
+
+
+def parsed(body: bytes) -> t.Any:
+    """None if it is not JSON."""
+    try:
+        return json.loads(body)
+    except ValueError:
+        return None
 
 
 def noted_timeouts(monkeypatch: pytest.MonkeyPatch) -> list[float]:

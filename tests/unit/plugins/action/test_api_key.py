@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import stat
 from pathlib import Path
 from typing import Any
@@ -34,6 +36,14 @@ def test_a_key_is_issued_once_and_stored_as_its_hash(tmp_path: Path) -> None:
     assert new == {"name": "search", "hash": hash_of(rotated["key"]), "models": ["chat"], "at_once": 3}
     assert stat.S_IMODE((tmp_path / "keys.yml").stat().st_mode) == 0o600
     assert issued["key"] not in (tmp_path / "keys.yml").read_text()
+
+
+def test_a_key_that_is_shown_is_not_in_the_result(tmp_path: Path) -> None:
+    tasks = Tasks(tmp_path)
+    (issued,) = tasks.run(key(tmp_path, show=True))
+    (printed,) = re.findall(r"^API key search: (sk-\S+)$", tasks.output, re.MULTILINE)
+    assert hash_of(printed) == issued["entry"]["hash"] and tasks.output.count(printed) == 1
+    assert printed not in json.dumps(issued)
 
 
 def test_a_revoked_key_is_gone(tmp_path: Path) -> None:

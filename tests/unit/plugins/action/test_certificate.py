@@ -87,3 +87,33 @@ def test_a_damaged_authority_is_never_replaced(tmp_path: Path) -> None:
     assert result["failed"] and "which belong together" in result["msg"]
     (tmp_path / "authority/ca.pem").write_text("x")
     assert Tasks(tmp_path).run(certificate(tmp_path))[0]["failed"]
+
+
+def test_an_authority_is_replaced_as_the_guide_says(tmp_path: Path) -> None:
+    """docs/gateway.md: at each step, hosts trust the certificates that are in use."""
+    tasks, old, new = Tasks(tmp_path), tmp_path / "authority", tmp_path / "new"
+    tasks.run(certificate(tmp_path), certificate(tmp_path, authority=str(new), dest=str(tmp_path / "other.pem")))
+    first, second = (old / "ca.pem").read_text(), (new / "ca.pem").read_text()
+    (old / "ca.pem").write_text(first + second)
+    assert not tasks.run(certificate(tmp_path))[0]["changed"]
+    (old / "ca.key").write_bytes((new / "ca.key").read_bytes())
+    (old / "ca.pem").write_text(second + first)
+    (issued,) = tasks.run(certificate(tmp_path))
+    assert issued["changed"] and "another authority" in issued["reason"]
+    (old / "ca.pem").write_text(second)
+    assert not tasks.run(certificate(tmp_path))[0]["changed"]
+
+
+def test_without_a_folder_the_authority_is_that_of_the_run(tmp_path: Path) -> None:
+    def issued(name: str) -> dict[str, Any]:
+        options = {"name": name, "purpose": "transfer", "dest": str(tmp_path / f"{name}.pem"), "days": 2}
+        return {"tritonops.trtllm.certificate": {**options, "renew_days": 1}}
+
+    first, second, again = Tasks(tmp_path).run(issued("a"), issued("b"), issued("a"))
+    assert first["authority_certificate"] == second["authority_certificate"]
+    assert first["authority_certificate"].startswith("-----BEGIN CERTIFICATE-----")
+    assert (again["changed"], again["reason"]) == (False, "")
+    # That of the next run is another one, because nothing of the first one is left.
+    (other,) = Tasks(tmp_path).run(issued("a"))
+    assert other["reason"] == "is of another authority"
+    assert other["authority_certificate"] != first["authority_certificate"]

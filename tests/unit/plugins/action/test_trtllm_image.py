@@ -18,7 +18,7 @@ from typing import Any, ClassVar
 import pytest
 from ansible import constants
 from ansible_collections.tritonops.trtllm.plugins.action.trtllm_image import ActionModule
-from ansible_collections.tritonops.trtllm.plugins.plugin_utils.actions import _tags
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils.actions._once import looked_up_once
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.actions._progress import ProgressAction
 
 OLD, NEW = "sha256:" + "a" * 64, "sha256:" + "b" * 64
@@ -130,7 +130,7 @@ def test_concurrent_hosts_look_up_once(tmp_path: Path) -> None:
     answers = context.Queue()
 
     def ask(number: int) -> None:
-        answers.put(_tags.looked_up_once(str(tmp_path), REFERENCE, lambda: f"sha256:{number}"))
+        answers.put(looked_up_once(str(tmp_path), REFERENCE, lambda: f"sha256:{number}"))
 
     processes = [context.Process(target=ask, args=(number,)) for number in range(8)]
     for process in processes:

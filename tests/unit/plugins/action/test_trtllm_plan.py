@@ -9,6 +9,9 @@ import json
 import os
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -182,6 +185,45 @@ def test_a_verbose_table_has_what_is_not_verified(tmp_path: Path) -> None:
     assert [line for line in played.result["table"] if line.startswith("- ")]
 
 
+def test_gateways_are_planned_with_their_own_variables_and_addresses(tmp_path: Path) -> None:
+    own = variables(gateway={"certificate": "site.pem", "port": 8444}, gateway_keys="keys.yml", endpoint={"port": 9000})
+    hosts = {"a": {**variables(**GOOD), **own, "ansible_host": "192.0.2.1"}, "b": variables(**GOOD)}
+    play = {"vars": variables(gateway_authority="authority")}
+    options = {"gateways": ["a"], "hosts": ["a"], "others": ["a", "b"], "host_facts": {"a": host()}}
+    played = Played(tmp_path, hosts, options, play=play)
+    # Nothing is known of b.
+    assert played.result["gateway"] == {"hosts": {}, "unknown": ["b"]}
+    endpoint = played.result["hosts"]["a"]["endpoint"]
+    assert (endpoint["port"], endpoint["authority"]) == (9000, str(tmp_path / "authority"))
+    played = Played(
+        tmp_path, hosts, {**options, "hosts": ["a", "b"], "host_facts": {"a": host(), "b": host()}}, play=play
+    )
+    gateway = played.result["gateway"]["hosts"]["a"]["gateway"]
+    assert (gateway["port"], gateway["certificate"]) == (8444, str(tmp_path / "site.pem"))
+    assert [server["address"] for server in gateway["routes"][0]["servers"]] == ["192.0.2.1", "b"]
+    wrong = {**hosts, "a": {**hosts["a"], **variables(gateway={"prot": 1}, endpoint={"port": "x"})}}
+    assert set(Played(tmp_path, wrong, options, play=play).refused()) == {"trtllm_gateway.prot", "trtllm_endpoint"}
+
+
+def test_hosts_copy_weights_from_each_other_on_the_address_that_is_set(tmp_path: Path) -> None:
+    own = {
+        "a": variables(fanout={"address": "10.0.0.1", "rate": 5}, endpoint={"address": "10.1.0.1"}),
+        "b": variables(endpoint={"address": "10.1.0.2"}),
+        "c": {"ansible_host": "192.0.2.3"},
+        "d": variables(fanout={"port": 7000}),
+        "e": variables(fanout={"enabled": False}),
+        "f": variables(fanout={"prot": 1}),
+    }
+    played = Played(tmp_path, {name: {**variables(**GOOD), **given} for name, given in own.items()}, {})
+    fanout = played.result["fanout"]
+    assert sorted(fanout["groups"][0]) == ["a", "b", "c", "d", "f"]
+    peers = {name: entry["peer"] for name, entry in fanout["hosts"].items()}
+    addresses = {"a": "10.0.0.1", "b": "10.1.0.2", "c": "192.0.2.3", "d": "d", "f": "f"}
+    assert {name: peer["address"] for name, peer in peers.items()} == addresses
+    assert (peers["d"]["port"], peers["a"]["https_port"], fanout["hosts"]["a"]["rate"]) == (7000, 7881, 5)
+    assert played.refused("f") == ["trtllm_fanout.prot"]
+
+
 def test_facts_have_one_source(tmp_path: Path) -> None:
     played = Played(tmp_path, {"a": variables(**GOOD)}, {"host_shape": "BM.GPU4.8", "host_facts_file": "facts.json"})
     assert "trtllm_host_facts_file and trtllm_host_shape are both set" in " ".join(played.said.split())
@@ -194,6 +236,13 @@ def test_a_plan_by_shape_needs_no_token(tmp_path: Path) -> None:
     assert Played(tmp_path, hosts, {"host_facts": {"a": host(artifacts=[])}}).result["refused"] == ["a"]
 
 
+def test_a_plan_by_shape_says_which_storage_the_host_needs(tmp_path: Path) -> None:
+    shape = {"host_shape": "BM.GPU4.8"}
+    assert "[WARNING]: trtllm_storage: " in Played(tmp_path, {"a": variables(**GOOD)}, shape).said
+    grown = variables(**GOOD, storage={"grow_root": "{{ grow }}"})
+    assert "trtllm_storage" not in Played(tmp_path, {"a": {**grown, "grow": True}}, shape).said
+
+
 def test_conversions_have_the_token_of_their_first_host(tmp_path: Path) -> None:
     (tmp_path / "token").write_text("secret")
     with_token = variables(**GOOD, token_file=str(tmp_path / "token"))
@@ -202,6 +251,60 @@ def test_conversions_have_the_token_of_their_first_host(tmp_path: Path) -> None:
 
 
 # --- facts, and what is written
+
+
+def test_measured_speeds_replace_estimates_in_the_result_and_in_the_file(tmp_path: Path) -> None:
+    hosts = {name: variables(**GOOD) for name in ("a", "b")}
+    key = Played(tmp_path, hosts, {}).default()["estimate"]["key"]
+    row = {"at_once": 3, "tokens_per_second": 123.5, "first_token": 0.1, "between_tokens": 0.02}
+    measured = {key: {"prompt_tokens": 10, "answer_tokens": 20, "rows": [row]}}
+    (tmp_path / "speeds.json").write_text(json.dumps(measured))
+    played = Played(tmp_path, hosts, {"benchmarks_file": "speeds.json", "plan_file": "plan.json"})
+    assert [played.default(name)["estimate"]["rows"] for name in hosts] == [[row], [row]]
+    written = json.loads((tmp_path / "plan.json").read_text())["hosts"]["b"]["deployments"]["default"]
+    assert written["estimate"]["measured"]
+
+
+@pytest.fixture(name="gated_hub")
+def fixture_gated_hub() -> Iterator[str]:
+    """The endpoint of a hub that only shows config.json to those who have the token."""
+    sizes = {"hidden_size": 64, "intermediate_size": 128, "num_attention_heads": 4, "num_hidden_layers": 2}
+    config = {"architectures": ["LlamaForCausalLM"], "max_position_embeddings": 4096, "vocab_size": 100, **sizes}
+
+    class Hub(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            content = json.dumps(config).encode()
+            self.send_response(200 if self.headers["Authorization"] == "Bearer t0ken" else 401)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, *_args: Any) -> None:
+            """Requests are not shown."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Hub) as server:
+        threading.Thread(target=server.serve_forever).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def test_the_token_may_be_encrypted_with_vault(tmp_path: Path, gated_hub: str) -> None:
+    (tmp_path / "token").write_text("t0ken\n")
+    (tmp_path / "password").write_text("hunter2")
+    vault, password = Path(sys.executable).with_name("ansible-vault"), "--vault-password-file=password"
+    command = [str(vault), "encrypt", password, "token"]
+    subprocess.run(command, check=True, capture_output=True, cwd=tmp_path)
+    model = {"repository": "me/tiny", "revision": "1" * 40}
+    hosts = {"a": variables(model=model, weights={"endpoint": gated_hub}, token_file="token")}
+    played = Played(tmp_path, hosts, {}, password)
+    assert played.result["refused"] == [], played.said
+    assert played.result["hosts"]["a"]["token_file"] == str(tmp_path / "token") and "t0ken" not in played.said
+    # Without the password it is one reason among others.
+    hosts["a"]["trtllm_precision"] = "int3"
+    played = Played(tmp_path, hosts, {})
+    assert "trtllm_precision" in played.refused()
+    (message,) = [entry["message"] for entry in played.result["hosts"]["a"]["refusals"] if "config" in entry["message"]]
+    assert "vault" in message and "cannot be read" in message
 
 
 def test_missing_facts_of_a_host_are_required(tmp_path: Path) -> None:
@@ -242,7 +345,7 @@ def test_other_hosts_without_recorded_facts_are_ignored(tmp_path: Path) -> None:
     assert played.result["refused"] == []
     assert "precision" not in played.said
     plan = json.loads((tmp_path / "plan.json").read_text())
-    assert list(plan) == ["artifacts", "hosts"] and list(plan["hosts"]) == ["a"]
+    assert list(plan) == ["artifacts", "fanout", "gateway", "hosts", "targets"] and list(plan["hosts"]) == ["a"]
 
 
 def test_a_file_that_is_not_a_record_is_not_changed(tmp_path: Path) -> None:
@@ -258,6 +361,30 @@ def test_check_mode_writes_nothing(tmp_path: Path) -> None:
     played = Played(tmp_path, {"a": variables(**GOOD)}, files, "--check")
     assert played.result["changed"]
     assert not (tmp_path / "plan.json").exists() and not (tmp_path / "facts.json").exists()
+
+
+@pytest.mark.parametrize("option", ["plan_file", "record_file"])
+def test_diff_mode_shows_the_changes_of_a_file(tmp_path: Path, option: str) -> None:
+    """Also those that check mode would make, and that of a file with something else in it."""
+    path = tmp_path / "file.json"
+    limits = {"max_batch_size": 3}
+    arguments: dict[str, Any] = {option: str(path), "host_facts": {"a": host(processors=3)}}
+    made = Played(tmp_path, {"a": variables(**GOOD)}, arguments, "--diff", "--check")
+    assert made.result["diff"][0]["before"] == "" and f"+++ after: {path}" in made.said and not path.exists()
+    Played(tmp_path, {"a": variables(**GOOD)}, arguments)
+    arguments["host_facts"] = {"a": host(processors=5)}
+    changed = Played(tmp_path, {"a": variables(**GOOD, limits=limits)}, arguments, "--diff")
+    lines = changed.said.splitlines()
+    before, after = {"plan_file": ('"max_batch_size": 128', '"max_batch_size": 3'), "record_file": ("3", "5")}[option]
+    assert any(line.startswith("-") and before in line for line in lines)
+    assert any(line.startswith("+") and after in line for line in lines)
+    assert changed.result["diff"][0]["after"] == path.read_text()
+    again = Played(tmp_path, {"a": variables(**GOOD, limits=limits)}, arguments, "--diff")
+    assert (again.result["changed"], again.result["diff"]) == (False, [])
+    assert "diff" not in Played(tmp_path, {"a": variables(**GOOD)}, arguments).result
+    if option == "plan_file":
+        path.write_bytes(b"\xff\n")
+        assert Played(tmp_path, {"a": variables(**GOOD)}, arguments, "--diff").result["changed"]
 
 
 @pytest.mark.parametrize("option", ["plan_file", "record_file"])

@@ -114,6 +114,15 @@ def test_a_failure_is_its_message_and_what_else_is_known(tmp_path: Path) -> None
     assert not {"FAILED!", "fatal", "Traceback", "[ERROR]"} & set(text.split())
 
 
+def test_the_items_of_a_loop_can_be_delegated_to_different_hosts(tmp_path: Path) -> None:
+    tasks = [
+        run(["true"], name="Tell both", loop=["one", "two"], delegate_to="{{ item }}"),
+        run(["true"], name="Tell one", delegate_to="one"),
+    ]
+    text = printed(tmp_path, tasks, inventory={"one": {}, "two": {}, "three": {}}, hosts="three")
+    assert "changed: [three] Tell both (one, two)\nchanged: [three -> one] Tell one" in text
+
+
 def test_failed_items_follow_the_changed_ones(tmp_path: Path) -> None:
     loop = run(["{{ item }}"], name="Loop", loop=["true", "false", "/bin/true"], ignore_errors=True)
     templates = run(["{{ item.x }}"], name="Template", loop=[{"x": "true"}, {}], loop_control={"label": "-"})

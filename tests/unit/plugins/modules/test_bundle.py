@@ -116,6 +116,22 @@ def test_all_problems_are_reported_at_once(made: Made) -> None:
         assert problem in message
 
 
+def test_only_a_folder_can_be_verified(made: Made) -> None:
+    """A gateway has no weights, and no room for them."""
+    made.part("packages/a", {"one.deb": b"one"})
+    made.part("weights", {"large": b"large"})
+    made.make("packages/a", "weights")
+    (made.path / "weights/large").unlink()
+    assert "large is missing" in made.refusal()
+    assert made.info(below="packages/a")["hashed"] == 3
+    assert made.info(below="packages/a")["hashed"] == 0
+    overwrite(made.path / "packages/a/one.deb", b"two")
+    (made.path / "packages/a/more.deb").write_bytes(b"")
+    words = made.refusal(below="packages/a")
+    assert "packages/a/one.deb has been changed" in words and "packages/a/more.deb is not in the manifest" in words
+    assert "large" not in words
+
+
 def test_link_out_of_the_bundle_is_refused(made: Made, tmp_path: Path) -> None:
     made.make()
     (tmp_path / "elsewhere").write_bytes(b"wheel")

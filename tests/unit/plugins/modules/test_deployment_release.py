@@ -380,3 +380,13 @@ def test_links_and_proofs_are_synced(deployment: Deployment, steps: list[str]) -
     assert steps[-2:] == ["link current", str(deployment.folder)]
     deployment.run(state="restored", fallback=of(""))
     assert steps[-1] == str(deployment.folder)
+
+
+def test_the_mark_of_a_roll_is_found_until_it_is_removed(deployment: Deployment) -> None:
+    deployment.served("a")
+    assert deployment.run(check=True, state="rolling")["changed"]
+    assert not deployment.switch("a")["rolling"], "check mode changes nothing"
+    assert deployment.run(state="rolling")["changed"] and not deployment.run(state="rolling")["changed"]
+    assert deployment.switch("a")["rolling"]
+    assert deployment.run(state="rolled")["changed"] and not deployment.run(state="rolled")["changed"]
+    assert not deployment.switch("a")["rolling"]

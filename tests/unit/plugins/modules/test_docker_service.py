@@ -287,8 +287,10 @@ def break_settings(host: Host, earlier: str | None) -> None:
     host.settings.write_text('{"conflict": 1}')
     first = host.folder / "daemon.json.9.2026-11-28@12:00:00~"
     first.write_text(earlier or "")
-    time.sleep(0.02)
-    (host.folder / "daemon.json.8.2026-11-28@12:00:01~").write_text('{"second": 1}')
+    second = host.folder / "daemon.json.8.2026-11-28@12:00:01~"
+    second.write_text('{"second": 1}')
+    later = first.stat().st_mtime + 1
+    os.utime(second, (later, later))
 
 
 @pytest.mark.parametrize("state", ["active", "inactive"])

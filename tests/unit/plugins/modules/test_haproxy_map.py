@@ -46,6 +46,9 @@ def test_other_entries_stay_without_purge(options: dict[str, Any], capsys: pytes
     Path(options["path"]).write_text("# by hand\na 1\nb 2\n")
     run(capsys, options, entries={"b": "3"}, purge=False)
     assert Path(options["path"]).read_text() == "a 1\nb 3\n"
+    run(capsys, options, entries={"c": "4"}, purge=False, remove=["a"])
+    assert Path(options["path"]).read_text() == "b 3\nc 4\n"
+    assert not run(capsys, options, entries={}, purge=False, remove=["a"])["changed"]
     run(capsys, options, entries={"b": "3"})
     assert Path(options["path"]).read_text() == "b 3\n"
 

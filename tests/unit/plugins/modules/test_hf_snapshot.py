@@ -463,6 +463,14 @@ def test_a_dripping_answer_is_not_waited_for(run, monkeypatch, method, ending):
     assert "TimeoutError: no complete response within 0.3 s" in run(revision="main")["msg"]
 
 
+def test_a_mirror_that_sends_no_length_is_named(run, send, hub):
+    blob = hub.repository(REPOSITORY).blobs["config.json"]
+    headers = {"ETag": f'"{blob.etag}"', "X_Repo_Commit": hub.repository(REPOSITORY).commit}
+    send("config.json", list, method="HEAD", **headers)
+    message = run()["msg"]
+    assert "Content-Length" in message and "http://127.0.0.1:" in message
+
+
 @pytest.mark.parametrize("status", [200, 302, 403])
 def test_an_answer_of_the_hub_is_limited_in_bytes(run, send, status):
     send("/revision/main", lambda: (b" " * CHUNK for _number in range(20_000)), status, Location="/elsewhere")

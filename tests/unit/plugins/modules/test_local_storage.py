@@ -92,6 +92,18 @@ def test_check_mode_predicts_what_a_run_does(machine: Machine, run: t.Callable[.
     assert again["diff"]["before"] == again["diff"]["after"]
 
 
+def test_a_host_is_not_read_if_nothing_is_requested(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read(*_args: t.Any) -> t.NoReturn:
+        raise AssertionError("the host is read")
+
+    monkeypatch.setattr(_change, "read_host", read)
+    for check in (True, False):
+        result = run_module(local_storage, capsys, check=check)
+        assert (result["changed"], result["steps"], result["predicted"]) == (False, [], [])
+
+
 def test_steps_are_run_in_order(machine: Machine, run: t.Callable[..., Result]) -> None:
     run()
     programs = [call.split()[0] for call in machine.called()]

@@ -56,6 +56,12 @@ def fill(root: Path) -> None:
     deployment = root / "deployments/default"
     write(deployment / "releases/one/release.json", "{}")
     write(deployment / "releases/two.partial/model_repository.partial/payload/x", "ours")
+    write(deployment / "cache" / KEY / "triton/kernel.so", "ours")
+    write(deployment / "watchdog/2026-01-02T030405Z/journal.txt", "ours")
+    for name in ("watchdog.json", "watchdog.json.new"):
+        write(deployment / name, "{}")
+    write(root / "watchdog/watchdog.pyz", "ours")
+    write(root / "watchdog/default.json", "{}")
     write(root / "venv-0123456789ab/bin/python", "ours")
     (root / "venv").symlink_to("venv-0123456789ab")
     write(root / f"logs/image-{KEY}.log", "ours")
@@ -95,6 +101,8 @@ THEIRS = (
     *("thesis.tex", "postgres/base.db", "weights-of-mine/x", "venv-of-mine/bin/python", "venv2/x", "image/Dockerfile"),
     *("weights/my-model/config.json", "engine/0123456789abcdee/artifact.json", "checkpoint/mine.partial/payload/x"),
     *("backend/poetry.lock", "releases/one/release.json", "deployments/notes.md", "deployments/other/index.html"),
+    *("deployments/default/cache/mine/index.html", "deployments/default/watchdog/mine/index.html"),
+    *("deployments/default/notes.json", "watchdog/notes.md"),
     *(f"deployments/default/releases/{name}" for name in ("notes.md", "mine/index.html", "mine.partial/index.html")),
     *("logs/nginx.log", "logs/image-mine.log", "secrets/id_ed25519", "weights/z.partial/inputs.json"),
 )
@@ -267,6 +275,9 @@ def test_images_are_listed_from_our_records(run: t.Callable[..., Result], root: 
     with locked(str(root / "image/one")):
         draft = Draft(str(root / "image/one"), {"image": "registry.example/a:1"})
         draft.publish({"image_id": "sha256:1"}, draft.begin())
+    with locked(str(root / "image/three")):
+        draft = Draft(str(root / "image/three"), {"image": "registry.example/c:1"})
+        draft.publish({"image": "registry.example/c@sha256:3", "image_id": "sha256:4"}, draft.begin())
     make_partial(str(root / "image/two"), {"image": "registry.example/b:1"})
     for name, record in (
         ("mine/artifact.json", {"inputs": {"image": "postgres:16"}, "image_id": "sha256:2"}),
@@ -276,6 +287,7 @@ def test_images_are_listed_from_our_records(run: t.Callable[..., Result], root: 
         write(root / "image" / name, json.dumps(record))
     assert run(check=True, state="absent")["images"] == [
         {"image": "registry.example/a:1", "image_id": "sha256:1"},
+        {"image": "registry.example/c@sha256:3", "image_id": "sha256:4"},
         {"image": "registry.example/b:1"},
     ]
 

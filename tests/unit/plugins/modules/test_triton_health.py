@@ -12,7 +12,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from ansible_collections.tritonops.trtllm.plugins.module_utils.triton import _health, _http
+from ansible_collections.tritonops.trtllm.plugins.module_utils.release import _health, _http
 from ansible_collections.tritonops.trtllm.plugins.modules import triton_health
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.actions._log_patterns import log_patterns_option
 from ansible_collections.tritonops.trtllm.tests.unit.support.clock import Clock

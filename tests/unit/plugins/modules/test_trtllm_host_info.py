@@ -26,6 +26,7 @@ BARE = {
     "driver_version": None,
     "container_toolkit": None,
     "artifacts": [],
+    "prunable": {},
     "deployments": {},
     "limits": {},
     "root_foreign": [],
@@ -93,7 +94,7 @@ def test_a_bare_host(look: t.Callable[..., Result], tmp_path: Path, monkeypatch:
     assert facts["processors"] == os.cpu_count()
     assert facts["memory_bytes"] == os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     assert facts["disk_free_bytes"] == 10**9
-    assert set(facts) == {*BARE, "processors", "memory_bytes", "disk_free_bytes", "root"}
+    assert set(facts) == {*BARE, "processors", "memory_bytes", "disk_free_bytes", "link_mbps", "root"}
     assert not (tmp_path / "no").exists()
 
 
@@ -214,3 +215,9 @@ def test_limits_of_current_releases_are_read_from_their_records(look: t.Callable
         (folder.parents[1] / "current").symlink_to("releases/one")
     (root / "deployments/gone/current").unlink()
     assert look()["host_facts"]["limits"] == {"default": limits}
+
+
+def test_the_endpoint_of_the_host_is_found(look: t.Callable[..., Result], tmp_path: Path) -> None:
+    assert look(configuration=str(tmp_path / "missing"))["instances"] == []
+    (tmp_path / "trtllm/endpoint").mkdir(parents=True)
+    assert look(configuration=str(tmp_path / "trtllm"))["instances"] == ["endpoint"]

@@ -54,7 +54,7 @@ class FakeContainer:
         self.engine.tool(Path(target["/dest"]))
         yield self.engine.output
         if self.engine.hangs:
-            assert self.killed.wait(10)
+            assert self.killed.wait(60)
 
     def start(self):
         self.started = True

@@ -17,7 +17,7 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.docker._log_patte
 )
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.actions._log_patterns import log_patterns_option
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.catalogue._catalogue import load_log_patterns
-from ansible_collections.tritonops.trtllm.tests.unit.support.healthy_logs import healthy_log, starts
+from ansible_collections.tritonops.trtllm.tests.unit.support.healthy_logs import SERVE_START, healthy_log, starts
 
 ENTRIES = {entry["name"]: entry for entry in load_log_patterns()}
 
@@ -76,6 +76,12 @@ def test_a_healthy_start_explains_nothing_and_gives_no_reason(release: str, prof
     assert server_reason(log + ALMOST) == ""
 
 
+def test_a_healthy_start_of_trtllm_serve_explains_nothing() -> None:
+    assert explain(SERVE_START) == [] and server_reason(SERVE_START) == ""
+    worker = "RuntimeError: Executor worker returned error"
+    assert [hit["id"] for hit in explain(SERVE_START + worker)] == ["executor_worker"]
+
+
 # What users reported, with the lines around it, and the entry that explains it.
 REUSE = "When KV cache block reuse is set, model has to be built with paged context FMHA support"
 REPORTED = [
@@ -88,6 +94,7 @@ REPORTED = [
     ("nvidia-container-cli: requirement error: unsatisfied condition: cuda>=12.4, please update", "driver_too_old"),
     ("Exception: data did not match any variant of untagged enum ModelWrapper at line 9 column 3", "tokenizer_format"),
     ("Error Code 9: API Usage Error (Target GPU SM 120 is not supported by this TensorRT release.)", "gpu_unsupported"),
+    ("CUDA error: no kernel image is available for execution on the device\nCUDA kernel errors", "gpu_without_kernels"),
     (f"[WARNING] [json.exception.out_of_range.403] key 'cross_attention' not found\n{REUSE}", "paged_context_fmha"),
     ("Error generating request: Request beam width 1 is not equal to max_beam_width 4", "beam_width"),
     ("Assertion failed: samplingConfig.beamWidth <= maxBeamWidth (/app/gptDecoderBatch.cpp:417)", "beam_width"),
@@ -103,6 +110,12 @@ REPORTED = [
         "shm_size",
     ),
     ("OSError: [Errno 28] No space left on device: '/dev/shm/torch_1_2'", "shm_size"),
+    ("[host:00031] Caught signal 7 (Bus error: nonexistent physical address)", "shm_size"),
+    (
+        "ERROR: This container was built for NVIDIA Driver Release 590.48 or later, but\n"
+        "       version 580.159.03 was detected and compatibility mode is UNAVAILABLE.",
+        "driver_too_old",
+    ),
     ("tar: cannot write: No space left on device", "no_space"),
     ("[host:00031] Read -1, expected 4120, errno = 1", "mpi_memory_copy"),
     ("Unable to enable DNAT rule: iptables: No chain/target/match by that name.", "firewall_chains_gone"),

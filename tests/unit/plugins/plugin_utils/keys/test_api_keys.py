@@ -18,6 +18,7 @@ from ansible_collections.tritonops.trtllm.plugins.plugin_utils.keys._api_keys im
     map_entries,
     new_secret,
     read_keys,
+    table,
 )
 
 NOW = datetime(2026, 11, 28, 12, tzinfo=timezone.utc)
@@ -99,3 +100,13 @@ def test_rotation_keeps_the_limits_and_lets_the_old_key_expire() -> None:
     # A key that expires earlier anyway keeps its date, as does its successor.
     ends = ApiKey("search", HASH, expires="2026-11-28T12:30:00Z")
     assert {key.expires for key in ensure_key([ends], "search", {}, True, 3600, NOW)[0]} == {ends.expires}
+
+
+def test_the_table_has_all_but_the_hashes() -> None:
+    old = ApiKey("search", "2" * 64, expires="2026-11-28T12:00:00Z")
+    assert table([SEARCH, OTHER, old], NOW) == [
+        "key     requests/min  tokens/min  at once  expires                         models",
+        "other   -             -           -        never                           *",
+        "search  5             -           -        never                           chat",
+        "search  -             -           -        2026-11-28T12:00:00Z (expired)  *",
+    ]

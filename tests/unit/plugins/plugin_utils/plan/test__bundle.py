@@ -27,12 +27,12 @@ def manifest_for(request: dict[str, Any], **changes: Any) -> dict[str, Any]:
     return {**about, "systems": systems, "pythons": ["3.11"], "image_id": IMAGE_ID, **changes}
 
 
-def plan_with(request: dict[str, Any], manifest: dict[str, Any], **needs: str) -> dict[str, Any]:
+def plan_with(request: dict[str, Any], manifest: dict[str, Any], **needs: Any) -> dict[str, Any]:
     bundle = {"path": "/b/", "manifest": manifest, "system": "debian-12", "python": "3.11", "docker_source": "vendor"}
-    return bundled_plan(request, {**bundle, **needs}, planned)
+    return bundled_plan(request, {**bundle, "haproxy": False, **needs}, planned)
 
 
-def refused(request: dict[str, Any], manifest: dict[str, Any], **needs: str) -> list[str]:
+def refused(request: dict[str, Any], manifest: dict[str, Any], **needs: Any) -> list[str]:
     return [entry["message"] for entry in plan_with(request, manifest, **needs)["refusals"]]
 
 
@@ -45,6 +45,18 @@ def test_nothing_is_downloaded() -> None:
     )
     assert plan["trtllm_backend"]["image"]["digest"] == IMAGE_ID
     assert plan["model_weights"]["snapshots"][0]["offline"] and "hub" not in plan["needs"]
+
+
+def test_a_bundle_for_trtllm_serve_has_the_image_and_the_weights() -> None:
+    request = {**MIXTRAL, "profile": "serve", "release": "1.2.1"}
+    manifest = manifest_for(request)
+    assert manifest["image"]["name"] == "nvcr.io/nvidia/tensorrt-llm/release:1.2.1"
+    assert (manifest["sources"], manifest["weights"]["repository"]) == ({}, "mistralai/Mixtral-8x7B-Instruct-v0.1")
+    plan = plan_with(request, manifest)
+    assert plan["refusals"] == []
+    assert plan["serve_service"]["container"]["image"] == IMAGE_ID
+    assert not any(plan["needs"].get(name) for name in ("hub", "registry", "reach"))
+    assert "image" in refused(request, manifest_for({**MIXTRAL, "release": "1.2.1"}))[0]
 
 
 @pytest.mark.parametrize("wrong", [{"system": "rocky-9"}, {}])
@@ -117,6 +129,14 @@ def test_everything_that_the_bundle_lacks_is_reported_at_once() -> None:
 
 def test_existing_docker_needs_no_packages() -> None:
     assert refused(MIXTRAL, manifest_for(MIXTRAL), docker_source="existing") == []
+
+
+def test_an_endpoint_needs_a_bundle_with_haproxy() -> None:
+    assert refused(MIXTRAL, manifest_for(MIXTRAL)) == []
+    (message,) = refused(MIXTRAL, manifest_for(MIXTRAL), haproxy=True)
+    assert message.startswith("the bundle has no HAProxy")
+    systems = {"debian-12": {"docker_source": "vendor", "nvidia": True, "has_haproxy": True}}
+    assert refused(MIXTRAL, manifest_for(MIXTRAL, systems=systems), haproxy=True) == []
 
 
 def test_shape_of_a_model_without_preset_is_in_the_manifest() -> None:

@@ -229,28 +229,49 @@ CLOSED = "shared-memory,trace,logging:admin-key=@ADMIN_KEY@"
 OURS = ["--exit-timeout-secs=60", f"--http-restricted-api={CLOSED}", f"--grpc-restricted-protocol={CLOSED}"]
 
 
-def upstream(release: str, world_size: int) -> list[str]:
-    """The recorded command with our exit timeout and closed APIs; all ranks after the second are like the second."""
+def upstream(release: str, world_size: int, *metrics: str) -> list[str]:
+    """The recorded command with our exit timeout, closed APIs and, for rank 0, metrics.
+
+    All ranks after the second are like the second.
+    """
     words = (SINCE_0_19 if RELEASES.index(release) >= RELEASES.index("0.19.0") else BEFORE_0_19).split()
     end = words.index(":") + 1
     first, second = words[:end], words[end:]
     others = [[word.replace("prefix1_", f"prefix{rank}_") for word in second] for rank in range(1, world_size)]
     words = ["mpirun", "--allow-run-as-root", *first, *(word for other in others for word in other)]
-    return [part for word in words for part in ([*OURS, word] if word.startswith("--backend-config") else [word])]
+    settings = [f"--metrics-config={name}=true" for name in metrics]
+    ours = {"--backend-config=python,shm-region-prefix-name=prefix0_": [*OURS, *settings]}
+    return [
+        part
+        for word in words
+        for part in ([*ours.get(word, OURS), word] if word.startswith("--backend-config") else [word])
+    ]
 
 
 @pytest.mark.parametrize("release", RELEASES)
 @pytest.mark.parametrize("world_size", [1, 2, 8])
 def test_the_launch_command_is_upstreams(release: str, world_size: int) -> None:
+    metrics = CATALOGUE.releases[release]["launch"]["metrics_config"]
     assert planned(release, parallelism={"tensor": world_size})["triton_service"]["container"]["command"] == upstream(
-        release, world_size
+        release, world_size, *metrics
     )
+
+
+@pytest.mark.parametrize("release", RELEASES)
+def test_first_parts_are_only_timed_for_models_that_stream(release: str) -> None:
+    """They are whole answers if the engine does not stream, and may be if the LLM API does."""
+    plans = [planned(release, streaming=False)]
+    if release in LLMAPI_RELEASES:
+        plans.append(planned(release, profile="llmapi"))
+    for plan in plans:
+        command = plan["triton_service"]["container"]["command"]
+        assert [word for word in command if "metrics-config" in word] == ["--metrics-config=summary_latencies=true"]
 
 
 @pytest.mark.parametrize("release", LLMAPI_RELEASES)
 def test_the_llm_api_starts_its_ranks_by_itself(release: str) -> None:
     plan = planned(release, profile="llmapi", parallelism={"tensor": 8})
-    assert plan["triton_service"]["container"]["command"] == upstream(release, 1)
+    assert plan["triton_service"]["container"]["command"] == upstream(release, 1, "summary_latencies")
 
 
 def test_ports_are_those_of_the_request() -> None:
@@ -300,6 +321,7 @@ def test_further_arguments_reach_every_rank() -> None:
         ("--http-restricted-api=trace:a=b", "--http-restricted-api is set by the plan"),
         ("--model-store=/elsewhere", "--model-store is set by the plan"),
         ("--load-model=*", "--load-model is set by the plan"),
+        ("--metrics-config=summary_latencies=false", "--metrics-config=summary_latencies is set by the plan"),
         ("--log-verbos=1", "has no flag --log-verbos (did you mean --log-verbose?)"),
         ("--http-max-input-size=1048576", "Triton of TensorRT-LLM 0.12.0 has no flag --http-max-input-size"),
         ("--log-verbose", "must have the form --flag=value"),
@@ -312,6 +334,12 @@ def test_further_arguments_reach_every_rank() -> None:
 def test_an_argument_that_cannot_work_is_refused(argument: str, words: str) -> None:
     said = refused(release="0.12.0", server={"arguments": [argument]})
     assert list(said) == ["trtllm_server.arguments"] and words in str(said)
+
+
+def test_further_settings_of_the_metrics_can_be_set() -> None:
+    own = "--metrics-config=summary_quantiles=0.95:0.001"
+    words = command(arguments=[own])
+    assert own in words and "--metrics-config=summary_latencies=true" in words
 
 
 def test_the_size_of_requests_can_be_limited_where_triton_supports_it() -> None:

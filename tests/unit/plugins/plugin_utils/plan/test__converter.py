@@ -136,7 +136,7 @@ def test_a_checkpoint_that_the_module_creates_is_reused_by_the_next_plan(
 
 
 def test_each_checkpoint_is_converted_once_for_all_accepted_hosts() -> None:
-    same, other, none = accepted(), accepted(precision="bfloat16"), accepted(profile="llmapi")
+    same, other, none = accepted(), accepted(precision="bfloat16"), accepted(profile="serve")
     planned = {
         "a": {"default": same},
         "b": {"default": other},
@@ -148,5 +148,5 @@ def test_each_checkpoint_is_converted_once_for_all_accepted_hosts() -> None:
     found = conversions({host: {"deployments": plans} for host, plans in planned.items()})
     assert [entry["hosts"] for entry in found] == [["a", "c"], ["b", "f"], ["e"]]
     assert [entry["checkpoint"] for entry in found] == [
-        plan["engine_build"].get("checkpoint", {}) for plan in (same, other, none)
+        plan.get("engine_build", {}).get("checkpoint", {}) for plan in (same, other, none)
     ]

@@ -132,6 +132,17 @@ def test_a_conflict_of_one_port_is_refused() -> None:
     assert "port 8002 is used by deployment default" in found["trtllm_deployments.small.server"]
 
 
+def test_trtllm_serve_has_one_port() -> None:
+    serve = {**SMALL, "profile": "serve", "release": "1.2.1", "server": {"http_port": 8001}}
+    plan = host_plan(**LARGE, deployments={"small": serve})
+    assert "port 8001 is used by deployment default" in refused(plan)["trtllm_deployments.small.server"]
+    plan = host_plan(**LARGE, deployments={"small": {**serve, "server": {"http_port": 8003}}})
+    assert plan["refusals"] == []
+    assert [port["port"] for port in plan["preflight"]["needs"][0]["ports"]] == [8001, 8000, 8002, 8003]
+    wrong = host_plan(**LARGE, deployments={"small": {**serve, "serve_config": {"x": 1}}})
+    assert refused(wrong)["trtllm_deployments.small.serve_config.x"] == "TensorRT-LLM 1.2.1 has no key x"
+
+
 def test_a_conflict_is_refused_with_other_problems_and_without_a_plan() -> None:
     plan = two(small={"server": {}, "precision": "int3"})
     assert set(refused(plan)) == {"trtllm_deployments.small.server", "trtllm_deployments.small.precision"}
@@ -171,9 +182,21 @@ def test_deployments_too_large_together_are_refused_and_can_be_waived() -> None:
     assert "all deployments together: the file system" in refused(plan)["trtllm_root"]
     assert [entry["waive"] for entry in plan["refusals"]] == ["disk_space"]
     assert host_plan(facts, **LARGE, deployments=larger, waive=["disk_space"])["refusals"] == []
+    plan = host_plan({**facts, "prunable": {"engine/00000000000000aa": 8 * 10**10}}, **LARGE, deployments=larger)
+    assert "-e trtllm_prune=remove, which frees 80 GB, or use a folder" in refused(plan)["trtllm_root"]
     # Nothing is refused with enough space for both, or if they share the large artifacts.
     assert host_plan(host(disk_free_bytes=10**13), **LARGE, deployments=larger)["refusals"] == []
     assert host_plan(facts, **{**LARGE, "deployments": {"small": {**LARGE, "server": PORTS}}})["refusals"] == []
+
+
+def test_hosts_that_are_alike_are_told_what_each_of_them_could_free() -> None:
+    frees = {"a": 8 * 10**10, "b": 9 * 10**10}
+    hosts = {
+        name: host_of(host(disk_free_bytes=10**9, artifacts=[], prunable={"engine/x": size}), **LARGE)
+        for name, size in frees.items()
+    }
+    plans = plan_fleet(hosts, CATALOGUE)["hosts"]
+    assert "frees 80 GB" in plans["a"]["message"] and "frees 90 GB" in plans["b"]["message"]
 
 
 @pytest.mark.parametrize("gpus", [{"gpus": 4}, {"gpus_required": False}])

@@ -28,16 +28,13 @@ def test_a_gpu_must_support_the_precision(precision: str) -> None:
     quantised = {"preset": "llama-3.1-8b", "repository": "me/Llama-3.1-8B-FP8", "quantization": "fp8"}
     old, a100, h100 = {"name": "Tesla T4", "memory_mib": 15360}, host()["gpus"][0], host("BM.GPU.H100.8")["gpus"][0]
     too_old, able = {"bfloat16": (old, a100), "fp8": (a100, h100)}[precision]
-    request = {
-        "profile": "llmapi",
-        **({"model": quantised} if precision == "fp8" else {"model": "tinyllama-1.1b-chat"}),
-    }
+    request = {"model": quantised, "profile": "llmapi"} if precision == "fp8" else {"model": "tinyllama-1.1b-chat"}
     variable = "trtllm_model" if precision == "fp8" else "trtllm_precision"
-    for said in ({}, {"precision": precision}):
+    for said in ({}, {"precision": precision})[precision == "bfloat16" :]:
         assert "compute capability" in refused(host(gpus=[too_old] * 8), **request, **said)[variable]
         accepted(host(gpus=[able] * 8), **request, **said)
     if precision == "bfloat16":
-        assert refused(host(gpus=[old]), **request)["trtllm_precision"] == (
+        assert refused(host(gpus=[old]), **request, precision=precision)["trtllm_precision"] == (
             "compute capability of GPU 0: 7.5, but 8.0 is needed (for bfloat16): use float16"
         )
         accepted(host(gpus=[old]), **request, precision="float16")
@@ -74,6 +71,29 @@ def test_a_version_must_support_the_gpus(release: str, gpu: str, capability: str
     assert says in found.get("trtllm_release", "")
 
 
+TURING = [{"name": "Tesla T4", "memory_mib": 15360}] * 8
+
+
+@pytest.mark.parametrize("release", [name for name in CATALOGUE.releases if "llmapi" in CATALOGUE.releases[name]])
+def test_the_llm_api_does_not_run_on_gpus_that_upstream_does_not_test(release: str) -> None:
+    request = {"model": "tinyllama-1.1b-chat", "release": release, "precision": "float16"}
+    assert "7.5, but 8.0 is needed" in refused(host(gpus=TURING), **request, profile="llmapi")["trtllm_release"]
+    assert warned("compute capability 7.5", host(gpus=TURING), **request)
+    oldest_tested = host(gpus=[{**TURING[0], "name": "NVIDIA A100-PCIE-40GB"}])
+    accepted(oldest_tested, **request, profile="llmapi")
+    assert not warned("compute capability", oldest_tested, **request)
+
+
+def test_gpus_that_a_version_was_tested_on_are_not_warned_about() -> None:
+    assert not warned("compute capability", host(gpus=TURING), model="tinyllama-1.1b-chat", release="0.14.0")
+
+
+def test_another_profile_can_run_on_gpus_that_the_llm_api_cannot() -> None:
+    found = refused(host(gpus=TURING), model="tinyllama-1.1b-chat", profile="llmapi")["trtllm_release"]
+    assert "(TensorRT-LLM 1.2.1 supports 8.0 or later): use other GPUs: no version supports these" in found
+    assert "with profile llmapi" in found
+
+
 def test_an_a100_does_not_support_fp8() -> None:
     messages = [entry["message"] for entry in plan_for(precision="fp8")["refusals"]]
     assert "compute capability of GPUs 0-7: 8.0, but 8.9 is needed (for fp8): use float16 or bfloat16" in messages
@@ -105,6 +125,42 @@ def test_findings_of_preflights_checks_are_refused_with_their_names() -> None:
     assert checks == ["root_foreign", "gpu_count", "gpu_mixed", "gpu_memory", "disk_space", "shm"]
     assert all(refusal["message"].endswith(refusal["advice"]) for refusal in plan["refusals"])
     assert set(waivable(plan)) == {"gpu_mixed", "gpu_memory", "disk_space", "shm"}
+
+
+def folders() -> dict[str, str]:
+    """The folders of the default deployment, relative to the root folder."""
+    disk = accepted(host(disk_free_bytes=10**13))["needs"]["disk"]
+    return {part["what"]: part["path"].removeprefix("/opt/trtllm/") for part in disk}
+
+
+def test_a_disk_that_is_too_small_names_what_prune_would_free() -> None:
+    prune = "run ansible-playbook tritonops.trtllm.prune -e trtllm_prune=remove, which frees 80 GB, or use a folder"
+    # What the plan uses again is not freed, nor what was written of it.
+    own = {folders()["weights"]: 10**11, f"{folders()['engine']}.partial": 10**9}
+    unneeded = {"engine/00000000000000aa": 8 * 10**10 - 5, "deployments/default/releases/old": 5}
+    facts = host(disk_free_bytes=10**9, artifacts=[], prunable={**own, **unneeded})
+    (refusal,) = plan_for(facts)["refusals"]
+    assert (refusal["check"], refusal["advice"]) == ("disk_space", f"{prune} on a larger file system")
+    (refusal,) = plan_for({**facts, "prunable": own})["refusals"]
+    assert refusal["advice"] == "use a folder on a larger file system"
+    assert plan_for({**facts, "prunable": ["nonsense"]})["refusals"] == [refusal]
+    assert plan_for({**facts, "prunable": {**own, "engine/x": "80 GB", 7: 80}})["refusals"] == [refusal]
+
+
+def test_a_disk_that_will_not_hold_the_next_release_is_a_warning() -> None:
+    sizes = {part["what"]: part["bytes"] for part in accepted(host(disk_free_bytes=10**13))["needs"]["disk"]}
+    size = sum(size for what, size in sizes.items() if what != "image")
+    enough, less = host(disk_free_bytes=2 * size, artifacts=[]), host(disk_free_bytes=2 * size - 10**9, artifacts=[])
+    assert not warned("another one of this size", enough) and warned("another one of this size", less)
+    prunable = {"engine/00000000000000aa": 8 * 10**10}
+    assert warned("; prune would free 80 GB (ansible-playbook tritonops.trtllm.prune", {**less, "prunable": prunable})
+    assert not warned("prune would free", less)
+    # What is there already needs no space.
+    there = [name for what, name in folders().items() if what != "image"]
+    assert not warned("another one of this size", host(disk_free_bytes=size, artifacts=there))
+    assert warned("another one of this size", host(disk_free_bytes=size - 10**9, artifacts=there))
+    # Nothing is known about the disk of a shape, or of a host that does not exist yet.
+    assert not warned("another one of this size", host(disk_free_bytes=2 * size - 10**9))
 
 
 def test_facts_that_are_not_recorded_are_not_checked() -> None:
@@ -141,4 +197,4 @@ def test_a_finding_of_any_check_can_refuse_a_plan(check: str, monkeypatch: pytes
     found = {"id": check, "severity": "error", "message": "wrong", "remedy": "repair it", "waivable": False}
     monkeypatch.setattr(_host_checks, "judge", lambda *_args: [found])
     (refusal,) = plan_for()["refusals"]
-    assert refusal["variable"].startswith("trtllm_") and refusal["check"] == check
+    assert refusal["variable"].startswith(("trtllm_", "haproxy_")) and refusal["check"] == check

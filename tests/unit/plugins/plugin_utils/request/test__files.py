@@ -22,6 +22,7 @@ from ansible_collections.tritonops.trtllm.plugins.plugin_utils.request import _f
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.request._files import (
     InputError,
     facts_from_file,
+    read_benchmarks,
     read_facts,
     saved_facts,
     with_config,
@@ -330,3 +331,39 @@ def test_a_deeply_nested_response_is_refused(hub: str, kind: str) -> None:
 def test_a_deeply_nested_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"cannot be read: .*recursion"):
         facts_from_file(file(tmp_path, "[" * 100_000), ["one"])
+
+
+# --- benchmarks -------------------------------------------------------------------------------------------------------
+
+ROW = {"at_once": 8, "tokens_per_second": 410.5, "first_token": 0.062, "between_tokens": 0.019}
+BENCHMARK = {"prompt_tokens": 512, "answer_tokens": 256, "rows": [ROW]}
+
+
+def test_benchmarks_are_by_key_and_other_fields_are_ignored(tmp_path: Path) -> None:
+    path = file(tmp_path, {"aa": {**BENCHMARK, "tool": "aiperf"}})
+    assert read_benchmarks(path) == {"aa": BENCHMARK}
+    assert read_benchmarks(None) == {}
+
+
+def test_a_benchmark_without_a_stream_has_no_times_of_tokens(tmp_path: Path) -> None:
+    row = {"at_once": 8, "tokens_per_second": 410.5, "first_token": None, "between_tokens": None}
+    given = {**BENCHMARK, "rows": [{name: value for name, value in row.items() if value is not None}]}
+    assert read_benchmarks(file(tmp_path, {"aa": given})) == {"aa": {**BENCHMARK, "rows": [row]}}
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        ([], "must contain a mapping"),
+        ({"aa": []}, "trtllm_benchmarks.prompt_tokens: must be a whole number"),
+        ({"aa": {**BENCHMARK, "rows": {}}}, "trtllm_benchmarks.rows: must be a list"),
+        ({"aa": {**BENCHMARK, "rows": ["x"]}}, "trtllm_benchmarks.rows.at_once"),
+        ({"aa": {**BENCHMARK, "rows": [{**ROW, "first_token": -1}]}}, "trtllm_benchmarks.rows.first_token"),
+        ('{"aa": {"prompt_tokens": 1, "answer_tokens": 1, "rows": [{"tokens_per_second": NaN}]}}', "tokens_per_second"),
+        ("{", "cannot be read"),
+    ],
+)
+def test_wrong_benchmarks_are_refused(content: Any, expected: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="trtllm_benchmarks") as caught:
+        read_benchmarks(file(tmp_path, content))
+    assert expected in str(caught.value)

@@ -27,7 +27,7 @@ SCALARS = {name: URL for name in VARIABLES if name not in UNREAD}
 
 
 def planned(**variables: Any) -> Any:
-    known = _host({**OF_ROLES, **GOOD, **variables}, host(), None)
+    known = _host({**OF_ROLES, **GOOD, **variables}, host(), None, False, str)
     return plan_fleet({"one": known}, CATALOGUE)
 
 
@@ -127,7 +127,7 @@ def test_a_token_is_not_sent_without_encryption(endpoint: str, is_refused: bool)
     assert ("trtllm_weights.endpoint" in found) == is_refused
     assert not is_refused or found["trtllm_weights.endpoint"]["waive"] == "unencrypted_token"
     # Nothing reads the file for a plan that is refused.
-    assert (_host({**OF_ROLES, **GOOD, **hub, **token}, host(), None).token_file is None) == is_refused
+    assert (_host({**OF_ROLES, **GOOD, **hub, **token}, host(), None, False, str).token_file is None) == is_refused
 
 
 @pytest.mark.parametrize("args", [{"HF_TOKEN": CANARY}, {"ngc_api_key": f"{CANARY}\n"}, [f"HF_TOKEN={CANARY}"]])

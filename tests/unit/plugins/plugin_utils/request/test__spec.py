@@ -286,6 +286,18 @@ def test_any_other_model_is_a_mapping() -> None:
     assert plan["engine_build"]["checkpoint"]["tp_size"] == 4
 
 
+def test_weights_in_a_folder_need_no_revision() -> None:
+    own = {key: value for key, value in OWN.items() if key != "revision"}
+    plan = accepted(model=own, weights={"path": "/srv/tiny"})
+    assert plan["model"] == {"name": "tiny", "repository": "me/Tiny", "revision": ""}
+    assert plan["model_weights"]["snapshots"][0]["src"] == "/srv/tiny" and plan["needs"].get("hub") is None
+    assert list(refused(model=own)) == ["trtllm_model.revision"]
+    # Its config.json cannot be read, because it is on the host.
+    shapeless = {"repository": "me/Tiny"}
+    assert "trtllm_model.shape" in refused(model=shapeless, weights={"path": "/srv/tiny"})
+    assert list(refused(model=shapeless)) == ["trtllm_model.revision"]
+
+
 # The keys of each repository's config.json that describe its shape.
 CONFIGS: dict[str, dict[str, Any]] = {
     "llama-3.1-8b": {

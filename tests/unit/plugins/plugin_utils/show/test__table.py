@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -38,6 +39,46 @@ def test_a_table_shows_steps_sizes_and_what_is_left() -> None:
     assert " ".join(table["convert"]) == "native: converts the safetensors without a GPU or a container"
     assert table["memory"][:2] == ["1.07", "GB"]
     assert table["security"][1:3] == ["known", "CVEs"]
+
+
+def test_the_state_of_the_profile_upstream_is_shown() -> None:
+    assert rows()["upstream"] == ["profile", "engine:", "frozen", "since", "26.07"]
+    assert rows(profile="serve", release="1.2.1")["upstream"] == ["profile", "serve:", "current"]
+
+
+def test_a_table_for_trtllm_serve_shows_its_api_and_defaults() -> None:
+    table = rows(profile="serve", release="1.2.1", server={"address": "127.0.0.1", "http_port": 8123})
+    assert " ".join(table["service"]) == "start http at 127.0.0.1:8123"
+    assert " ".join(table["clients"]) == f"the OpenAI API, with the model {MIXTRAL}; parsers: none"
+    assert "keep trtllm-serve on loopback" in " ".join(table["security"])
+    assert table["default"]
+    assert not {"backend", "checkpoint", "engine", "convert"} & set(table)
+
+
+def test_the_chosen_parsers_are_shown() -> None:
+    shape = CATALOGUE.models["qwen2.5-7b-instruct"]["shape"]
+    qwen = {"repository": "Qwen/Qwen3-8B", "revision": "a" * 40, "architecture": "Qwen3ForCausalLM", "shape": shape}
+    table = rows(model=qwen, profile="serve", release="1.2.1")
+    assert " ".join(table["clients"]).endswith("qwen3-8b; parsers: reasoning qwen3, tools qwen3")
+
+
+def test_the_speed_is_labelled_and_has_a_line_for_each_number_of_requests() -> None:
+    lines = table_of(price_per_hour=30, limits={"max_batch_size": 8})
+    start = next(number for number, line in enumerate(lines) if line.startswith("speed "))
+    head = "speed     estimated, not measured, for prompts of 512 and answers of 256 tokens:"
+    assert lines[start] == head
+    assert re.fullmatch(
+        r"          1 request at once: \d+ tokens/s, first token [\d.]+ ms, between tokens [\d.]+ ms, "
+        r"[\d.]+ per million tokens",
+        lines[start + 1],
+    )
+    assert lines[start + 2].startswith("          8 requests at once: ")
+
+
+def test_a_measured_speed_is_labelled() -> None:
+    plan = host_plan(model=MIXTRAL)
+    plan["deployments"]["default"]["estimate"]["measured"] = True
+    assert "speed     measured for prompts" in plan_table({"one": plan})
 
 
 def test_existing_artifacts_have_no_size() -> None:
