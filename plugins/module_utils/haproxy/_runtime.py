@@ -16,6 +16,7 @@ import errno
 import io
 import re
 import socket
+import time
 import typing as t
 
 from ansible_collections.tritonops.trtllm.plugins.module_utils._deadline import within
@@ -28,6 +29,10 @@ BATCH = 8 << 10
 FORCED_MAINT = 0x01
 FORCED_DRAIN = 0x08
 _NOT_RUNNING = {errno.ENOENT, errno.ECONNREFUSED}
+# A process that ends closes connections that it has not answered.
+_ENDING = {errno.ECONNRESET, errno.EPIPE}
+_ATTEMPTS = 10
+_ATTEMPT_SECONDS = 0.2
 
 
 class HAProxyError(Exception):
@@ -53,13 +58,18 @@ class Runtime:
         self.path = path
 
     def is_running(self) -> bool:
-        try:
-            self.run("show version")
-        except OSError as exc:
-            if exc.errno in _NOT_RUNNING:
-                return False
-            raise
-        return True
+        """Whether HAProxy answers. If a process is ending, another may take its place, so this asks again for 2 s."""
+        for _attempt in range(_ATTEMPTS):
+            try:
+                self.run("show version")
+                return True
+            except OSError as exc:
+                if exc.errno in _NOT_RUNNING:
+                    return False
+                if exc.errno not in _ENDING:
+                    raise
+            time.sleep(_ATTEMPT_SECONDS)
+        return False
 
     def run(self, command: str) -> str:
         """The answer to a command. Most commands that change something answer only if they fail."""

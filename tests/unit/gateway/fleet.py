@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import ssl
 import subprocess
@@ -185,10 +186,17 @@ class HAProxy:
         wait_for(self.runtime.is_running)
 
     def reload(self) -> None:
-        before = self.runtime.run("show info")
+        before = self.pid()
+        assert before
         self.process.send_signal(signal.SIGUSR2)
-        pid = "\nPid: "
-        wait_for(lambda: self.runtime.run("show info").split(pid)[1] != before.split(pid)[1])
+        wait_for(lambda: self.pid() not in (before, None))
+
+    def pid(self) -> str | None:
+        """The process that answers. None while one is ending."""
+        with suppress(ConnectionError):
+            found = re.search(r"^Pid: (\d+)$", self.runtime.run("show info"), re.MULTILINE)
+            return found and found[1]
+        return None
 
     def stop(self) -> None:
         # While it starts again after a reload, the master process can lose a signal.
