@@ -123,15 +123,15 @@ images: docker ## Build the images of the rehearsal
 
 rehearse: ## Serve a model on this machine without a GPU, with the real playbook; PROFILE=engine, llmapi or serve
 	@scripts/setup --first-only
-	ansible-playbook -i inventories/rehearsal tritonops.trtllm.rehearse $(if $(PROFILE),-e trtllm_profile=$(PROFILE))
+	ansible-playbook -i inventories/rehearsal/hosts.yml tritonops.trtllm.rehearse $(if $(PROFILE),-e trtllm_profile=$(PROFILE))
 
 rehearse-fleet: ## Serve models on two hosts behind a gateway, on this machine without a GPU
 	@scripts/setup --first-only
-	ansible-playbook -i inventories/rehearsal_fleet tritonops.trtllm.rehearse_fleet
+	ansible-playbook -i inventories/rehearsal/fleet.yml tritonops.trtllm.rehearse_fleet
 
 rehearse-observe: ## Watch the hosts of rehearse-fleet with Prometheus, until an alert fires for a server that stops
 	@scripts/setup --first-only
-	ansible-playbook -i inventories/rehearsal_fleet tritonops.trtllm.rehearse_observe
+	ansible-playbook -i inventories/rehearsal/fleet.yml tritonops.trtllm.rehearse_observe
 
 rehearse-clean: ## Remove what the rehearsal started, but keep images and downloads
 	rehearsal/bin/clean

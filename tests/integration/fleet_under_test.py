@@ -121,8 +121,8 @@ class FleetUnderTest:
             self.gateway.script("host", container(name), "--rm")
 
     def _write_inventory(self) -> None:
-        """Like inventories/rehearsal_fleet, with another model and other hosts."""
-        known = yaml.safe_load((PROJECT / "inventories/rehearsal_fleet/hosts.yml").read_text())["all"]["vars"]
+        """Like inventories/rehearsal/fleet.yml, with another model and other hosts."""
+        known = yaml.safe_load((REHEARSAL / "fleet.yml").read_text())["all"]["vars"]
         own = {"rehearsal_fleet": str(self.folder)}
         hosts = {
             name: {"ansible_host": host.host, "trtllm_endpoint": {"address": address(host)}}

@@ -68,7 +68,7 @@ class Site:
     deployment = f"{root}/deployments/default"
     unit = "trtllm@default.service"
 
-    def __init__(self, host: str = HOST, inventory: Path = REHEARSAL) -> None:
+    def __init__(self, host: str = HOST, inventory: Path = REHEARSAL / "hosts.yml") -> None:
         """`host` is the name of its container."""
         self.host, self.inventory = host, inventory
 

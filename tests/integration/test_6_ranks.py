@@ -99,7 +99,7 @@ def miscut_engine(site: Site, tmp_path: Path) -> Iterator[str]:
         "command": plan["engine_build"]["engine"]["command"],
     }
     build |= {"image": plan["trtllm_backend"]["image"]["name"], "world_size": plan["parallelism"]["world_size"]}
-    command = [Path(sys.executable).with_name("ansible"), "-i", PROJECT / "inventories/rehearsal", "rehearsal"]
+    command = [Path(sys.executable).with_name("ansible"), "-i", site.inventory, "rehearsal"]
     command += ["-m", "tritonops.trtllm.trtllm_engine", "-a", json.dumps(build)]
     command += ["-e", f"ansible_python_interpreter={site.root}/venv/bin/python"]
     subprocess.run(command, cwd=PROJECT, check=True)
