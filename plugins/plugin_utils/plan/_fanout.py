@@ -11,7 +11,7 @@ The play chooses the maker: a host that has the artifact, or the first one of th
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import PurePath
 from typing import Any
@@ -20,8 +20,8 @@ from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._host_facts 
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.request._variables import role_default
 
 Plan = Mapping[str, Any]
-# The others are not copied yet.
-KINDS = ("weights",)
+# In this order, because each is made from those before it. Docker pulls images, and the templates in them are small.
+KINDS = ("weights", "checkpoint", "engine")
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,6 @@ def fanout_of(
     plans: Mapping[str, Plan],
     facts: Mapping[str, HostFacts],
     peers: Mapping[str, Peer],
-    kinds: Collection[str] = KINDS,
 ) -> dict[str, Any]:
     """`groups` of hosts that copy an artifact from each other. For each host in `hosts`, where the others reach it as
     `peer`, its `rate`, and the number of its group by artifact in `groups`.
@@ -71,10 +70,11 @@ def fanout_of(
     own = {host: set(_from_own_source(plan)) for host, plan in plans.items()}
     groups: list[list[str]] = []
     hosts: dict[str, dict[str, Any]] = {}
-    for name, entry in artifacts.items():
-        kind = name.partition("/")[0]
+    copied = [name for kind in KINDS for name in artifacts if name.startswith(f"{kind}/")]
+    for name in copied:
+        entry = artifacts[name]
         takes_part = [host for host in entry["wanted_by"] if host in peers and name not in own[host]]
-        for group in _alike(kind, takes_part, facts) if kind in kinds else ():
+        for group in _alike(name, takes_part, facts):
             if len(group) < 2 or all(name in facts[host].artifacts for host in group):
                 continue
             for host in group:
@@ -88,13 +88,13 @@ def _entry(host: str, peer: Peer) -> dict[str, Any]:
     return {"peer": {"name": host, **others_know}, "rate": peer.rate, "groups": {}}
 
 
-def _alike(kind: str, hosts: list[str], facts: Mapping[str, HostFacts]) -> Iterator[list[str]]:
+def _alike(name: str, hosts: list[str], facts: Mapping[str, HostFacts]) -> Iterator[list[str]]:
     """An engine is only used on hosts like the one that built it. Its key has its image."""
     found: dict[Any, list[str]] = {}
     for host in hosts:
         known = facts[host]
         key = (tuple((gpu.name, gpu.capability, gpu.memory) for gpu in known.gpus), known.driver.partition(".")[0])
-        found.setdefault(key if kind == "engine" else None, []).append(host)
+        found.setdefault(key if name.startswith("engine/") else None, []).append(host)
     yield from found.values()
 
 

@@ -31,19 +31,20 @@ def plan_table(hosts: Mapping[str, Plan], verbose: bool = False) -> str:
 
 
 def fanout_table(fanout: Mapping[str, Any], artifacts: Mapping[str, Any]) -> str:
-    """Who fetches what, and who copies it; empty if there is nothing to copy."""
+    """Who makes or fetches what, and who copies it; empty if there is nothing to copy."""
     names = {index: name for host in fanout["hosts"].values() for name, index in host["groups"].items()}
     lines = [
-        f"{names[index]} ({human_bytes(artifacts[names[index]]['bytes'])}): {_copied(group)}"
+        f"{names[index]} ({human_bytes(artifacts[names[index]]['bytes'])}): {_copied(names[index], group)}"
         for index, group in enumerate(fanout["groups"])
     ]
     return "\n".join(["\n\n== between the hosts", *lines]) if lines else ""
 
 
-def _copied(group: Sequence[str], most: int = 5) -> str:
+def _copied(name: str, group: Sequence[str], most: int = 5) -> str:
     maker, *others = group
+    made = "fetched" if name.startswith("weights/") else "made"
     more = f" and {len(others) - most} more" if len(others) > most else ""
-    return f"fetched by {maker}, copied by {', '.join(others[:most])}{more}"
+    return f"{made} by {maker}, copied by {', '.join(others[:most])}{more}"
 
 
 def gateway_table(gateway: Mapping[str, Any]) -> str:

@@ -2,13 +2,17 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Hosts of a play that share weights: one fetches them, the others copy them. Each has an address and a root folder."""
+"""Hosts of a play that share artifacts: one makes them, the others copy them. Each has an address and a root folder.
+
+Engines are built in containers: tests/integration/test_4_two_hosts.py shares them.
+"""
 
 from __future__ import annotations
 
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -18,9 +22,10 @@ import pytest
 from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._artifact import read_artifact
 from ansible_collections.tritonops.trtllm.tests.unit.support.playbook_run import PROJECT
 from ansible_collections.tritonops.trtllm.tests.unit.support.ports import free_port
+from ansible_collections.tritonops.trtllm.tests.unit.support.tiny_model import tiny_mixtral
 
 KEY = "0123456789abcdef"
-NAME = f"weights/{KEY}"
+NAME, CHECKPOINT = f"weights/{KEY}", f"checkpoint/{KEY}"
 FILES = {"config.json": b"{}", "model.safetensors": os.urandom(3_000_000)}
 
 
@@ -37,6 +42,8 @@ class Fleet:
         self.ports = [free_port("127.0.3.1"), free_port("127.0.3.1")]
         self.addresses = {host: f"127.0.3.{number}" for number, host in enumerate(self.names, 1)}
         self.groups = [list(self.names)]
+        self.shared = [NAME]
+        self.entries = ["share", "weights"]
         self.settings: dict[str, Any] = {"fanout_linger": 10, "fanout_patience": 2}
         self.of_host: dict[str, dict[str, Any]] = {}
 
@@ -49,9 +56,20 @@ class Fleet:
     def plan(self, host: str) -> dict[str, Any]:
         dest, root = str(self.dest(host)), str(self.root(host))
         snapshot = {"src": str(self.origin), "dest": dest, "repository": "", "revision": "", "endpoint": ""}
+        checkpoint = str(self.root(host) / CHECKPOINT)
         deployment = {
             "model_weights": {"root": root, "snapshots": [snapshot]},
-            "artifacts": {"weights": {"key": KEY, "dest": dest, "bytes": 1}},
+            "artifacts": {
+                "weights": {"key": KEY, "dest": dest, "bytes": 1},
+                "checkpoint": {"key": KEY, "dest": checkpoint, "bytes": 1},
+            },
+            "engine_build": {
+                "release": "0.9.0",
+                "checkpoint": {"src": dest, "dest": checkpoint, "dtype": "float16", "tp_size": 2},
+                **dict.fromkeys(("image_digest", "gpus", "shm_size"), ""),
+                "engine": {},
+                "world_size": 2,
+            },
         }
         # The names of deployments do not matter.
         return {"root": root, "token_file": "", "deployments": {f"of-{host}": deployment}}
@@ -60,9 +78,14 @@ class Fleet:
         return {"name": host, "address": self.addresses[host], "port": self.ports[0], "https_port": self.ports[1]}
 
     def run(self, *options: str, forks: int = 2) -> subprocess.CompletedProcess[str]:
-        groups = {host: {NAME: number} for number, group in enumerate(self.groups) for host in group}
+        count = len(self.groups)
+        groups = {
+            host: {name: number + count * index for index, name in enumerate(self.shared)}
+            for number, group in enumerate(self.groups)
+            for host in group
+        }
         fanout = {
-            "groups": self.groups,
+            "groups": self.groups * len(self.shared),
             "hosts": {host: {"peer": self.peer(host), "rate": 0, "groups": own} for host, own in groups.items()},
         }
         hosts = {
@@ -87,7 +110,7 @@ class Fleet:
             },
             "tasks": [
                 {"ansible.builtin.include_role": {"name": "tritonops.trtllm.deployment", "tasks_from": entry}}
-                for entry in ("share", "weights")
+                for entry in self.entries
             ],
         }
         (self.folder / "inventory.json").write_text(json.dumps({"all": {"hosts": hosts}}))
@@ -173,6 +196,40 @@ def test_if_the_maker_fails_during_the_copy_another_host_makes_it(fleet: Fleet) 
     found = counts(done.stdout)
     assert "failed=1" in found["gpu1"] and "failed=0" in found["gpu2"] and "failed=0" in found["gpu3"], done.stdout
     assert fleet.has_it("gpu2") and fleet.has_it("gpu3") and fetched(done.stdout) == {"gpu1", "gpu2"}
+
+
+@pytest.fixture(name="converts")
+def fixture_converts(fleet: Fleet) -> Fleet:
+    shutil.rmtree(fleet.origin)
+    tiny_mixtral(fleet.origin)
+    fleet.shared = [NAME, CHECKPOINT]
+    return fleet
+
+
+def converted(output: str) -> set[str]:
+    """The hosts that have converted the weights."""
+    task = output.partition("Convert the weights to a checkpoint]")[2].partition("\nTASK")[0]
+    return set(re.findall(r"^changed: \[(\w+)\]", task, re.MULTILINE))
+
+
+def checkpoints(fleet: Fleet) -> list[Any]:
+    """What identifies the checkpoint of each host."""
+    found = [read_artifact(str(fleet.root(host) / CHECKPOINT)) or {} for host in fleet.names]
+    return [{name: record.get(name) for name in ("files", "inputs")} for record in found]
+
+
+def test_one_host_converts_and_the_others_copy(converts: Fleet) -> None:
+    done = converts.run(forks=3)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert converted(done.stdout) == {"gpu1"} and fetched(done.stdout) == {"gpu1"}, done.stdout
+    first, *others = checkpoints(converts)
+    assert first["files"] and others == [first, first]
+    # Each host accepts the copy as its own.
+    converts.entries, converts.settings["__deployment_engine_tasks"] = ["engine"], "checkpoint"
+    again = converts.run()
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert "Convert the weights to a checkpoint" in again.stdout
+    assert all("changed=0 " in line for line in counts(again.stdout).values()), again.stdout
 
 
 def test_a_host_that_has_it_is_the_maker(fleet: Fleet) -> None:

@@ -37,11 +37,9 @@ def plan(src: str = "", offline: bool = False) -> dict[str, Any]:
 
 def shared(hosts: dict[str, HostFacts], without: str = "", **plans: Any) -> dict[str, list[str]]:
     """The groups by artifact, sorted by artifact."""
-    artifacts = {name: {"bytes": 100, "wanted_by": list(hosts)} for name in ALL}
+    artifacts = {name: {"bytes": 100, "wanted_by": list(hosts)} for name in reversed(ALL)}
     peers = {name: Peer(name, 7880, 7881, 0) for name in hosts if name != without}
-    found = fanout_of(
-        artifacts, {name: plans.get(name, plan()) for name in hosts}, hosts, peers, ("weights", "checkpoint", "engine")
-    )
+    found = fanout_of(artifacts, {name: plans.get(name, plan()) for name in hosts}, hosts, peers)
     names = {index: name for own in found["hosts"].values() for name, index in own["groups"].items()}
     groups: dict[str, list[str]] = {}
     for index, group in enumerate(found["groups"]):
@@ -51,7 +49,9 @@ def shared(hosts: dict[str, HostFacts], without: str = "", **plans: Any) -> dict
 
 
 def test_every_artifact_but_the_image_is_copied() -> None:
-    assert shared({"a": facts(), "b": facts()}) == {WEIGHTS: ["a b"], CHECKPOINT: ["a b"], ENGINE: ["a b"]}
+    found = shared({"a": facts(), "b": facts()})
+    # Each is made from those before it.
+    assert list(found.items()) == [(WEIGHTS, ["a b"]), (CHECKPOINT, ["a b"]), (ENGINE, ["a b"])]
 
 
 def test_one_host_or_hosts_that_have_everything_copy_nothing() -> None:
@@ -103,11 +103,15 @@ def test_the_settings_of_a_host_have_defaults() -> None:
 
 def test_the_plan_shows_who_makes_what() -> None:
     hosts = {name: facts() for name in "abcdefgh"}
-    artifacts = {WEIGHTS: {"bytes": 93_400_000_000, "wanted_by": list(hosts)}}
+    artifacts = {
+        WEIGHTS: {"bytes": 93_400_000_000, "wanted_by": list(hosts)},
+        ENGINE: {"bytes": 95_300_000_000, "wanted_by": ["a", "b"]},
+    }
     peers = {name: Peer(name, 7880, 7881, 0) for name in hosts}
     found = fanout_of(artifacts, {name: plan() for name in hosts}, hosts, peers)
     assert fanout_table(found, artifacts) == (
         "\n\n== between the hosts\nweights/1 (93.4 GB): fetched by a, copied by b, c, d, e, f and 2 more"
+        "\nengine/3 (95.3 GB): made by a, copied by b"
     )
     assert fanout_table({"groups": [], "hosts": {}}, {}) == ""
 
