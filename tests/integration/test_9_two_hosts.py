@@ -1,0 +1,103 @@
+# Copyright (c) 2026 tritonops.trtllm contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Two hosts of one play: one fetches, converts and builds, and the other copies it."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from fleet_under_test import MODEL, address
+from site_under_test import REHEARSAL, STATE, Site
+
+pytestmark = pytest.mark.long
+
+HOSTS = ("gpu1", "gpu2")
+KINDS = ("weights", "checkpoint", "engine")
+
+
+@pytest.fixture(name="hosts", scope="module")
+def fixture_hosts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Site]]:
+    folder = tmp_path_factory.mktemp("two-hosts")
+    # rehearsal/bin/clean removes these.
+    hosts = {name: Site(f"trtllm-fleet-two-{name}", folder / "hosts.json") for name in HOSTS}
+    first = hosts["gpu1"]
+    for step in (["docker"], ["images", "host", "backend"], ["model"], ["hub"], ["wheelhouse"]):
+        first.script(*step)
+    try:
+        for host in hosts.values():
+            host.script("host", host.host, "--rm")
+            host.script("host", host.host, "--image", "tritonops/rehearsal-host:bookworm-docker")
+        (folder / "hosts.json").write_text(json.dumps(inventory(hosts)))
+        (folder / "group_vars").symlink_to(REHEARSAL / "group_vars")
+        yield hosts
+    finally:
+        for host in hosts.values():
+            host.script("host", host.host, "--rm")
+
+
+def inventory(hosts: dict[str, Site]) -> dict[str, Any]:
+    known = yaml.safe_load((REHEARSAL / "hosts.yml").read_text())["trtllm"]["hosts"]["rehearsal"]
+    own = {
+        name: {"ansible_host": host.host, "trtllm_fanout": {"address": address(host)}} for name, host in hosts.items()
+    }
+    return {"trtllm": {"hosts": {name: {**known, **variables} for name, variables in own.items()}}}
+
+
+def variables() -> dict[str, Any]:
+    """A model of a few kilobytes in two ranks."""
+    revision = yaml.safe_load((STATE / "hub.yml").read_text())["tiny_mixtral_revision"]
+    model = {"repository": "rehearsal/tiny-mixtral", "revision": revision, "config": str(MODEL / "config.json")}
+    return {
+        "rehearsal_state": str(STATE),
+        "trtllm_model": model,
+        "trtllm_precision": "float32",
+        "trtllm_parallelism": {"tensor": 2},
+        "trtllm_limits": {"max_input_len": 256, "max_seq_len": 512},
+        "trtllm_docker_source": "existing",
+        "trtllm_wheelhouse": "/var/cache/wheelhouse",
+    }
+
+
+def records(host: Site) -> dict[str, dict[str, Any]]:
+    """The record of each artifact, by kind and key."""
+    paths = host.read("sh", "-c", f"ls -d {host.root}/*/*/artifact.json").split()
+    known = {
+        path.removeprefix(f"{host.root}/").rpartition("/")[0]: json.loads(host.read("cat", path)) for path in paths
+    }
+    return {name: record for name, record in known.items() if name.partition("/")[0] in KINDS}
+
+
+def made(output: str, task: str) -> set[str]:
+    """The hosts on which a task has changed something."""
+    parts = output.split("\nTASK [")[1:]
+    return {host for part in parts if f"{task}]" in part.partition("\n")[0] for host in changed_by(part)}
+
+
+def changed_by(part: str) -> list[str]:
+    return re.findall(r"^changed: \[(\w+)\]", part, re.MULTILINE)
+
+
+def test_one_host_makes_every_artifact(hosts: dict[str, Site], tmp_path: Path) -> None:
+    first = hosts["gpu1"]
+    played = first.play("site", variables=variables())
+    assert played.returncode == 0
+    assert "engine/" in played.output and "made by gpu1, copied by gpu2" in played.output
+    for task in ("Fetch the model files", "Convert the weights to a checkpoint", "Build the engine"):
+        assert made(played.output, task) == {"gpu1"}, task
+    known = {name: records(host) for name, host in hosts.items()}
+    assert {name.partition("/")[0] for name in known["gpu1"]} == set(KINDS)
+    for name, record in known["gpu1"].items():
+        assert [record[part] for part in ("files", "inputs")] == [
+            known["gpu2"][name][part] for part in ("files", "inputs")
+        ]
+    assert {host.served() for host in hosts.values()} == {first.served()}
+    again = first.play("site", variables=variables())
+    assert again.returncode == 0 and re.findall(r"changed=(\d+)", again.output) == ["0", "0"]
