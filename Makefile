@@ -103,8 +103,8 @@ bench-scale: setup ## Measure a run that changes nothing on 200 hosts that do no
 bench-gateway: setup ## Measure what the gateway costs; updates docs/benchmarks.md
 	python tests/bench/bench_gateway.py --write
 
-bench-rolls: stage ## Measure what becomes of requests while a fleet is rolled; updates docs/benchmarks.md
-	python -m pytest --verbose tests/integration/test_9_rolls.py --write-figures
+bench-rolls: stage ## Measure what becomes of requests while a fleet is rolled or has faults; updates docs/benchmarks.md
+	python -m pytest --verbose tests/integration/test_9_rolls.py tests/integration/test_9_faults.py --write-figures
 
 bench-observe: setup ## Measure what it costs to be watched; updates docs/benchmarks.md
 	python tests/bench/bench_observe.py --write

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Three GPU hosts and a gateway as containers with systemd on this machine, and clients that stream through it."""
+"""Three GPU hosts and gateways as containers with systemd on this machine, and clients that stream through them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,6 @@ from jinja2 import Template
 from site_under_test import PROJECT, REHEARSAL, STATE, Site
 
 GPU_HOSTS = ("gpu1", "gpu2", "gpu3")
-GATEWAY = "gateway1"
 ALL_UP = dict.fromkeys(GPU_HOSTS, "UP")
 MODEL = PROJECT / "rehearsal" / "mixtral" / "tiny-mixtral"
 SOCKET = "/run/trtllm-gateway/haproxy.sock"
@@ -43,10 +42,11 @@ defaults
     timeout client 600s
     timeout server 600s
 
-listen gateway
+listen gateways
     bind 127.0.0.1:{port}
-    server gateway {address}:443
+    option redispatch 1
 """
+FORWARD_SERVER = "    server {name} {address}:443 check inter 1s fall 1\n"
 
 
 def container(name: str) -> str:
@@ -100,11 +100,14 @@ class Figures:
 class FleetUnderTest:
     """The hosts of the inventory, and what its group variables say."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, gateways: int) -> None:
         self.folder = folder
-        self.hosts = {name: Site(container(name), folder / "hosts.json") for name in (*GPU_HOSTS, GATEWAY)}
-        self.gpu_hosts = {name: self.hosts[name] for name in GPU_HOSTS}
-        self.gateway = self.hosts[GATEWAY]
+        self.gpu_hosts = {name: Site(container(name), folder / "hosts.json") for name in GPU_HOSTS}
+        names = [f"gateway{number}" for number in range(1, gateways + 1)]
+        self.gateways = {name: Site(container(name), folder / "hosts.json") for name in names}
+        self.hosts = {**self.gpu_hosts, **self.gateways}
+        # Its view of the hosts is that of the others, too.
+        self.gateway = self.gateways["gateway1"]
 
     def create(self) -> None:
         for step in (["docker"], ["images", "host", "serve"], ["model"], ["wheelhouse"]):
@@ -130,7 +133,7 @@ class FleetUnderTest:
         }
         inventory = {
             "trtllm": {"hosts": {name: hosts[name] for name in GPU_HOSTS}},
-            "gateway": {"hosts": {GATEWAY: hosts[GATEWAY]}},
+            "gateway": {"hosts": {name: hosts[name] for name in self.gateways}},
             "all": {"vars": {**known, **own}},
         }
         (self.folder / "hosts.json").write_text(json.dumps(inventory))
@@ -184,8 +187,8 @@ class FleetUnderTest:
         }
         example = Template((PROJECT / "rehearsal/fleet/ask.py.j2").read_text())
         (self.folder / "ask.py").write_text(example.render(variables))
-        forward = FORWARD.format(port=port, address=address(self.gateway))
-        (self.folder / "forward.cfg").write_text(forward)
+        servers = [FORWARD_SERVER.format(name=name, address=address(host)) for name, host in self.gateways.items()]
+        (self.folder / "forward.cfg").write_text(FORWARD.format(port=port) + "".join(servers))
 
     @contextmanager
     def forward(self) -> Iterator[None]:
@@ -207,21 +210,21 @@ class FleetUnderTest:
 
     # --- the gateway ------------------------------------------------------------------------------------------------
 
-    def _servers(self) -> dict[str, dict[str, str]]:
+    def _servers(self, gateway: Site) -> dict[str, dict[str, str]]:
         """What the gateway knows about the host's server, by host."""
-        text = self.gateway.read("sh", "-c", f"echo show stat | socat - {SOCKET}")
+        text = gateway.read("sh", "-c", f"echo show stat | socat - {SOCKET}")
         rows = csv.DictReader(io.StringIO(text.removeprefix("# ")))
         return {row["svname"].split(":")[0]: row for row in rows if ":" in row["svname"]}
 
     @property
     def rotation(self) -> dict[str, str]:
         """UP, DOWN, DRAIN or another status of HAProxy, by host."""
-        return {host: row["status"].split()[0] for host, row in self._servers().items()}
+        return {host: row["status"].split()[0] for host, row in self._servers(self.gateway).items()}
 
     def _failures(self, since: float) -> list[dict[str, Any]]:
         """The lines of the access log for requests of the clients that have failed, with the time when they began."""
         command = ("journalctl", "-t", "trtllm-gateway", "-o", "cat", f"--since=@{since:.0f}")
-        logged = self.gateway.read(*command).splitlines()
+        logged = [line for gateway in self.gateways.values() for line in gateway.read(*command).splitlines()]
         lines = [json.loads(line) for line in logged if line.startswith('{"time"')]
         failed = [line for line in lines if line["key"] == CLIENT and (line["status"] != 200 or line["end"] != "--")]
         for line in failed:
@@ -252,13 +255,14 @@ class FleetUnderTest:
         print(load)
 
     def _answered(self) -> int:
-        return sum(int(row["hrsp_2xx"] or 0) for row in self._servers().values())
+        rows = [row for gateway in self.gateways.values() for row in self._servers(gateway).values()]
+        return sum(int(row["hrsp_2xx"] or 0) for row in rows)
 
 
 @contextmanager
-def serving_fleet(folder: Path) -> Iterator[FleetUnderTest]:
+def serving_fleet(folder: Path, gateways: int = 1) -> Iterator[FleetUnderTest]:
     """It serves the first release."""
-    fleet = FleetUnderTest(folder)
+    fleet = FleetUnderTest(folder, gateways)
     try:
         fleet.create()
         played = fleet.gateway.play("site")
