@@ -106,7 +106,9 @@ TOTAL = sum(SIZES.values())
 
 
 def test_three_hosts_have_the_artifact_and_all_end(fleet: Fleet) -> None:
-    for number in (1, 2, 3):
+    # The one with the artifact is slow, so that the others have something to send to each other.
+    fleet.start(1, 3, rate=4_000_000)
+    for number in (2, 3):
         fleet.start(number, 3)
     results = {number: fleet.result(number) for number in (1, 2, 3)}
     assert fleet.is_same(2) and fleet.is_same(3)
@@ -128,6 +130,7 @@ def test_a_single_file_is_an_artifact_as_well(fleet: Fleet) -> None:
     assert fleet.is_same(2) and list(fleet.received(2)) == ["config.json"]
 
 
+@pytest.mark.long
 def test_a_host_that_comes_later_is_served(fleet: Fleet) -> None:
     fleet.start(1, 2)
     time.sleep(3)
@@ -145,6 +148,7 @@ def test_a_host_that_never_comes_does_not_keep_the_others(fleet: Fleet) -> None:
     assert fleet.is_same(2)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("stranger", ["another authority", "another name", "expired"])
 def test_a_stranger_gets_nothing_and_gives_nothing(fleet: Fleet, stranger: str) -> None:
     certificate = {
@@ -161,6 +165,7 @@ def test_a_stranger_gets_nothing_and_gives_nothing(fleet: Fleet, stranger: str) 
     assert (result["sent"], result["received"]) == (0, 0)
 
 
+@pytest.mark.long
 def test_an_address_that_is_not_in_the_plan_is_refused(fleet: Fleet) -> None:
     fleet.start(1, 2, deadline=8)
     # Host 3 has a valid certificate, and knows the maker.
@@ -169,6 +174,7 @@ def test_an_address_that_is_not_in_the_plan_is_refused(fleet: Fleet) -> None:
     assert fleet.result(1)["sent"] == 0
 
 
+@pytest.mark.long
 def test_the_rate_is_a_bound(fleet: Fleet) -> None:
     # So slow that a second attempt to connect hardly counts, which takes some seconds.
     rate = 1_000_000
@@ -179,6 +185,7 @@ def test_the_rate_is_a_bound(fleet: Fleet) -> None:
     assert TOTAL / rate - 1 < seconds < TOTAL / rate * 2
 
 
+@pytest.mark.long
 def test_a_killed_host_continues(fleet: Fleet) -> None:
     fleet.start(1, 2, linger=60)
     fleet.start(2, 2, rate=1_000_000)
@@ -195,11 +202,13 @@ def test_a_killed_host_continues(fleet: Fleet) -> None:
     assert 0 < received <= TOTAL - 9 * PART
 
 
+@pytest.mark.long
 def test_a_host_that_reaches_nobody_does_not_wait_until_the_deadline(fleet: Fleet) -> None:
     fleet.start(2, 2, patience=2)
     assert "0.0 % were received within" in fleet.failure(2)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("is_heard", [False, True])
 def test_a_host_waits_for_those_that_do_not_answer_but_not_until_the_deadline(fleet: Fleet, is_heard: bool) -> None:
     # As one that is still reading its files, or hangs, accepts connections.
@@ -213,6 +222,7 @@ def test_a_host_waits_for_those_that_do_not_answer_but_not_until_the_deadline(fl
         assert PATIENCE_FOR_START * 3 <= time.monotonic() - began < 50
 
 
+@pytest.mark.long
 def test_a_host_does_not_wait_for_one_that_refuses_its_certificate(fleet: Fleet) -> None:
     fleet.start(1, 2)
     certificate = fleet.certificate(authority=new_authority("other", NOW))
@@ -221,6 +231,7 @@ def test_a_host_does_not_wait_for_one_that_refuses_its_certificate(fleet: Fleet)
     assert "0.0 % were received" in failure and "ssl" in failure.lower()
 
 
+@pytest.mark.long
 def test_a_host_continues_with_the_authority_of_another_run(fleet: Fleet) -> None:
     fleet.start(1, 2)
     fleet.start(2, 2)
@@ -243,6 +254,7 @@ def damage(path: Path) -> None:
         stream.write(bytes([byte[0] ^ 1]))
 
 
+@pytest.mark.long
 def test_a_byte_that_is_damaged_on_the_maker_never_arrives(fleet: Fleet) -> None:
     fleet.start(1, 2)
     fleet.start(2, 2)
@@ -261,6 +273,7 @@ def test_a_byte_that_is_damaged_on_the_maker_never_arrives(fleet: Fleet) -> None
     assert sums(fleet.source) == intact
 
 
+@pytest.mark.long
 def test_a_host_that_sends_other_content_is_found_out(fleet: Fleet) -> None:
     # What it has read is damaged afterwards, and it goes on sending.
     fleet.start(1, 2, deadline=20)
