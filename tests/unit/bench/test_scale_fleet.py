@@ -90,6 +90,7 @@ def replaying(file: Path) -> dict[str, Any]:
     return inventory
 
 
+@pytest.mark.long
 def test_other_hosts_say_the_same_with_their_names(file: Path) -> None:
     output = played(file.parent, replaying(file))
     assert "gpu000: ['gpu000 at 10.0.0.1'] gpu000 at 10.0.0.1" in output, output

@@ -98,6 +98,7 @@ def test_a_run_is_measured_by_the_host_with_the_most_tasks(tmp_path: Path) -> No
     assert measured(output, results, 3.5, 2.5) == Measured(hosts=2, wall=3.5, cpu=2.5, tasks=7, modules=4)
 
 
+@pytest.mark.long
 def test_a_run_that_changes_something_is_not_measured(tmp_path: Path) -> None:
     output, results = play(tmp_path, changed="inventory_hostname == 'two'")
     with pytest.raises(NotIdle, match=r"two: changed=1\ntwo: Run a command$"):

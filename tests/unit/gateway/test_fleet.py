@@ -67,6 +67,7 @@ def gateway(fleet: Fleet, capsys: pytest.CaptureFixture[str]) -> Gateway:
     return Gateway(fleet, capsys)
 
 
+@pytest.mark.long
 def test_a_drained_host_loses_no_stream_and_gets_no_request(fleet: Fleet, gateway: Gateway) -> None:
     with fleet.streams(8, 100):
         assert served_by(fleet, "gpu1") == served_by(fleet, "gpu2") == 4
@@ -81,6 +82,7 @@ def test_a_drained_host_loses_no_stream_and_gets_no_request(fleet: Fleet, gatewa
     assert served_by(fleet, "gpu1") > 4
 
 
+@pytest.mark.long
 def test_a_host_is_drained_and_restarted_under_streams(fleet: Fleet, gateway: Gateway) -> None:
     with fleet.streams(8, 60):
         gateway.set("gpu1", "drain", wait=30)
@@ -144,6 +146,7 @@ def test_check_mode_changes_nothing(fleet: Fleet, gateway: Gateway) -> None:
     assert (fleet.gateway.folder / "states.map").read_text() == ""
 
 
+@pytest.mark.long
 def test_a_reload_cuts_no_stream(fleet: Fleet) -> None:
     with fleet.streams(50, 40):
         fleet.gateway.reload()
@@ -158,6 +161,7 @@ def test_a_reload_of_an_endpoint_cuts_no_stream(fleet: Fleet) -> None:
             assert fleet.chat(CHAT).status_code == 200
 
 
+@pytest.mark.long
 def test_when_a_host_dies_only_requests_that_it_had_begun_fail(fleet: Fleet) -> None:
     client = fleet.client()
     streams = [
@@ -200,6 +204,7 @@ def server_status(fleet: Fleet, name: str) -> str:
     return {server.name: server.status.split()[0] for server in fleet.gateway.runtime.servers()}[name]
 
 
+@pytest.mark.long
 def test_an_unhealthy_model_server_is_taken_out_and_comes_back(fleet: Fleet) -> None:
     fleet.models["gpu1", "chat"].status = 503
     wait_for(lambda: server_status(fleet, "gpu1:chat") == "DOWN", 60)
@@ -207,6 +212,7 @@ def test_an_unhealthy_model_server_is_taken_out_and_comes_back(fleet: Fleet) -> 
     wait_for(lambda: server_status(fleet, "gpu1:chat") == "UP", 60)
 
 
+@pytest.mark.long
 def test_a_deployment_is_taken_out_on_its_host(fleet: Fleet, capsys: pytest.CaptureFixture[str]) -> None:
     folder = fleet.folder / "gpu1"
     options = {"path": str(folder / "rotation.map"), "socket": str(folder / "socket"), "purge": False}
@@ -228,6 +234,7 @@ def test_without_a_host_the_answer_is_503_with_a_time_to_wait(fleet: Fleet, gate
     assert answer.json()["error"]["code"] == "unavailable"
 
 
+@pytest.mark.long
 def test_an_answer_that_does_not_come_in_time(tmp_path: Path) -> None:
     fleet = Fleet(tmp_path, gateway_answer_timeout=1)
     servers = [fleet.models[host, "chat"] for host in fleet.HOSTS]
@@ -398,6 +405,7 @@ def test_weights_share_the_requests_of_a_model(fleet: Fleet) -> None:
     assert served_by(fleet, "gpu1") == 0
 
 
+@pytest.mark.long
 def test_requests_under_way_have_the_proportion_of_the_weights(tmp_path: Path) -> None:
     fleet = Fleet(tmp_path, weights={"gpu1": 50, "gpu2": 150})
     try:
@@ -433,6 +441,7 @@ def ask(fleet: Fleet, path: str, certificate: Path | None, **headers: str) -> in
         return client.get(url, headers={"X-Trtllm-Server": "gpu1:chat", **headers}).status_code
 
 
+@pytest.mark.long
 def test_a_host_knows_how_many_others_the_gateway_has(fleet: Fleet) -> None:
     """Hosts that are down or drained do not count."""
 
@@ -467,6 +476,7 @@ def test_certificates_open_what_their_purpose_is(fleet: Fleet, tmp_path: Path) -
             ask(fleet, "/health", certificate)
 
 
+@pytest.mark.long
 def test_a_client_can_read_the_answer_of_an_endpoint_without_a_server(fleet: Fleet, tmp_path: Path) -> None:
     """It passes through the gateway if no other host has taken the request."""
     gateway = fleet.certificate(tmp_path / "g.pem", "gateway1", "gateway")

@@ -134,6 +134,7 @@ def proof(fleet: Fleet, folder: Path) -> Iterator[Keys]:
     assert status == [0], run.said
 
 
+@pytest.mark.long
 def test_a_change_of_keys_does_not_disturb_a_run_that_proves_the_gateway(fleet: Fleet, keys: Keys) -> None:
     with proof(fleet, fleet.folder / "proof") as run:
         key = keys.issue(name="search")
@@ -169,6 +170,7 @@ def watched(true: Callable[[], bool]) -> Iterator[list[float]]:
     thread.join()
 
 
+@pytest.mark.long
 def test_keys_change_within_two_seconds_and_no_stream_is_cut(fleet: Fleet, keys: Keys) -> None:
     def status(key: str) -> int:
         return fleet.chat(CHAT, key).status_code
@@ -188,6 +190,7 @@ def test_keys_change_within_two_seconds_and_no_stream_is_cut(fleet: Fleet, keys:
     assert max(delays) < 2
 
 
+@pytest.mark.long
 def test_keys_survive_a_reload_and_reach_all_gateways(fleet: Fleet) -> None:
     port = free_port()
     second = fleet.start_gateway("gateway2", port)
@@ -204,6 +207,7 @@ def test_keys_survive_a_reload_and_reach_all_gateways(fleet: Fleet) -> None:
         second.stop()
 
 
+@pytest.mark.long
 def test_a_key_is_printed_once_and_is_nowhere_else(keys: Keys) -> None:
     key = keys.issue(name="search", models=["chat", "triton"], tokens_per_minute=5000, expires="2099-06-30")
     digest = hash_of(key)
@@ -220,6 +224,7 @@ def test_a_key_is_printed_once_and_is_nowhere_else(keys: Keys) -> None:
     assert keys.run() == 0 and row in keys.said and digest not in keys.said and "sk-" not in keys.said
 
 
+@pytest.mark.long
 def test_rotation_overlaps(fleet: Fleet, keys: Keys) -> None:
     old = keys.issue(name="search")
     new = keys.issue(name="search", rotate=True, overlap=3600)
@@ -235,6 +240,7 @@ def test_check_mode_issues_no_key(fleet: Fleet, keys: Keys) -> None:
     assert keys.file.read_text() == before and fleet.chat(CHAT).status_code == 200
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("options", "says"),
     [

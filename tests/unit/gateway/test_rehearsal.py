@@ -39,6 +39,7 @@ def test_the_example_prints_an_answer(fleet: Fleet) -> None:
     assert printed(fleet, fleet.folder / "ask.py").strip()
 
 
+@pytest.mark.long
 def test_the_load_counts_answers_and_failures(fleet: Fleet) -> None:
     healthy = json.loads(printed(fleet, REHEARSAL / "load.py", "2"))
     assert healthy["answers"] == healthy["sent"] >= 2 and healthy["failed"] == {}
@@ -54,6 +55,7 @@ def test_the_load_counts_answers_and_failures(fleet: Fleet) -> None:
     assert broken["answers"] == 0 and broken["first_part_seconds"] is None and broken["failed"]["503"] >= 2
 
 
+@pytest.mark.long
 def test_the_load_ends_early_with_its_requests(fleet: Fleet) -> None:
     fleet.models["gpu1", "chat"].token_seconds = fleet.models["gpu2", "chat"].token_seconds = 0.1
     environment = {**os.environ, "PYTHONPATH": str(fleet.folder)}

@@ -364,6 +364,7 @@ def test_a_smuggled_request_is_not_passed_on(fleet: Fleet) -> None:
     assert answer.startswith(b"HTTP/1.1 400 ") and b" 200 " not in answer
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "parts", [[b"POST /v1/chat"], [HEAD], [HEAD + b"Content-Length: 99\r\n\r\n{"]], ids=["line", "headers", "body"]
 )
@@ -371,6 +372,7 @@ def test_slow_clients_are_cut_off(fleet: Fleet, parts: list[bytes]) -> None:
     assert raw(fleet, *parts).startswith(b"HTTP/1.1 408 ")
 
 
+@pytest.mark.long
 def test_a_client_may_wait_longer_than_it_may_be_silent(fleet: Fleet) -> None:
     """The first token comes after longer than the client's time limit, and so does the next one."""
     server = fleet.models["gpu1", "chat"]
@@ -415,6 +417,7 @@ def test_a_wrong_name_is_refused_by_the_client(fleet: Fleet) -> None:
     assert fleet.chat('{"model": "chat"}').status_code == 200
 
 
+@pytest.mark.long
 def test_bad_input_cuts_no_stream(fleet: Fleet) -> None:
     """All kinds of it, while others use the gateway."""
     with fleet.streams(8, 150):

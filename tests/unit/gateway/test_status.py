@@ -83,6 +83,7 @@ def test_streams_under_way_are_in_flight_and_a_drained_host_is_out(
     assert (after["gpu1", "chat"]["in_flight"], after["gpu2", "triton"]["in_flight"]) == (0, 0)
 
 
+@pytest.mark.long
 def test_a_dead_server_is_down_and_without_a_gateway_the_endpoint_says_what_is_out(
     fleet: Fleet, rows: Callable[..., Rows], capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -97,6 +97,7 @@ def site(tmp_path: Path) -> Iterator[Site]:
     fleet.close()
 
 
+@pytest.mark.long
 def test_the_endpoint_is_removed_after_its_last_stream(site: Site) -> None:
     with site.fleet.streams(2, 100):
         began = time.monotonic()

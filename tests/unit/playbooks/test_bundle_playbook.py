@@ -74,6 +74,7 @@ def said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     return bundle
 
 
+@pytest.mark.long
 def test_debian_packages_come_from_the_mirrors_of_the_machine(said: Any) -> None:
     words = said(OWN)
     assert "URIs: http://own/debian/ Suites: trixie trixie-updates" in words
@@ -95,6 +96,7 @@ def test_repositories_that_are_not_public_must_be_set(said: Any) -> None:
 DOCUMENTED, OTHER = "060A61C51B558A7F742B77AAC52FEB6B621E9F35", "68DDB660FC56CCFE97E1B85F248DF013702DC300"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("fingerprint", [DOCUMENTED, OTHER])
 def test_docker_key_for_enterprise_linux_is_verified_by_its_fingerprint(
     said: Any, tmp_path: Path, fingerprint: str
@@ -123,6 +125,7 @@ def test_unknown_systems_and_mirrors_are_refused_with_the_nearest_name(said: Any
 GPU = {"hosts": {"gpu": {"haproxy_source": "existing"}}}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("groups", "has_haproxy"),
     [

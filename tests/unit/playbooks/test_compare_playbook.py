@@ -137,6 +137,7 @@ def test_an_engine_and_serve_and_then_a_later_version(tmp_path: Path, server: Se
         assert (found["old"]["release"], found["new"]["release"]) == ("serve-1", "later-1")
 
 
+@pytest.mark.long
 def test_two_hosts_of_several(tmp_path: Path) -> None:
     """Each has a deployment `default`, with another API; a third host has none."""
     hosts = {name: {"trtllm_root": str(tmp_path / name)} for name in ("a", "b", "c")}

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._converter import OPTIONS
 from ansible_collections.tritonops.trtllm.tests.unit.support.playbook_run import Run
 from ansible_collections.tritonops.trtllm.tests.unit.support.tiny_model import TINY_MIXTRAL, tiny_mixtral
@@ -24,6 +25,7 @@ def convert(folder: Path, hosts: dict[str, Any], **variables: Any) -> Run:
     return Run(folder, "-i", str(inventory), playbook="convert", **here, **where, **variables)
 
 
+@pytest.mark.long
 def test_every_checkpoint_is_created_once_in_the_folder_that_the_hosts_use(tmp_path: Path) -> None:
     weights = tmp_path / "tiny"
     tiny_mixtral(weights)

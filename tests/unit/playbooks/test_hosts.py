@@ -29,6 +29,7 @@ def fixture_inventory(tmp_path: Path) -> str:
     return str(path)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("playbook", "options", "variables", "says"),
     [
@@ -92,6 +93,7 @@ def test_hosts_that_a_play_adds_are_found(tmp_path: Path) -> None:
     assert run.rc == 0 and "== new" in run.said, run.said
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("removed", "says"),
     [
@@ -114,6 +116,7 @@ def test_every_play_looks_up_its_hosts(path: Path) -> None:
     assert [play["name"] for play in others if "lookup('tritonops.trtllm.hosts'" not in play["hosts"]] == []
 
 
+@pytest.mark.long
 def test_playbooks_can_be_parsed_without_an_inventory() -> None:
     program = Path(sys.executable).with_name("ansible-playbook")
     environment = {**os.environ, "ANSIBLE_CONFIG": str(PROJECT / "ansible.cfg")}

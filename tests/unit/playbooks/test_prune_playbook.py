@@ -49,6 +49,7 @@ def fixture_prune(tmp_path: Path, root: RootFolder) -> Callable[..., Run]:
     return call
 
 
+@pytest.mark.long
 def test_it_lists_by_default(prune: Callable[..., Run], root: RootFolder) -> None:
     before = root.files()
     run = prune()
@@ -66,12 +67,14 @@ def test_the_number_of_releases_to_keep(prune: Callable[..., Run], root: RootFol
     assert run.rc == 0 and "releases/release-1: older than the releases to keep" in run.said, run.said
 
 
+@pytest.mark.long
 def test_it_predicts_what_it_removes(prune: Callable[..., Run], root: RootFolder) -> None:
     before = root.files()
     run = prune("--check", trtllm_prune="remove")
     assert run.rc == 0 and "changed=1" in run.said and root.files() == before, run.said
 
 
+@pytest.mark.long
 def test_it_removes_when_told_to_and_only_once(prune: Callable[..., Run], root: RootFolder) -> None:
     run = prune(trtllm_prune="remove")
     assert run.rc == 0 and "changed=1" in run.said and "were freed" in run.said, run.said

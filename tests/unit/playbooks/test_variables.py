@@ -38,6 +38,7 @@ def test_the_plan_refuses_it_with_other_problems_and_only_for_its_host(tmp_path:
     assert not any(entry["waive"] for plan in run.hosts.values() for entry in plan["refusals"])
 
 
+@pytest.mark.long
 def test_preflight_reports_it_with_other_findings(tmp_path: Path) -> None:
     """Such as a wrong proxy, which no role fails for earlier."""
     report = tmp_path / "report.json"

@@ -232,6 +232,7 @@ def test_a_malformed_body_is_an_error(server: Serve, body: str) -> None:
     assert answer.status_code == 400 and answer.json()["object"] == "error"
 
 
+@pytest.mark.long
 def test_a_suffix_and_a_prompt_of_the_whole_length_are_refused(client: OpenAI, late: Serve) -> None:
     with pytest.raises(BadRequestError, match="suffix is not supported"):
         client.completions.create(prompt="Once", suffix="x", **GREEDY)

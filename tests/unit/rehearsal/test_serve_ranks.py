@@ -53,6 +53,7 @@ def mixtral(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve]:
         yield server
 
 
+@pytest.mark.long
 def test_a_mixture_of_experts_on_four_ranks_answers_like_transformers(mixtral: Serve) -> None:
     reference = recorded("tiny-mixtral")
     assert len(workers(mixtral)) == 4
@@ -85,6 +86,7 @@ def hangs(server: Serve) -> bool:
     return not server_answers.ok
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("with_signal", [pytest.param(signal.SIGKILL, marks=pytest.mark.long), signal.SIGSTOP])
 def test_a_lost_worker_leaves_a_server_that_is_up_but_cannot_generate(tmp_path: Path, with_signal: int) -> None:
     with serve(tmp_path, TINY_MIXTRAL, "--tp_size", "2", mpi=True) as server:

@@ -117,6 +117,7 @@ def test_a_roll_that_was_killed_after_the_switch_goes_on(host: Host) -> None:
     assert host.switch("old") == "default"
 
 
+@pytest.mark.long
 def test_without_a_roll_the_switch_is_made_at_once(host: Host) -> None:
     assert host.switch("new", release_service_deferred=False) == ""
     assert os.readlink(host.deployment / "current") == "releases/new"

@@ -155,6 +155,7 @@ def fetched(output: str) -> set[str]:
     return set(re.findall(r"^changed: \[(\w+)\] => \(item=.*/weights/", output, re.MULTILINE))
 
 
+@pytest.mark.long
 def test_one_host_fetches_and_the_others_copy(fleet: Fleet) -> None:
     # With fewer forks than hosts, all take part nevertheless.
     done = fleet.run(forks=1)
@@ -180,6 +181,7 @@ def test_check_mode_shares_nothing(fleet: Fleet) -> None:
     assert done.returncode == 0 and not any(fleet.dest(host).exists() for host in fleet.names), done.stdout
 
 
+@pytest.mark.long
 def test_if_the_maker_fails_another_host_makes_it(fleet: Fleet) -> None:
     fleet.cannot_write("gpu1")
     done = fleet.run(forks=3)
@@ -189,6 +191,7 @@ def test_if_the_maker_fails_another_host_makes_it(fleet: Fleet) -> None:
     assert fleet.has_it("gpu2") and fleet.has_it("gpu3") and fetched(done.stdout) == {"gpu2"}
 
 
+@pytest.mark.long
 def test_if_the_maker_fails_during_the_copy_another_host_makes_it(fleet: Fleet) -> None:
     fleet.of_host = {"gpu1": {"fanout_python": "/none/python"}}
     done = fleet.run(forks=3)
@@ -218,6 +221,7 @@ def checkpoints(fleet: Fleet) -> list[Any]:
     return [{name: record.get(name) for name in ("files", "inputs")} for record in found]
 
 
+@pytest.mark.long
 def test_one_host_converts_and_the_others_copy(converts: Fleet) -> None:
     done = converts.run(forks=3)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -232,6 +236,7 @@ def test_one_host_converts_and_the_others_copy(converts: Fleet) -> None:
     assert all("changed=0 " in line for line in counts(again.stdout).values()), again.stdout
 
 
+@pytest.mark.long
 def test_a_host_that_has_it_is_the_maker(fleet: Fleet) -> None:
     fleet.groups = []
     fleet.run("--limit", "gpu3")
@@ -242,6 +247,7 @@ def test_a_host_that_has_it_is_the_maker(fleet: Fleet) -> None:
     assert all(map(fleet.has_it, fleet.names)) and fetched(done.stdout) == set()
 
 
+@pytest.mark.long
 def test_hosts_of_different_groups_share_nothing(fleet: Fleet) -> None:
     fleet.groups = [["gpu1", "gpu2"], ["gpu3"]]
     done = fleet.run(forks=3)
@@ -249,6 +255,7 @@ def test_hosts_of_different_groups_share_nothing(fleet: Fleet) -> None:
     assert all(map(fleet.has_it, fleet.names)) and fetched(done.stdout) == {"gpu1", "gpu3"}
 
 
+@pytest.mark.long
 def test_a_host_that_cannot_copy_fetches_itself_and_says_why(fleet: Fleet) -> None:
     fleet.addresses["gpu1"] = "192.0.2.1"
     done = fleet.run(forks=3)

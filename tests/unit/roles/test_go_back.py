@@ -84,6 +84,7 @@ def go_back(
     return message
 
 
+@pytest.mark.long
 def test_both_causes_are_reported_if_the_previous_release_is_not_ready(deployment: Path) -> None:
     message = go_back(deployment, "old")
     assert message.startswith(
@@ -93,6 +94,7 @@ def test_both_causes_are_reported_if_the_previous_release_is_not_ready(deploymen
     assert os.readlink(deployment / "current") == "releases/old"
 
 
+@pytest.mark.long
 def test_a_release_of_another_profile_is_proved_by_its_own_api(deployment: Path) -> None:
     record = deployment / "releases/old/release.json"
     endpoint = json.loads(record.read_text())["service"]["endpoint"]
@@ -106,6 +108,7 @@ def test_a_release_of_another_profile_is_proved_by_its_own_api(deployment: Path)
     assert f"Second cause: the server at http://127.0.0.1:{endpoint['http_port']}: not ready" in message
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("fallback", "fails", "words"),
     [
@@ -118,6 +121,7 @@ def test_both_causes_are_reported_if_systemd_refuses(deployment: Path, fallback:
     assert message.startswith(f"new could not be proved, and {words}. First cause: {FIRST} Second cause: ")
 
 
+@pytest.mark.long
 def test_a_missing_record_of_the_previous_release_does_not_hide_the_first_cause(deployment: Path) -> None:
     (deployment / "releases/old/release.json").unlink()
     message = go_back(deployment, "old")
@@ -140,6 +144,7 @@ def test_a_release_that_was_served_before_is_kept(deployment: Path) -> None:
     assert os.readlink(deployment / "current") == "releases/new"
 
 
+@pytest.mark.long
 def test_a_unit_that_systemd_gave_up_on_is_started_again(deployment: Path) -> None:
     """Nothing has changed, but its start counter would not let it start."""
     (deployment / "releases/new/proved").touch()

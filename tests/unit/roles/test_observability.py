@@ -65,6 +65,7 @@ def changes(run: subprocess.CompletedProcess[str]) -> int:
     return int(re.findall(r"changed=(\d+)", run.stdout)[0])
 
 
+@pytest.mark.long
 def test_the_files_are_installed_once(tmp_path: Path) -> None:
     assert changes(install(tmp_path, "--check")) == 3
     assert not (tmp_path / "rules").exists() and not (tmp_path / "dashboards").exists()

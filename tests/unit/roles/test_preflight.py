@@ -31,6 +31,7 @@ def said(**variables: Any) -> str:
     return done.stdout + done.stderr
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("planned", "need", "waive"),
     [(False, "needs.memory_bytes", "preflight_waive"), (True, "trtllm_model", "trtllm_waive")],

@@ -11,6 +11,7 @@ import stat
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.keys._api_keys import hash_of
 from ansible_collections.tritonops.trtllm.tests.unit.support.tasks import Tasks
@@ -58,6 +59,7 @@ def test_check_mode_issues_no_key(tmp_path: Path) -> None:
     assert result["changed"] and "key" not in result and not (tmp_path / "keys.yml").exists()
 
 
+@pytest.mark.long
 def test_a_wrong_file_is_kept_and_its_problems_are_named(tmp_path: Path) -> None:
     text = "- {name: a, hash: x}\n- {name: b}\n"
     (tmp_path / "keys.yml").write_text(text)

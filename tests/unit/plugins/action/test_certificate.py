@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
 from ansible_collections.tritonops.trtllm.tests.unit.support.tasks import Tasks
 
 
@@ -28,6 +29,7 @@ def mode(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
 
 
+@pytest.mark.long
 def test_a_certificate_is_issued_once(tmp_path: Path) -> None:
     tasks = Tasks(tmp_path)
     first, second, renewed, other, moved = tasks.run(
@@ -57,6 +59,7 @@ def test_no_private_key_is_printed_or_left(tmp_path: Path) -> None:
         assert line not in tasks.output
 
 
+@pytest.mark.long
 def test_check_mode_creates_nothing(tmp_path: Path) -> None:
     (result,) = Tasks(tmp_path).run(certificate(tmp_path), options=("--check",))
     assert result["changed"] and not (tmp_path / "authority").exists() and not (tmp_path / "host.pem").exists()
@@ -66,6 +69,7 @@ def test_check_mode_creates_nothing(tmp_path: Path) -> None:
     assert not same["changed"] and other["changed"] and (tmp_path / "host.pem").read_bytes() == before
 
 
+@pytest.mark.long
 def test_the_key_may_be_encrypted_with_vault(tmp_path: Path) -> None:
     Tasks(tmp_path).run(certificate(tmp_path))
     (tmp_path / "password").write_text("hunter2")
@@ -80,6 +84,7 @@ def test_the_key_may_be_encrypted_with_vault(tmp_path: Path) -> None:
     assert failed["failed"] and "vault" in failed["msg"].lower()
 
 
+@pytest.mark.long
 def test_a_damaged_authority_is_never_replaced(tmp_path: Path) -> None:
     Tasks(tmp_path).run(certificate(tmp_path))
     (tmp_path / "authority/ca.pem").unlink()
@@ -89,6 +94,7 @@ def test_a_damaged_authority_is_never_replaced(tmp_path: Path) -> None:
     assert Tasks(tmp_path).run(certificate(tmp_path))[0]["failed"]
 
 
+@pytest.mark.long
 def test_an_authority_is_replaced_as_the_guide_says(tmp_path: Path) -> None:
     """docs/gateway.md: at each step, hosts trust the certificates that are in use."""
     tasks, old, new = Tasks(tmp_path), tmp_path / "authority", tmp_path / "new"
@@ -104,6 +110,7 @@ def test_an_authority_is_replaced_as_the_guide_says(tmp_path: Path) -> None:
     assert not tasks.run(certificate(tmp_path))[0]["changed"]
 
 
+@pytest.mark.long
 def test_without_a_folder_the_authority_is_that_of_the_run(tmp_path: Path) -> None:
     def issued(name: str) -> dict[str, Any]:
         options = {"name": name, "purpose": "transfer", "dest": str(tmp_path / f"{name}.pem"), "days": 2}

@@ -215,6 +215,7 @@ def waiting(process: subprocess.Popen[str]) -> str:
     return line
 
 
+@pytest.mark.long
 def test_of_two_runs_one_changes_the_host_and_the_other_fails(tmp_path: Path) -> None:
     control = Control(tmp_path)
     alice = control.hold("alice")
@@ -226,6 +227,7 @@ def test_of_two_runs_one_changes_the_host_and_the_other_fails(tmp_path: Path) ->
     assert read(control.lease) is None
 
 
+@pytest.mark.long
 def test_the_lease_of_a_killed_run_is_taken_over_at_once(tmp_path: Path) -> None:
     control = Control(tmp_path)
     alice = control.hold("alice")
@@ -238,6 +240,7 @@ def test_the_lease_of_a_killed_run_is_taken_over_at_once(tmp_path: Path) -> None
     assert read(control.lease) is None
 
 
+@pytest.mark.long
 def test_a_run_that_is_killed_while_it_waits_does_not_acquire_the_lease(tmp_path: Path) -> None:
     control = Control(tmp_path)
     acquire(control.lease, OTHER)
@@ -250,6 +253,7 @@ def test_a_run_that_is_killed_while_it_waits_does_not_acquire_the_lease(tmp_path
     assert read(control.lease) is None
 
 
+@pytest.mark.long
 def test_runs_with_several_hosts_do_not_wait_for_each_other(tmp_path: Path) -> None:
     """The first run has gpu-1 and waits for gpu-2; so must the second, whose inventory begins with gpu-2."""
     control = Control(tmp_path)

@@ -97,6 +97,7 @@ def test_every_host_is_planned_with_its_own_variables(tmp_path: Path) -> None:
     assert len(engines) == 2
 
 
+@pytest.mark.long
 def test_play_variables_override_the_inventory_and_the_request_overrides_both(tmp_path: Path) -> None:
     """Templates in the inventory may use variables that only the play sets."""
     flat = {"a": variables(**GOOD), "b": variables(**GOOD, precision="float16")}
@@ -160,6 +161,7 @@ def test_a_single_reason_is_in_the_singular() -> None:
     assert refusal_message([]) == ""
 
 
+@pytest.mark.long
 def test_a_warning_names_its_hosts_unless_it_applies_to_all(tmp_path: Path) -> None:
     limits = {"max_batch_size": 1}
     hosts = {"a": variables(**GOOD, limits=limits), "b": variables(**GOOD), "c": variables(**GOOD, limits=limits)}
@@ -185,6 +187,7 @@ def test_a_verbose_table_has_what_is_not_verified(tmp_path: Path) -> None:
     assert [line for line in played.result["table"] if line.startswith("- ")]
 
 
+@pytest.mark.long
 def test_gateways_are_planned_with_their_own_variables_and_addresses(tmp_path: Path) -> None:
     own = variables(gateway={"certificate": "site.pem", "port": 8444}, gateway_keys="keys.yml", endpoint={"port": 9000})
     hosts = {"a": {**variables(**GOOD), **own, "ansible_host": "192.0.2.1"}, "b": variables(**GOOD)}
@@ -229,6 +232,7 @@ def test_facts_have_one_source(tmp_path: Path) -> None:
     assert "trtllm_host_facts_file and trtllm_host_shape are both set" in " ".join(played.said.split())
 
 
+@pytest.mark.long
 def test_a_plan_by_shape_needs_no_token(tmp_path: Path) -> None:
     hosts = {"a": variables(model="llama-3.1-8b")}
     played = Played(tmp_path, hosts, {"host_shape": "BM.GPU4.8"})
@@ -236,6 +240,7 @@ def test_a_plan_by_shape_needs_no_token(tmp_path: Path) -> None:
     assert Played(tmp_path, hosts, {"host_facts": {"a": host(artifacts=[])}}).result["refused"] == ["a"]
 
 
+@pytest.mark.long
 def test_a_plan_by_shape_says_which_storage_the_host_needs(tmp_path: Path) -> None:
     shape = {"host_shape": "BM.GPU4.8"}
     assert "[WARNING]: trtllm_storage: " in Played(tmp_path, {"a": variables(**GOOD)}, shape).said
@@ -253,6 +258,7 @@ def test_conversions_have_the_token_of_their_first_host(tmp_path: Path) -> None:
 # --- facts, and what is written
 
 
+@pytest.mark.long
 def test_measured_speeds_replace_estimates_in_the_result_and_in_the_file(tmp_path: Path) -> None:
     hosts = {name: variables(**GOOD) for name in ("a", "b")}
     key = Played(tmp_path, hosts, {}).default()["estimate"]["key"]
@@ -288,6 +294,7 @@ def fixture_gated_hub() -> Iterator[str]:
         server.shutdown()
 
 
+@pytest.mark.long
 def test_the_token_may_be_encrypted_with_vault(tmp_path: Path, gated_hub: str) -> None:
     (tmp_path / "token").write_text("t0ken\n")
     (tmp_path / "password").write_text("hunter2")
@@ -317,6 +324,7 @@ def record(folder: Path) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.long
 def test_recorded_facts_of_other_hosts_are_kept_and_planned_with(tmp_path: Path) -> None:
     """As in a play for a batch of the fleet: their artifacts do not have to be created again."""
     hosts = {name: variables(**GOOD) for name in "abc"}
@@ -363,6 +371,7 @@ def test_check_mode_writes_nothing(tmp_path: Path) -> None:
     assert not (tmp_path / "plan.json").exists() and not (tmp_path / "facts.json").exists()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("option", ["plan_file", "record_file"])
 def test_diff_mode_shows_the_changes_of_a_file(tmp_path: Path, option: str) -> None:
     """Also those that check mode would make, and that of a file with something else in it."""
@@ -394,6 +403,7 @@ def test_a_file_that_cannot_be_written_is_named(tmp_path: Path, option: str) -> 
     assert f"cannot write the plan or the facts to {path}" in played.result["msg"]
 
 
+@pytest.mark.long
 def test_no_output_and_no_file_shows_a_secret(tmp_path: Path) -> None:
     url = "https://ops:S3CRETCANARY@git.example.com/x"
     source = {"repository": url, "commit": "1" * 40}

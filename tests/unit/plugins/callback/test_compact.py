@@ -14,6 +14,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 from ansible_collections.tritonops.trtllm.plugins.callback.compact import described
 
@@ -56,6 +57,7 @@ def fail(message: Any, **keywords: Any) -> dict[str, Any]:
     return {"ansible.builtin.fail": {"msg": message}, **keywords}
 
 
+@pytest.mark.long
 def test_a_change_is_one_line_and_what_did_not_change_is_none(tmp_path: Path) -> None:
     only_one = "inventory_hostname == 'one'"
     tasks = [
@@ -132,6 +134,7 @@ def test_failed_items_follow_the_changed_ones(tmp_path: Path) -> None:
     assert text.count("Origin: ") == 1
 
 
+@pytest.mark.long
 def test_a_failure_that_is_handled_does_not_look_like_the_end(tmp_path: Path) -> None:
     (tmp_path / "inner.yml").write_text(json.dumps([{"name": "Block", "block": [fail("deep", name="Fail inside")]}]))
     for way in ("import_tasks", "include_tasks"):
@@ -179,6 +182,7 @@ def test_unreachable_hosts(tmp_path: Path) -> None:
     assert re.search(r"^unreachable: \[away\] Reach again\n.*no route", text, re.MULTILINE)
 
 
+@pytest.mark.long
 def test_what_is_secret_stays_so(tmp_path: Path) -> None:
     secret = {"no_log": True, "ignore_errors": True}
     tasks: list[dict[str, Any]] = [
@@ -194,6 +198,7 @@ def test_what_is_secret_stays_so(tmp_path: Path) -> None:
     assert text.count("the output has been hidden") == 3 and "\nchanged: [one] Copy\n" in text
 
 
+@pytest.mark.long
 def test_diffs_are_shown_if_wanted_below_the_task(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("old\n")
     copy = {"content": "new\n", "dest": "{{ playbook_dir }}/{{ item }}"}
@@ -214,6 +219,7 @@ def test_warnings_of_tasks_that_are_not_shown_are(tmp_path: Path) -> None:
     assert "[WARNING]: " in text and "/nowhere/at/all" in text
 
 
+@pytest.mark.long
 def test_verbose_is_the_default_callback(tmp_path: Path) -> None:
     tasks: list[dict[str, Any]] = [
         {"name": "Set", "ansible.builtin.set_fact": {"what": "{{ item }}"}, "loop": [1, 2], "when": "item == 1"},

@@ -309,6 +309,7 @@ class Killed(Exception):
     """Ends a run in the middle of a removal."""
 
 
+@pytest.mark.long
 def test_a_killed_removal_can_be_continued(
     run: t.Callable[..., Result], root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

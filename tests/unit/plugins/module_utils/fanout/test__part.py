@@ -128,6 +128,7 @@ def fixture_fleet(tmp_path: Path) -> t.Iterator[Fleet]:
     fleet.close()
 
 
+@pytest.mark.long
 def test_hosts_have_the_artifact_in_place(fleet: Fleet) -> None:
     for number in (1, 2, 3):
         fleet.start(number, 3)
@@ -162,6 +163,7 @@ def test_with_blocked_ports_https_is_used(fleet: Fleet) -> None:
     assert fleet.result(1)["sent"] == TOTAL
 
 
+@pytest.mark.long
 def test_hosts_do_not_wait_for_each_other_without_the_maker(fleet: Fleet) -> None:
     fleet.start(2, 3)
     fleet.start(3, 3)
@@ -169,6 +171,7 @@ def test_hosts_do_not_wait_for_each_other_without_the_maker(fleet: Fleet) -> Non
         assert "0.0 % were received within" in fleet.failure(number)
 
 
+@pytest.mark.long
 def test_if_https_is_blocked_as_well_the_failure_says_so(fleet: Fleet) -> None:
     fleet.start(2, 2)
     failure = fleet.failure(2)
@@ -190,6 +193,7 @@ def test_a_killed_host_continues_by_https(fleet: Fleet) -> None:
     assert fleet.is_in_place(2)
 
 
+@pytest.mark.long
 def test_when_the_maker_is_killed_others_fail_and_continue_later(fleet: Fleet) -> None:
     fleet.start(1, 2, rate=1_000_000)
     fleet.start(2, 2)
@@ -214,6 +218,7 @@ def damage(path: Path) -> None:
         stream.write(bytes([byte[0] ^ 1]))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("torrent", ["before", "after", "none"])
 def test_what_is_not_the_recorded_file_is_never_in_place(fleet: Fleet, torrent: str) -> None:
     damage(fleet.dest(1) / "model 1.safetensors")
