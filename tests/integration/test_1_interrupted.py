@@ -31,6 +31,7 @@ def test_check_mode_on_a_bare_host_predicts_and_changes_nothing(site: Site) -> N
     assert site.snapshot() == before
 
 
+@pytest.mark.long
 def test_an_interrupted_package_installation_is_finished_by_the_next_run(site: Site) -> None:
     site.play_and_kill("site", UNPACKING, victims=PACKAGE_MANAGER)
     assert site.read("dpkg", "--audit") != ""
@@ -40,6 +41,7 @@ def test_an_interrupted_package_installation_is_finished_by_the_next_run(site: S
     assert not site.exists(f"{site.root}/venv")
 
 
+@pytest.mark.long
 def test_docker_is_stopped_while_it_loads_the_image(site: Site) -> None:
     played = site.play_and_disrupt("site", pattern=f"{site.root}/image/*.partial", command=STOP_DOCKER)
     assert played.returncode != 0
@@ -49,6 +51,7 @@ def test_docker_is_stopped_while_it_loads_the_image(site: Site) -> None:
     site.run("sh", "-c", f"rm --recursive {site.root}/image/*.partial")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_killed_step_leaves_nothing_under_a_final_name(site: Site, stage: str) -> None:
     site.play_and_kill("site", f"{site.root}/{stage}/*.partial/payload")
@@ -59,7 +62,7 @@ def test_a_killed_step_leaves_nothing_under_a_final_name(site: Site, stage: str)
 
 def test_the_next_run_succeeds_and_shows_its_progress(site: Site, slow_hub: str) -> None:
     # Slow enough to show progress on any machine.
-    site.run("sh", "-c", f"rm --recursive {site.root}/weights/*")
+    site.run("sh", "-c", f"rm --recursive --force {site.root}/weights/*")
     played = site.play("rehearse", variables={"trtllm_weights": {"endpoint": slow_hub}})
     assert played.returncode == 0
     assert played.recap["failed"] == 0

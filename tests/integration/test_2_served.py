@@ -174,6 +174,7 @@ def test_a_second_run_changes_nothing_and_predicts_nothing(site: Site) -> None:
         assert played.changed == 0, played.output[-3000:]
 
 
+@pytest.mark.long
 @pytest.mark.skipif(not NEWER_CORE.exists(), reason="there is no Python 3.12 for the newer ansible-core")
 def test_the_newer_ansible_core_changes_nothing_either(site: Site) -> None:
     played = site.play("site", venv=NEWER_CORE)
@@ -187,12 +188,14 @@ def test_verify_proves_the_served_release(site: Site) -> None:
     assert "cloud computing" in played.output.lower()
 
 
+@pytest.mark.long
 def test_the_service_restarts_after_a_crash_of_the_server(site: Site) -> None:
     site.run("docker", "kill", "--signal", "KILL", "trtllm-default")
     site.wait(180, lambda: "NRestarts=1" in site.read("systemctl", "show", site.unit, "-p", "NRestarts"))
     assert site.play("verify").returncode == 0
 
 
+@pytest.mark.long
 def test_the_service_runs_after_a_reboot(site: Site) -> None:
     subprocess.run(["docker", "restart", HOST], check=True, capture_output=True)
     site.wait(180, lambda: site.run("systemctl", "is-active", "docker.service", check=False).returncode == 0)

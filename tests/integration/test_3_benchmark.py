@@ -156,7 +156,8 @@ def test_a_server_is_measured_through_the_gateway(fleet: Fleet, tmp_path: Path) 
     assert len(records) == level["answered"] == 2 * EACH and level["failed"] == 0
     assert {record["metrics"]["usage_completion_tokens"]["value"] for record in records} == {ANSWER}
     assert level["prompt_tokens"] == PROMPT
-    assert level["tokens_per_second"] == pytest.approx(found["output_token_throughput"]["avg"], rel=0.05)
+    # Its clock begins and ends at other moments, which is more on a busy machine.
+    assert level["tokens_per_second"] == pytest.approx(found["output_token_throughput"]["avg"], rel=0.3)
     assert level["tokens_per_second"] == pytest.approx(2 * EACH * ANSWER / found["benchmark_duration"]["avg"])
     assert level["first_token"]["mean"] == pytest.approx(mean(records, "time_to_first_token"))
     assert level["between_tokens"]["mean"] == pytest.approx(mean(records, "inter_token_latency"))

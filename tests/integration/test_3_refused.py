@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 from site_under_test import GatedHub, Site
 
+pytestmark = pytest.mark.long
+
 
 @pytest.mark.parametrize(
     ("variables", "expected"),

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import json
 
+import pytest
 from site_under_test import Site
+
+pytestmark = pytest.mark.long
 
 LARGER_QUEUE = {"trtllm_repository_parameters": {"tensorrt_llm": {"max_queue_size": "16"}}}
 NOWHERE = {"trtllm_repository_overrides": {"tensorrt_llm": {"parameters": {"gpt_model_path": "/nowhere"}}}}

@@ -10,9 +10,12 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
 import requests
 from site_under_test import MODELS, Site
 from test_4_release import LARGER_QUEUE
+
+pytestmark = pytest.mark.long
 
 PORTS = {"http_port": 8100, "grpc_port": 8101, "metrics_port": 8102}
 SECOND = {

@@ -15,6 +15,8 @@ import pytest
 from site_under_test import PROJECT, Site
 from test_4_release import LARGER_QUEUE
 
+pytestmark = pytest.mark.long
+
 # Runs with the host's Python.
 ASK = """
 import json, sys, requests

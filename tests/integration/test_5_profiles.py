@@ -16,6 +16,8 @@ import requests
 import yaml
 from site_under_test import MODELS, SERVER, STATE, Site
 
+pytestmark = pytest.mark.long
+
 QUESTION = "What is cloud computing?"
 LLMAPI = {"trtllm_profile": "llmapi"}
 SERVE = {"trtllm_profile": "serve"}

@@ -19,6 +19,8 @@ import yaml
 from site_under_test import MODELS, PROJECT, STATE, Site
 from tokenizers import Tokenizer
 
+pytestmark = pytest.mark.long
+
 MODEL = PROJECT / "rehearsal/mixtral/tiny-mixtral"
 EIGHT = {"tensor": 8, "moe_tensor": 2, "moe_expert": 4}
 FOUR = {"tensor": 2, "pipeline": 2}

@@ -10,7 +10,10 @@ import subprocess
 import threading
 from pathlib import Path
 
+import pytest
 from site_under_test import CANARY, HOST, GatedHub, Site
+
+pytestmark = pytest.mark.long
 
 WATCH = "/root/watch-for-the-canary"
 

@@ -13,6 +13,8 @@ from urllib.parse import urlsplit
 import pytest
 from site_under_test import Site
 
+pytestmark = pytest.mark.long
+
 SMALL = "/mnt/small"
 ROOT = f"{SMALL}/trtllm"
 # A root folder on a separate disk, for the steps up to the engine. The Python environment is not tested here.

@@ -11,8 +11,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from host_comparison import differences
 from site_under_test import FOUND, PROJECT, Site
+
+pytestmark = pytest.mark.long
 
 GALAXY = Path(sys.executable).with_name("ansible-galaxy")
 
@@ -25,7 +28,7 @@ def test_the_collection_runs_from_its_tarball(site: Site, tmp_path: Path) -> Non
     subprocess.run([GALAXY, "collection", "install", "--force", "--no-deps", "-p", installed, tarball], check=True)
     played = site.play("verify", "-vv", environment={"ANSIBLE_COLLECTIONS_PATH": str(installed)})
     assert played.returncode == 0
-    assert f"task path: {installed}/ansible_collections/tritonops/trtllm/roles/triton_service/" in played.output
+    assert f"task path: {installed}/ansible_collections/tritonops/trtllm/roles/release_service/" in played.output
 
 
 def test_teardown_keeps_what_trtllm_keep_lists(site: Site) -> None:

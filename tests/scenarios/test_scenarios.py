@@ -16,6 +16,8 @@ from _pytest.mark import ParameterSet
 
 PROJECT = Path(__file__).resolve().parents[2]
 ROLES = {folder.name for folder in (PROJECT / "roles").iterdir()}
+# They take longer than all others that are named after a role. The rehearsed site installs most of what they do.
+LONG = {"docker_vendor", "observability", "serve_service", "triton_service", "trtllm_backend"}
 
 
 def needs_machine(scenario: Path) -> bool:
@@ -34,7 +36,7 @@ def is_of_one_role(scenario: Path) -> bool:
 def lane(scenario: Path) -> list[pytest.MarkDecorator]:
     if needs_machine(scenario):
         return [pytest.mark.drill]
-    return [] if is_of_one_role(scenario) else [pytest.mark.long]
+    return [] if is_of_one_role(scenario) and scenario.name not in LONG else [pytest.mark.long]
 
 
 def scenarios() -> list[ParameterSet]:
