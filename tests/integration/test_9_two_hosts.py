@@ -77,19 +77,13 @@ def records(host: Site) -> dict[str, dict[str, Any]]:
 
 def made(output: str, task: str) -> set[str]:
     """The hosts on which a task has changed something."""
-    parts = output.split("\nTASK [")[1:]
-    return {host for part in parts if f"{task}]" in part.partition("\n")[0] for host in changed_by(part)}
-
-
-def changed_by(part: str) -> list[str]:
-    return re.findall(r"^changed: \[(\w+)\]", part, re.MULTILINE)
+    return set(re.findall(rf"^changed: \[(\w+)\] .*: {task}", output, re.MULTILINE))
 
 
 def test_one_host_makes_every_artifact(hosts: dict[str, Site], tmp_path: Path) -> None:
     first = hosts["gpu1"]
     played = first.play("site", variables=variables())
     assert played.returncode == 0
-    assert "engine/" in played.output and "made by gpu1, copied by gpu2" in played.output
     for task in ("Fetch the model files", "Convert the weights to a checkpoint", "Build the engine"):
         assert made(played.output, task) == {"gpu1"}, task
     known = {name: records(host) for name, host in hosts.items()}
