@@ -64,25 +64,25 @@ hosts: stage ## Test the rehearsed site and run the scenarios of single roles
 hosts-all: stage ## Test the rehearsed site and run every scenario except the drills
 	$(on_hosts) "not drill"
 
-# check_and_stage UNIT-TESTS
+# check_and_stage SANITY-OPTION UNIT-TESTS
 # Staging mostly waits for downloads, so linters and tests run at the same time; linters mostly use one processor.
 define check_and_stage
 @mkdir -p .cache; \
 $(MAKE) --no-print-directory stage >.cache/stage.log 2>&1 & stage=$$!; \
 $(MAKE) --no-print-directory lint >.cache/lint.log 2>&1 & lint=$$!; \
-$(MAKE) --no-print-directory sanity; checks=$$?; \
+scripts/sanity $(1); checks=$$?; \
 wait $$lint || checks=1; cat .cache/lint.log; \
-[ $$checks -ne 0 ] || $(MAKE) --no-print-directory $(1) || checks=1; \
+[ $$checks -ne 0 ] || $(MAKE) --no-print-directory $(2) || checks=1; \
 wait $$stage || { cat .cache/stage.log; exit 1; }; \
 exit $$checks
 endef
 
 test: setup ## Test a change: linters, sanity tests, unit tests, the rehearsed site, scenarios of the roles
-	$(call check_and_stage,unit)
+	$(call check_and_stage,--first,unit)
 	@$(MAKE) --no-print-directory hosts
 
 test-all: setup ## Run all tests except the drills; this is what CI runs
-	$(call check_and_stage,unit-all)
+	$(call check_and_stage,,unit-all)
 	@$(MAKE) --no-print-directory hosts-all
 
 drills: stage ## Run the slowest tests: on virtual machines, and of a fleet under load (docs/testing.md says when)
