@@ -101,6 +101,7 @@ def test_become_makes_no_difference(file: Path) -> None:
     assert "gpu001: ['gpu001 at 10.0.0.2']" in played(file.parent, replaying(file), "-e", "becomes=true")
 
 
+@pytest.mark.long
 def test_an_unknown_call_fails(file: Path) -> None:
     output = played(file.parent, replaying(file), "-e", "folder=usr")
     assert 'there is no recorded result for: stat {"path": "/usr"}' in output and "failed=1" in output

@@ -94,6 +94,7 @@ def test_a_host_is_drained_and_restarted_under_streams(fleet: Fleet, gateway: Ga
     wait_for(lambda: fleet.chat(CHAT).status_code == 200 and served_by(fleet, "gpu1") > before)
 
 
+@pytest.mark.long
 def test_waiting_has_an_end_and_says_what_is_left(fleet: Fleet, gateway: Gateway) -> None:
     with fleet.streams(2, 60):
         assert "gpu1 still has 1 requests under way" in gateway.failure("gpu1", "drain", wait=1)
@@ -154,6 +155,7 @@ def test_a_reload_cuts_no_stream(fleet: Fleet) -> None:
     assert fleet.chat(CHAT).status_code == 200
 
 
+@pytest.mark.long
 def test_a_reload_of_an_endpoint_cuts_no_stream(fleet: Fleet) -> None:
     with fleet.streams(10, 40):
         fleet.endpoints["gpu1"].reload()
@@ -191,6 +193,7 @@ def seconds_of_chats(fleet: Fleet, count: int) -> float:
     return time.monotonic() - began
 
 
+@pytest.mark.long
 def test_a_dead_model_server_is_taken_out_and_its_requests_go_elsewhere(fleet: Fleet) -> None:
     fleet.models["gpu1", "chat"].shutdown()
     fleet.models["gpu1", "chat"].server_close()
@@ -342,9 +345,10 @@ def other(fleet: Fleet, request: pytest.FixtureRequest) -> Iterator[HAProxy]:
 
 
 def port_of(gateway: HAProxy) -> int:
-    return int(re.findall(r"bind 127\.0\.0\.1:(\d+) ssl .* alpn", gateway.config.read_text())[0])
+    return int(re.findall(r"bind 127\.0\.0\.1:(\d+) .* alpn h2", gateway.config.read_text())[0])
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("other", ["peers"], indirect=True)
 def test_a_standby_continues_with_the_counters(fleet: Fleet, other: HAProxy) -> None:
     key = ApiKey("search", hash_of("sk-search"), tokens_per_minute=100)
@@ -356,6 +360,7 @@ def test_a_standby_continues_with_the_counters(fleet: Fleet, other: HAProxy) -> 
     assert fleet.chat(text, "sk-search", port_of(other)).status_code == 429
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("other", ["peers"], indirect=True)
 def test_peers_want_a_certificate_of_the_authority(fleet: Fleet, other: HAProxy, tmp_path: Path) -> None:
     port = int(re.findall(r"bind 127\.0\.0\.1:(\d+) ssl .* verify required\n", other.config.read_text())[0])
@@ -517,6 +522,7 @@ def test_a_removed_gateway_is_refused_at_once_on_an_open_connection(
         assert client.get(url, headers=headers).status_code == 403
 
 
+@pytest.mark.long
 def test_the_gateway_does_not_trust_another_host_in_the_place_of_one(fleet: Fleet) -> None:
     fleet.certificate(fleet.folder / "gpu1/certificate.pem", "gpu9", "server")
     fleet.endpoints["gpu1"].reload()
@@ -525,6 +531,7 @@ def test_the_gateway_does_not_trust_another_host_in_the_place_of_one(fleet: Flee
     assert served_by(fleet, "gpu1") == 0
 
 
+@pytest.mark.long
 def test_a_renewed_certificate_needs_a_reload_only(fleet: Fleet) -> None:
     def served() -> dict[str, Any]:
         plain = socket.create_connection(("localhost", fleet.port))

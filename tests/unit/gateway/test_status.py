@@ -65,10 +65,11 @@ def rows(fleet: Fleet, root: RootFolder, tmp_path: Path, capsys: pytest.CaptureF
     return call
 
 
+@pytest.mark.long
 def test_streams_under_way_are_in_flight_and_a_drained_host_is_out(
     fleet: Fleet, rows: Callable[..., Rows], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with fleet.streams(4, 100):
+    with fleet.streams(4, 300):
         before = rows()
         folder = fleet.gateway.folder
         options = {"socket": str(folder / "socket"), "states_file": str(folder / "states.map")}

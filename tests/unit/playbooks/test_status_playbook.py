@@ -51,6 +51,7 @@ def fixture_root(tmp_path: Path) -> str:
     return str(root.path)
 
 
+@pytest.mark.long
 def test_every_host_has_a_row(tmp_path: Path, root: str) -> None:
     hosts = {
         # The first one, because it would run the tasks that run once.
@@ -68,6 +69,7 @@ def test_every_host_has_a_row(tmp_path: Path, root: str) -> None:
     assert "\ngone: unreachable: " in run.said and "\ngpu1 " in run.said
 
 
+@pytest.mark.long
 def test_no_host_can_be_reached(tmp_path: Path) -> None:
     run, rows = status(tmp_path, {"gpu1": GONE, "gpu2": GONE})
     assert run.rc == 0 and list(rows) == ["gpu1", "gpu2"], run.said

@@ -281,6 +281,7 @@ def tiny_mixtral(tmp_path: Path) -> Path:
     return shutil.copytree(PROJECT / "rehearsal/mixtral/tiny-mixtral", tmp_path / "hf")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("flags", ["--tp_size 8", "--tp_size 2 --pp_size 2", "--tp_size 4 --moe_ep_size 4"])
 def test_a_mixture_of_experts_in_ranks_answers_like_transformers(tiny_mixtral: Path, flags: str) -> None:
     count, prompts, expected = reference()
@@ -462,6 +463,7 @@ def mpirun(world_size: int, *arguments: str) -> subprocess.CompletedProcess[str]
     )
 
 
+@pytest.mark.long
 @needs_mpi
 def test_processes_over_mpi_compute_the_same(snapshot: Snapshot) -> None:
     source = snapshot(**MIXTRAL)

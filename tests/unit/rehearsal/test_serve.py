@@ -311,6 +311,7 @@ def test_requests_share_the_batch(client: OpenAI) -> None:
     stream.close()
 
 
+@pytest.mark.long
 def test_streams_end_before_the_server_does(tmp_path: Path) -> None:
     with serve(tmp_path, SMOLLM2) as server:
         stream = server.client().completions.create(prompt="Once", max_tokens=24, **ENDLESS, **GREEDY)

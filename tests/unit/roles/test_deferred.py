@@ -108,6 +108,7 @@ def test_new_scripts_of_the_running_release_are_left_to_the_roll(host: Host) -> 
     assert host.switch("old", scripts_change=True) == "default" and host.restarts == []
 
 
+@pytest.mark.long
 def test_a_release_that_runs_is_proved_at_once(host: Host) -> None:
     assert host.switch("old") == "" and host.restarts == []
 

@@ -169,6 +169,7 @@ def test_one_host_fetches_and_the_others_copy(fleet: Fleet) -> None:
     assert all("changed=0 " in line for line in counts(again.stdout).values())
 
 
+@pytest.mark.long
 def test_without_a_group_no_task_is_added(fleet: Fleet) -> None:
     fleet.groups = []
     done = fleet.run()

@@ -136,6 +136,7 @@ def test_an_unknown_variable_of_the_play_is_refused_for_every_host(tmp_path: Pat
     assert played.default("b")["needs"]["hub"]["repository"]
 
 
+@pytest.mark.long
 def test_variables_that_planning_does_not_read_may_be_undefined_templates(tmp_path: Path) -> None:
     later = {"trtllm_ca_bundle": "{{ a_fact_of_a_later_task }}"}
     played = Played(
@@ -356,6 +357,7 @@ def test_other_hosts_without_recorded_facts_are_ignored(tmp_path: Path) -> None:
     assert list(plan) == ["artifacts", "fanout", "gateway", "hosts", "targets"] and list(plan["hosts"]) == ["a"]
 
 
+@pytest.mark.long
 def test_a_file_that_is_not_a_record_is_not_changed(tmp_path: Path) -> None:
     for content in ("{", json.dumps(host())):
         (tmp_path / "facts.json").write_text(content)
@@ -396,6 +398,7 @@ def test_diff_mode_shows_the_changes_of_a_file(tmp_path: Path, option: str) -> N
         assert Played(tmp_path, {"a": variables(**GOOD)}, arguments, "--diff").result["changed"]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("option", ["plan_file", "record_file"])
 def test_a_file_that_cannot_be_written_is_named(tmp_path: Path, option: str) -> None:
     path = str(tmp_path / "none/file.json")

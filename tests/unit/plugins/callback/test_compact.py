@@ -125,6 +125,7 @@ def test_the_items_of_a_loop_can_be_delegated_to_different_hosts(tmp_path: Path)
     assert "changed: [three] Tell both (one, two)\nchanged: [three -> one] Tell one" in text
 
 
+@pytest.mark.long
 def test_failed_items_follow_the_changed_ones(tmp_path: Path) -> None:
     loop = run(["{{ item }}"], name="Loop", loop=["true", "false", "/bin/true"], ignore_errors=True)
     templates = run(["{{ item.x }}"], name="Template", loop=[{"x": "true"}, {}], loop_control={"label": "-"})
@@ -152,6 +153,7 @@ def test_a_failure_that_is_handled_does_not_look_like_the_end(tmp_path: Path) ->
         assert "failed: [one] Fail inside\ndeep\n" in printed(tmp_path, [handled], inventory=ONE)
 
 
+@pytest.mark.long
 def test_one_failure_can_be_the_end_for_all_hosts(tmp_path: Path) -> None:
     tasks = [fail("no more", name="Fail", when="inventory_hostname == 'one'"), run(["true"], name="Go on")]
     text = printed(tmp_path, tasks, any_errors_fatal=True)

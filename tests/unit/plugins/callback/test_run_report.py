@@ -43,6 +43,7 @@ def fail(message: str, **keywords: Any) -> dict[str, Any]:
     return {"ansible.builtin.fail": {"msg": message}, **keywords}
 
 
+@pytest.mark.long
 def test_a_report_has_what_happened_and_no_secret(tmp_path: Path) -> None:
     on_two = "inventory_hostname == 'two'"
     tasks = [

@@ -262,6 +262,7 @@ def test_a_hung_server_is_out_kept_restarted_proved_and_in_again(site: Site, in_
     assert len(site.calls) == 3
 
 
+@pytest.mark.long
 def test_a_busy_server_stays(site: Site, in_rotation: t.Callable[[], bool]) -> None:
     site.run()
     site.stub.routes[GENERATE] = STALL
