@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 .NOTPARALLEL:
-.PHONY: setup docs docsite pages lint sanity unit unit-all stage molecule integration hosts hosts-all test test-all drills bench-plan bench-convert bench-site bench-scale bench-gateway bench-rolls bench-status bench-observe bench-fanout docker images rehearse rehearse-fleet rehearse-observe rehearse-clean build help
+.PHONY: setup docs docsite pages lint sanity unit unit-all stage-hosts stage molecule integration hosts hosts-all test test-all drills bench-plan bench-convert bench-site bench-scale bench-gateway bench-rolls bench-status bench-observe bench-fanout docker images rehearse rehearse-fleet rehearse-observe rehearse-clean build help
 
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 # Ansible requires a UTF-8 locale.
@@ -43,10 +43,13 @@ unit: setup ## Run the unit tests, except the long ones
 unit-all: setup ## Run all unit tests; those of plugins, playbooks and roles on both versions of ansible-core
 	@scripts/unit --all
 
-stage: setup docker ## Create what scenarios and the rehearsed site need: images, models, wheels, the load generator
+stage-hosts: setup docker ## Create what make hosts needs: images, models, wheels
 	rehearsal/bin/model
-	rehearsal/bin/images
+	rehearsal/bin/images base host backend loaded
 	rehearsal/bin/wheelhouse
+
+stage: stage-hosts ## Create what all scenarios need: in addition, the other images and the load generator
+	rehearsal/bin/images
 	rehearsal/bin/benchmark
 
 molecule: stage ## Run all scenarios one after another, or one with SCENARIO=name
@@ -58,17 +61,17 @@ integration: setup docker ## Test the rehearsed site
 # Each scenario has its own host and mostly waits for it, so two run at a time.
 on_hosts := python -m pytest --numprocesses 2 --verbose --durations 0 --durations-min 20 tests/integration tests/scenarios -m
 
-hosts: stage ## Test the rehearsed site and run the scenarios of single roles
+hosts: stage-hosts ## Test the rehearsed site and run the scenarios of single roles
 	$(on_hosts) "not long and not drill"
 
 hosts-all: stage ## Test the rehearsed site and run every scenario except the drills
 	$(on_hosts) "not drill"
 
-# check_and_stage SANITY-OPTION UNIT-TESTS
+# check_and_stage SANITY-OPTION UNIT-TESTS STAGE
 # Staging mostly waits for downloads, so linters and tests run at the same time; linters mostly use one processor.
 define check_and_stage
 @mkdir -p .cache; \
-$(MAKE) --no-print-directory stage >.cache/stage.log 2>&1 & stage=$$!; \
+$(MAKE) --no-print-directory $(3) >.cache/stage.log 2>&1 & stage=$$!; \
 $(MAKE) --no-print-directory lint >.cache/lint.log 2>&1 & lint=$$!; \
 scripts/sanity $(1); checks=$$?; \
 wait $$lint || checks=1; cat .cache/lint.log; \
@@ -78,11 +81,11 @@ exit $$checks
 endef
 
 test: setup ## Test a change: linters, sanity tests, unit tests, the rehearsed site, scenarios of the roles
-	$(call check_and_stage,--first,unit)
+	$(call check_and_stage,--first,unit,stage-hosts)
 	@$(MAKE) --no-print-directory hosts
 
 test-all: setup ## Run all tests except the drills; this is what CI runs
-	$(call check_and_stage,,unit-all)
+	$(call check_and_stage,,unit-all,stage)
 	@$(MAKE) --no-print-directory hosts-all
 
 drills: stage ## Run the slowest tests: on virtual machines, and of a fleet under load (docs/testing.md says when)
