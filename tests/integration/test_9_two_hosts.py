@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -80,7 +79,7 @@ def made(output: str, task: str) -> set[str]:
     return set(re.findall(rf"^changed: \[(\w+)\] .*: {task}", output, re.MULTILINE))
 
 
-def test_one_host_makes_every_artifact(hosts: dict[str, Site], tmp_path: Path) -> None:
+def test_one_host_makes_every_artifact(hosts: dict[str, Site]) -> None:
     first = hosts["gpu1"]
     played = first.play("site", variables=variables())
     assert played.returncode == 0
