@@ -313,6 +313,17 @@ def test_a_host_that_another_run_changes_stops_the_roll(fleet: Rolled) -> None:
     assert [path.parent.name for path in fleet.own.glob("*/lease")] == ["gpu1"]
 
 
+def test_a_rollback_to_another_route_is_refused(fleet: Rolled) -> None:
+    """Only site configures the gateways and what the endpoint asks the server for its health."""
+    for record in fleet.own.glob("*/root/**/old/release.json"):
+        kept = json.loads(record.read_text())
+        record.write_text(json.dumps({**kept, "service": {"api": "triton", "endpoint": {}, "proof": {}}}))
+    done = fleet.play()
+    said = " ".join(done.stdout.split())
+    assert done.returncode == 2 and fleet.restarts == [] and fleet.states == dict.fromkeys(HOSTS, "ready")
+    assert "the previous release of gpu1 has the route triton-chat and not openai-chat, which only site configures" in said
+
+
 # --- the plays of site, with hosts that say when they switch --------------------------------------------------------
 
 PREPARE = {
