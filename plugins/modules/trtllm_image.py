@@ -155,7 +155,8 @@ RETURN = r"""
 image:
   description:
     - The image to run, in the form V(repository@sha256:…) or V(sha256:…).
-    - For O(source=archive) it is the ID that Docker shows, which may be another digest of the image than O(digest).
+    - For O(source=archive) it is the ID that Docker shows, which may be another digest of the image than O(digest). The
+      same is true for an image that was copied from another host with M(tritonops.trtllm.image_archive).
     - In check mode it is O(reference) until a run has looked up its tag.
   returned: success
   type: str

@@ -151,6 +151,20 @@ class Docker:
             line.split(": ", 1)[1].strip() for line in lines if line.startswith(("Loaded image: ", "Loaded image ID: "))
         ]
 
+    def save(self, image: str, archive: str, progress: Progress) -> str:
+        """Write an archive of the image, as `docker save` does; returns its SHA-256."""
+        digest = hashlib.sha256()
+        progress.start("save")
+        try:
+            with open(archive, "wb") as stream:
+                for block in self._client.api.get_image(image, chunk_size=CHUNK):
+                    stream.write(block)
+                    digest.update(block)
+                    progress.advance(len(block))
+        except self._sdk.errors.DockerException as exc:
+            raise docker_error(f"cannot save {image}", exc) from exc
+        return digest.hexdigest()
+
     def pull(self, image: str, progress: Progress, login: Login) -> None:
         """Pull repository@digest or repository:tag."""
         repository, _at, digest = image.partition("@")

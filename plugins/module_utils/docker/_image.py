@@ -99,21 +99,22 @@ def image_result(request: ImageRequest, docker: Docker | None) -> dict[str, t.An
     before = read_artifact(request.dest)
     stale = reason_to_make(request.dest, request.inputs)
     image, archived = _identity(request, before), None
-    known = docker.image(image) if docker and image else None
+    name = _name(request, before, image, docker)
+    known = docker.image(name) if docker and name else None
     if request.archive and (known is None if docker else stale):
         archived = _check_archive(request, docker)
     if docker and archived:
-        image = archived.shown(docker.containerd) or request.digest
+        image = name = archived.shown(docker.containerd) or request.digest
         known = docker.image(image)
     reason = _reason(request, image, known) if docker else stale
     warnings = _check_tag(request, docker, image, is_there=known is not None) if docker and image else []
     if docker and not request.check_mode and (reason or stale or archived):
-        reason, image, known = _provide(request, docker, reason, archived)
+        reason, name, known = _provide(request, docker, reason, archived)
     known = known or {}
     return {
         "changed": reason is not None,
         "reason": reason,
-        "image": image or request.asked,
+        "image": name or request.asked,
         "image_id": known.get("Id"),
         "labels": (known.get("Config") or {}).get("Labels") or {},
         "size": known.get("Size"),
@@ -159,6 +160,16 @@ def _identity(request: ImageRequest, record: t.Mapping[str, t.Any] | None) -> st
     return recorded if repository == request.repository and DIGEST.fullmatch(digest) else None
 
 
+def _name(
+    request: ImageRequest, record: t.Mapping[str, t.Any] | None, image: str | None, docker: Docker | None
+) -> str | None:
+    """What Docker knows the image by: the id of one that was copied from another host, which Docker did not pull."""
+    if not (record and record.get("copied") and record["inputs"] == request.inputs):
+        return image
+    copy = str(record.get("image_id"))
+    return copy if DIGEST.fullmatch(copy) and (docker is None or docker.image(copy)) else image
+
+
 def _reason(request: ImageRequest, image: str | None, known: t.Mapping[str, t.Any] | None) -> str | None:
     if image is None:
         return f"the digest of {request.asked} is not recorded in {request.dest}"
@@ -202,7 +213,8 @@ def _provide(
         known = docker.image(image)
         if known is None:
             reason = reason or _reason(request, image, known)
-            known = _load(request, archived, docker, progress) if archived else _pull(request, image, docker, progress)
+            archive = str(request.archive)
+            known = load(archive, archived, docker, progress) if archived else _pull(request, image, docker, progress)
         if archived:
             image = known["Id"]
         source = request.archive or request.reference
@@ -210,8 +222,9 @@ def _provide(
     return reason, image, known
 
 
-def _load(request: ImageRequest, archived: ArchiveImage, docker: Docker, progress: Progress) -> dict[str, t.Any]:
-    loaded = docker.load(str(request.archive), progress)
+def load(archive: str, archived: ArchiveImage, docker: Docker, progress: Progress) -> dict[str, t.Any]:
+    """Load the image in the archive; returns what Docker says about it."""
+    loaded = docker.load(archive, progress)
     names = [name for name in archived if name]
     if docker.containerd and not archived.manifest and len(loaded) == 1:
         # Docker makes the manifest that the archive does not have.
@@ -219,7 +232,7 @@ def _load(request: ImageRequest, archived: ArchiveImage, docker: Docker, progres
     known = next(filter(None, map(docker.image, names)), None)
     if known is None:
         raise DockerError(
-            f"Docker loaded {request.archive}, but does not have {' or '.join(names)} afterwards: create the archive"
+            f"Docker loaded {archive}, but does not have {' or '.join(names)} afterwards: create the archive"
             " with docker save of Docker 25 or later, with one image in it"
         )
     return known

@@ -16,7 +16,7 @@ import typing as t
 from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._artifact import is_complete
 from ansible_collections.tritonops.trtllm.plugins.module_utils.host._listeners import read_text
 
-KINDS = ("image", "backend", "weights", "checkpoint", "engine")
+KINDS = ("image", "archive", "backend", "weights", "checkpoint", "engine")
 DEPLOYMENTS = "deployments"
 _DEPLOYMENT_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?")
 RELEASES, CURRENT, PREVIOUS, CACHE = "releases", "current", "previous", "cache"

@@ -20,18 +20,22 @@ from ansible_collections.tritonops.trtllm.plugins.plugin_utils.plan._host_facts 
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.request._variables import role_default
 
 Plan = Mapping[str, Any]
-# In this order, because each is made from those before it. Docker pulls images, and the templates in them are small.
-KINDS = ("weights", "checkpoint", "engine")
+# In this order, because each is made from those before it. The templates of an image are small.
+KINDS = ("image", "weights", "checkpoint", "engine")
 
 
 @dataclass(frozen=True)
 class Peer:
-    """Where the other hosts reach a host while an artifact is copied. `rate` is in bytes per second."""
+    """Where the other hosts reach a host while an artifact is copied. `rate` is in bytes per second.
+
+    `images` is whether the host copies images, too.
+    """
 
     address: str
     port: int
     https_port: int
     rate: int
+    images: bool = True
 
 
 def peer_of(address: str, settings: Mapping[str, Any]) -> Peer | None:
@@ -39,7 +43,8 @@ def peer_of(address: str, settings: Mapping[str, Any]) -> Peer | None:
     if settings.get("enabled", role_default("fanout", "enabled")) is False:
         return None
     numbers = {name: int(settings.get(name, role_default("fanout", name))) for name in ("port", "https_port", "rate")}
-    return Peer(address=str(settings.get("address") or address), **numbers)
+    images = settings.get("images") is not False
+    return Peer(address=str(settings.get("address") or address), images=images, **numbers)
 
 
 def preference(name: str, size: int, facts: Mapping[str, HostFacts], hosts: list[str]) -> list[str]:
@@ -74,6 +79,8 @@ def fanout_of(
     for name in copied:
         entry = artifacts[name]
         takes_part = [host for host in entry["wanted_by"] if host in peers and name not in own[host]]
+        if name.startswith("image/"):
+            takes_part = [host for host in takes_part if peers[host].images]
         for group in _alike(name, takes_part, facts):
             if len(group) < 2 or all(name in facts[host].artifacts for host in group):
                 continue
@@ -84,7 +91,7 @@ def fanout_of(
 
 
 def _entry(host: str, peer: Peer) -> dict[str, Any]:
-    others_know = {name: value for name, value in asdict(peer).items() if name != "rate"}
+    others_know = {name: value for name, value in asdict(peer).items() if name not in ("rate", "images")}
     return {"peer": {"name": host, **others_know}, "rate": peer.rate, "groups": {}}
 
 
@@ -99,8 +106,11 @@ def _alike(name: str, hosts: list[str], facts: Mapping[str, HostFacts]) -> Itera
 
 
 def _from_own_source(plan: Plan) -> Iterator[str]:
-    """Weights that each host has in a folder or in its bundle already, so that copying them makes no sense."""
+    """What each host has in a folder, in an archive or in its bundle already, so that copying it makes no sense."""
     for made in plan["deployments"].values():
+        image = made.get("trtllm_backend", {}).get("image", {})
+        if image.get("source") == "archive":
+            yield f"image/{PurePath(image['dest']).name}"
         for snapshot in made.get("model_weights", {}).get("snapshots", []):
             if snapshot["src"] or snapshot["offline"]:
                 yield f"weights/{PurePath(snapshot['dest']).name}"

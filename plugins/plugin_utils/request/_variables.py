@@ -98,6 +98,11 @@ def _mapping(options: Mapping[str, ArgumentSpec]) -> ArgumentSpec:
     return {"type": "dict", "options": options}
 
 
+def _fanout() -> ArgumentSpec:
+    options = _only("fanout", *FANOUT)()["options"]
+    return _mapping({**options, "images": {"type": "bool"}})
+
+
 def _names(names: Iterable[str]) -> ArgumentSpec:
     return {"type": "list", "elements": "str", "choices": list(names)}
 
@@ -201,9 +206,9 @@ VARIABLES: Mapping[str, Variable] = {
         spec=_only("endpoint", *ENDPOINT),
     ),
     "trtllm_fanout": Variable(
-        "address, ports and bound of the rate for copying artifacts between hosts",
+        "address, ports and bound of the rate for copying artifacts between hosts, and whether images are copied",
         plan=True,
-        spec=_only("fanout", *FANOUT),
+        spec=_fanout,
     ),
     "trtllm_prometheus_source": Variable(
         "whether the distribution's Prometheus is installed", spec=_option("observability", "source")

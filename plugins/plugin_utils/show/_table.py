@@ -42,7 +42,7 @@ def fanout_table(fanout: Mapping[str, Any], artifacts: Mapping[str, Any]) -> str
 
 def _copied(name: str, group: Sequence[str], most: int = 5) -> str:
     maker, *others = group
-    made = "fetched" if name.startswith("weights/") else "made"
+    made = "made" if name.startswith(("checkpoint/", "engine/")) else "fetched"
     more = f" and {len(others) - most} more" if len(others) > most else ""
     return f"{made} by {maker}, copied by {', '.join(others[:most])}{more}"
 

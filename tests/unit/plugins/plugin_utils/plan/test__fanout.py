@@ -30,9 +30,10 @@ def facts(*artifacts: str, gpu: Gpu = A100, driver: str = "580.95.05", **others:
     return HostFacts(gpus=(gpu,), driver=driver, artifacts=frozenset(artifacts), **others)
 
 
-def plan(src: str = "", offline: bool = False) -> dict[str, Any]:
+def plan(src: str = "", offline: bool = False, image: str = "registry") -> dict[str, Any]:
     snapshot = {"src": src, "offline": offline, "dest": f"/opt/trtllm/{WEIGHTS}"}
-    return {"deployments": {"default": {"model_weights": {"snapshots": [snapshot]}}}}
+    backend = {"image": {"source": image, "dest": f"/opt/trtllm/{IMAGE}"}}
+    return {"deployments": {"default": {"model_weights": {"snapshots": [snapshot]}, "trtllm_backend": backend}}}
 
 
 def shared(hosts: dict[str, HostFacts], without: str = "", **plans: Any) -> dict[str, list[str]]:
@@ -48,10 +49,21 @@ def shared(hosts: dict[str, HostFacts], without: str = "", **plans: Any) -> dict
     return groups
 
 
-def test_every_artifact_but_the_image_is_copied() -> None:
+def test_every_artifact_is_copied() -> None:
     found = shared({"a": facts(), "b": facts()})
     # Each is made from those before it.
-    assert list(found.items()) == [(WEIGHTS, ["a b"]), (CHECKPOINT, ["a b"]), (ENGINE, ["a b"])]
+    assert list(found.items()) == [(IMAGE, ["a b"]), (WEIGHTS, ["a b"]), (CHECKPOINT, ["a b"]), (ENGINE, ["a b"])]
+
+
+def test_images_are_copied_unless_each_host_has_an_archive_or_wants_to_pull() -> None:
+    hosts = {"a": facts(), "b": facts(), "c": facts()}
+    assert shared(hosts)[IMAGE] == shared(hosts, a=plan(image="build"))[IMAGE] == ["a b c"]
+    assert shared(hosts, a=plan(image="archive"))[IMAGE] == ["b c"]
+    artifacts = {name: {"bytes": 100, "wanted_by": list(hosts)} for name in ALL}
+    peers = {name: Peer(name, 7880, 7881, 0, images=name != "b") for name in hosts}
+    found = fanout_of(artifacts, dict.fromkeys(hosts, plan()), hosts, peers)
+    assert found["groups"][:2] == [["a", "c"], ["a", "b", "c"]]
+    assert found["hosts"]["b"]["peer"] == {"name": "b", "address": "b", "port": 7880, "https_port": 7881}
 
 
 def test_one_host_or_hosts_that_have_everything_copy_nothing() -> None:
@@ -99,6 +111,7 @@ def test_the_settings_of_a_host_have_defaults() -> None:
     given = {"address": "10.0.0.1", "port": "1", "https_port": 2, "rate": "3"}
     assert peer_of("gpu1.example", given) == Peer("10.0.0.1", 1, 2, 3)
     assert peer_of("gpu1.example", {"enabled": False}) is None
+    assert peer_of("gpu1.example", {"images": False}) == Peer("gpu1.example", 7880, 7881, 0, images=False)
 
 
 def test_the_plan_shows_who_makes_what() -> None:
