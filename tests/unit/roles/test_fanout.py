@@ -4,7 +4,7 @@
 
 """Hosts of a play that share artifacts: one makes them, the others copy them. Each has an address and a root folder.
 
-Engines are built in containers: tests/integration/test_9_two_hosts.py shares them, and images.
+Engines are built in containers: tests/integration/test_9_two_hosts.py shares them, and images of a real Docker.
 """
 
 from __future__ import annotations
@@ -25,8 +25,10 @@ from ansible_collections.tritonops.trtllm.tests.unit.support.ports import free_p
 from ansible_collections.tritonops.trtllm.tests.unit.support.tiny_model import tiny_mixtral
 
 KEY = "0123456789abcdef"
-NAME, CHECKPOINT = f"weights/{KEY}", f"checkpoint/{KEY}"
+NAME, CHECKPOINT, IMAGE = f"weights/{KEY}", f"checkpoint/{KEY}", f"image/{KEY}"
+DIGEST = "sha256:" + "cd" * 32
 FILES = {"config.json": b"{}", "model.safetensors": os.urandom(3_000_000)}
+STUB = PROJECT / "tests/unit/support/docker_stub"
 
 
 class Fleet:
@@ -46,6 +48,7 @@ class Fleet:
         self.entries = ["share", "weights"]
         self.settings: dict[str, Any] = {"fanout_linger": 10, "fanout_patience": 2}
         self.of_host: dict[str, dict[str, Any]] = {}
+        self.docker: dict[str, str] = {}
 
     def root(self, host: str) -> Path:
         return self.folder / host
@@ -56,12 +59,23 @@ class Fleet:
     def plan(self, host: str) -> dict[str, Any]:
         dest, root = str(self.dest(host)), str(self.root(host))
         snapshot = {"src": str(self.origin), "dest": dest, "repository": "", "revision": "", "endpoint": ""}
-        checkpoint = str(self.root(host) / CHECKPOINT)
+        checkpoint, image = str(self.root(host) / CHECKPOINT), str(self.root(host) / IMAGE)
         deployment = {
             "model_weights": {"root": root, "snapshots": [snapshot]},
             "artifacts": {
                 "weights": {"key": KEY, "dest": dest, "bytes": 1},
                 "checkpoint": {"key": KEY, "dest": checkpoint, "bytes": 1},
+                "image": {"key": KEY, "dest": image, "bytes": 1},
+            },
+            "trtllm_backend": {
+                "root": root,
+                "image": {
+                    "source": "registry",
+                    "reference": "registry.example/triton",
+                    "digest": DIGEST,
+                    "name": f"registry.example/triton@{DIGEST}",
+                    "dest": image,
+                },
             },
             "engine_build": {
                 "release": "0.9.0",
@@ -96,6 +110,7 @@ class Fleet:
                 "ansible_async_dir": str(self.root(host) / "async"),
                 "__deployment_host": self.plan(host),
                 "__deployment_plan": self.plan(host)["deployments"][f"of-{host}"],
+                "docker_stub": str(self.folder / f"docker-{host}"),
                 **self.of_host.get(host, {}),
             }
             for host in self.names
@@ -103,6 +118,7 @@ class Fleet:
         play = {
             "hosts": "all",
             "gather_facts": False,
+            "environment": {"DOCKER_STUB": "{{ docker_stub }}", "PYTHONPATH": str(STUB), **self.docker},
             "vars": {
                 "deployment_planned": {"fanout": fanout, "hosts": {host: self.plan(host) for host in self.names}},
                 "host_python_executable": sys.executable,
@@ -235,6 +251,59 @@ def test_one_host_converts_and_the_others_copy(converts: Fleet) -> None:
     assert again.returncode == 0, again.stdout + again.stderr
     assert "Convert the weights to a checkpoint" in again.stdout
     assert all("changed=0 " in line for line in counts(again.stdout).values()), again.stdout
+
+
+@pytest.fixture(name="pulls")
+def fixture_pulls(fleet: Fleet) -> Fleet:
+    fleet.shared, fleet.entries = [IMAGE], ["share", "image"]
+    for host in fleet.names:
+        docker_of(fleet, host).mkdir()
+        (docker_of(fleet, host) / "online").touch()
+    return fleet
+
+
+def docker_of(fleet: Fleet, host: str) -> Path:
+    return fleet.folder / f"docker-{host}"
+
+
+def pulled(fleet: Fleet) -> list[str]:
+    """The hosts that have pulled the image."""
+    return [host for host in fleet.names if (docker_of(fleet, host) / "pulls").exists()]
+
+
+def has_image(fleet: Fleet, host: str) -> bool:
+    record = read_artifact(str(fleet.root(host) / IMAGE)) or {}
+    kept = [path for path in (fleet.root(host) / "archive").glob("*") if path.suffix != ".lock"]
+    return record.get("image") == f"registry.example/triton@{DIGEST}" and not kept
+
+
+@pytest.mark.long
+def test_one_host_pulls_the_image_and_the_others_load_it(pulls: Fleet) -> None:
+    done = pulls.run(forks=3)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert pulled(pulls) == ["gpu1"] and all(has_image(pulls, host) for host in pulls.names)
+    again = pulls.run(forks=3)
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert "Start the transfer" not in again.stdout
+    assert all("changed=0 " in line for line in counts(again.stdout).values()), again.stdout
+
+
+@pytest.mark.long
+def test_if_a_host_cannot_pull_the_image_another_one_does(pulls: Fleet) -> None:
+    (docker_of(pulls, "gpu1") / "online").unlink()
+    done = pulls.run(forks=3)
+    found = counts(done.stdout)
+    assert "failed=1" in found["gpu1"] and "failed=0" in found["gpu2"] and "failed=0" in found["gpu3"], done.stdout
+    assert pulled(pulls) == ["gpu2"] and has_image(pulls, "gpu2") and has_image(pulls, "gpu3")
+
+
+@pytest.mark.long
+def test_without_room_for_an_archive_each_host_pulls_the_image(pulls: Fleet) -> None:
+    pulls.docker["DOCKER_STUB_SIZE"] = str(1 << 60)
+    done = pulls.run(forks=3)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "the other hosts fetch or build the image themselves: no space left for the archive" in done.stdout
+    assert pulled(pulls) == pulls.names and all(has_image(pulls, host) for host in pulls.names)
 
 
 @pytest.mark.long
