@@ -6,6 +6,9 @@
 
 The same requests are sent to the model server directly and through both, in turn, over connections that are kept. What
 HAProxy needs without requests, mostly for health checks, is measured before and subtracted from the CPU time of tokens.
+Streams get their tokens at the same time, as from TensorRT-LLM: each iteration of its executor makes one token of every
+request under way. HAProxy then wakes up once for several of them. What a token costs that comes at a time of its own is
+measured as well.
 For comparison, the streams are also sent through two HAProxies that do nothing but TLS on both legs. Like those of the
 roles, they send each token at once: without `option http-no-delay` they need less than half, but tokens come in threes.
 `--write` writes the table to docs/benchmarks.md.
@@ -26,7 +29,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import httpx2
-from ansible_collections.tritonops.trtllm.tests.unit.gateway.fleet import Fleet, HAProxy, free_port
+from ansible_collections.tritonops.trtllm.tests.unit.gateway.fleet import Fleet, HAProxy, ModelServer, free_port
 from report import machine, table, write_section
 
 STREAMS = 50
@@ -118,6 +121,21 @@ def streams(way: Way) -> Streams:
     return Streams(rate, (way.cpu_seconds() - before) / (STREAMS * TOKENS), idle / rate)
 
 
+@dataclass(frozen=True)
+class Measured:
+    """Streams whose tokens come at the same time, and streams whose tokens come one by one."""
+
+    in_steps: Streams
+    one_by_one: Streams
+
+
+def both(way: Way, server: ModelServer) -> Measured:
+    found = []
+    for server.in_steps in (True, False):
+        found.append(streams(way))
+    return Measured(*found)
+
+
 @contextmanager
 def bare(fleet: Fleet) -> Iterator[Way]:
     """Through two HAProxies that do nothing but TLS."""
@@ -171,7 +189,8 @@ def main() -> None:
 
 
 def measure(fleet: Fleet) -> str:
-    direct = Way(f"http://127.0.0.1:{fleet.models['gpu1', 'chat'].port}", fleet)
+    server = fleet.models["gpu1", "chat"]
+    direct = Way(f"http://127.0.0.1:{server.port}", fleet)
     through = Way(fleet.url, fleet, fleet.gateway, *fleet.endpoints.values())
     times: dict[Way, list[float]] = {direct: [], through: []}
     for _number in range(REQUESTS):
@@ -179,29 +198,29 @@ def measure(fleet: Fleet) -> str:
             seconds.append(way.first_byte())
     print("first bytes are measured", file=sys.stderr, flush=True)
     percentiles = {way: statistics.quantiles(seconds, n=100) for way, seconds in times.items()}
-    found = {way: streams(way) for way in (direct, through)}
+    found = {way: both(way, server) for way in (direct, through)}
     with bare(fleet) as way:
-        least = streams(way)
+        least = both(way, server)
     head = [
         "way",
         "first byte, ms (median)",
         "first byte, ms (p99)",
         "tokens/s",
         "CPU of a token, us",
+        "one by one, us",
         "idle, us",
     ]
     rows = [
         [
             name,
             *(f"{percentiles[way][index] * 1e3:.2f}" for index in (49, 98)),
-            f"{found[way].rate:.0f}",
-            *([f"{found[way].net * 1e6:.0f}", f"{found[way].idle * 1e6:.0f}"] if way is through else ["", ""]),
+            *costs(found[way], way is through),
         ]
         for name, way in (("direct", direct), ("gateway and endpoint", through))
     ]
-    rows.append(["TLS only", "", "", f"{least.rate:.0f}", f"{least.net * 1e6:.0f}", f"{least.idle * 1e6:.0f}"])
+    rows.append(["TLS only", "", "", *costs(least)])
     added = [percentiles[through][index] - percentiles[direct][index] for index in (49, 98)]
-    cpu, rates = found[through].net, {way: entry.rate for way, entry in found.items()}
+    cpu, rates = found[through].in_steps.net, {way: entry.in_steps.rate for way, entry in found.items()}
     bounds = {
         f"first byte {added[0] * 1e3:.2f} ms later at the median (bound 2)": added[0] <= 2e-3,
         f"{added[1] * 1e3:.2f} ms at the 99th percentile (bound 10)": added[1] <= 10e-3,
@@ -212,6 +231,12 @@ def measure(fleet: Fleet) -> str:
     verdict = f"{', '.join(bounds)}. " + (f"Exceeded: {', '.join(over)}." if over else "The bounds are kept.")
     where = f"On {machine()}; {REQUESTS} requests, then {STREAMS} streams of {TOKENS} tokens, 10 a second."
     return f"{table(head, rows)}\n\n{verdict}\n\n{where}"
+
+
+def costs(found: Measured, has_proxies: bool = True) -> list[str]:
+    """Tokens a second, and CPU time of a token in us."""
+    times = (found.in_steps.net, found.one_by_one.net, found.in_steps.idle)
+    return [f"{found.in_steps.rate:.0f}", *(f"{seconds * 1e6:.0f}" if has_proxies else "" for seconds in times)]
 
 
 if __name__ == "__main__":

@@ -64,6 +64,8 @@ class ModelServer(ThreadingHTTPServer):
     def __init__(self, token_seconds: float) -> None:
         super().__init__(("127.0.0.1", 0), _Answer)
         self.token_seconds, self.wait_seconds = token_seconds, 0.0
+        # Whether the streams get their tokens at the same time, as an iteration of in-flight batching makes them.
+        self.in_steps = False
         # Answers wait while it is not set.
         self.may_answer = threading.Event()
         self.may_answer.set()
@@ -83,6 +85,10 @@ class ModelServer(ThreadingHTTPServer):
     @property
     def metrics_port(self) -> int:
         return self.port
+
+    def until_next_token(self) -> float:
+        """In seconds."""
+        return self.token_seconds - (time.monotonic() % self.token_seconds if self.in_steps else 0)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A client that goes away is no error."""
@@ -139,7 +145,7 @@ class _Answer(BaseHTTPRequestHandler):
         for number, token in enumerate(tokens, 1):
             reason = "length" if number == len(tokens) and self.server.ends_answers else None
             self._event(json.dumps(_completion(body, delta={"content": token}, finish_reason=reason)))
-            time.sleep(self.server.token_seconds)
+            time.sleep(self.server.until_next_token())
         self._event("[DONE]")
         self.wfile.write(b"0\r\n\r\n")
 
