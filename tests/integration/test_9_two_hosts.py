@@ -18,25 +18,18 @@ from typing import Any
 import pytest
 import yaml
 from fleet_under_test import MODEL, address
-from site_under_test import REHEARSAL, STATE, Site
+from site_under_test import PROJECT, REHEARSAL, STATE, Site
 
 pytestmark = pytest.mark.long
 
 HOSTS = ("gpu1", "gpu2")
 KINDS = ("image", "weights", "checkpoint", "engine")
 REPOSITORY = "localhost:5000/backend"
-# Debian's default settings require credentials and listen on all addresses.
-SETTINGS = """\
-version: 0.1
-storage: {filesystem: {rootdirectory: /var/lib/docker-registry}}
-http: {addr: "127.0.0.1:5000"}
-"""
 PUBLISH = f"""
 set -eu
 apt-get update --quiet >&2
 apt-get install --yes --no-install-recommends docker-registry >&2
-printf %s "$2" >/etc/docker/registry/config.yml
-systemctl restart docker-registry
+sh -c "$2"
 image=$(docker load --quiet --input "$1" | sed 's/.*: //')
 docker tag "$image" {REPOSITORY}:test
 docker push --quiet {REPOSITORY}:test >&2
@@ -78,7 +71,8 @@ def publish(host: Site) -> str:
     """Push the rehearsal's image to a registry on the host, and remove it from Docker; returns its digest."""
     release = yaml.safe_load((REHEARSAL / "group_vars/all.yml").read_text())["rehearsal_release"]
     archive = yaml.safe_load((STATE / f"backend-{release}.yml").read_text())["archive"]
-    return host.read("sh", "-c", PUBLISH, "publish", archive, SETTINGS).split()[-1]
+    registry = (PROJECT / "molecule/shared/registry.sh").read_text()
+    return host.read("sh", "-c", PUBLISH, "publish", archive, registry).split()[-1]
 
 
 def variables(digest: str) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from _pytest.mark import ParameterSet
 PROJECT = Path(__file__).resolve().parents[2]
 ROLES = {folder.name for folder in (PROJECT / "roles").iterdir()}
 # They take longer than all others that are named after a role. The rehearsed site installs most of what they do.
-LONG = {"docker_vendor", "observability", "serve_service", "triton_service", "trtllm_backend"}
+LONG = {"docker_vendor", "gateway_image", "observability", "serve_service", "triton_service", "trtllm_backend"}
 
 
 def needs_machine(scenario: Path) -> bool:

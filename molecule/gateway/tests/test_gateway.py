@@ -16,17 +16,6 @@ CHAT = ASK + '--no-buffer --data \'{"model": "chat"}\' https://localhost/v1/chat
 STREAM = "".join(f"{number:02}\n" for number in range(30))
 
 
-@pytest.mark.parametrize("instance", ["gateway", "endpoint"])
-def test_an_instance_runs_as_its_own_user_without_privileges(host: Host, instance: str) -> None:
-    service = host.service(f"trtllm-haproxy@{instance}.service")
-    assert service.is_running and service.is_enabled
-    processes = [p for p in host.process.filter(comm="haproxy") if f"/etc/trtllm/{instance}/" in p.args]
-    assert {process.user for process in processes} == {"trtllm-haproxy"}
-    capabilities = host.file(f"/proc/{processes[0].pid}/status").content_string
-    # Only CAP_NET_BIND_SERVICE.
-    assert "CapBnd:\t0000000000000400" in capabilities and "NoNewPrivs:\t1" in capabilities
-
-
 @pytest.mark.parametrize(("instance", "seconds"), [("gateway", 900), ("endpoint", 600)])
 def test_systemd_waits_longer_than_haproxy_for_the_last_stream(host: Host, instance: str, seconds: int) -> None:
     assert f"hard-stop-after {seconds}s" in host.file(f"/etc/trtllm/{instance}/haproxy.cfg").content_string

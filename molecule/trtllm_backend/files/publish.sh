@@ -11,15 +11,6 @@ set -euo pipefail
 repository=$1
 file=$2
 
-# Debian's default settings require credentials and listen on all addresses.
-cat >/etc/docker/registry/config.yml <<'SETTINGS'
-version: 0.1
-storage: {filesystem: {rootdirectory: /var/lib/docker-registry}}
-http: {addr: "127.0.0.1:5000"}
-SETTINGS
-systemctl restart docker-registry
-timeout 120 sh -c 'until ss -Hltn src 127.0.0.1:5000 | grep -q .; do sleep 0.1; done'
-
 tar -C /var/cache/rehearsal/context/backend-1.2.1 -c app/all_models | docker import --change "LABEL file=$file" - "$repository:test"
 docker push --quiet "$repository:test"
 docker image inspect --format '{{index .RepoDigests 0}}' "$repository:test" | cut -d@ -f2 >"$file.new"

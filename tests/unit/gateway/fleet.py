@@ -42,7 +42,7 @@ LIBRARIES = str(Path(HAPROXY).with_name("lib"))
 TOKEN_SECONDS = 0.05
 CEILING = 4096
 # A role has the variables of those that it depends on.
-SHARED = load(ROLES / "haproxy/vars/main.yml")
+SHARED = {**load(ROLES / "haproxy/defaults/main.yml"), **load(ROLES / "haproxy/vars/main.yml")}
 BODY_BYTES = 262144
 
 
