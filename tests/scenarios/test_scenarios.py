@@ -16,8 +16,17 @@ from _pytest.mark import ParameterSet
 
 PROJECT = Path(__file__).resolve().parents[2]
 ROLES = {folder.name for folder in (PROJECT / "roles").iterdir()}
-# They take longer than all others that are named after a role. The rehearsed site installs most of what they do.
-LONG = {"docker_vendor", "gateway_image", "observability", "serve_service", "triton_service", "trtllm_backend"}
+# They take longer than all others that are named after a role. The rehearsed site installs most of what they do; recorded GPUs are
+# checked by unit tests as well.
+LONG = {
+    "docker_vendor",
+    "gateway_image",
+    "observability",
+    "preflight_gpu",
+    "serve_service",
+    "triton_service",
+    "trtllm_backend",
+}
 
 
 def needs_machine(scenario: Path) -> bool:

@@ -17,13 +17,13 @@ from ansible_collections.tritonops.trtllm.tests.unit.support.rendered_roles impo
 @pytest.mark.parametrize(
     ("variables", "says"),
     [
-        ({"trtllm_keep": "[weights,engine]"}, "must be a list"),
+        pytest.param({"trtllm_keep": "[weights,engine]"}, "must be a list", marks=pytest.mark.long),
         ({"trtllm_keep": "weights"}, "must be a list"),
-        ({"trtllm_keep": {"weights": True}}, "must be a list"),
+        pytest.param({"trtllm_keep": {"weights": True}}, "must be a list", marks=pytest.mark.long),
         ({"trtllm_keep": ["wieghts"]}, "value of keep must be one or more of"),
-        ({}, "has no .trtllm, which marks a root folder of this collection"),
+        pytest.param({}, "has no .trtllm, which marks a root folder of this collection", marks=pytest.mark.long),
         ({"trtllm_root": "/etc"}, "is a system folder"),
-        ({"trtllm_root": "/srv/../etc"}, "must not contain .."),
+        pytest.param({"trtllm_root": "/srv/../etc"}, "must not contain ..", marks=pytest.mark.long),
     ],
 )
 def test_bad_requests_are_refused(tmp_path: Path, variables: dict[str, Any], says: str) -> None:
