@@ -16,8 +16,8 @@ from _pytest.mark import ParameterSet
 
 PROJECT = Path(__file__).resolve().parents[2]
 ROLES = {folder.name for folder in (PROJECT / "roles").iterdir()}
-# They take longer than all others that are named after a role. The rehearsed site installs most of what they do, and unit tests
-# check recorded GPUs as well.
+# They take longer than all others that are named after a role. The rehearsed site installs most of what they do, and
+# unit tests check recorded GPUs as well.
 LONG = {
     "docker_vendor",
     "gateway_image",
