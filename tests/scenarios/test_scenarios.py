@@ -20,7 +20,7 @@ ROLES = {folder.name for folder in (PROJECT / "roles").iterdir()}
 # unit tests check recorded GPUs as well.
 LONG = {
     "docker_vendor",
-    "gateway_image",
+    "gateway",
     "observability",
     "preflight_gpu",
     "serve_service",
