@@ -28,6 +28,9 @@ LONG = {
     "trtllm_backend",
 }
 
+# What they prove rarely changes, and other scenarios prove most of it.
+DRILLS = {"airgap_gateway"}
+
 
 def needs_machine(scenario: Path) -> bool:
     """Whether the scenario needs a virtual machine, whose processor is emulated.
@@ -43,7 +46,7 @@ def is_of_one_role(scenario: Path) -> bool:
 
 
 def lane(scenario: Path) -> list[pytest.MarkDecorator]:
-    if needs_machine(scenario):
+    if needs_machine(scenario) or scenario.name in DRILLS:
         return [pytest.mark.drill]
     return [] if is_of_one_role(scenario) and scenario.name not in LONG else [pytest.mark.long]
 
