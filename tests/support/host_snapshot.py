@@ -21,7 +21,7 @@ VOLATILE = {
     r"/etc/\.pwd\.lock": "the lock of these tools",
     r"/etc/ld\.so\.cache": "ldconfig's cache of installed libraries",
     r"/etc/mtab": "a link to /proc",
-    r"/etc/hosts": "Docker writes it when the container starts, with its address, which others may have taken meanwhile",
+    r"/etc/hosts": "Docker writes it at each start, with an address that may be another one",
     r"/var/lib/apt/lists(/.*)?": "a cache of the repositories' package lists",
     r"/var/lib/apt/(periodic|daily_lock)(/.*)?": "the time of the last update of this cache",
     r"/var/lib/dpkg(/.*)?": "the package database; packages are compared separately",
