@@ -20,10 +20,10 @@ def test_workers_have_no_capabilities(host: Host, instance: str) -> None:
     assert sorted(process.user for process in processes) == ["root", "trtllm-haproxy"]
     for process in processes:
         status = host.file(f"/proc/{process.pid}/status").content_string
-        # CAP_SETGID, CAP_SETUID and CAP_NET_BIND_SERVICE.
-        assert "CapBnd:\t00000000000004c0" in status and "NoNewPrivs:\t1" in status
+        # CAP_KILL, CAP_SETGID, CAP_SETUID and CAP_NET_BIND_SERVICE.
+        assert "CapBnd:\t00000000000004e0" in status and "NoNewPrivs:\t1" in status
         permitted = re.search(r"CapPrm:\t([0-9a-f]+)", status)
-        assert permitted and int(permitted[1], 16) == (0 if process.user == "trtllm-haproxy" else 0x4C0)
+        assert permitted and int(permitted[1], 16) == (0 if process.user == "trtllm-haproxy" else 0x4E0)
 
 
 @pytest.mark.parametrize("instance", ["gateway", "endpoint"])
