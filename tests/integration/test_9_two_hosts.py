@@ -34,7 +34,7 @@ image=$(docker load --quiet --input "$1" | sed 's/.*: //')
 docker tag "$image" {REPOSITORY}:test
 docker push --quiet {REPOSITORY}:test >&2
 docker image inspect --format '{{{{index .RepoDigests 0}}}}' {REPOSITORY}:test | cut -d@ -f2
-docker image rm --force "$image" >&2
+docker image rm --force "$(docker image inspect --format '{{{{.Id}}}}' {REPOSITORY}:test)" >&2
 """
 
 
