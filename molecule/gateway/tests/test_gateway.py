@@ -59,7 +59,7 @@ def test_the_journal_names_the_key(host: Host) -> None:
 
 
 def test_the_model_server_is_not_reachable_from_outside(host: Host) -> None:
-    address = host.check_output("hostname --ip-address").split()[0]
+    address = host.check_output("hostname --all-ip-addresses").split()[0]
     assert host.run(f"curl --silent http://{address}:8000/").rc == 7
     # The endpoint wants a certificate.
     assert host.run(f"curl --silent --insecure https://{address}:8443/health").rc != 0
