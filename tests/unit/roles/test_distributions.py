@@ -68,7 +68,7 @@ def test_docker_repository_of_debian(system: str, path: str, suite: str) -> None
 def test_docker_packages_are_pinned_in_the_package_managers_syntax(system: str, source: str) -> None:
     docker = Role("docker", system, docker_source=source, docker_version="5:28.5.*")
     separator = "=" if SYSTEMS[system]["family"] == "Debian" else "-"
-    pinned = {"docker-ce", "docker-ce-cli", "docker.io"} & set(docker["__docker_packages"])
+    pinned = {"docker-ce", "docker-ce-cli", "docker-cli", "docker.io"} & set(docker["__docker_packages"])
     others = set(docker["__docker_packages"]) - pinned
     assert set(docker["__docker_packages_pinned"]) == others | {f"{name}{separator}5:28.5.*" for name in pinned}
     assert pinned or (source == "distribution" and separator == "-")
@@ -78,6 +78,12 @@ def test_docker_packages_are_pinned_in_the_package_managers_syntax(system: str, 
 def test_docker_packages_are_not_pinned_by_default(system: str) -> None:
     docker = Role("docker", system)
     assert docker["__docker_packages_pinned"] == docker["__docker_packages"]
+
+
+@pytest.mark.parametrize(("system", "is_own"), [("debian-12", False), ("debian-13", True), ("ubuntu-24.04", False)])
+def test_since_debian_13_dockers_command_is_a_package_of_its_own(system: str, is_own: bool) -> None:
+    docker = Role("docker", system, docker_source="distribution")
+    assert ("docker-cli" in docker["__docker_packages"]) is is_own
 
 
 @pytest.mark.parametrize("status", ["enabled", "disabled"])
