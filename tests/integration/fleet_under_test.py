@@ -126,7 +126,9 @@ class FleetUnderTest:
     def _write_inventory(self) -> None:
         """Like inventories/rehearsal/fleet.yml, with another model and other hosts."""
         known = yaml.safe_load((REHEARSAL / "fleet.yml").read_text())["all"]["vars"]
-        own = {"rehearsal_fleet": str(self.folder)}
+        own: dict[str, Any] = {"rehearsal_fleet": str(self.folder)}
+        # The clients use all gateways at the same time.
+        own["trtllm_gateway"] = {**known["trtllm_gateway"], "share": len(self.gateways)}
         hosts = {
             name: {"ansible_host": host.host, "trtllm_endpoint": {"address": address(host)}}
             for name, host in self.hosts.items()
