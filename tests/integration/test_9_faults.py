@@ -104,16 +104,18 @@ def test_one_of_two_gateways_is_restarted(fleet: FleetUnderTest, figures: Figure
 
 
 def test_two_control_nodes_at_once(fleet: FleetUnderTest, figures: Figures) -> None:
+    """If they begin within a second, each may get the leases of some hosts, and is refused by the others."""
     before = fleet.served()
     fleet.choose_release(2)
     with fleet.load() as load:
         began = time.monotonic()
         runs = [fleet.gateway.start("site") for _number in range(2)]
         outputs = [run.communicate()[0] for run in runs]
-    figures.add("two control nodes at once", load, time.monotonic() - began, "the second one is refused")
-    assert sorted(run.returncode == 0 for run in runs) == [False, True], outputs
-    refused = next(output for run, output in zip(runs, outputs) if run.returncode)
-    assert "lease" in refused
-    assert load.is_without_failure, load
+        refused = [output for run, output in zip(runs, outputs) if run.returncode]
+        again = fleet.gateway.play("site")
+    what = f"{len(refused)} of the 2 runs refused, and then another run"
+    figures.add("two control nodes at once", load, time.monotonic() - began, what)
+    assert refused and all("is changing this host" in " ".join(output.split()) for output in refused), outputs
+    assert again.returncode == 0 and load.is_without_failure, load
     after = fleet.served()
     assert len(set(after.values())) == 1 and after["gpu1"] != before["gpu1"] and fleet.rotation == ALL_UP
