@@ -192,6 +192,8 @@ def measure(fleet: Fleet) -> str:
     server = fleet.models["gpu1", "chat"]
     direct = Way(f"http://127.0.0.1:{server.port}", fleet)
     through = Way(fleet.url, fleet, fleet.gateway, *fleet.endpoints.values())
+    # All ways lead to the same server.
+    fleet.gateway.runtime.change("set server chat/gpu2:chat state drain")
     times: dict[Way, list[float]] = {direct: [], through: []}
     for _number in range(REQUESTS):
         for way, seconds in times.items():
