@@ -43,7 +43,7 @@ options:
       - With O(state=absent), names in the folder to keep. The mark is kept as long as the folder is not empty.
     type: list
     elements: str
-    choices: [image, backend, weights, checkpoint, engine, deployments, venv, logs, secrets]
+    choices: [image, archive, backend, weights, checkpoint, engine, deployments, venv, logs, secrets]
     default: []
   deployment:
     description:
