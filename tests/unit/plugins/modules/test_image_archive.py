@@ -46,8 +46,8 @@ class Host:
         result = self._run(self, image_archive, check, state=state, dest=self.dest, image=self.image)
         return {name: value for name, value in result.items() if name != "invocation"}
 
-    def fetch(self, wanted: Mapping[str, Any] = BY_DIGEST, check: bool = False) -> dict[str, Any]:
-        return self._run(self, trtllm_image, check, dest=self.image, **wanted)
+    def fetch(self, wanted: Mapping[str, Any] | None = None, check: bool = False) -> dict[str, Any]:
+        return self._run(self, trtllm_image, check, dest=self.image, **(wanted or BY_DIGEST))
 
     @property
     def dest(self) -> str:
