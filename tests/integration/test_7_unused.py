@@ -33,14 +33,15 @@ def test_the_state_of_the_host_is_shown(site: Site, tmp_path: Path) -> None:
 
 def test_what_no_release_needs_is_removed(site: Site) -> None:
     current, started = site.served(), site.starts()
-    needed = {f"{current}/", f"{site.served('previous')}/"}
-    releases, engines = kept(site, "deployments/default/releases/*"), kept(site, "engine/????????????????")
+    releases = kept(site, "deployments/default/releases/*")
+    # There may be no previous one.
+    needed = {f"{site.served(link)}/" for link in ("current", "previous")} & releases
     listed = site.play("prune", variables={"trtllm_prune_keep": 1})
     assert listed.returncode == 0 and kept(site, "deployments/default/releases/*") == releases
     removed = site.play("prune", variables=REMOVE)
     assert removed.returncode == 0 and re.search(r"[0-9.]+ [kMG]?B were freed", removed.output)
     left = kept(site, "deployments/default/releases/*")
-    assert needed <= left < releases and kept(site, "engine/????????????????") < engines
+    assert f"{current}/" in needed <= left < releases
     assert site.starts() == started and site.play("verify").returncode == 0
     again = site.play("prune", variables=REMOVE)
     assert again.returncode == 0 and "there is nothing to remove" in again.output
