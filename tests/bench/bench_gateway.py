@@ -130,10 +130,10 @@ class Measured:
 
 
 def both(way: Way, server: ModelServer) -> Measured:
-    found = []
-    for server.in_steps in (True, False):
-        found.append(streams(way))
-    return Measured(*found)
+    server.in_steps = True
+    in_steps = streams(way)
+    server.in_steps = False
+    return Measured(in_steps, streams(way))
 
 
 @contextmanager

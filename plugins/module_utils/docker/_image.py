@@ -166,8 +166,13 @@ def _name(
     """What Docker knows the image by: the id of one that was copied from another host, which Docker did not pull."""
     if not (record and record.get("copied") and record["inputs"] == request.inputs):
         return image
-    copy = str(record.get("image_id"))
+    copy = name_in_docker(record)
     return copy if DIGEST.fullmatch(copy) and (docker is None or docker.image(copy)) else image
+
+
+def name_in_docker(record: t.Mapping[str, t.Any]) -> str:
+    """The digest that an image was pulled by, or the id of one that was copied or built."""
+    return str(record.get("image_id") if record.get("copied") else record.get("image"))
 
 
 def _reason(request: ImageRequest, image: str | None, known: t.Mapping[str, t.Any] | None) -> str | None:

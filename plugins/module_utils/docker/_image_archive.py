@@ -32,7 +32,7 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.docker._container
     listed,
     with_digest,
 )
-from ansible_collections.tritonops.trtllm.plugins.module_utils.docker._image import DIGEST, load
+from ansible_collections.tritonops.trtllm.plugins.module_utils.docker._image import DIGEST, load, name_in_docker
 
 ARCHIVE = "image.tar"
 # What differs from host to host, or is made anew with the record.
@@ -121,11 +121,6 @@ class ImageArchive:
                 check_replaceable(path, INPUTS_JSON if path.endswith(".partial") else ARTIFACT_JSON)
                 remove(path)
         return {"changed": bool(left), "problem": ""}
-
-
-def name_in_docker(record: Record) -> str:
-    """The digest that an image was pulled by, or the id of one that was copied or built."""
-    return str(record.get("image_id") if record.get("copied") else record.get("image"))
 
 
 def _sound(inputs: Record) -> tuple[Record, str]:

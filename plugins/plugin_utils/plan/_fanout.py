@@ -37,6 +37,9 @@ class Peer:
     rate: int
     images: bool = True
 
+    def copies(self, name: str) -> bool:
+        return self.images or not name.startswith("image/")
+
 
 def peer_of(address: str, settings: Mapping[str, Any]) -> Peer | None:
     """`settings` is trtllm_fanout. None if the host does not take part."""
@@ -78,9 +81,8 @@ def fanout_of(
     copied = [name for kind in KINDS for name in artifacts if name.startswith(f"{kind}/")]
     for name in copied:
         entry = artifacts[name]
-        takes_part = [host for host in entry["wanted_by"] if host in peers and name not in own[host]]
-        if name.startswith("image/"):
-            takes_part = [host for host in takes_part if peers[host].images]
+        copying = [host for host in entry["wanted_by"] if host in peers and peers[host].copies(name)]
+        takes_part = [host for host in copying if name not in own[host]]
         for group in _alike(name, takes_part, facts):
             if len(group) < 2 or all(name in facts[host].artifacts for host in group):
                 continue
