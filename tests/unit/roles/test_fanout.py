@@ -20,6 +20,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._artifact import read_artifact
+from ansible_collections.tritonops.trtllm.tests.unit.support.docker_engine import IMAGE_ID, saved, write_archive
 from ansible_collections.tritonops.trtllm.tests.unit.support.playbook_run import PROJECT
 from ansible_collections.tritonops.trtllm.tests.unit.support.ports import free_port
 from ansible_collections.tritonops.trtllm.tests.unit.support.tiny_model import tiny_mixtral
@@ -259,6 +260,8 @@ def fixture_pulls(fleet: Fleet) -> Fleet:
     for host in fleet.names:
         docker_of(fleet, host).mkdir()
         (docker_of(fleet, host) / "online").touch()
+        (docker_of(fleet, host) / "image_id").write_text(IMAGE_ID)
+        write_archive(docker_of(fleet, host) / "image.tar", {"layer.tar": os.urandom(3_000_000), **saved()})
     return fleet
 
 
