@@ -189,6 +189,11 @@ def check_replaceable(dest: str, mark: str = ARTIFACT_JSON) -> None:
     raise ArtifactError(f"{dest} {problem}. Nothing was changed: move it away, or choose another dest")
 
 
+def mark_of(folder: str) -> str:
+    """The name of the record that marks the folder of an artifact as ours. An unfinished one only has its inputs."""
+    return INPUTS_JSON if folder.endswith(".partial") else ARTIFACT_JSON
+
+
 def is_marked(folder: str, mark: str) -> bool:
     """Whether the folder contains one of our records: inputs and the key that belongs to them."""
     record = read_record(folder, mark)

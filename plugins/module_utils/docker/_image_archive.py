@@ -13,12 +13,11 @@ import typing as t
 from dataclasses import dataclass
 
 from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._artifact import (
-    ARTIFACT_JSON,
-    INPUTS_JSON,
     Draft,
     check_replaceable,
     free_bytes,
     locked,
+    mark_of,
     read_artifact,
     reason_to_make,
     remove,
@@ -118,7 +117,7 @@ class ImageArchive:
         left = [path for path in (self.dest, f"{self.dest}.partial") if os.path.lexists(path)]
         if not check_mode:
             for path in left:
-                check_replaceable(path, INPUTS_JSON if path.endswith(".partial") else ARTIFACT_JSON)
+                check_replaceable(path, mark_of(path))
                 remove(path)
         return {"changed": bool(left), "problem": ""}
 

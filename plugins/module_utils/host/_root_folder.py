@@ -15,11 +15,10 @@ import typing as t
 from dataclasses import dataclass, field
 
 from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._artifact import (
-    ARTIFACT_JSON,
-    INPUTS_JSON,
     LOCK_CONTENT,
     LOCK_READ,
     is_marked,
+    mark_of,
     mounts_in,
     read_record,
     remove,
@@ -274,7 +273,7 @@ def _children(path: str) -> list[str]:
 def _is_artifact(path: str) -> bool:
     if path.endswith(".lock"):
         return _is_lock(path)
-    return not os.path.islink(path) and is_marked(path, INPUTS_JSON if path.endswith(".partial") else ARTIFACT_JSON)
+    return not os.path.islink(path) and is_marked(path, mark_of(path))
 
 
 def _is_lock(path: str) -> bool:
@@ -349,7 +348,7 @@ def _images(folder: str) -> list[dict[str, str]]:
     """The images in the folder's records. A killed run may have pulled one without a complete record."""
     found = []
     for path in _children(folder) if os.path.isdir(folder) else []:
-        record = read_record(path, INPUTS_JSON if path.endswith(".partial") else ARTIFACT_JSON)
+        record = read_record(path, mark_of(path))
         if record and _is_artifact(path):
             asked, pulled = record["inputs"].get("image"), str(record.get("image"))
             # The image of a tag is pulled by its digest, and Docker then does not know the tag.

@@ -15,10 +15,9 @@ import typing as t
 from contextlib import nullcontext
 
 from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._artifact import (
-    ARTIFACT_JSON,
-    INPUTS_JSON,
     is_locked,
     lock_if_free,
+    mark_of,
     read_record,
     remove,
 )
@@ -71,15 +70,11 @@ def _entry(root: str, relative: str) -> Entry:
             _mtime(record) or 0.0,
             _mtime(os.path.join(path, PROVED)),
         )
-    found = read_record(path, _record_of(relative)) or {}
+    found = read_record(path, mark_of(relative)) or {}
     key = [found["key"]] if isinstance(found.get("key"), str) else []
     names = [Entry(relative).name, *key, *image_names(root, relative)]
     # The files of an artifact name nothing else.
     return Entry(relative, frozenset(names), json.dumps({**found, "files": None}))
-
-
-def _record_of(relative: str) -> str:
-    return INPUTS_JSON if relative.endswith(UNFINISHED) else ARTIFACT_JSON
 
 
 def image_names(root: str, relative: str) -> list[str]:
@@ -90,7 +85,7 @@ def image_names(root: str, relative: str) -> list[str]:
     """
     if relative.split("/")[0] != "image":
         return []
-    found = read_record(os.path.join(root, relative), _record_of(relative)) or {"inputs": {}}
+    found = read_record(os.path.join(root, relative), mark_of(relative)) or {"inputs": {}}
     names = [found["inputs"].get("image"), found.get("image"), found.get("image_id")]
     return [name for name in names if isinstance(name, str) and name]
 
