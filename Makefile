@@ -74,7 +74,7 @@ define check_and_stage
 $(MAKE) --no-print-directory $(3) >.cache/stage.log 2>&1 & stage=$$!; \
 $(MAKE) --no-print-directory lint >.cache/lint.log 2>&1 & lint=$$!; \
 scripts/sanity $(1); checks=$$?; \
-wait $$lint || checks=1; cat .cache/lint.log; \
+wait $$lint || { checks=1; cat .cache/lint.log; }; \
 [ $$checks -ne 0 ] || $(MAKE) --no-print-directory $(2) || checks=1; \
 wait $$stage || { cat .cache/stage.log; exit 1; }; \
 exit $$checks
