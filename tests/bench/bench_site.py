@@ -27,6 +27,7 @@ from typing import Any
 
 import yaml
 from report import machine, table, write_section
+from scale_fleet import CALLBACKS
 from site_results import Measured, NotIdle, exceeded, measured, rows
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -99,7 +100,7 @@ def play_site(hosts: Path, variables: dict[str, Any], results: Path) -> tuple[st
         "ANSIBLE_NOCOLOR": "1",
         "ANSIBLE_CALLBACK_PLUGINS": str(Path(__file__).parent / "callbacks"),
         "ANSIBLE_CONNECTION_PLUGINS": str(Path(__file__).parent / "connections"),
-        "ANSIBLE_CALLBACKS_ENABLED": "task_results",
+        "ANSIBLE_CALLBACKS_ENABLED": CALLBACKS,
         "BENCH_TASK_RESULTS": str(results),
     }
     command = ["ansible-playbook", "-i", str(hosts), "tritonops.trtllm.site", "-e", json.dumps(variables)]

@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 PROJECT = Path(__file__).resolve().parents[2]
+# As in ansible.cfg, but the callbacks that print or write a report.
+CALLBACKS = "task_results,tritonops.trtllm.fork_memory"
 RECORDING = Path(__file__).parent / "recorded" / "site.json"
 
 
@@ -55,7 +57,7 @@ def play(inventory: Path, results: Path, forks: int, *options: str) -> Run:
         "ANSIBLE_FORKS": str(forks),
         "ANSIBLE_CONNECTION_PLUGINS": str(Path(__file__).parent / "connections"),
         "ANSIBLE_CALLBACK_PLUGINS": str(Path(__file__).parent / "callbacks"),
-        "ANSIBLE_CALLBACKS_ENABLED": "task_results",
+        "ANSIBLE_CALLBACKS_ENABLED": CALLBACKS,
         "BENCH_TASK_RESULTS": str(results),
     }
     command = ["ansible-playbook", "-i", str(inventory), "tritonops.trtllm.site", *options]
@@ -79,12 +81,12 @@ def play(inventory: Path, results: Path, forks: int, *options: str) -> Run:
 
 
 class Memory(threading.Thread):
-    """Watches the processes of a session. Pages that they share are counted once."""
+    """Watches a process and those that it started. Pages that they share are counted once."""
 
-    def __init__(self, session: int) -> None:
+    def __init__(self, process: int) -> None:
         super().__init__(daemon=True)
         self.peak = 0
-        self._session = session
+        self._process = process
         self._ended = threading.Event()
 
     def run(self) -> None:
@@ -92,21 +94,26 @@ class Memory(threading.Thread):
             self.look()
 
     def look(self) -> None:
-        self.peak = max(self.peak, sum(map(proportional_kib, processes_of(self._session))))
+        self.peak = max(self.peak, sum(map(proportional_kib, family(self._process))))
 
     def stop(self) -> None:
         self._ended.set()
         self.join()
 
 
-def processes_of(session: int) -> Iterable[Path]:
+def family(process: int) -> Iterable[Path]:
+    """The process and its descendants. Ansible gives each of its own processes a session, so that tells nothing."""
+    children: dict[int, list[int]] = {}
     for folder in Path("/proc").glob("[0-9]*"):
         try:
             fields = (folder / "stat").read_text().rpartition(")")[2].split()
         except OSError:
             continue
-        if int(fields[3]) == session:
-            yield folder
+        children.setdefault(int(fields[1]), []).append(int(folder.name))
+    found = [process]
+    for known in found:
+        found += children.get(known, [])
+    return [Path("/proc") / str(number) for number in found]
 
 
 def proportional_kib(process: Path) -> int:

@@ -54,9 +54,9 @@ def with_secrets() -> list[tuple[str, dict[str, Any]]]:
 def test_tasks_with_secrets_are_found() -> None:
     assert {name for name, _task in with_secrets()} >= {
         "playbooks/bundle.yml",
-        "roles/model_weights/tasks/main.yml",
+        "roles/model_weights/tasks/snapshots.yml",
         "roles/preflight/tasks/main.yml",
-        "roles/trtllm_backend/tasks/main.yml",
+        "roles/trtllm_backend/tasks/image.yml",
     }
 
 

@@ -27,7 +27,7 @@ def docker_run(**container: Any) -> list[str]:
         serve_service_container=given,
     )
     task = next(
-        task for task in load(ROLES / "serve_service/tasks/main.yml") if "vars" in task and "import_role" in str(task)
+        task for task in load(ROLES / "serve_service/tasks/serve.yml") if "vars" in task and "import_role" in str(task)
     )
     options = {name: serve.render(value) for name, value in task["vars"].items()}
     role = Role(
