@@ -31,17 +31,25 @@ except ImportError:
 NAME = "trtllm-artifact"
 # All files are in one folder of it: a torrent of a single file at the top would have the name of the file.
 FILES = f"{NAME}/files"
-# Few enough parts for an artifact of 200 GB, and small enough for a link of 10 MB/s.
-PART_BYTES = 4 << 20
+# A host has something to send when it has a whole part, so parts are small, unless there would be more of them.
+PART_BYTES, MOST_PARTS = 1 << 20, 1 << 16
 
 
-def describe(folder: str, paths: t.Iterable[str], authority: str, part_bytes: int = PART_BYTES) -> bytes:
+def part_bytes_of(size: int) -> int:
+    """The size of parts for an artifact of `size` bytes: a power of two, as torrents require."""
+    part = PART_BYTES
+    while part * MOST_PARTS < size:
+        part *= 2
+    return part
+
+
+def describe(folder: str, paths: t.Iterable[str], authority: str, part_bytes: int | None = None) -> bytes:
     """The torrent of these files of a folder. `authority` is a certificate in PEM."""
-    files = [
-        libtorrent.create_file_entry(f"{FILES}/{path}", _size(os.path.join(folder, path))) for path in sorted(paths)
-    ]
-    if not files:
+    sizes = {path: _size(os.path.join(folder, path)) for path in sorted(paths)}
+    if not sizes:
         raise ModuleFailure(f"{folder} has no files to transfer")
+    files = [libtorrent.create_file_entry(f"{FILES}/{path}", size) for path, size in sizes.items()]
+    part_bytes = part_bytes or part_bytes_of(sum(sizes.values()))
     # Without a creation date, the same files make the same torrent.
     torrent = libtorrent.create_torrent(files, part_bytes, libtorrent.create_torrent.v2_only)
     torrent.set_priv(True)

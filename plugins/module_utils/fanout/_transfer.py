@@ -41,6 +41,8 @@ PATIENCE_FOR_START = 4
 # In bytes per second, of the slowest disk on which a host reads its own files before it sends them.
 SLOWEST_READ = 100_000_000
 SHOWN_ERRORS = 3
+# Priorities of libtorrent, from 1 to 7.
+OWN_SHARE, OTHERS_SHARE = 7, 1
 EVERY_ADDRESS = (("0.0.0.0", "255.255.255.255"), ("::", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"))
 # The group ffdhe2048 of RFC 7919. libtorrent wants parameters, although TLS with elliptic curves does not use them.
 DH_PARAMETERS = """\
@@ -119,8 +121,12 @@ def settings(transfer: Transfer) -> t.Any:
         # A host that has everything stays connected, so that the others see that it has.
         "close_redundant_connections": False,
         "unchoke_slots_limit": -1,
-        # After a kill, only whole parts are not received again.
-        "prioritize_partial_pieces": True,
+        # Only the priorities of the parts count, from the first part on. Otherwise a host also asks for what follows a
+        # part, and for random parts first.
+        "whole_pieces_threshold": 0,
+        "initial_picker_threshold": 0,
+        # Seconds, after which another host may have a part that is not asked for yet.
+        "request_queue_time": 1,
         "min_reconnect_time": 1,
         # A host that has found damage in its own files stops answering.
         "piece_timeout": 10,
@@ -129,6 +135,17 @@ def settings(transfer: Transfer) -> t.Any:
         "user_agent": "tritonops.trtllm",
         "alert_mask": kinds.error_notification | kinds.peer_notification | kinds.status_notification,
     }
+
+
+def priorities(transfer: Transfer, parts: int) -> list[int]:
+    """Of each part. Every host has a share of its own, which it gets first, and the shares are different ones.
+
+    Otherwise hosts ask the maker for the same parts, and its link is the bottleneck. The maker's share is nobody's.
+    """
+    maker = transfer.fallback.address if transfer.fallback else None
+    sharing = sorted({peer.address for peer in (transfer.own, *transfer.others)} - {maker})
+    own = sharing.index(transfer.own.address)
+    return [OWN_SHARE if part % len(sharing) == own else OTHERS_SHARE for part in range(parts)]
 
 
 class Served(t.NamedTuple):
@@ -353,6 +370,7 @@ def _add(session: t.Any, transfer: Transfer) -> t.Any:
     flags = libtorrent.torrent_flags
     alone = flags.disable_dht | flags.disable_lsd | flags.disable_pex
     parameters.flags = (parameters.flags | alone) & ~(flags.auto_managed | flags.paused | flags.stop_when_ready)
+    parameters.piece_priorities = priorities(transfer, content.num_pieces())
     handle = session.add_torrent(parameters)
     with open(transfer.certificate, encoding="ascii") as stream:
         pem = stream.read()

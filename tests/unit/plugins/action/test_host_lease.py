@@ -120,7 +120,7 @@ def test_by_default_it_fails_at_once(host: Host) -> None:
 
 def test_it_waits_and_says_for_whom(host: Host) -> None:
     carol = OTHER._replace(run="run-9", user="carol")
-    assert host.run(OTHER, OTHER, carol, None, wait=60)["acquired"]
+    assert host.run(OTHER, OTHER, carol, None, wait=600)["acquired"]
     assert host.slept == [5, 5, 5]
     assert host.shown == [
         "gpu-1 | waiting up to 60 s for bob on control-2 (process 8), who is changing this host",
@@ -244,7 +244,7 @@ def test_the_lease_of_a_killed_run_is_taken_over_at_once(tmp_path: Path) -> None
 def test_a_run_that_is_killed_while_it_waits_does_not_acquire_the_lease(tmp_path: Path) -> None:
     control = Control(tmp_path)
     acquire(control.lease, OTHER)
-    bob = control.start("bob", wait=60)
+    bob = control.start("bob", wait=600)
     waiting(bob)
     os.killpg(bob.pid, signal.SIGKILL)
     bob.communicate()
@@ -258,9 +258,9 @@ def test_runs_with_several_hosts_do_not_wait_for_each_other(tmp_path: Path) -> N
     """The first run has gpu-1 and waits for gpu-2; so must the second, whose inventory begins with gpu-2."""
     control = Control(tmp_path)
     acquire(f"{control.lease}.gpu-2", OTHER)
-    first = control.start("alice", wait=60, hosts="gpu-1,gpu-2")
+    first = control.start("alice", wait=600, hosts="gpu-1,gpu-2")
     waiting(first)
-    second = control.start("bob", wait=60, hosts="gpu-2,gpu-1")
+    second = control.start("bob", wait=600, hosts="gpu-2,gpu-1")
     assert f"for alice on {os.uname().nodename} (process {first.pid}), who is changing this host" in waiting(second)
     release(f"{control.lease}.gpu-2", OTHER.run)
     assert said(first)[0] == said(second)[0] == 0

@@ -17,11 +17,19 @@ from pathlib import Path
 import libtorrent
 import pytest
 from ansible_collections.tritonops.trtllm.plugins.module_utils._module import ModuleFailure
-from ansible_collections.tritonops.trtllm.plugins.module_utils.fanout._torrent import FILES, NAME, describe, paths_of
+from ansible_collections.tritonops.trtllm.plugins.module_utils.fanout._torrent import (
+    FILES,
+    MOST_PARTS,
+    NAME,
+    describe,
+    part_bytes_of,
+    paths_of,
+)
 from ansible_collections.tritonops.trtllm.plugins.module_utils.fanout._transfer import (
     PATIENCE_FOR_START,
     Peer,
     Transfer,
+    priorities,
     settings,
 )
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.authority._certificates import new_authority
@@ -117,6 +125,28 @@ def test_three_hosts_have_the_artifact_and_all_end(fleet: Fleet) -> None:
     # Hosts that receive also send.
     assert results[2]["sent"] + results[3]["sent"] > 0
     assert [result["damaged"] for result in results.values()] == [0, 0, 0]
+
+
+@pytest.mark.long
+def test_the_maker_sends_hardly_anything_twice(fleet: Fleet) -> None:
+    # So slow that the others have sent each other what they have, before it sends the next part.
+    fleet.start(1, 4, rate=2_000_000)
+    for number in (2, 3, 4):
+        fleet.start(number, 4, fallback=NOBODY)
+    assert fleet.result(1)["sent"] < 1.25 * TOTAL
+    for number in (2, 3, 4):
+        fleet.result(number)
+        assert fleet.is_same(number)
+
+
+@pytest.mark.long
+def test_the_maker_sends_everything_to_hosts_that_do_not_reach_each_other(fleet: Fleet) -> None:
+    fleet.start(1, 3)
+    for number in (2, 3):
+        fleet.start(number, 3, others=(fleet.peer(1),), fallback=NOBODY)
+    for number in (2, 3):
+        assert fleet.result(number)["seconds"] < 30
+        assert fleet.is_same(number)
 
 
 def test_a_single_file_is_an_artifact_as_well(fleet: Fleet) -> None:
@@ -299,6 +329,17 @@ def test_nothing_looks_for_other_peers(fleet: Fleet) -> None:
     assert not any(made[name] for name in ("enable_dht", "enable_lsd", "enable_upnp", "enable_natpmp"))
     ipv6 = fleet.transfer(1, 2, own=Peer("fd00::1", 7000))
     assert settings(ipv6)["listen_interfaces"] == "[fd00::1]:7000s"
+
+
+def test_every_part_is_the_share_of_one_host(fleet: Fleet) -> None:
+    shares = [priorities(fleet.transfer(number, 4, fallback=NOBODY), 7) for number in (2, 3, 4)]
+    assert shares == [[7, 1, 1, 7, 1, 1, 7], [1, 7, 1, 1, 7, 1, 1], [1, 1, 7, 1, 1, 7, 1]]
+
+
+@pytest.mark.parametrize(("size", "mib"), [(0, 1), (256 << 20, 1), (1 << 36, 1), ((1 << 36) + 1, 2), (200 * 10**9, 4)])
+def test_large_artifacts_have_larger_parts(size: int, mib: int) -> None:
+    assert part_bytes_of(size) == mib << 20
+    assert size <= part_bytes_of(size) * MOST_PARTS
 
 
 def test_a_torrent_is_the_same_for_the_same_files(fleet: Fleet) -> None:
