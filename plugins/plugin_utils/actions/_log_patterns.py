@@ -11,7 +11,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from ansible import constants
 from ansible.plugins.action.normal import ActionModule as NormalAction
+from ansible_collections.tritonops.trtllm.plugins.plugin_utils.actions._once import looked_up_once
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.catalogue._catalogue import load_log_patterns
 
 # The fields of an entry that modules need.
@@ -27,5 +29,7 @@ class LogPatternsAction(NormalAction):
     """Base of the actions of modules that explain a log."""
 
     def run(self, tmp: Any = None, task_vars: Any = None) -> Any:
-        self._task.args = {"log_patterns": log_patterns_option(), **self._task.args}
+        # Each host has a process of its own, which would read the catalogue again.
+        patterns = looked_up_once(constants.DEFAULT_LOCAL_TMP, "log_patterns", log_patterns_option)
+        self._task.args = {"log_patterns": patterns, **self._task.args}
         return super().run(tmp, task_vars)
