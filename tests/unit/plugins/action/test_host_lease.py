@@ -120,7 +120,7 @@ def test_by_default_it_fails_at_once(host: Host) -> None:
 
 def test_it_waits_and_says_for_whom(host: Host) -> None:
     carol = OTHER._replace(run="run-9", user="carol")
-    assert host.run(OTHER, OTHER, carol, None, wait=600)["acquired"]
+    assert host.run(OTHER, OTHER, carol, None, wait=60)["acquired"]
     assert host.slept == [5, 5, 5]
     assert host.shown == [
         "gpu-1 | waiting up to 60 s for bob on control-2 (process 8), who is changing this host",
