@@ -28,6 +28,8 @@ LONG = {
     "trtllm_backend",
 }
 
+LINES_OF_A_FAILURE = 80
+
 # What they prove rarely changes, and other scenarios prove most of it.
 DRILLS = {"airgap_gateway"}
 
@@ -56,6 +58,12 @@ def scenarios() -> list[ParameterSet]:
     return [pytest.param(one.name, marks=lane(one)) for one in found]
 
 
+def what_failed(output: str) -> str:
+    """The last lines of `molecule test` before it removes the host."""
+    lines = output.partition("destroy: Executed")[2].rpartition("destroy: Executing")[0].splitlines()
+    return "\n".join((lines or output.splitlines())[-LINES_OF_A_FAILURE:])
+
+
 @pytest.mark.parametrize("name", scenarios())
 def test_scenario(name: str) -> None:
     programs = Path(sys.executable).parent
@@ -64,6 +72,14 @@ def test_scenario(name: str) -> None:
         "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
         "MOLECULE_GLOB": "molecule/*/molecule.yml",
     }
-    # pytest shows the output if the scenario fails.
-    played = subprocess.run([programs / "molecule", "test", "-s", name], cwd=PROJECT, env=environment, check=False)
-    assert played.returncode == 0
+    played = subprocess.run(
+        [programs / "molecule", "test", "-s", name],
+        cwd=PROJECT,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    if played.returncode:
+        pytest.fail(what_failed(played.stdout), pytrace=False)
