@@ -52,6 +52,10 @@ options:
     type: list
     elements: str
     default: []
+  minimum_version:
+    description:
+      - The oldest version of Docker to accept. The module fails if Docker is older.
+    type: str
   pending:
     description:
       - Whether this play changes settings. Only used in check mode, to predict the restart.
@@ -83,6 +87,7 @@ EXAMPLES = r"""
 - name: Restart Docker if its settings changed, and stop the model servers first
   tritonops.trtllm.docker_service:
     pending: "{{ docker_settings is changed }}"
+    minimum_version: "20.10"
     drained_units: [trtllm@*.service]
 """
 
@@ -125,6 +130,7 @@ def main() -> None:
             "apply_settings": {"type": "bool", "default": True},
             "files": {"type": "list", "elements": "path", "default": SETTINGS},
             "drained_units": {"type": "list", "elements": "str", "default": []},
+            "minimum_version": {"type": "str"},
             "pending": {"type": "bool", "default": False},
             "unit": {"type": "str", "default": "docker.service"},
             "timeout": {"type": "int", "default": 30},

@@ -219,6 +219,17 @@ def reason_to_make(dest: str, inputs: t.Mapping[str, t.Any], verify: bool = Fals
     return _inputs_reason(record["inputs"], canonical(inputs)) or _files_reason(dest, record.get("files", {}), verify)
 
 
+def reason_unfinished(dest: str) -> str | None:
+    """Why dest is not the artifact of the inputs that its folder is named after, as a sentence; None if it is.
+
+    Unlike reason_to_make(), it needs no inputs, and takes what is not one of our artifacts for a missing one.
+    """
+    record = read_artifact(dest) if is_marked(dest, ARTIFACT_JSON) else None
+    if record is None or record["key"] != os.path.basename(dest):
+        return f"no artifact at {dest}"
+    return _files_reason(dest, record.get("files", {}), verify=False)
+
+
 def _inputs_reason(old: t.Mapping[str, t.Any], new: t.Mapping[str, t.Any]) -> str | None:
     absent = object()
     changed = sorted(name for name in set(old) | set(new) if old.get(name, absent) != new.get(name, absent))

@@ -16,6 +16,7 @@ import time
 import typing as t
 
 from ansible_collections.tritonops.trtllm.plugins.module_utils._module import ModuleFailure
+from ansible_collections.tritonops.trtllm.plugins.module_utils.host._version import version
 
 if t.TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
@@ -251,6 +252,15 @@ def wait_for_answer(module: AnsibleModule) -> dict[str, t.Any]:
     return info
 
 
+def check_version(found: str, minimum: str | None) -> None:
+    """Refuse an older Docker. In check mode, a Docker that does not run has no version."""
+    if found and minimum and version(found) < version(minimum):
+        raise ModuleFailure(
+            f"Docker is {found}, but {minimum} or later is needed: install a later one (with role docker, set"
+            " docker_source to vendor, or docker_version to a later one)."
+        )
+
+
 def ensure_running(module: AnsibleModule) -> dict[str, t.Any]:
     params = module.params
     systemd = Systemd(module)
@@ -265,6 +275,7 @@ def ensure_running(module: AnsibleModule) -> dict[str, t.Any]:
     if not module.check_mode:
         take(module, steps, systemd, unit, drained)
     info = wait_for_answer(module) if unit.running or not module.check_mode else {}
+    check_version(info.get("ServerVersion", ""), params["minimum_version"])
     return {
         "changed": any(steps),
         "diff": described(steps),

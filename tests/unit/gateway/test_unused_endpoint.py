@@ -48,16 +48,19 @@ class Site:
         program = folder / "systemctl"
         program.write_text(SYSTEMCTL.format(folder=folder, pid=self.endpoint.process.pid))
         program.chmod(0o755)
-        task = next(task for task in tasks_of(ROLES / "deployment/tasks/main.yml") if "nobody uses" in task["name"])
-        path = str(ROLES / "deployment/tasks/endpoint_unused.yml")
-        include = {"file": path, "apply": task["ansible.builtin.include_tasks"]["apply"]}
+        (task,) = [one for one in tasks_of(ROLES / "deployment/tasks/after_host.yml") if "nobody uses" in one["name"]]
+        path = str(ROLES / "deployment/tasks" / task["ansible.builtin.import_tasks"])
         variables = load(ROLES / "deployment/vars/main.yml")
-        clients = {"__deployment_endpoint_clients": str(variables["__deployment_endpoint_clients"])}
+        conditions = {name: value for name, value in variables.items() if name.startswith("__deployment_endpoint_")}
         play = {
             "hosts": "trtllm",
             "gather_facts": False,
-            "vars": {**clients, "__deployment_found": {"instances": ["endpoint"]}},
-            "tasks": [{**task, "ansible.builtin.include_tasks": include}],
+            "vars": {
+                **conditions,
+                "__deployment_found": {"instances": ["endpoint"]},
+                "__deployment_host": {"endpoint": {}},
+            },
+            "tasks": [{**task, "ansible.builtin.import_tasks": path}],
         }
         (folder / "play.json").write_text(json.dumps([play]))
 

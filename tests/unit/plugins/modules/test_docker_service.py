@@ -396,3 +396,19 @@ def test_docker_without_an_answer_is_an_error(
     host.answer(info, before)
     said = failure(docker_service, capsys, **options)
     assert "docker.service runs, but Docker did not answer within 30 s: no answer. See `journalctl" in said
+
+
+@pytest.mark.parametrize("minimum", ["28.5.1", "20.10", "28"])
+def test_docker_of_the_minimum_version_is_accepted(host: Host, options: Options, capsys: Capture, minimum: str) -> None:
+    assert run_module(docker_service, capsys, **options, minimum_version=minimum)["version"] == "28.5.1"
+
+
+@pytest.mark.parametrize("minimum", ["28.5.2", "28.10", "29"])
+def test_an_older_docker_is_refused(host: Host, options: Options, capsys: Capture, minimum: str) -> None:
+    said = failure(docker_service, capsys, **options, minimum_version=minimum)
+    assert f"Docker is 28.5.1, but {minimum} or later is needed: install a later one" in said
+
+
+def test_check_mode_accepts_a_docker_that_does_not_run(host: Host, options: Options, capsys: Capture) -> None:
+    host.unit(DOCKER, "inactive")
+    assert run_module(docker_service, capsys, check=True, **options, minimum_version="29")["version"] == ""

@@ -6,54 +6,24 @@
 
 from __future__ import annotations
 
-import io
-import os
-import tarfile
 import typing as t
-import uuid
 from pathlib import Path
 
 import pytest
 from ansible_collections.tritonops.trtllm.plugins.modules import prune
+from ansible_collections.tritonops.trtllm.tests.unit.support.images import LAYER, Images, client_or_skip, has, images
 from ansible_collections.tritonops.trtllm.tests.unit.support.module_run import Result, run_module
 from ansible_collections.tritonops.trtllm.tests.unit.support.root_folders import SIZE, RootFolder
-
-docker = pytest.importorskip("docker")
-LAYER = 3 * SIZE
-Images = t.Callable[[str], str]
 
 
 @pytest.fixture(name="client", scope="module")
 def fixture_client() -> t.Iterator[t.Any]:
-    try:
-        client = docker.from_env()
-        client.ping()
-    except docker.errors.DockerException as exc:
-        pytest.skip(f"there is no Docker: {exc}")
-    yield client
-    client.close()
+    yield from client_or_skip()
 
 
 @pytest.fixture(name="image")
 def fixture_image(client: t.Any) -> t.Iterator[Images]:
-    """Makes an image with a layer of random bytes, and returns its name."""
-    repository = f"tritonops-test-{uuid.uuid4().hex[:12]}"
-    names = []
-
-    def make(tag: str) -> str:
-        archive = io.BytesIO()
-        with tarfile.open(fileobj=archive, mode="w") as tar:
-            member = tarfile.TarInfo("layer")
-            member.size = LAYER
-            tar.addfile(member, io.BytesIO(os.urandom(LAYER)))
-        client.api.import_image_from_data(archive.getvalue(), repository=repository, tag=tag)
-        names.append(f"{repository}:{tag}")
-        return names[-1]
-
-    yield make
-    for name in names:
-        if has(client, name):
-            client.images.remove(name, force=True)
+    yield from images(client)
 
 
 @pytest.fixture(name="run")
@@ -61,14 +31,6 @@ def fixture_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> t.Callabl
     return lambda check=False: run_module(
         prune, capsys, check, path=str(tmp_path / "trtllm"), keep=0, host_record=str(tmp_path / "none")
     )
-
-
-def has(client: t.Any, name: str) -> bool:
-    try:
-        client.images.get(name)
-    except docker.errors.ImageNotFound:
-        return False
-    return True
 
 
 def test_only_images_of_no_release_are_removed(
