@@ -10,7 +10,6 @@ import base64
 import zlib
 from typing import Any
 
-from ansible import constants
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.actions._once import looked_up_once
@@ -27,7 +26,7 @@ class ActionModule(ActionBase):
         result: dict[str, Any] = super().run(tmp, task_vars)
         try:
             # Files would need a connection each. The program is the same for all hosts.
-            program = looked_up_once(constants.DEFAULT_LOCAL_TMP, ENTRY, packed)
+            program = looked_up_once(ENTRY, packed)
         except (NotSelfContained, OSError) as exc:
             raise AnsibleActionFail(f"cannot pack the watchdog: {exc}") from exc
         units = {

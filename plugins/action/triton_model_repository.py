@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from ansible import constants
 from ansible.plugins.action.normal import ActionModule as NormalAction
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.actions._once import looked_up_once
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.catalogue._catalogue import load_catalogue
@@ -37,7 +36,7 @@ class ActionModule(NormalAction):
         if release:
             # Each host has a process of its own, which would read the catalogue again.
             key = f"triton_model_repository {release}"
-            known = json.loads(looked_up_once(constants.DEFAULT_LOCAL_TMP, key, lambda: described(release)))
+            known = json.loads(looked_up_once(key, lambda: described(release)))
             # The LLM API's templates have no placeholders, and an explicit list takes precedence.
             wanted = not arguments.get("required") and not arguments.get("llm_args")
             if wanted and "unknown" in known:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible import constants
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.actions._once import looked_up_once
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.actions._progress import ProgressAction
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.actions._tags import (
@@ -38,9 +37,9 @@ class ActionModule(ProgressAction):
         known = agreed(reference, recorded)
         if known and self._task.args.get("tag_moved") == "keep":
             return known
-        # One folder for all workers of this run of Ansible, with an entry for each play.
+        # Once for each play.
         key = f"{self._task.get_play()._uuid} {reference}"
-        found = looked_up_once(constants.DEFAULT_LOCAL_TMP, key, lambda: self._look_up(task_vars))
+        found = looked_up_once(key, lambda: self._look_up(task_vars))
         if found and host not in recorded:
             # A host with a record has a message of its own.
             agreed(reference, {**recorded, "the registry": found})

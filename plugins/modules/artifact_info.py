@@ -78,7 +78,7 @@ from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._artifac
     read_artifact,
     reason_unfinished,
 )
-from ansible_collections.tritonops.trtllm.plugins.module_utils.docker._image import name_in_docker
+from ansible_collections.tritonops.trtllm.plugins.module_utils.docker._image import recorded_name
 
 
 def reason_to_fetch(module: AnsibleModule, image: str) -> str | None:
@@ -96,8 +96,8 @@ def look(module: AnsibleModule) -> dict[str, t.Any]:
     if record_folder:
         folders.append(record_folder)
         record = read_artifact(record_folder)
-        image = name_in_docker(record) if record else ""
-        reasons[record_folder] = reason_to_fetch(module, image) if image else None
+        image = recorded_name(record) if record else ""
+        reasons[record_folder] = reason_to_fetch(module, image) if image else f"{record_folder} has no valid image"
     # A record that is missing says more than an image that is.
     reasons.update({folder: reason for folder in folders if (reason := reason_unfinished(folder))})
     missing = {folder: reason for folder, reason in reasons.items() if reason}

@@ -33,6 +33,11 @@ options:
       - The image, pinned as C(repository@sha256:digest) or C(sha256:id).
     type: str
     required: true
+  identity:
+    description:
+      - The pinned name of the image, if Docker knows it by another one. It identifies the image among the inputs of the
+        artifact. By default O(image) does.
+    type: str
   path:
     description:
       - Folder in the image. Its last component is its name in O(dest).
@@ -113,7 +118,7 @@ def extract(spool: t.IO[bytes], payload: str) -> None:
 
 def run(module: AnsibleModule) -> dict[str, t.Any]:
     image, path, dest = (module.params[name] for name in ("image", "path", "dest"))
-    inputs = {"image": image, "path": path}
+    inputs = {"image": module.params["identity"] or image, "path": path}
 
     def make(draft: Draft) -> dict[str, t.Any]:
         try:
@@ -141,6 +146,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "image": {"type": "str", "required": True},
+            "identity": {"type": "str"},
             "path": {"type": "str", "required": True},
             "dest": {"type": "path", "required": True},
         },

@@ -158,6 +158,8 @@ class Site:
             while watcher.poll() is None:
                 if process.poll() is not None:
                     watcher.kill()
+                    # That only ended the client of Docker.
+                    self.run("pkill", "--full", "[u]ntil ls -d", check=False)
                     output = process.communicate()[0]
                     raise AssertionError(f"the play ended before {pattern} existed:\n{output[-3000:]}")
                 time.sleep(0.01)

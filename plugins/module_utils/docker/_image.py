@@ -175,6 +175,14 @@ def name_in_docker(record: t.Mapping[str, t.Any]) -> str:
     return str(record.get("image_id") if record.get("copied") else record.get("image"))
 
 
+def recorded_name(record: t.Mapping[str, t.Any]) -> str:
+    """What Docker knows the image of a record by; empty if that is not an image that its inputs can stand for."""
+    name, asked = name_in_docker(record), str(record["inputs"].get("image", ""))
+    repository, _at, digest = name.partition("@")
+    is_of_tag = DIGEST.fullmatch(digest) and asked.startswith(f"{repository}:")
+    return name if name == asked or DIGEST.fullmatch(name) or is_of_tag else ""
+
+
 def _reason(request: ImageRequest, image: str | None, known: t.Mapping[str, t.Any] | None) -> str | None:
     if image is None:
         return f"the digest of {request.asked} is not recorded in {request.dest}"

@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from ansible import constants
 from ansible.plugins.action.normal import ActionModule as NormalAction
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.actions._once import looked_up_once
 from ansible_collections.tritonops.trtllm.plugins.plugin_utils.catalogue._catalogue import load_log_patterns
@@ -30,6 +29,6 @@ class LogPatternsAction(NormalAction):
 
     def run(self, tmp: Any = None, task_vars: Any = None) -> Any:
         # Each host has a process of its own, which would read the catalogue again.
-        patterns = looked_up_once(constants.DEFAULT_LOCAL_TMP, "log_patterns", log_patterns_option)
+        patterns = looked_up_once("log_patterns", log_patterns_option)
         self._task.args = {"log_patterns": patterns, **self._task.args}
         return super().run(tmp, task_vars)

@@ -13,11 +13,13 @@ import hashlib
 import os
 from collections.abc import Callable
 
+from ansible import constants
 
-def looked_up_once(folder: str, key: str, look_up: Callable[[], str]) -> str:
-    """What the first caller finds. Callers are processes of one run, which share the folder."""
-    name = f"once-{hashlib.sha256(key.encode()).hexdigest()}"
-    with open(os.path.join(folder, name), "a+", encoding="ascii") as stream:
+
+def looked_up_once(key: str, look_up: Callable[[], str]) -> str:
+    """What the first caller finds. Callers are processes of one run of Ansible, which share its temporary folder."""
+    path = os.path.join(constants.DEFAULT_LOCAL_TMP, f"once-{hashlib.sha256(key.encode()).hexdigest()}")
+    with open(path, "a+", encoding="ascii") as stream:
         fcntl.flock(stream, fcntl.LOCK_EX)
         stream.seek(0)
         found = stream.read()

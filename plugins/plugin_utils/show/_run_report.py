@@ -24,6 +24,8 @@ from ansible_collections.tritonops.trtllm.plugins.plugin_utils.show._table impor
 LONGEST = 2000
 """Characters of a message or a completion."""
 COLLECTION = "tritonops.trtllm."
+# What artifact_info misses, trtllm_image reports.
+IMAGE_ACTIONS = (f"{COLLECTION}artifact_info", f"{COLLECTION}trtllm_image")
 IGNORED, RESCUED, FAILED = "ignored", "rescued", "failed"
 
 
@@ -99,7 +101,7 @@ class RunReport:
             report.proofs.append(proof_facts(result))
         elif action == f"{COLLECTION}triton_health" and result.get("ready"):
             _add(report.servers, f"{result['server'].get('name')} {result['server'].get('version')}")
-        elif action == f"{COLLECTION}trtllm_image" and result.get("image"):
+        elif action in IMAGE_ACTIONS and result.get("image") and not result.get("missing"):
             _add(report.images, result["image"])
 
     def finish(self, seconds: float, failed: Iterable[str]) -> dict[str, Any]:

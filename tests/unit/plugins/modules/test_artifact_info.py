@@ -97,7 +97,7 @@ def test_any_other_artifact_has_to_be_made(
 
 def test_an_image_that_docker_has(tmp_path: Path, image: Images, look: t.Callable[..., Result]) -> None:
     name = image("served")
-    found = look(image=str(made(tmp_path, {"image": name})))
+    found = look(image=str(made(tmp_path, {"image": name}, image=name)))
     assert (found["missing"], found["image"]) == ({}, name)
 
 
@@ -110,16 +110,33 @@ def test_a_copied_image_has_the_name_by_which_docker_knows_it(
 
 
 def test_an_image_that_docker_does_not_have(tmp_path: Path, client: t.Any, look: t.Callable[..., Result]) -> None:
-    dest = made(tmp_path, {"image": "tritonops-test:removed"})
+    dest = made(tmp_path, {"image": "tritonops-test:removed"}, image="tritonops-test:removed")
     missing = look(image=str(dest))["missing"][str(dest)]
     assert missing.startswith("Docker does not have image tritonops-test:removed: ") and "No such image" in missing
+
+
+@pytest.mark.parametrize("name", ["--help", "theirs:latest", "theirs@sha256:" + 64 * "0", ""])
+def test_a_record_cannot_name_another_image(
+    tmp_path: Path, image: Images, look: t.Callable[..., Result], name: str
+) -> None:
+    own = image("ours")
+    dest = made(tmp_path, {"image": name}, image=own)
+    found = look(image=str(dest))
+    assert (found["image"], found["missing"]) == ("", {str(dest): f"{dest} has no valid image"})
+
+
+def test_a_tag_is_known_by_its_digest(tmp_path: Path, look: t.Callable[..., Result]) -> None:
+    name = "localhost:5000/server@sha256:" + 64 * "0"
+    dest = made(tmp_path, {"image": name}, image="localhost:5000/server:1")
+    found = look(image=str(dest))
+    assert found["image"] == name and "No such image" in found["missing"][str(dest)]
 
 
 def test_without_docker_the_image_is_missing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, look: t.Callable[..., Result]
 ) -> None:
     monkeypatch.setattr(artifact_info.AnsibleModule, "get_bin_path", lambda *_name: None)
-    dest = made(tmp_path, {"image": "served"})
+    dest = made(tmp_path, {"image": "served"}, image="served")
     assert look(image=str(dest))["missing"] == {str(dest): "there is no docker on this host"}
 
 

@@ -9,8 +9,9 @@ import tarfile
 from pathlib import Path
 
 import pytest
-from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._artifact import ArtifactError
+from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._artifact import ArtifactError, Draft, locked
 from ansible_collections.tritonops.trtllm.plugins.modules import trtllm_backend_files
+from ansible_collections.tritonops.trtllm.tests.unit.support.module_run import run_module
 
 
 def tar_of(**files: bytes) -> io.BytesIO:
@@ -45,3 +46,15 @@ def test_an_archive_that_leaves_its_folder_is_refused(tmp_path: Path, name: str)
     with pytest.raises(ArtifactError, match="outside"):
         trtllm_backend_files.extract(tar_of(**{name: b""}), str(tmp_path / "payload"))
     assert not (tmp_path / "outside").exists()
+
+
+@pytest.mark.parametrize(("identity", "changed"), [("server@sha256:1", False), (None, True)])
+def test_an_image_of_another_name_is_identified_by_its_pinned_name(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], identity: str | None, changed: bool
+) -> None:
+    dest = str(tmp_path / "backend")
+    with locked(dest):
+        draft = Draft(dest, {"image": "server@sha256:1", "path": "/app"})
+        draft.publish({}, draft.begin())
+    arguments = {"image": "sha256:2", "path": "/app", "dest": dest, "identity": identity}
+    assert run_module(trtllm_backend_files, capsys, check=True, **arguments)["changed"] is changed

@@ -113,6 +113,14 @@ def test_the_page_has_the_plan_the_proof_and_what_ran() -> None:
     assert json.loads(json.dumps(found)) == found
 
 
+def test_the_report_has_the_image_of_a_host_that_has_everything() -> None:
+    made = report()
+    made.add("one", module("artifact_info"), {"image": "there", "missing": {}})
+    made.add("two", module("artifact_info"), {"image": "recorded", "missing": {"image/1": "Docker does not have it"}})
+    hosts = made.finish(60, [])["hosts"]
+    assert (hosts["one"]["images"], hosts["two"]["images"]) == (["there"], [])
+
+
 def test_a_refused_plan_and_hosts_without_one_have_a_report() -> None:
     made = report()
     made.add("one", module("trtllm_plan"), planned(precision="int3"))
