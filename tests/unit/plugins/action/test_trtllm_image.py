@@ -124,13 +124,14 @@ def test_without_the_registry_the_module_reports_it(fleet: Fleet) -> None:
     assert fleet.run("c")["resolved"] == OLD
 
 
-def test_concurrent_hosts_look_up_once(tmp_path: Path) -> None:
+def test_concurrent_hosts_look_up_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Ansible runs the hosts of a task in processes."""
+    monkeypatch.setattr(constants, "DEFAULT_LOCAL_TMP", str(tmp_path))
     context = get_context("fork")
     answers = context.Queue()
 
     def ask(number: int) -> None:
-        answers.put(looked_up_once(str(tmp_path), REFERENCE, lambda: f"sha256:{number}"))
+        answers.put(looked_up_once(REFERENCE, lambda: f"sha256:{number}"))
 
     processes = [context.Process(target=ask, args=(number,)) for number in range(8)]
     for process in processes:
