@@ -179,7 +179,9 @@ class Control:
         variables = {"folder": str(self.folder), "me": me, "waits": waits, "wait": wait}
         program = str(Path(sys.executable).with_name("ansible-playbook"))
         command = [program, "-i", f"{hosts},", "-c", "local", "-e", f"ansible_python_interpreter={sys.executable}"]
-        environment = {**os.environ, "ANSIBLE_CONFIG": str(PROJECT / "ansible.cfg"), "LOGNAME": me}
+        # Ansible does not flush what it writes to a pipe, and waiting() reads it.
+        unbuffered = {"PYTHONUNBUFFERED": "1"}
+        environment = {**os.environ, **unbuffered, "ANSIBLE_CONFIG": str(PROJECT / "ansible.cfg"), "LOGNAME": me}
         return subprocess.Popen(
             [*command, "-e", json.dumps(variables), "play.yml"],
             cwd=self.folder,
