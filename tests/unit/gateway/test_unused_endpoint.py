@@ -49,7 +49,8 @@ class Site:
         program.write_text(SYSTEMCTL.format(folder=folder, pid=self.endpoint.process.pid))
         program.chmod(0o755)
         (task,) = [one for one in tasks_of(ROLES / "deployment/tasks/after_host.yml") if "nobody uses" in one["name"]]
-        path = str(ROLES / "deployment/tasks" / task["ansible.builtin.import_tasks"])
+        include = task["ansible.builtin.include_tasks"]
+        include["file"] = str(ROLES / "deployment/tasks" / include["file"])
         variables = load(ROLES / "deployment/vars/main.yml")
         conditions = {name: value for name, value in variables.items() if name.startswith("__deployment_endpoint_")}
         play = {
@@ -60,7 +61,7 @@ class Site:
                 "__deployment_found": {"instances": ["endpoint"]},
                 "__deployment_host": {"endpoint": {}},
             },
-            "tasks": [{**task, "ansible.builtin.import_tasks": path}],
+            "tasks": [task],
         }
         (folder / "play.json").write_text(json.dumps([play]))
 
