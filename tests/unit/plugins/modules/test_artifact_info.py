@@ -11,20 +11,10 @@ from pathlib import Path
 import pytest
 from ansible_collections.tritonops.trtllm.plugins.module_utils.artifact._artifact import Draft, artifact_key, locked
 from ansible_collections.tritonops.trtllm.plugins.modules import artifact_info
-from ansible_collections.tritonops.trtllm.tests.unit.support.images import Images, client_or_skip, images
+from ansible_collections.tritonops.trtllm.tests.unit.support.images import Images
 from ansible_collections.tritonops.trtllm.tests.unit.support.module_run import Result, run_module
 
 INPUTS = {"source": "c49b01ad7e3f5862", "release": "1.2.1"}
-
-
-@pytest.fixture(name="client", scope="module")
-def fixture_client() -> t.Iterator[t.Any]:
-    yield from client_or_skip()
-
-
-@pytest.fixture(name="image")
-def fixture_image(client: t.Any) -> t.Iterator[Images]:
-    yield from images(client)
 
 
 @pytest.fixture(name="look")

@@ -11,19 +11,9 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.tritonops.trtllm.plugins.modules import prune
-from ansible_collections.tritonops.trtllm.tests.unit.support.images import LAYER, Images, client_or_skip, has, images
+from ansible_collections.tritonops.trtllm.tests.unit.support.images import LAYER, Images, has
 from ansible_collections.tritonops.trtllm.tests.unit.support.module_run import Result, run_module
 from ansible_collections.tritonops.trtllm.tests.unit.support.root_folders import SIZE, RootFolder
-
-
-@pytest.fixture(name="client", scope="module")
-def fixture_client() -> t.Iterator[t.Any]:
-    yield from client_or_skip()
-
-
-@pytest.fixture(name="image")
-def fixture_image(client: t.Any) -> t.Iterator[Images]:
-    yield from images(client)
 
 
 @pytest.fixture(name="run")
