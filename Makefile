@@ -100,14 +100,15 @@ bench-convert: setup ## Measure how long it takes to convert a checkpoint; updat
 bench-site: setup ## Measure a run of the site that changes nothing; updates docs/benchmarks.md
 	python tests/bench/bench_site.py --write
 
-bench-scale: setup ## Measure a run that changes nothing on 200 hosts that do not exist; updates docs/benchmarks.md
+bench-scale: setup ## Measure runs for 200 hosts that do not exist: nothing to do, and a roll; updates docs/benchmarks.md
 	python tests/bench/bench_scale.py --write
 
 bench-gateway: setup ## Measure what the gateway costs; updates docs/benchmarks.md
 	python tests/bench/bench_gateway.py --write
 
 bench-rolls: stage ## Measure what becomes of requests while a fleet is rolled or has faults; updates docs/benchmarks.md
-	python -m pytest --verbose tests/integration/test_9_rolls.py tests/integration/test_9_faults.py --write-figures
+	python -m pytest --verbose tests/integration/test_9_rolls.py tests/integration/test_9_faults.py \
+	    tests/integration/test_9_copies.py --write-figures
 
 bench-observe: setup ## Measure what it costs to be watched; updates docs/benchmarks.md
 	python tests/bench/bench_observe.py --write

@@ -2,12 +2,12 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The cost of a run of the site that changes nothing, on the control node of a large fleet.
+"""The cost of a run of the site on the control node of a large fleet: if nothing changes, and if all hosts are rolled.
 
 The hosts do not exist: a connection plugin returns at once what each module said on one host, with the names and
 addresses of the others, and fails for calls that were not recorded. `--write` writes the table to docs/benchmarks.md.
-`--record` creates a rehearsal host, serves a small model on it, and records another run of the site to
-tests/bench/recorded/site.json.
+`--record` creates a rehearsal host, serves a small model on it, and records another run of the site and one with a new
+release to tests/bench/recorded.
 """
 
 from __future__ import annotations
@@ -23,12 +23,13 @@ import yaml
 from bench_site import PROJECT, REHEARSAL, STATE, inventory, new_hosts, play_site, script, tiny_mixtral
 from calls import recorded
 from report import machine, table, write_section
-from scale_fleet import RECORDING, Run, fleet, play
-from site_results import NotIdle, check_idle, modules_by_host, recap
+from scale_fleet import RECORDING, ROLL, Run, fleet, play
+from site_results import NotMeasured, check_idle, check_rolled, modules_by_host, recap
 
 # For BOUND_HOSTS hosts on two processors: seconds, seconds of CPU, and MiB of memory.
 BOUND, BOUND_HOSTS = {"wall": 300.0, "cpu": 500.0, "memory": 1024.0}, 200
 HEAD = [
+    "run",
     "hosts",
     "tasks",
     "modules on a host",
@@ -38,6 +39,9 @@ HEAD = [
     "CPU of a host, s",
 ]
 RECORDED = "trtllm-bench-1"
+# It needs a new release, but no other artifact.
+CHANGE = {"trtllm_repository_parameters": {"tensorrt_llm": {"max_queue_size": "16"}}}
+BATCH = "10%"
 
 
 def record() -> None:
@@ -46,16 +50,26 @@ def record() -> None:
         script(*command)
     with tempfile.TemporaryDirectory() as temporary, new_hosts([RECORDED]):
         folder = Path(temporary)
-        variables, lines = {"rehearsal_state": str(STATE), **tiny_mixtral()}, folder / "calls.jsonl"
+        variables = {"rehearsal_state": str(STATE), **tiny_mixtral()}
         play_site(inventory(folder / "first", [RECORDED]), variables, folder / "first.jsonl")
-        command = ["docker", "exec", "--interactive", RECORDED]
-        recording = {"ansible_connection": "record", "record_file": str(lines), "record_command": command}
-        # The image of the host has no sudo, and it is not needed.
-        recording["ansible_user"] = "root"
-        play_site(inventory(folder / "second", [RECORDED], **recording), variables, folder / "second.jsonl")
-        calls = recorded(lines.read_text(encoding="utf-8"))
-    content = {"host": RECORDED, "address": "", "variables": fleet_variables(release), "calls": calls}
-    RECORDING.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+        for file, change in ((RECORDING, {}), (ROLL, CHANGE)):
+            calls = record_site(folder / file.stem, {**variables, **change})
+            content = {
+                "host": RECORDED,
+                "address": "",
+                "variables": {**fleet_variables(release), **change},
+                "calls": calls,
+            }
+            file.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def record_site(folder: Path, variables: dict[str, Any]) -> list[dict[str, Any]]:
+    # The image of the host has no sudo, and it is not needed.
+    recording: dict[str, Any] = {"ansible_connection": "record", "ansible_user": "root"}
+    lines = folder.with_suffix(".jsonl")
+    recording |= {"record_file": str(lines), "record_command": ["docker", "exec", "--interactive", RECORDED]}
+    play_site(inventory(folder, [RECORDED], **recording), variables, folder.with_suffix(".results"))
+    return recorded(lines.read_text(encoding="utf-8"))
 
 
 def fleet_variables(release: str) -> dict[str, Any]:
@@ -72,23 +86,28 @@ def fleet_variables(release: str) -> dict[str, Any]:
         "trtllm_weights": {"endpoint": "http://192.0.2.1:8095"},
         "trtllm_docker_source": "distribution",
         "trtllm_watchdog": {"interval": 15},
+        "trtllm_roll": {"batch": BATCH},
     }
 
 
-def measure(folder: Path, size: int, forks: int) -> tuple[Run, list[object]]:
+def measure(folder: Path, size: int, forks: int, recording: Path) -> tuple[Run, list[object]]:
     results = folder / "results.jsonl"
-    run = play(fleet(folder, size), results, forks)
+    run = play(fleet(folder, size, recording), results, forks)
     text = results.read_text(encoding="utf-8")
     if run.status:
         raise SystemExit(f"{run.output[-5000:]}\nthe site failed with status {run.status}")
     numbers = recap(run.output)
-    check_idle(numbers, text)
+    if recording == ROLL:
+        check_rolled(numbers)
+    else:
+        check_idle(numbers, text)
     if len(numbers) != size:
         raise SystemExit(f"{len(numbers)} of {size} hosts are in the recap")
     tasks, modules = max(count["ok"] for count in numbers.values()), max(modules_by_host(text).values())
-    print(f"{size} hosts: {run._replace(output='')}", file=sys.stderr, flush=True)
+    what = f"roll, {BATCH} at a time" if recording == ROLL else "nothing to do"
+    print(f"{what}: {size} hosts: {run._replace(output='')}", file=sys.stderr, flush=True)
     costs = [f"{run.wall:.0f}", f"{run.cpu:.0f}", f"{run.memory:.0f}", f"{run.cpu / size:.2f}"]
-    return run, [size, tasks, modules, *costs]
+    return run, [what, size, tasks, modules, *costs]
 
 
 def exceeded(run: Run) -> list[str]:
@@ -103,6 +122,7 @@ def exceeded(run: Run) -> list[str]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sizes", type=int, nargs="+", default=[10, 50, 200], help="numbers of hosts")
+    parser.add_argument("--roll", type=int, nargs="*", default=[200], help="numbers of hosts that are rolled")
     parser.add_argument("--forks", type=int, default=5, help="processes of Ansible")
     parser.add_argument("--record", action="store_true", help="record a rehearsal host first")
     parser.add_argument("--write", action="store_true", help="write the table to docs/benchmarks.md")
@@ -111,14 +131,16 @@ def main() -> None:
         record()
     with tempfile.TemporaryDirectory() as temporary:
         try:
-            runs = [measure(Path(temporary), size, arguments.forks) for size in arguments.sizes]
-        except NotIdle as exc:
+            folder, forks = Path(temporary), arguments.forks
+            idle = [measure(folder, size, forks, RECORDING) for size in arguments.sizes]
+            rolls = [measure(folder, size, forks, ROLL) for size in arguments.roll]
+        except NotMeasured as exc:
             raise SystemExit(str(exc)) from exc
-    bounded = [exceeded(run) for run, row in runs if row[0] == BOUND_HOSTS]
+    bounded = [exceeded(run) for run, row in idle if row[1] == BOUND_HOSTS]
     verdict = f"Without {BOUND_HOSTS} hosts, no bounds apply."
     if bounded:
         verdict = f"The bounds are exceeded: {'; '.join(bounded[0])}." if bounded[0] else "The bounds are kept."
-    measured = table(HEAD, [row for _run, row in runs])
+    measured = table(HEAD, [row for _run, row in idle + rolls])
     text = f"{measured}\n\n{verdict}\n\nOn {machine()}; one run each, {arguments.forks} forks."
     print(text)
     if arguments.write:

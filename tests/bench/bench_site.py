@@ -28,7 +28,7 @@ from typing import Any
 import yaml
 from report import machine, table, write_section
 from scale_fleet import CALLBACKS
-from site_results import Measured, NotIdle, exceeded, measured, rows
+from site_results import Measured, NotMeasured, exceeded, measured, rows
 
 PROJECT = Path(__file__).resolve().parents[2]
 BIN = PROJECT / "rehearsal" / "bin"
@@ -141,7 +141,7 @@ def main() -> None:
         play_site(inventory(folder / "all", names), variables, folder / "first.jsonl")
         try:
             runs = [measure(folder, names[:size], variables, arguments.rounds) for size in arguments.sizes]
-        except NotIdle as exc:
+        except NotMeasured as exc:
             raise SystemExit(str(exc)) from exc
     head = ["hosts", "tasks", "modules on a host", "wall, s", "CPU of the control node, s"]
     over = [bound for run in runs for bound in exceeded(run)]

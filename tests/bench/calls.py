@@ -35,6 +35,8 @@ IDENTIFYING = (
     "_raw_params",
     "command",
 )
+# A name that no argument of a module has. What a module predicts is not what it says later.
+CHECK_MODE = "check mode"
 _MODULE = re.compile(rb"^module_fqn='([\w.]+)',$", re.MULTILINE)
 _PARAMS = re.compile(rb"^params=(.+),$", re.MULTILINE)
 # Digests and keys, which depend on the image, the model and the version of the collection.
@@ -57,11 +59,13 @@ class Call(NamedTuple):
 
     module: str
     arguments: dict[str, Any]
+    check_mode: bool = False
 
     @property
     def identity(self) -> dict[str, Any]:
         named = {name: self.arguments[name] for name in IDENTIFYING if self.arguments.get(name) is not None}
-        return {name: value for name, value in named.items() if not isinstance(value, dict)}
+        own = {name: value for name, value in named.items() if not isinstance(value, dict)}
+        return {**own, CHECK_MODE: True} if self.check_mode else own
 
 
 def asked(command: str, program: bytes | None) -> Call:
@@ -71,7 +75,7 @@ def asked(command: str, program: bytes | None) -> Call:
         return Call("raw", {"command": unwrapped(command)})
     arguments = json.loads(ast.literal_eval(params.group(1).decode()))["ANSIBLE_MODULE_ARGS"]
     own = {key: value for key, value in arguments.items() if not key.startswith("_ansible_")}
-    return Call(module.group(1).decode().rpartition(".")[2], own)
+    return Call(module.group(1).decode().rpartition(".")[2], own, arguments.get("_ansible_check_mode", False))
 
 
 def unwrapped(command: str) -> str:
@@ -128,7 +132,8 @@ class Recording:
     def _is_same(self, known: Mapping[str, Any], call: Call, host: str, address: str) -> bool:
         if known["module"] != call.module:
             return False
-        arguments = {name: call.arguments.get(name) for name in known["arguments"]}
+        identity = {**call.arguments, CHECK_MODE: call.check_mode}
+        arguments = {name: identity.get(name) for name in known["arguments"]}
         return plain(json.loads(self._renamed(json.dumps(known["arguments"]), host, address))) == plain(arguments)
 
     def _renamed(self, text: str, host: str, address: str) -> str:

@@ -20,6 +20,7 @@ PROJECT = Path(__file__).resolve().parents[2]
 # As in ansible.cfg, but the callbacks that print or write a report.
 CALLBACKS = "task_results,tritonops.trtllm.fork_memory"
 RECORDING = Path(__file__).parent / "recorded" / "site.json"
+ROLL = RECORDING.with_name("roll.json")
 
 
 class Run(NamedTuple):

@@ -22,8 +22,8 @@ OWN_CONTROL_ONLY = {"tritonops.trtllm.show", "tritonops.trtllm.trtllm_plan"}
 _RECAP = re.compile(r"^(\S+)\s+: ((?:\w+=\d+\s*)+)$", re.MULTILINE)
 
 
-class NotIdle(Exception):
-    """The run changed something or failed, so it cannot be measured."""
+class NotMeasured(Exception):
+    """The run changed something or failed, or changed nothing although it should, so it cannot be measured."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ def recap(output: str) -> dict[str, dict[str, int]]:
     """The counters after PLAY RECAP, by host."""
     _before, found, lines = output.rpartition("PLAY RECAP")
     if not found:
-        raise NotIdle(f"ansible-playbook did not finish:\n{output[-2000:]}")
+        raise NotMeasured(f"ansible-playbook did not finish:\n{output[-2000:]}")
     return {
         host: {name: int(number) for name, number in re.findall(r"(\w+)=(\d+)", numbers)}
         for host, numbers in _RECAP.findall(lines)
@@ -53,7 +53,7 @@ def recap(output: str) -> dict[str, dict[str, int]]:
 
 
 def check_idle(numbers: dict[str, dict[str, int]], results: str) -> None:
-    """Raise NotIdle, with the tasks that changed something, unless all hosts were idle and reachable."""
+    """Raise NotMeasured, with the tasks that changed something, unless all hosts were idle and reachable."""
     busy = [
         f"{host}: {name}={count[name]}"
         for host, count in numbers.items()
@@ -62,7 +62,14 @@ def check_idle(numbers: dict[str, dict[str, int]], results: str) -> None:
     ]
     if busy or not numbers:
         changed = [f"{line['host']}: {line['task']}" for line in _lines(results) if line["changed"]]
-        raise NotIdle("\n".join(["the run should not change anything:", *busy, *changed]))
+        raise NotMeasured("\n".join(["the run should not change anything:", *busy, *changed]))
+
+
+def check_rolled(numbers: dict[str, dict[str, int]]) -> None:
+    """Raise NotMeasured unless something was changed on every host, and none failed."""
+    wrong = [host for host, count in numbers.items() if count["failed"] or count["unreachable"] or not count["changed"]]
+    if wrong or not numbers:
+        raise NotMeasured(f"hosts that were not rolled: {', '.join(wrong) or 'all'}")
 
 
 def is_on_host(action: str, delegated: bool) -> bool:

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from fleet_under_test import ALL_UP, GPU_HOSTS, Figures, FleetUnderTest, serving_fleet
 
-pytestmark = pytest.mark.drill
+pytestmark = pytest.mark.long
 
 # The planner cannot know that the rehearsal's server does not support it, so it is found when the server starts.
 BAD = {"trtllm_serve_config": {"speculative_config": {"decoding_type": "NGram", "max_draft_len": 3}}}

@@ -21,7 +21,14 @@ from ansible_collections.tritonops.trtllm.tests.bench.calls import (
     recorded,
     unwrapped,
 )
-from ansible_collections.tritonops.trtllm.tests.bench.scale_fleet import PROJECT, RECORDING, Memory, family, fleet
+from ansible_collections.tritonops.trtllm.tests.bench.scale_fleet import (
+    PROJECT,
+    RECORDING,
+    ROLL,
+    Memory,
+    family,
+    fleet,
+)
 
 PLAY = """---
 - hosts: all
@@ -116,6 +123,19 @@ def test_a_digest_can_be_another_one(file: Path) -> None:
     assert plain("/opt/trtllm/engine/one") != plain("/opt/trtllm/engine/two")
 
 
+def test_what_a_module_predicts_is_another_call(tmp_path: Path) -> None:
+    def line(check_mode: bool, state: str) -> str:
+        identity = Call("systemd_service", {"name": "docker", "enabled": True}, check_mode).identity
+        return json.dumps({"module": "systemd_service", "arguments": identity, "stdout": json.dumps({"state": state})})
+
+    calls = recorded("\n".join([line(True, "predicted"), line(False, "done")]))
+    file = tmp_path / "calls.json"
+    file.write_text(json.dumps({"calls": calls}))
+    for check_mode, state in ((True, "predicted"), (False, "done")):
+        call = Call("systemd_service", {"name": "docker", "enabled": False}, check_mode)
+        assert Recording(file).answer(call, "one", "") == {"state": state}
+
+
 def test_a_failed_module_is_not_recorded() -> None:
     line = {"module": "stat", "arguments": {}, "rc": 1, "stdout": '{"failed": true, "msg": "no"}', "stderr": ""}
     with pytest.raises(UnknownCall, match="stat failed on the host that is recorded"):
@@ -156,6 +176,7 @@ def test_memory_is_that_of_the_process_and_its_descendants() -> None:
     assert 90 * 1024 < memory.peak < 200 * 1024
 
 
-def test_the_recording_names_no_machine() -> None:
-    text = RECORDING.read_text(encoding="utf-8")
+@pytest.mark.parametrize("recording", [RECORDING, ROLL])
+def test_the_recording_names_no_machine(recording: Path) -> None:
+    text = recording.read_text(encoding="utf-8")
     assert str(PROJECT) not in text and "/root/" not in text and "http_proxy" not in text.lower()

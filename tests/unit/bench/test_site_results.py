@@ -14,7 +14,8 @@ import pytest
 from ansible_collections.tritonops.trtllm.tests.bench.site_results import (
     BOUNDS,
     Measured,
-    NotIdle,
+    NotMeasured,
+    check_rolled,
     exceeded,
     is_on_host,
     measured,
@@ -101,21 +102,31 @@ def test_a_run_is_measured_by_the_host_with_the_most_tasks(tmp_path: Path) -> No
 @pytest.mark.long
 def test_a_run_that_changes_something_is_not_measured(tmp_path: Path) -> None:
     output, results = play(tmp_path, changed="inventory_hostname == 'two'")
-    with pytest.raises(NotIdle, match=r"two: changed=1\ntwo: Run a command$"):
+    with pytest.raises(NotMeasured, match=r"two: changed=1\ntwo: Run a command$"):
         measured(output, results, 1, 1)
 
 
 def test_a_run_that_did_not_finish_is_not_measured() -> None:
-    with pytest.raises(NotIdle, match="did not finish:\nERROR! no such file"):
+    with pytest.raises(NotMeasured, match="did not finish:\nERROR! no such file"):
         measured("ERROR! no such file", "", 1, 1)
-    with pytest.raises(NotIdle, match="should not change anything"):
+    with pytest.raises(NotMeasured, match="should not change anything"):
         measured("PLAY RECAP ****\n\n", "", 1, 1)
 
 
 def test_an_unreachable_host_is_reported() -> None:
     output = "PLAY RECAP ***\nbench-1 : ok=1    changed=0    unreachable=1    failed=0    skipped=2\n"
-    with pytest.raises(NotIdle, match="bench-1: unreachable=1"):
+    with pytest.raises(NotMeasured, match="bench-1: unreachable=1"):
         measured(output, "", 1, 1)
+
+
+def test_a_roll_that_left_a_host_out_is_not_measured() -> None:
+    rolled = {"changed": 3, "failed": 0, "unreachable": 0}
+    check_rolled({"one": rolled, "two": rolled})
+    for name, count in (("changed", 0), ("failed", 1), ("unreachable", 1)):
+        with pytest.raises(NotMeasured, match="not rolled: two"):
+            check_rolled({"one": rolled, "two": {**rolled, name: count}})
+    with pytest.raises(NotMeasured, match="not rolled: all"):
+        check_rolled({})
 
 
 @pytest.mark.parametrize(
