@@ -233,7 +233,7 @@ def _publish(part: Part, draft: Draft, folder: str, progress: Progress) -> None:
             os.unlink(os.path.join(folder, name))
         raise ModuleFailure(
             f"{', '.join(damaged)} is not what the maker recorded, although the transfer was complete: the maker's"
-            " file was changed after it was recorded, or this host's after it was received. If other hosts say the same,"
+            " file was changed after it was recorded, or this host's after it was received. If other hosts say so, too,"
             " remove the artifact from the maker, and run the play again"
         )
     draft.digests.update(found)
