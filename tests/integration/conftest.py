@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import yaml
+from fleet_under_test import Figures
 from site_under_test import CANARY, PROJECT, STATE, GatedHub, Site, another_hub
 from xdist.scheduler import LoadScopeScheduling
 
@@ -57,6 +58,14 @@ def gated_hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatedHub]:
         # The host reaches this hub by the bridge of Docker.
         waived = {"trtllm_waive": ["unencrypted_token"]}
         yield GatedHub({"trtllm_model": model, "trtllm_weights": {"endpoint": endpoint}, **waived}, token)
+
+
+@pytest.fixture(scope="module")
+def figures(request: pytest.FixtureRequest) -> Iterator[Figures]:
+    """What became of the requests in the tests of test_9_<section>.py."""
+    figures = Figures()
+    yield figures
+    figures.show(request.path.stem.removeprefix("test_9_"), write=request.config.getoption("--write-figures"))
 
 
 @pytest.fixture

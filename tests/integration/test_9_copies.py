@@ -39,13 +39,6 @@ RULES = (
 
 
 @pytest.fixture(scope="module")
-def figures(request: pytest.FixtureRequest) -> Iterator[Figures]:
-    figures = Figures()
-    yield figures
-    figures.show("copies", write=request.config.getoption("--write-figures"))
-
-
-@pytest.fixture(scope="module")
 def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FleetUnderTest]:
     """It serves weights that each host has."""
     with serving_fleet(tmp_path_factory.mktemp("fleet")) as fleet:

@@ -19,13 +19,6 @@ pytestmark = pytest.mark.drill
 
 
 @pytest.fixture(scope="module")
-def figures(request: pytest.FixtureRequest) -> Iterator[Figures]:
-    figures = Figures()
-    yield figures
-    figures.show("faults", write=request.config.getoption("--write-figures"))
-
-
-@pytest.fixture(scope="module")
 def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FleetUnderTest]:
     """It serves the first release."""
     with serving_fleet(tmp_path_factory.mktemp("fleet"), gateways=2) as fleet:

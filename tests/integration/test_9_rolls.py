@@ -24,13 +24,6 @@ BAD = {"trtllm_serve_config": {"speculative_config": {"decoding_type": "NGram", 
 
 
 @pytest.fixture(scope="module")
-def figures(request: pytest.FixtureRequest) -> Iterator[Figures]:
-    figures = Figures()
-    yield figures
-    figures.show("rolls", write=request.config.getoption("--write-figures"))
-
-
-@pytest.fixture(scope="module")
 def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FleetUnderTest]:
     """It serves the first release."""
     with serving_fleet(tmp_path_factory.mktemp("fleet")) as fleet:
