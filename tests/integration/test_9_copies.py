@@ -167,7 +167,7 @@ def test_a_host_sends_other_content(fleet: FleetUnderTest, hub: str, models: Pat
         file = copy.wait_until_received(host, 0.3)
         host.run("dd", "if=/dev/urandom", f"of={file}", "bs=1M", f"count={SIZE >> 20}", "conv=notrunc")
         played = copy.end()
-    figures.add("a host sends other content", load, played.seconds, "its own check failed, too, and it fetched them itself")
+    figures.add("a host sends other content", load, played.seconds, "its own check failed, so it fetched them itself")
     copy.check(played, load)
     assert f"gpu2: {host.root}/weights/" in played.output
     assert "is not what the maker recorded" in " ".join(played.output.split())
