@@ -16,8 +16,9 @@ import argparse
 import json
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 from bench_site import PROJECT, REHEARSAL, STATE, inventory, new_hosts, play_site, script, tiny_mixtral
@@ -42,6 +43,18 @@ RECORDED = "trtllm-bench-1"
 # It needs a new release, but no other artifact.
 CHANGE = {"trtllm_repository_parameters": {"tensorrt_llm": {"max_queue_size": "16"}}}
 BATCH = "10%"
+
+
+class Kind(NamedTuple):
+    """A run: what was recorded of it, and what raises NotMeasured unless the counters and results are those of one."""
+
+    name: str
+    recording: Path
+    check: Callable[[dict[str, dict[str, int]], str], None]
+
+
+IDLE = Kind("nothing to do", RECORDING, check_idle)
+ROLLED = Kind(f"roll, {BATCH} at a time", ROLL, lambda numbers, _results: check_rolled(numbers))
 
 
 def record() -> None:
@@ -90,24 +103,20 @@ def fleet_variables(release: str) -> dict[str, Any]:
     }
 
 
-def measure(folder: Path, size: int, forks: int, recording: Path) -> tuple[Run, list[object]]:
+def measure(folder: Path, size: int, forks: int, kind: Kind) -> tuple[Run, list[object]]:
     results = folder / "results.jsonl"
-    run = play(fleet(folder, size, recording), results, forks)
+    run = play(fleet(folder, size, kind.recording), results, forks)
     text = results.read_text(encoding="utf-8")
     if run.status:
         raise SystemExit(f"{run.output[-5000:]}\nthe site failed with status {run.status}")
     numbers = recap(run.output)
-    if recording == ROLL:
-        check_rolled(numbers)
-    else:
-        check_idle(numbers, text)
+    kind.check(numbers, text)
     if len(numbers) != size:
         raise SystemExit(f"{len(numbers)} of {size} hosts are in the recap")
     tasks, modules = max(count["ok"] for count in numbers.values()), max(modules_by_host(text).values())
-    what = f"roll, {BATCH} at a time" if recording == ROLL else "nothing to do"
-    print(f"{what}: {size} hosts: {run._replace(output='')}", file=sys.stderr, flush=True)
+    print(f"{kind.name}: {size} hosts: {run._replace(output='')}", file=sys.stderr, flush=True)
     costs = [f"{run.wall:.0f}", f"{run.cpu:.0f}", f"{run.memory:.0f}", f"{run.cpu / size:.2f}"]
-    return run, [what, size, tasks, modules, *costs]
+    return run, [kind.name, size, tasks, modules, *costs]
 
 
 def exceeded(run: Run) -> list[str]:
@@ -132,8 +141,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         try:
             folder, forks = Path(temporary), arguments.forks
-            idle = [measure(folder, size, forks, RECORDING) for size in arguments.sizes]
-            rolls = [measure(folder, size, forks, ROLL) for size in arguments.roll]
+            idle = [measure(folder, size, forks, IDLE) for size in arguments.sizes]
+            rolls = [measure(folder, size, forks, ROLLED) for size in arguments.roll]
         except NotMeasured as exc:
             raise SystemExit(str(exc)) from exc
     bounded = [exceeded(run) for run, row in idle if row[1] == BOUND_HOSTS]

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import yaml
-from fleet_under_test import Figures
+from figures import Figures
 from site_under_test import CANARY, PROJECT, STATE, GatedHub, Site, another_hub
 from xdist.scheduler import LoadScopeScheduling
 

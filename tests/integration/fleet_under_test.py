@@ -16,14 +16,13 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import yaml
-from ansible_collections.tritonops.trtllm.tests.bench.report import machine, table, write_section
 from ansible_collections.tritonops.trtllm.tests.unit.gateway.fleet import HAPROXY, LIBRARIES
 from ansible_collections.tritonops.trtllm.tests.unit.support.ports import free_port
+from figures import Load
 from jinja2 import Template
 from site_under_test import PROJECT, REHEARSAL, STATE, Site
 
@@ -56,45 +55,6 @@ def container(name: str) -> str:
 
 def address(host: Site) -> str:
     return host.read("hostname", "--ip-address").strip()
-
-
-@dataclass
-class Load:
-    """What became of the requests of the clients, and what the gateway logged of those that failed."""
-
-    sent: int = 0
-    answered: int = 0
-    failed: int = 0
-    gap: float = 0.0
-    causes: dict[str, int] = field(default_factory=dict)
-    lines: list[dict[str, Any]] = field(default_factory=list)
-
-    @property
-    def is_without_failure(self) -> bool:
-        """Also, the service did not stop in between."""
-        return self.failed == 0 and self.lines == [] and self.sent == self.answered > 0 and self.gap < 30
-
-    def of_others_than(self, host: str, until: float) -> list[dict[str, Any]]:
-        """The failed requests that another host had, or that began later."""
-        return [line for line in self.lines if f"/{host}:" not in line["server"] or line["began"] > until]
-
-
-class Figures:
-    """The rows of a table in docs/benchmarks.md."""
-
-    HEAD = ("drill", "seconds", "sent", "answered", "failed", "longest gap, s", "what happened")
-
-    def __init__(self) -> None:
-        self.rows: list[tuple[object, ...]] = []
-
-    def add(self, drill: str, load: Load, seconds: float, what: str) -> None:
-        self.rows.append((drill, f"{seconds:.0f}", load.sent, load.answered, load.failed, load.gap, what))
-
-    def show(self, section: str, write: bool) -> None:
-        text = f"{table(self.HEAD, self.rows)}\n\nOn {machine()}."
-        print(text)
-        if write:
-            write_section(section, text)
 
 
 class FleetUnderTest:

@@ -113,7 +113,11 @@ class Site:
 
     def play(self, playbook: str, *options: str, **keywords: Any) -> Played:
         began = time.monotonic()
-        process = self.start(playbook, *options, **keywords)
+        return self.finish(self.start(playbook, *options, **keywords), began)
+
+    @staticmethod
+    def finish(process: subprocess.Popen[str], began: float) -> Played:
+        """Wait for a playbook that was started at this time."""
         output, _none = process.communicate()
         print(output)
         return Played(process.returncode, output, time.monotonic() - began)
@@ -142,10 +146,7 @@ class Site:
     def play_and_disrupt(self, playbook: str, *options: str, pattern: str, command: str, **keywords: Any) -> Played:
         """Run a shell command on the host while the playbook runs, as soon as a path there matches the pattern."""
         began = time.monotonic()
-        process = self._play_until(playbook, pattern, command, *options, **keywords)
-        output, _none = process.communicate()
-        print(output)
-        return Played(process.returncode, output, time.monotonic() - began)
+        return self.finish(self._play_until(playbook, pattern, command, *options, **keywords), began)
 
     def _play_until(
         self, playbook: str, pattern: str, then: str, *options: str, **keywords: Any

@@ -20,7 +20,9 @@ from pathlib import Path
 from urllib.request import ProxyHandler, build_opener
 
 import pytest
-from fleet_under_test import ALL_UP, GPU_HOSTS, MODEL, Figures, FleetUnderTest, Load, serving_fleet
+from ansible_collections.tritonops.trtllm.tests.unit.support.rendered_roles import ROLES, load
+from figures import Figures, Load
+from fleet_under_test import ALL_UP, GPU_HOSTS, MODEL, FleetUnderTest, serving_fleet
 from played import Played
 from site_under_test import Site, another_hub
 
@@ -29,12 +31,14 @@ pytestmark = pytest.mark.drill
 DRILLS = ("maker-dies", "flipped-bits", "liar")
 # A file of the tokenizer that nobody reads, and how fast a host sends, in bytes per second: it takes about 15 s.
 PADDING, SIZE, RATE = "vocab.txt", 48_000_000, 4_000_000
-PORT = 7880
 PROXY = Path(__file__).with_name("flipping_proxy.py")
+# The port where the proxy listens, and those from which it connects.
+PROXY_PORT, FIRST, LAST = 17880, 50000, 50999
+PORT = load(ROLES / "fanout/defaults/main.yml")["fanout_port"]
 RULES = (
     # All connections of the host are then its own.
     f"INPUT -p tcp --dport {PORT} -j DROP",
-    f"OUTPUT -t nat -p tcp --dport {PORT} ! --sport 50000:50999 -j REDIRECT --to-ports 17880",
+    f"OUTPUT -t nat -p tcp --dport {PORT} ! --sport {FIRST}:{LAST} -j REDIRECT --to-ports {PROXY_PORT}",
 )
 
 
@@ -108,9 +112,7 @@ class Copy:
         return host.read(*found).strip()
 
     def end(self) -> Played:
-        output = self.process.communicate()[0]
-        print(output)
-        return Played(self.process.returncode, output, time.monotonic() - self.began)
+        return self.fleet.gateway.finish(self.process, self.began)
 
     def check(self, played: Played, load: Load) -> None:
         """All hosts serve the weights as they are on the hub, and no request was lost meanwhile."""
@@ -142,7 +144,7 @@ def test_bits_are_flipped_in_transit(fleet: FleetUnderTest, hub: str, models: Pa
     """Each connection of a host is broken off at the first damaged record of TLS, and it goes on with another one."""
     host, program, flips = fleet.hosts["gpu2"], "/opt/flipping_proxy.py", "/opt/flips"
     subprocess.run(["docker", "cp", PROXY, f"{host.host}:{program}"], check=True)
-    host.run("sh", "-c", f"setsid python3 {program} 17880 50000-50999 {flips} >/opt/proxy.log 2>&1 &")
+    host.run("sh", "-c", f"setsid python3 {program} {PROXY_PORT} {FIRST}-{LAST} {flips} >/opt/proxy.log 2>&1 &")
     for rule in RULES:
         host.run("iptables", "--append", *rule.split())
     try:

@@ -13,7 +13,8 @@ import time
 from collections.abc import Callable, Iterator
 
 import pytest
-from fleet_under_test import ALL_UP, Figures, FleetUnderTest, serving_fleet
+from figures import Figures
+from fleet_under_test import ALL_UP, FleetUnderTest, serving_fleet
 
 pytestmark = pytest.mark.drill
 

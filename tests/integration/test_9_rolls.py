@@ -15,7 +15,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from fleet_under_test import ALL_UP, GPU_HOSTS, Figures, FleetUnderTest, serving_fleet
+from figures import Figures
+from fleet_under_test import ALL_UP, GPU_HOSTS, FleetUnderTest, serving_fleet
 
 pytestmark = pytest.mark.long
 
